@@ -1,0 +1,8 @@
+// drizzle-kit's configuration: makes the SQL of migrations/ from the schema (`npm run migrations`).
+import { defineConfig } from 'drizzle-kit';
+
+export default defineConfig({
+  dialect: 'postgresql',
+  schema: './src/database/schema.ts',
+  out: './migrations',
+});

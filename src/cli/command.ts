@@ -1,0 +1,86 @@
+// What every command shares: reading the configuration, printing for people or machines, and ending with the exit code of
+// interface.md: 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
+import type { Command } from 'commander';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { type Database, isDatabaseUnavailable, openDatabase } from '../database/open.ts';
+
+/** The exit codes of interface.md. */
+export const EXIT = { done: 0, refused: 1, usage: 2, temporary: 75 } as const;
+
+/** A refusal or failure that a person should read: one sentence of what was found and expected, and the help. Exit 1. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+}
+
+/** The command could not be carried out now, and may be later. Exit 75. */
+export class Temporary extends Error {
+  override readonly name = 'Temporary';
+}
+
+/** What was typed makes no sense. Exit 2. */
+export class WrongUsage extends Error {
+  override readonly name = 'WrongUsage';
+}
+
+/** What a command's action gets beside its own arguments. */
+export interface CommandContext {
+  readonly loaded: LoadedConfig;
+  /** true when --json was given. */
+  readonly json: boolean;
+  /** Opens the database (started when it is embedded and nobody runs it); closed when the action ends. */
+  database(): Promise<Database>;
+  /** Prints `value` as JSON under --json, else `text`. Call it once, at the end. */
+  print(value: unknown, text: string): void;
+}
+
+/** Adds the options that every command has, and an example to its --help. */
+export function withCommonOptions(command: Command, example: string): Command {
+  return command
+    .option('--config <file>', 'configuration file (default: $SEALPOST_CONFIG, ./sealpost.toml, /etc/sealpost/sealpost.toml)')
+    .option('--json', 'print JSON for machines')
+    .addHelpText('after', `\nExample:\n  $ ${example}`);
+}
+
+/**
+ * Runs a command's action with a context made from its common options, closes what it opened, and turns what it threw
+ * into a message on standard error and an exit code. Never prints a stack trace.
+ */
+export async function run(
+  options: { config?: string; json?: boolean },
+  action: (context: CommandContext) => Promise<void>,
+): Promise<void> {
+  let database: Promise<Database> | undefined;
+  try {
+    const loaded = loadConfig(options.config === undefined ? {} : { path: options.config });
+    await action({
+      loaded,
+      json: options.json === true,
+      database: () => {
+        database ??= openDatabase(loaded.config);
+        return database;
+      },
+      print: (value, text) => {
+        process.stdout.write(options.json ? `${JSON.stringify(value, null, 2)}\n` : text === '' ? '' : `${text}\n`);
+      },
+    });
+  } catch (error) {
+    report(error, options.json === true);
+  } finally {
+    const opened = await database?.catch(() => undefined);
+    await opened?.close();
+  }
+}
+
+function report(error: unknown, json: boolean): void {
+  const message = error instanceof Error ? error.message : String(error);
+  process.exitCode = exitCodeFor(error);
+  if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: process.exitCode })}\n`);
+  process.stderr.write(`sealpost: ${message}\n`);
+}
+
+/** The exit code that an error ends a command with. */
+export function exitCodeFor(error: unknown): number {
+  if (error instanceof WrongUsage) return EXIT.usage;
+  if (error instanceof Temporary || isDatabaseUnavailable(error)) return EXIT.temporary;
+  return EXIT.refused;
+}

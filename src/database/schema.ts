@@ -1,0 +1,160 @@
+// The tables (interface.md, "Database"). drizzle-kit turns this file into migrations/; triggers (change notifications, the
+// append-only audit of keys) are SQL in a migration of their own, since drizzle-kit does not know triggers.
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  serial,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
+import type { SettingsOverride } from '../config/settings.ts';
+
+const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
+  dataType: () => 'bytea',
+  toDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+});
+const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
+
+/** Mail domains that are ours. `name` is an A-label in lower case. */
+export const domains = pgTable('domains', {
+  id: serial('id').primaryKey(),
+  name: text('name').notNull().unique(),
+  class: text('class', { enum: ['virtual', 'relay'] }).notNull().default('virtual'),
+  /** false: local parts of this domain differ by case. */
+  fold_local_part: boolean('fold_local_part').notNull().default(true),
+  settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
+  transport: text('transport'),
+  created_at: instant('created_at').notNull().defaultNow(),
+});
+
+/** Mailbox owners. The id never changes; addresses may. */
+export const users = pgTable('users', {
+  id: serial('id').primaryKey(),
+  domain_id: integer('domain_id').notNull().references(() => domains.id),
+  status: text('status', { enum: ['active', 'disabled'] }).notNull().default('active'),
+  settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
+  transport: text('transport'),
+  quota_bytes: bigint('quota_bytes', { mode: 'number' }),
+  created_at: instant('created_at').notNull().defaultNow(),
+});
+
+/**
+ * Every address that sealpost knows, normalised. `user`: the primary address of `user_id`; `alias`: expands to its
+ * alias_targets (local part empty: the catch-all "@domain"); `contact`: an outside address that has a key.
+ */
+export const addresses = pgTable(
+  'addresses',
+  {
+    id: serial('id').primaryKey(),
+    address: text('address').notNull().unique(),
+    domain: text('domain').notNull(),
+    kind: text('kind', { enum: ['user', 'alias', 'contact'] }).notNull(),
+    user_id: integer('user_id').references(() => users.id, { onDelete: 'cascade' }),
+    created_at: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    index('addresses_domain').on(table.domain),
+    uniqueIndex('addresses_user').on(table.user_id).where(sql`${table.kind} = 'user'`),
+    check('addresses_kind_user', sql`(${table.kind} = 'user') = (${table.user_id} IS NOT NULL)`),
+  ],
+);
+
+/** What an alias expands to, in order: a user's address, another alias, or an outside address. */
+export const aliasTargets = pgTable(
+  'alias_targets',
+  {
+    alias_id: integer('alias_id').notNull().references(() => addresses.id, { onDelete: 'cascade' }),
+    position: integer('position').notNull(),
+    /** Normalised; the local part keeps its case where the target is outside. */
+    target: text('target').notNull(),
+    /** Set when the target is one of our users, so that a rename does not break the alias. */
+    target_user_id: integer('target_user_id').references(() => users.id, { onDelete: 'cascade' }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.alias_id, table.position] }),
+    index('alias_targets_user').on(table.target_user_id),
+  ],
+);
+
+/** Where a key came from, weakest first; a weaker source never replaces a stronger one. */
+export const KEY_SOURCES = ['autocrypt', 'wkd', 'import', 'portal', 'cli'] as const;
+
+/** Public keys, one row for each owner of a certificate. Exactly one owner column is set. */
+export const keys = pgTable(
+  'keys',
+  {
+    id: serial('id').primaryKey(),
+    /** 40 (v4) or 64 (v6) upper-case hexadecimal digits. */
+    fingerprint: text('fingerprint').notNull(),
+    user_id: integer('user_id').references(() => users.id, { onDelete: 'cascade' }),
+    contact_id: integer('contact_id').references(() => addresses.id, { onDelete: 'cascade' }),
+    domain_id: integer('domain_id').references(() => domains.id, { onDelete: 'cascade' }),
+    /** The certificate in binary, canonical: third-party certifications and unrelated user IDs stripped. */
+    certificate: bytea('certificate').notNull(),
+    status: text('status', { enum: ['active', 'disabled'] }).notNull().default('active'),
+    source: text('source', { enum: KEY_SOURCES }).notNull().default('cli'),
+    /** Copies of what the certificate says, for listing and SQL; the certificate decides. */
+    expires_at: instant('expires_at'),
+    revoked: boolean('revoked').notNull().default(false),
+    created_at: instant('created_at').notNull().defaultNow(),
+    updated_at: instant('updated_at').notNull().defaultNow(),
+  },
+  (table) => [
+    uniqueIndex('keys_user_fingerprint').on(table.user_id, table.fingerprint),
+    uniqueIndex('keys_contact_fingerprint').on(table.contact_id, table.fingerprint),
+    uniqueIndex('keys_domain_fingerprint').on(table.domain_id, table.fingerprint),
+    index('keys_fingerprint').on(table.fingerprint),
+    check('keys_one_owner', sql`num_nonnulls(${table.user_id}, ${table.contact_id}, ${table.domain_id}) = 1`),
+  ],
+);
+
+/** The append-only audit of every key change, written by a trigger whoever changed the row. */
+export const keyEvents = pgTable(
+  'key_events',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    at: instant('at').notNull().defaultNow(),
+    event: text('event', { enum: ['added', 'changed', 'removed'] }).notNull(),
+    fingerprint: text('fingerprint').notNull(),
+    user_id: integer('user_id'),
+    contact_id: integer('contact_id'),
+    domain_id: integer('domain_id'),
+    status: text('status').notNull(),
+    source: text('source').notNull(),
+    expires_at: instant('expires_at'),
+    revoked: boolean('revoked').notNull(),
+    /** current_setting('sealpost.actor'), or the database role. */
+    actor: text('actor').notNull(),
+  },
+  (table) => [index('key_events_fingerprint').on(table.fingerprint)],
+);
+
+/**
+ * The no-duplicates memory (filters.md): a recipient that the next hop has accepted, until our own reply is known to
+ * have reached Postfix or the lifetime ends.
+ */
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    /** SHA-256 over queue ID and content, or over Message-ID, sender and content. */
+    message_key: bytea('message_key').notNull(),
+    /** SHA-256 of the raw recipient path: the table tells of no address. */
+    recipient_key: bytea('recipient_key').notNull(),
+    /** The next hop's own reply to the message, for the retry. */
+    reply: text('reply').notNull(),
+    accepted_at: instant('accepted_at').notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.message_key, table.recipient_key] }),
+    index('deliveries_accepted_at').on(table.accepted_at),
+  ],
+);

@@ -1,0 +1,86 @@
+// The nouns of the directory: what an address is, and what is known of the one that a recipient path names.
+import type { SettingsOverride } from '../config/settings.ts';
+
+/**
+ * A normalised address: `local@domain`, the domain an A-label in lower case, the local part unquoted where it can be,
+ * in lower case unless its domain says otherwise. Made only by `normalise.ts`.
+ */
+export type Address = string & { readonly __brand: 'Address' };
+
+/** A domain of ours. */
+export interface Domain {
+  readonly id: number;
+  readonly name: string;
+  readonly class: 'virtual' | 'relay';
+  readonly foldLocalPart: boolean;
+  readonly settings: SettingsOverride;
+  readonly transport: string | null;
+}
+
+/** A mailbox owner. `address` is the primary one. */
+export interface User {
+  readonly id: number;
+  readonly address: Address;
+  readonly status: 'active' | 'disabled';
+  readonly settings: SettingsOverride;
+  readonly domain: Domain;
+  readonly quotaBytes: number | null;
+}
+
+/** One stored certificate of one owner. */
+export interface StoredKey {
+  readonly fingerprint: string;
+  readonly certificate: Uint8Array;
+  readonly status: 'active' | 'disabled';
+  readonly source: KeySource;
+  readonly createdAt: Date;
+}
+
+export type KeySource = 'autocrypt' | 'wkd' | 'import' | 'portal' | 'cli';
+
+/** Someone who will read a recipient's copy, and the keys that are known for them. */
+export type Reader =
+  | { readonly kind: 'user'; readonly user: User; readonly keys: readonly StoredKey[] }
+  | { readonly kind: 'contact'; readonly address: Address; readonly keys: readonly StoredKey[] }
+  /** An outside address without a key. */
+  | { readonly kind: 'outside'; readonly address: Address };
+
+/**
+ * What a recipient address turned out to be.
+ * - `user`: one of our users (by primary address, extension stripped, or id address);
+ * - `alias`: expands to one or more readers, `via` telling through which aliases or catch-all;
+ * - `contact`: an outside address with a key;
+ * - `nobody`: no user, alias or contact (the domain may still be ours);
+ * - `loop`: an alias chain that returns to itself or is deeper than 10: a temporary failure.
+ */
+export type Resolution =
+  | { readonly kind: 'user'; readonly readers: readonly [Reader]; readonly via: readonly Address[] }
+  | { readonly kind: 'alias'; readonly readers: readonly Reader[]; readonly via: readonly Address[] }
+  | { readonly kind: 'contact'; readonly readers: readonly [Reader]; readonly via: readonly Address[] }
+  | { readonly kind: 'nobody' }
+  | { readonly kind: 'loop'; readonly via: readonly Address[] };
+
+/** Everything that the plan needs to know of one recipient address. */
+export interface RecipientFacts {
+  /** null when the path cannot be read as an address at all: nothing can be known of it. */
+  readonly address: Address | null;
+  readonly resolution: Resolution;
+  /** The address's own domain when it is ours, else null. */
+  readonly domain: Domain | null;
+  /** The keys of that domain, used where neither the user nor the contact has one. */
+  readonly domainKeys: readonly StoredKey[];
+}
+
+/** The directory cannot be asked now (database away, query timed out). Never to be read as "unknown". */
+export class DirectoryUnavailable extends Error {
+  override readonly name = 'DirectoryUnavailable';
+}
+
+/** Answers who a recipient path is. Implemented over the database with a cache; tests use an in-memory one. */
+export interface Directory {
+  /**
+   * @param path the raw path of RCPT TO without angle brackets, one character per byte (latin1)
+   * @throws DirectoryUnavailable when the answer cannot be known now
+   */
+  recipient(path: string): Promise<RecipientFacts>;
+}
