@@ -92,4 +92,5 @@ CREATE INDEX "key_events_fingerprint" ON "key_events" USING btree ("fingerprint"
 CREATE UNIQUE INDEX "keys_user_fingerprint" ON "keys" USING btree ("user_id","fingerprint");--> statement-breakpoint
 CREATE UNIQUE INDEX "keys_contact_fingerprint" ON "keys" USING btree ("contact_id","fingerprint");--> statement-breakpoint
 CREATE UNIQUE INDEX "keys_domain_fingerprint" ON "keys" USING btree ("domain_id","fingerprint");--> statement-breakpoint
-CREATE INDEX "keys_fingerprint" ON "keys" USING btree ("fingerprint");
+CREATE INDEX "keys_fingerprint" ON "keys" USING btree ("fingerprint");--> statement-breakpoint
+CREATE INDEX "users_domain" ON "users" USING btree ("domain_id");

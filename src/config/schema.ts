@@ -2,35 +2,38 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { settingsShape } from './settings.ts';
-import { type Parsed, parseDuration, parseEndpoint, parseNextHop, parseSize } from './units.ts';
-
-/** A string that one of the unit parsers turns into a typed value; the parser's sentence becomes the error. */
-function parsedBy<T>(parse: (text: string) => Parsed<T>) {
-  return z.union([z.string(), z.number()]).transform((input, context): T => {
-    const parsed = parse(String(input));
-    if (parsed.ok) return parsed.value;
-    context.addIssue({ code: 'custom', message: `expected ${parsed.expected}`, input });
-    return z.NEVER;
-  });
-}
-
-const size = parsedBy(parseSize);
-const duration = parsedBy(parseDuration);
-const endpoint = parsedBy(parseEndpoint);
-const nextHop = parsedBy(parseNextHop);
+import { parseEndpoint } from './units.ts';
+import {
+  databaseUrl,
+  endpoint,
+  graceTime,
+  hostName,
+  isHostName,
+  lifetime,
+  listOf,
+  network,
+  nextHop,
+  optionalDomain,
+  optionalEndpoint,
+  parsePath,
+  size,
+  timer,
+} from './values.ts';
 
 const filterListener = z.strictObject({
   name: z.string().min(1).optional().meta({
     description: 'for logs, and the FileDescriptorName of systemd socket activation; default: the protocol',
   }),
-  protocol: z.enum(['lmtp', 'smtp']).meta({ description: 'LMTP answers per recipient and is the recommended one' }),
-  address: endpoint.meta({ description: 'host:port or unix:/path' }),
+  protocol: z.enum(['lmtp', 'smtp']).meta({
+    description: 'LMTP answers per recipient and is the recommended one',
+  }),
+  address: endpoint().meta({ description: 'host:port or unix:/path' }),
   mode: z
-    .string()
-    .regex(/^0?[0-7]{3}$/, 'expected an octal mode such as "0660"')
+    .string({ error: 'expected an octal mode in quotes, such as "0660"' })
+    .regex(/^0?[0-7]{3}$/, 'expected an octal mode in quotes, such as "0660"')
     .optional()
-    .meta({ description: 'mode of a unix socket' }),
-  group: z.string().optional().meta({ description: 'group of a unix socket' }),
+    .meta({ description: 'mode of a unix socket', example: '0660' }),
+  group: z.string().min(1).optional().meta({ description: 'group of a unix socket', example: 'postfix' }),
   before_queue: z
     .boolean()
     .default(false)
@@ -38,11 +41,11 @@ const filterListener = z.strictObject({
 });
 
 const filter = z.strictObject({
-  next_hop: nextHop.prefault('smtp:127.0.0.1:10026').meta({
+  next_hop: nextHop().prefault('smtp:127.0.0.1:10026').meta({
     description: 'where sealed and passed mail goes: smtp:host:port, lmtp:host:port or lmtp:unix:/path',
   }),
-  max_message_size: size.prefault('50MB').meta({ description: 'larger messages get 552 5.3.4' }),
-  memory_budget: size.prefault('256MB').meta({
+  max_message_size: size().prefault('50MB').meta({ description: 'larger messages get 552 5.3.4' }),
+  memory_budget: size().prefault('256MB').meta({
     description: 'message bytes in flight over all connections; beyond it 452 4.3.1',
   }),
   bare_newline: z.enum(['normalise', 'reject']).default('normalise').meta({
@@ -51,34 +54,43 @@ const filter = z.strictObject({
   max_recipients: z.number().int().min(1).max(10_000).default(1000).meta({
     description: 'recipients per transaction; more get 452 4.5.3',
   }),
-  max_connections: z.number().int().min(1).default(500).meta({ description: 'client connections; more get 421' }),
-  idle_timeout: duration.prefault('300s').meta({ description: 'a silent client is closed with 421' }),
-  xforward_hosts: z
-    .array(z.string())
-    .default(['127.0.0.0/8', '::1'])
-    .meta({ description: 'addresses that may send XFORWARD (unix sockets always may)' }),
-  transaction_deadline: duration.prefault('540s').meta({
-    description: "from end of data to our reply; below Postfix's smtp_data_done_timeout (600 s)",
+  max_connections: z.number().int().min(1).max(100_000).default(500).meta({
+    description: 'client connections; more get 421',
   }),
-  before_queue_deadline: duration.prefault('90s').meta({ description: 'the same on a before_queue listener' }),
-  connect_timeout: duration.prefault('30s').meta({ description: 'to reach the next hop and read its greeting' }),
-  command_timeout: duration.prefault('60s').meta({ description: "the next hop's replies to MAIL, RCPT and DATA" }),
+  idle_timeout: timer().prefault('300s').meta({ description: 'a silent client is closed with 421' }),
+  xforward_hosts: z.array(network()).default(['127.0.0.0/8', '::1']).meta({
+    description: 'addresses that may send XFORWARD (unix sockets always may)',
+  }),
+  transaction_deadline: timer({ text: '600s', because: "Postfix's smtp_data_done_timeout" })
+    .prefault('540s')
+    .meta({ description: "from end of data to our reply; below Postfix's smtp_data_done_timeout (600 s)" }),
+  before_queue_deadline: timer({ text: '100s', because: "Postfix's smtpd_proxy_timeout" })
+    .prefault('90s')
+    .meta({ description: 'the same on a before_queue listener' }),
+  connect_timeout: timer().prefault('30s').meta({ description: 'to reach the next hop and read its greeting' }),
+  command_timeout: timer().prefault('60s').meta({
+    description: "the next hop's replies to MAIL, RCPT and DATA",
+  }),
   next_hop_connections: z.number().int().min(1).max(1000).default(50).meta({
     description: 'open connections to the next hop at once',
   }),
-  next_hop_idle: duration.prefault('30s').meta({ description: 'an unused next-hop connection is closed after this' }),
-  duplicate_lifetime: duration.prefault('6d').meta({
+  next_hop_idle: timer().prefault('30s').meta({
+    description: 'an unused next-hop connection is closed after this',
+  }),
+  duplicate_lifetime: lifetime().prefault('6d').meta({
     description: "how long an accepted recipient is remembered; above Postfix's maximal_queue_lifetime (5 d)",
   }),
-  max_received: z.number().int().min(1).default(50).meta({ description: 'Received fields; more are a loop: 5.4.6' }),
-  shutdown_grace: duration.prefault('25s').meta({ description: 'time for what is in flight after SIGTERM' }),
+  max_received: z.number().int().min(1).max(10_000).default(50).meta({
+    description: 'Received fields; more are a loop: 5.4.6',
+  }),
+  shutdown_grace: graceTime().prefault('25s').meta({ description: 'time for what is in flight after SIGTERM' }),
   listen: z
     .array(filterListener)
     .prefault([
       { name: 'lmtp', protocol: 'lmtp', address: '127.0.0.1:10024' },
       { name: 'smtp', protocol: 'smtp', address: '127.0.0.1:10025' },
     ])
-    .meta({ description: 'the listeners that Postfix talks to' }),
+    .meta({ description: 'the listeners that Postfix talks to; the first one written here replaces both defaults' }),
 });
 
 const pipe = z.strictObject({
@@ -89,8 +101,14 @@ const pipe = z.strictObject({
   reinject: z.enum(['next_hop', 'sendmail']).default('next_hop').meta({
     description: 'to filter.next_hop, or by sendmail -G -i',
   }),
-  sendmail: z.string().default('/usr/sbin/sendmail').meta({ description: "Postfix's sendmail(1)" }),
-  deadline: duration.prefault('900s').meta({ description: "below Postfix's 1000 s (pipe_time_limit)" }),
+  sendmail: z
+    .string()
+    .refine((path) => path.startsWith('/'), 'expected an absolute path such as "/usr/sbin/sendmail"')
+    .default('/usr/sbin/sendmail')
+    .meta({ description: "Postfix's sendmail(1)" }),
+  deadline: timer({ text: '1000s', because: "Postfix's pipe_time_limit" })
+    .prefault('900s')
+    .meta({ description: "for one call; below Postfix's 1000 s (pipe_time_limit)" }),
 });
 
 const encryption = z.strictObject({
@@ -104,54 +122,128 @@ const encryption = z.strictObject({
 });
 
 const database = z.strictObject({
-  url: z
-    .string()
-    .regex(/^(embedded:|postgres(ql)?:\/\/)/, 'expected "embedded:" or "postgres://user@host/name"')
-    .default('embedded:')
-    .meta({ description: 'embedded: runs a private PostgreSQL below state_dir' }),
-  read_url: z
-    .string()
-    .regex(/^postgres(ql)?:\/\//, 'expected "postgres://user@host/name"')
-    .optional()
-    .meta({ description: 'a streaming replica for look-ups' }),
+  url: databaseUrl(true).default('embedded:').meta({
+    description:
+      'embedded: is a private PostgreSQL below state_dir; or postgres://... ($SEALPOST_DATABASE_URL and _FILE override it)',
+  }),
+  read_url: databaseUrl(false).optional().meta({
+    description: 'a streaming replica for look-ups ($SEALPOST_DATABASE_READ_URL and _FILE override it)',
+    example: 'postgres://sealpost@replica.example.org/sealpost',
+  }),
   pool_size: z.number().int().min(1).max(1000).default(10).meta({ description: 'connections per process' }),
-  connect_timeout: duration.prefault('5s').meta({ description: 'to open a database connection' }),
-  query_timeout: duration.prefault('10s').meta({ description: 'for one query; then it is a temporary failure' }),
+  connect_timeout: timer().prefault('5s').meta({ description: 'to open a database connection' }),
+  query_timeout: timer().prefault('10s').meta({ description: 'for one query; then it is a temporary failure' }),
 });
 
 const keys = z.strictObject({
-  allow_sha1: z.boolean().default(false).meta({ description: 'accept keys whose self-signatures are SHA-1 or MD5 only' }),
+  allow_sha1: z.boolean().default(false).meta({
+    description: 'accept keys whose self-signatures are SHA-1 or MD5 only',
+  }),
+});
+
+const mapAddress = (map: string) =>
+  optionalEndpoint().meta({ description: `address of the ${map} map; empty: not offered` });
+
+const tcpTables = z.strictObject({
+  check_recipient: mapAddress('check_recipient').prefault('127.0.0.1:2244'),
+  virtual_alias: mapAddress('virtual_alias').prefault('127.0.0.1:4242'),
+  virtual_mailbox: mapAddress('virtual_mailbox').prefault(''),
+  virtual_domains: mapAddress('virtual_domains').prefault(''),
+  relay_domains: mapAddress('relay_domains').prefault(''),
+  transport: mapAddress('transport').prefault(''),
+  sender_login: mapAddress('sender_login').prefault(''),
+  client_fingerprint: mapAddress('client_fingerprint').prefault('127.0.0.1:2424'),
+});
+
+const policy = z.strictObject({
+  tcp: tcpTables.prefault({}).meta({ description: 'tcp_table(5) lookups, one address per map' }),
+  socketmap: z
+    .strictObject({
+      listen: optionalEndpoint().prefault('127.0.0.1:2525').meta({
+        description: 'one address for every map, the map name is in the request; empty: off',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'socketmap_table(5) lookups' }),
+  delegation: z
+    .strictObject({
+      listen: optionalEndpoint().prefault('127.0.0.1:2526').meta({
+        description: 'address for check_policy_service; empty: off',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'Postfix policy delegation (SMTPD_POLICY_README)' }),
+});
+
+const receiver = z.strictObject({
+  spool: listOf('a Maildir', parsePath)
+    .prefault([])
+    .meta({ description: 'a Maildir that Postfix delivers to, or a list of them', example: '/var/spool/sealpost/in' }),
+  listen: listOf('an address such as "127.0.0.1:10034"', parseEndpoint)
+    .prefault([])
+    .meta({ description: 'LMTP into the queue; an address or a list of them', example: '127.0.0.1:10034' }),
+  sweep_interval: timer().prefault('60s').meta({ description: 'how often the spool is read without being told' }),
+  max_age: lifetime().prefault('5d').meta({ description: 'what could not be filed for so long is bounced' }),
+  api: z
+    .strictObject({
+      listen: optionalEndpoint().prefault('').meta({
+        description: 'address of the HTTP interface; empty: off',
+        example: '127.0.0.1:9322',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'HTTP for `sealpost pull`' }),
 });
 
 const observe = z.strictObject({
-  listen: endpoint.prefault('127.0.0.1:9321').meta({ description: '/metrics, /healthz and /readyz' }),
+  listen: optionalEndpoint().prefault('127.0.0.1:9321').meta({
+    description: 'address of /metrics, /healthz, /readyz and /status; empty: off',
+  }),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').meta({
     description: 'logs go to standard error, one JSON object a line',
   }),
 });
 
+/** os.hostname() may be anything; what cannot stand in a greeting or a header field is replaced. */
+const ownName = isHostName(hostname()) ? hostname() : 'localhost';
+
 /** The whole of sealpost.toml. Unknown keys are errors. */
 export const configSchema = z.strictObject({
-  hostname: z
-    .string()
-    .min(1)
-    .default(hostname())
-    .meta({ description: 'our name in greetings, Sealpost-Status and bounces' }),
+  hostname: hostName().default(ownName).meta({
+    description: "our name in greetings, Sealpost-Status and bounces; default: the machine's own name",
+    example: 'mx1.example.org',
+  }),
   state_dir: z
     .string()
     .min(1)
     .default(process.getuid?.() === 0 ? '/var/lib/sealpost' : './.sealpost')
-    .meta({ description: 'database and sockets; relative to the configuration file' }),
-  recipient_delimiter: z.string().max(4).default('+').meta({ description: "as Postfix's recipient_delimiter" }),
-  mailbox_domain: z.string().default('').meta({
+    .meta({
+      description:
+        'database and sockets; relative to the folder of this file; default: /var/lib/sealpost for root, ./.sealpost for others',
+      example: '/var/lib/sealpost',
+    }),
+  recipient_delimiter: z
+    .string()
+    .max(4)
+    .regex(/^[!-~]*$/, 'expected printable ASCII characters such as "+"')
+    .regex(/^[^@"\\]*$/, 'expected characters other than "@", quote and backslash')
+    .default('+')
+    .meta({ description: "as Postfix's recipient_delimiter; empty: no extensions" }),
+  mailbox_domain: optionalDomain().default('').meta({
     description: "appended to id_123; empty: the address's own domain",
   }),
-  database: database.prefault({}),
-  filter: filter.prefault({}),
-  pipe: pipe.prefault({}),
-  encryption: encryption.prefault({}),
-  keys: keys.prefault({}),
-  observe: observe.prefault({}),
+  database: database.prefault({}).meta({ description: 'the one place of truth: PostgreSQL 14 or newer' }),
+  filter: filter.prefault({}).meta({ description: 'the proxy filter (advanced content filter)' }),
+  pipe: pipe.prefault({}).meta({ description: 'the pipe filter (simple content filter): sealpost-pipe' }),
+  encryption: encryption.prefault({}).meta({
+    description: 'global settings; domains and users override them, setting by setting',
+  }),
+  keys: keys.prefault({}).meta({ description: 'which keys are accepted' }),
+  policy: policy.prefault({}).meta({ description: 'the lookup daemons' }),
+  receiver: receiver.prefault({}).meta({
+    description: 'spool or LMTP into encrypted per-user queues; off unless a spool or a listener is named',
+  }),
+  observe: observe.prefault({}).meta({ description: 'logs, metrics and health' }),
 });
 
 /** The validated configuration: sizes in bytes, durations in milliseconds, addresses parsed. */
@@ -159,3 +251,5 @@ export type Config = z.output<typeof configSchema>;
 export type FilterConfig = Config['filter'];
 export type FilterListener = FilterConfig['listen'][number];
 export type DatabaseConfig = Config['database'];
+export type PolicyConfig = Config['policy'];
+export type ReceiverConfig = Config['receiver'];

@@ -2,12 +2,15 @@
 // global ([encryption] in sealpost.toml), domain and user; the narrower level wins, setting by setting.
 import { z } from 'zod';
 
-const flag = z.union([
-  z.boolean(),
-  z
-    .enum(['on', 'off', 'yes', 'no', 'true', 'false'])
-    .transform((word) => word === 'on' || word === 'yes' || word === 'true'),
-]);
+const flag = z.union(
+  [
+    z.boolean(),
+    z
+      .enum(['on', 'off', 'yes', 'no', 'true', 'false'])
+      .transform((word) => word === 'on' || word === 'yes' || word === 'true'),
+  ],
+  { error: 'expected true or false (or "on", "off", "yes", "no")' },
+);
 
 /** Every setting with its schema and the sentence that `config describe` and `--help` print. */
 export const settingsShape = {

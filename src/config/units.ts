@@ -1,4 +1,5 @@
 // Sizes, durations and endpoints as people write them in sealpost.toml, and the typed values they become.
+import { isIPv6 } from 'node:net';
 
 /** A listening or destination address: TCP on a host and port, or a unix-domain socket. */
 export type Endpoint =
@@ -61,8 +62,10 @@ export function parseDuration(text: string): Parsed<number> {
   return { ok: true, value: Math.round(Number(match[1]) * factor) };
 }
 
+const HOST_NAME = /^[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_])?\.?$/i;
+
 /**
- * Reads `host:port`, `[v6]:port`, `inet:host:port` or `unix:/path`.
+ * Reads `host:port`, `[v6]:port`, `inet:host:port` or `unix:/path`. Brackets may stand around any host, as in Postfix.
  * @returns the endpoint, or what was expected
  */
 export function parseEndpoint(text: string): Parsed<Endpoint> {
@@ -70,15 +73,17 @@ export function parseEndpoint(text: string): Parsed<Endpoint> {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length);
     if (!path.startsWith('/')) return { ok: false, expected: 'an absolute path after "unix:"' };
+    if (path.includes('\0')) return { ok: false, expected: 'a path without NUL after "unix:"' };
     // sockaddr_un holds 108 bytes, the terminating NUL included (unix(7)).
     if (Buffer.byteLength(path) > 107) return { ok: false, expected: 'a socket path of at most 107 bytes' };
     return { ok: true, value: { kind: 'unix', path } };
   }
-  const match = /^(?:inet:)?(?:\[([0-9a-f:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/i.exec(text);
-  if (!match) return { ok: false, expected };
+  const match = /^(?:inet:)?(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  if (!match || !(HOST_NAME.test(host) || (match[1] !== undefined && isIPv6(host)))) return { ok: false, expected };
   const port = Number(match[3]);
   if (port < 1 || port > 65_535) return { ok: false, expected: 'a port from 1 to 65535' };
-  return { ok: true, value: { kind: 'inet', host: match[1] ?? match[2] ?? '', port } };
+  return { ok: true, value: { kind: 'inet', host, port } };
 }
 
 /**

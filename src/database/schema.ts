@@ -28,7 +28,9 @@ const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'd
 export const domains = pgTable('domains', {
   id: serial('id').primaryKey(),
   name: text('name').notNull().unique(),
-  class: text('class', { enum: ['virtual', 'relay'] }).notNull().default('virtual'),
+  class: text('class', { enum: ['virtual', 'relay'] })
+    .notNull()
+    .default('virtual'),
   /** false: local parts of this domain differ by case. */
   fold_local_part: boolean('fold_local_part').notNull().default(true),
   settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
@@ -37,15 +39,23 @@ export const domains = pgTable('domains', {
 });
 
 /** Mailbox owners. The id never changes; addresses may. */
-export const users = pgTable('users', {
-  id: serial('id').primaryKey(),
-  domain_id: integer('domain_id').notNull().references(() => domains.id),
-  status: text('status', { enum: ['active', 'disabled'] }).notNull().default('active'),
-  settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
-  transport: text('transport'),
-  quota_bytes: bigint('quota_bytes', { mode: 'number' }),
-  created_at: instant('created_at').notNull().defaultNow(),
-});
+export const users = pgTable(
+  'users',
+  {
+    id: serial('id').primaryKey(),
+    domain_id: integer('domain_id')
+      .notNull()
+      .references(() => domains.id),
+    status: text('status', { enum: ['active', 'disabled'] })
+      .notNull()
+      .default('active'),
+    settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
+    transport: text('transport'),
+    quota_bytes: bigint('quota_bytes', { mode: 'number' }),
+    created_at: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [index('users_domain').on(table.domain_id)],
+);
 
 /**
  * Every address that sealpost knows, normalised. `user`: the primary address of `user_id`; `alias`: expands to its
@@ -72,7 +82,9 @@ export const addresses = pgTable(
 export const aliasTargets = pgTable(
   'alias_targets',
   {
-    alias_id: integer('alias_id').notNull().references(() => addresses.id, { onDelete: 'cascade' }),
+    alias_id: integer('alias_id')
+      .notNull()
+      .references(() => addresses.id, { onDelete: 'cascade' }),
     position: integer('position').notNull(),
     /** Normalised; the local part keeps its case where the target is outside. */
     target: text('target').notNull(),
@@ -100,7 +112,9 @@ export const keys = pgTable(
     domain_id: integer('domain_id').references(() => domains.id, { onDelete: 'cascade' }),
     /** The certificate in binary, canonical: third-party certifications and unrelated user IDs stripped. */
     certificate: bytea('certificate').notNull(),
-    status: text('status', { enum: ['active', 'disabled'] }).notNull().default('active'),
+    status: text('status', { enum: ['active', 'disabled'] })
+      .notNull()
+      .default('active'),
     source: text('source', { enum: KEY_SOURCES }).notNull().default('cli'),
     /** Copies of what the certificate says, for listing and SQL; the certificate decides. */
     expires_at: instant('expires_at'),

@@ -44,6 +44,8 @@ export type ReplyClass = 'accepted' | 'temporary' | 'permanent';
 export interface Transaction {
   /** For logs: unique in this process. */
   readonly id: string;
+  /** The name that the client gave in HELO, EHLO or LHLO. */
+  readonly client?: string;
   readonly envelope: Envelope;
   readonly xforward: Xforward;
   /** The message as received: dot-stuffing undone, the final dot removed. */

@@ -1,0 +1,84 @@
+// Whether the client is known to have our replies. Only then may the memory of what was accepted be dropped: a client
+// that missed them sends the message again (filters.md, "No duplicates").
+
+/** One answered transaction. */
+interface Answered {
+  readonly tell: (reached: boolean) => void;
+  /** The operating system has taken all of the reply, and what had arrived by then has been read. */
+  flushed: boolean;
+  provable: boolean;
+}
+
+/**
+ * Follows the replies of one connection. Proof is either
+ * - input that arrives after the replies were flushed, QUIT excepted: Postfix pipelines that behind the final dot
+ *   without waiting; or
+ * - the client closing its side after they were flushed, and the connection ending without an error: a close with
+ *   unread data would have reset it.
+ */
+export interface Acknowledgements {
+  /**
+   * A transaction has been answered.
+   * @param tell called exactly once: true when the replies have reached the client, false when that stays unknown
+   * @returns to be called when the replies were flushed
+   */
+  answered(tell: (reached: boolean) => void): () => void;
+  /** Bytes have arrived. @param fresh whether they begin a command, and everything before them was dealt with */
+  heard(bytes: Buffer, fresh: boolean): void;
+  /** The client has closed its side. */
+  ended(): void;
+  /** The connection is gone. */
+  closed(withError: boolean): void;
+}
+
+export function createAcknowledgements(): Acknowledgements {
+  let waiting: Answered[] = [];
+  let endedInTime: ReadonlySet<Answered> = new Set();
+  let over = false;
+
+  function settle(these: readonly Answered[], reached: boolean): void {
+    if (these.length === 0) return;
+    waiting = waiting.filter((entry) => !these.includes(entry));
+    for (const entry of these) entry.tell(reached);
+  }
+
+  return {
+    answered(tell) {
+      const entry: Answered = { tell, flushed: false, provable: false };
+      if (over) {
+        tell(false);
+        return () => undefined;
+      }
+      waiting.push(entry);
+      return () => {
+        entry.flushed = true;
+        // What was already on its way is read within this turn of the event loop.
+        setImmediate(() => {
+          entry.provable = true;
+        });
+      };
+    },
+    heard(bytes, fresh) {
+      if (waiting.length === 0 || !fresh || beginsWithQuit(bytes)) return;
+      settle(
+        waiting.filter((entry) => entry.provable),
+        true,
+      );
+    },
+    ended() {
+      endedInTime = new Set(waiting.filter((entry) => entry.flushed));
+    },
+    closed(withError) {
+      over = true;
+      const reached = withError ? [] : waiting.filter((entry) => endedInTime.has(entry));
+      settle(reached, true);
+      settle(waiting, false);
+    },
+  };
+}
+
+/** Whether the bytes are QUIT, or a beginning of it. */
+function beginsWithQuit(bytes: Buffer): boolean {
+  const start = bytes.subarray(0, 4).latin1Slice().toUpperCase();
+  return start.length > 0 && 'QUIT'.startsWith(start);
+}

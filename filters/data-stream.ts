@@ -1,0 +1,149 @@
+// The content of DATA: finds the final dot however the bytes are split, keeps or swallows what comes before it, and
+// turns it into the message: dot-stuffing undone, every line ending in CRLF (RFC 5321, sections 4.5.2 and 2.3.8).
+
+const CR = 13;
+const LF = 10;
+const DOT = 46;
+const END = Buffer.from('\r\n.\r\n');
+
+/** What became of the content. */
+export type DataOutcome =
+  | { readonly ok: true; readonly message: Buffer }
+  | { readonly ok: false; readonly because: 'too-large' | 'no-room' | 'bare-newline' };
+
+export interface DataReaderOptions {
+  /** The largest message in bytes, dot-stuffing undone. */
+  readonly maxBytes: number;
+  readonly bareNewline: 'normalise' | 'reject';
+  /** Called before more bytes are kept; false makes the rest be swallowed. */
+  readonly grow: (bytes: number) => boolean;
+  /** Called once as soon as the message will not be kept, so that its memory can be given to others. */
+  readonly dropped?: () => void;
+}
+
+export interface DataReader {
+  /**
+   * Takes the next bytes of the connection.
+   * @returns how many of them belong to the content, final dot included; -1 while the final dot has not come
+   */
+  push(bytes: Buffer): number;
+  /** The outcome, once {@link push} has found the end. */
+  finish(): DataOutcome;
+}
+
+/** Reads the content of one DATA command; the first byte pushed is the first one behind the CRLF of our 354. */
+export function createDataReader(options: DataReaderOptions): DataReader {
+  let kept: Buffer[] = [];
+  let size = 0;
+  let refused: 'too-large' | 'no-room' | null = null;
+  /** How much of CRLF.CRLF the bytes so far end with. The content begins as if behind a CRLF. */
+  let matched = 2;
+  // A stuffed line is at least four bytes on the wire for three of the message; the exact check is in finish().
+  const maxOnWire = Math.ceil((options.maxBytes * 4) / 3) + END.length;
+
+  function keep(bytes: Buffer): void {
+    if (refused !== null || bytes.length === 0) return;
+    if (size + bytes.length > maxOnWire) refused = 'too-large';
+    else if (!options.grow(bytes.length)) refused = 'no-room';
+    if (refused !== null) {
+      kept = [];
+      options.dropped?.();
+      return;
+    }
+    size += bytes.length;
+    kept.push(bytes);
+  }
+
+  return {
+    push(bytes) {
+      // An end that began in earlier bytes is complete within the next four.
+      for (let index = 0; index < bytes.length && index < END.length - 1; index += 1) {
+        matched = advance(matched, bytes[index] ?? 0);
+        if (matched === END.length) {
+          keep(bytes.subarray(0, index + 1));
+          return index + 1;
+        }
+      }
+      const found = bytes.indexOf(END);
+      if (found !== -1) {
+        keep(bytes.subarray(0, found + END.length));
+        return found + END.length;
+      }
+      if (bytes.length >= END.length) {
+        matched = 0;
+        for (let index = bytes.length - END.length + 1; index < bytes.length; index += 1) {
+          matched = advance(matched, bytes[index] ?? 0);
+        }
+      }
+      keep(bytes);
+      return -1;
+    },
+    finish() {
+      if (refused !== null) return { ok: false, because: refused };
+      const [only] = kept;
+      const wire = kept.length === 1 && only !== undefined ? only : Buffer.concat(kept, size);
+      kept = [];
+      // Without the final dot and its CRLF.
+      const content = wire.subarray(0, wire.length - 3);
+      const { bare, dots } = survey(content);
+      if (bare > 0 && options.bareNewline === 'reject') {
+        options.dropped?.();
+        return { ok: false, because: 'bare-newline' };
+      }
+      if (content.length + bare - dots > options.maxBytes) {
+        options.dropped?.();
+        return { ok: false, because: 'too-large' };
+      }
+      return { ok: true, message: bare + dots === 0 ? content : rewrite(content, content.length + bare - dots) };
+    },
+  };
+}
+
+/** How much of CRLF.CRLF is matched after one more byte. */
+function advance(matched: number, byte: number): number {
+  if (byte === END[matched]) return matched + 1;
+  return byte === CR ? 1 : 0;
+}
+
+/**
+ * Counts bare CRs and LFs, and the dots to be removed: first on a line (that begins behind a real CRLF, or at the start)
+ * with something behind it. Plain loops, here and in {@link rewrite}: the cost of a call for each line would be at the
+ * sender's mercy, who may send nothing but line feeds.
+ */
+function survey(content: Buffer): { readonly bare: number; readonly dots: number } {
+  let bare = 0;
+  let dots = content[0] === DOT ? 1 : 0;
+  const { length } = content;
+  for (let index = 0; index < length; index += 1) {
+    const byte = content[index] ?? 0;
+    if (byte > CR) continue;
+    if (byte === CR) {
+      if (content[index + 1] === LF) {
+        index += 1;
+        if (content[index + 1] === DOT) dots += 1;
+      } else bare += 1;
+    } else if (byte === LF) bare += 1;
+  }
+  return { bare, dots };
+}
+
+/** Removes the stuffed dots and makes every bare CR and bare LF a CRLF. */
+function rewrite(content: Buffer, size: number): Buffer {
+  const message = Buffer.allocUnsafe(size);
+  const { length } = content;
+  let to = 0;
+  for (let index = content[0] === DOT ? 1 : 0; index < length; index += 1) {
+    const byte = content[index] ?? 0;
+    if (byte !== CR && byte !== LF) {
+      message[to++] = byte;
+      continue;
+    }
+    message[to++] = CR;
+    message[to++] = LF;
+    if (byte === CR && content[index + 1] === LF) {
+      index += 1;
+      if (content[index + 1] === DOT) index += 1;
+    }
+  }
+  return message;
+}

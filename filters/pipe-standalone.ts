@@ -1,0 +1,55 @@
+// The work of `sealpost serve` in the pipe's own process (pipe.standalone, or pipe.reinject = "sendmail"): loaded only
+// then, since it brings the database and the OpenPGP library with it.
+import { loadConfig } from '../src/config/load.ts';
+import { openEngine } from '../src/delivery/engine.ts';
+import { createLogger } from '../src/observe/log.ts';
+import { createMetrics } from '../src/observe/metrics.ts';
+import type { RawPath, Reply } from '../src/smtp/types.ts';
+import { createSendmailNextHop } from './pipe-sendmail.ts';
+
+export interface StandaloneInput {
+  readonly configPath: string | undefined;
+  readonly queueId: string;
+  readonly sender: RawPath;
+  readonly recipients: readonly RawPath[];
+  /** As pipe(8) gave it. */
+  readonly message: Buffer;
+  /** Unix milliseconds. */
+  readonly deadline: number;
+}
+
+/**
+ * Delivers one message and gives one reply for all recipients, after a bounce where one is owed.
+ * @throws ConfigError, DatabaseUnavailable, DatabaseNotMigrated: all of them temporary for the pipe
+ */
+export async function deliverStandalone(input: StandaloneInput): Promise<Reply> {
+  const { config } = loadConfig(input.configPath === undefined ? {} : { path: input.configPath });
+  // pipe(8) shows standard output and standard error to the sender: nothing but the reply may go there.
+  const logger = createLogger({ level: 'silent' });
+  const engine = await openEngine({
+    config,
+    logger,
+    metrics: createMetrics(),
+    workers: 0,
+    ...(config.pipe.reinject === 'sendmail'
+      ? { nextHop: createSendmailNextHop({ sendmail: config.pipe.sendmail }) }
+      : {}),
+  });
+  try {
+    const { reply } = await engine.deliverer.deliverAsOne({
+      id: `pipe-${process.pid}`,
+      envelope: {
+        sender: input.sender,
+        parameters: [],
+        recipients: input.recipients.map((path) => ({ path, parameters: [] })),
+      },
+      xforward: { IDENT: input.queueId },
+      message: input.message,
+      deadline: input.deadline,
+    });
+    // The acceptances stay remembered: Postfix learns our end only from the exit code, which nobody confirms.
+    return reply;
+  } finally {
+    await engine.close();
+  }
+}

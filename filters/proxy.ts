@@ -1,0 +1,126 @@
+// The proxy filter: the listeners of [[filter.listen]] in front of the delivery engine. LMTP answers for each recipient,
+// SMTP once for all.
+import type { Config, FilterConfig, FilterListener } from '../src/config/schema.ts';
+import type { Engine } from '../src/delivery/engine.ts';
+import type { Logger } from '../src/observe/log.ts';
+import type { Metrics } from '../src/observe/metrics.ts';
+import { createBudget } from '../src/smtp/budget.ts';
+import { classOf } from '../src/smtp/replies.ts';
+import type { Reply, Transaction } from '../src/smtp/types.ts';
+import { type FilterListenerHandle, startListener } from './listener.ts';
+
+export interface ProxyFilter {
+  listeners(): readonly FilterListenerHandle[];
+  /** Transactions that have been received and not yet answered. */
+  inFlight(): number;
+  /** Bytes of messages in memory. */
+  bytesInFlight(): number;
+  /** Takes a new configuration: limits count from the next command on, new listeners open, removed ones end gracefully. */
+  reconfigure(config: Config): Promise<void>;
+  /** Stops accepting, lets what is in flight finish within the grace, then 421. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** The LHLO name of sealpost-pipe, which has one exit code for all recipients: it is answered as SMTP is. */
+export const PIPE_CLIENT = 'sealpost-pipe';
+
+/**
+ * Opens every listener, or none: when one cannot be opened, the others are closed again.
+ * @param passed file descriptors from systemd, by listener name
+ * @throws Error with a sentence for the administrator when a listener cannot be opened
+ */
+export async function startProxyFilter(
+  config: Config,
+  engine: Engine,
+  logger: Logger,
+  metrics: Metrics,
+  passed: ReadonlyMap<string, number> = new Map(),
+): Promise<ProxyFilter> {
+  // Listeners keep this one object; a reload changes its values.
+  const limits: FilterConfig = { ...config.filter };
+  const budget = createBudget(config.filter.memory_budget);
+  const forgetting = new WeakMap<Transaction, () => void>();
+  const open = new Map<string, FilterListenerHandle>();
+  let inFlight = 0;
+
+  async function answer(protocol: 'lmtp' | 'smtp', transaction: Transaction): Promise<readonly Reply[]> {
+    const { deliverer } = engine;
+    if (protocol === 'smtp' || transaction.client === PIPE_CLIENT) {
+      const { reply, forget } = await deliverer.deliverAsOne(transaction);
+      // Nobody confirms an exit code: what the pipe delivered stays remembered for its lifetime.
+      if (transaction.client !== PIPE_CLIENT) forgetting.set(transaction, forget);
+      return protocol === 'smtp' ? [reply] : transaction.envelope.recipients.map(() => reply);
+    }
+    const { outcomes, forget } = await deliverer.deliver(transaction);
+    forgetting.set(transaction, () =>
+      forget(outcomes.flatMap((outcome, index) => (classOf(outcome.reply) === 'accepted' ? [index] : []))),
+    );
+    return outcomes.map((outcome) => outcome.reply);
+  }
+
+  async function openListener(listener: FilterListener): Promise<FilterListenerHandle> {
+    const name = listener.name ?? listener.protocol;
+    const fd = passed.get(name);
+    return startListener({
+      listener,
+      config: limits,
+      hostname: config.hostname,
+      logger,
+      admission: budget,
+      ...(fd === undefined ? {} : { fd }),
+      async deliver(transaction) {
+        inFlight += 1;
+        try {
+          const replies = await answer(listener.protocol, transaction);
+          for (const reply of replies) metrics.messages.inc({ listener: name, outcome: classOf(reply) });
+          return replies;
+        } finally {
+          inFlight -= 1;
+        }
+      },
+      acknowledged: (transaction) => forgetting.get(transaction)?.(),
+      lost: (transaction) =>
+        logger.warn({ transaction: transaction.id }, 'our reply may not have reached the client; its retry is remembered'),
+    });
+  }
+
+  async function openAll(listeners: readonly FilterListener[]): Promise<void> {
+    const fresh: string[] = [];
+    try {
+      for (const listener of listeners) {
+        const key = JSON.stringify(listener);
+        if (open.has(key)) continue;
+        open.set(key, await openListener(listener));
+        fresh.push(key);
+      }
+    } catch (error) {
+      await Promise.all(fresh.map((key) => closeListener(key, 0)));
+      throw error;
+    }
+  }
+
+  async function closeListener(key: string, graceMs: number): Promise<void> {
+    const handle = open.get(key);
+    open.delete(key);
+    await handle?.close({ graceMs });
+  }
+
+  await openAll(config.filter.listen);
+  return {
+    listeners: () => [...open.values()],
+    inFlight: () => inFlight,
+    bytesInFlight: () => budget.used(),
+    async reconfigure(next) {
+      Object.assign(limits, next.filter);
+      const wanted = new Set(next.filter.listen.map((listener) => JSON.stringify(listener)));
+      const gone = [...open.keys()].filter((key) => !wanted.has(key));
+      // First the old ones: a listener whose mode changed keeps its address.
+      const closing = gone.map((key) => closeListener(key, next.filter.shutdown_grace));
+      await openAll(next.filter.listen);
+      await Promise.all(closing);
+    },
+    async close(graceMs) {
+      await Promise.all([...open.keys()].map((key) => closeListener(key, graceMs)));
+    },
+  };
+}

@@ -1,0 +1,33 @@
+// Who may send XFORWARD: clients on unix sockets, and the addresses of filter.xforward_hosts.
+import { BlockList, isIP } from 'node:net';
+
+/**
+ * Builds the test for a client address.
+ * @param hosts addresses and networks such as `127.0.0.0/8`, `::1` or `[2001:db8::]/32`
+ * @returns a function of the socket's remote address; undefined (a unix socket) is trusted
+ * @throws Error for an entry that is neither
+ */
+export function trustedClients(hosts: readonly string[]): (remoteAddress: string | undefined) => boolean {
+  const list = new BlockList();
+  for (const host of hosts) {
+    const match = /^\[?([0-9a-f:.]+)\]?(?:\/(\d{1,3}))?$/i.exec(host.trim());
+    const address = match?.[1] ?? '';
+    const family = isIP(address);
+    const bits = match?.[2] === undefined ? undefined : Number(match[2]);
+    if (family === 0 || (bits ?? 0) > (family === 4 ? 32 : 128)) {
+      throw new Error(
+        `filter.xforward_hosts: "${host}" is no IP address or network; expected one such as "127.0.0.0/8" or "::1"`,
+      );
+    }
+    const type = family === 4 ? 'ipv4' : 'ipv6';
+    if (bits === undefined) list.addAddress(address, type);
+    else list.addSubnet(address, bits, type);
+  }
+  return (remoteAddress) => {
+    if (remoteAddress === undefined || remoteAddress === '') return true;
+    // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d.
+    const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+    const family = isIP(address);
+    return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  };
+}

@@ -1,0 +1,128 @@
+// Makes a fresh machine ready: checks Node.js, installs the npm packages, the Debian packages that a purpose needs (where
+// it is root), and builds. Plain JavaScript over Node's own modules, since nothing else may be there yet.
+//
+//   node packaging/prepare.mjs [--quickstart | --test | --bench]
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const LOWEST_NODE = [20, 19];
+
+/** Debian package -> a program or file that it brings. */
+const PACKAGES = {
+  postfix: ['/usr/sbin/postfix', '/usr/sbin/smtp-source'],
+  'postfix-pgsql': ['/usr/lib/postfix/postfix-pgsql.so'],
+  postgresql: ['/usr/lib/postgresql'],
+  gnupg: ['/usr/bin/gpg'],
+  sq: ['/usr/bin/sq'],
+  swaks: ['/usr/bin/swaks'],
+  python3: ['/usr/bin/python3'],
+  'python3-aiosmtpd': ['/usr/lib/python3/dist-packages/aiosmtpd'],
+};
+
+const WANTED = {
+  quickstart: ['postfix', 'gnupg', 'swaks'],
+  test: ['postfix', 'postgresql', 'gnupg', 'sq', 'swaks', 'python3'],
+  bench: ['postfix', 'postgresql', 'gnupg', 'python3', 'python3-aiosmtpd'],
+};
+
+/**
+ * Installs what is missing for a purpose and builds.
+ * @param {'quickstart' | 'test' | 'bench'} purpose
+ * @returns {{ missing: { name: string, reason: string }[] }} Debian packages that could not be had, and why
+ */
+export function prepare(purpose) {
+  checkNode();
+  installNpmPackages();
+  const missing = installDebianPackages(WANTED[purpose]);
+  buildWhenOlder();
+  return { missing };
+}
+
+function checkNode() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const [lowestMajor = 0, lowestMinor = 0] = LOWEST_NODE;
+  if (major > lowestMajor || (major === lowestMajor && minor >= lowestMinor)) return;
+  fail(`found Node.js ${process.versions.node}, expected ${LOWEST_NODE.join('.')} or newer`);
+}
+
+function installNpmPackages() {
+  const marker = join(root, 'node_modules', '.package-lock.json');
+  const lock = join(root, 'package-lock.json');
+  if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
+  say('installing the npm packages (npm ci) ...');
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci failed; is the npm registry reachable?');
+}
+
+function isThere(name) {
+  return (PACKAGES[name] ?? []).every((path) => existsSync(path));
+}
+
+function installDebianPackages(names) {
+  const absent = names.filter((name) => !isThere(name));
+  if (absent.length === 0) return [];
+  if (process.getuid?.() !== 0) return absent.map((name) => ({ name, reason: 'not installed, and we are not root' }));
+  if (!existsSync('/usr/bin/apt-get')) return absent.map((name) => ({ name, reason: 'not installed, and no apt-get' }));
+  say(`installing Debian packages: ${absent.join(' ')} (a minute or so) ...`);
+  // What is installed here is for private instances: no service of the machine must start.
+  const policy = '/usr/sbin/policy-rc.d';
+  const ours = !existsSync(policy);
+  if (ours) {
+    writeFileSync(policy, '#!/bin/sh\nexit 101\n');
+    chmodSync(policy, 0o755);
+  }
+  try {
+    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+    spawnSync('debconf-set-selections', [], {
+      input: 'postfix postfix/main_mailer_type select No configuration\n',
+      env: environment,
+    });
+    spawnSync('apt-get', ['update', '-qq'], { env: environment, stdio: 'ignore' });
+    const installed = spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...absent], {
+      env: environment,
+      encoding: 'utf8',
+    });
+    const last = (installed.stderr ?? '').trim().split('\n').at(-1) ?? '';
+    return absent
+      .filter((name) => !isThere(name))
+      .map((name) => ({ name, reason: `apt-get could not install it${last === '' ? '' : `: ${last}`}` }));
+  } finally {
+    if (ours) rmSync(policy, { force: true });
+  }
+}
+
+function newest(path) {
+  const found = statSync(path);
+  if (!found.isDirectory()) return found.mtimeMs;
+  return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
+}
+
+function buildWhenOlder() {
+  const built = join(root, 'dist', 'sealpost-pipe.js');
+  const sources = ['src', 'filters', 'policy', 'receiver', 'docs', 'packaging', 'package.json', 'tsconfig.json'];
+  const changed = Math.max(...sources.map((name) => join(root, name)).filter(existsSync).map(newest));
+  if (existsSync(built) && statSync(built).mtimeMs >= changed) return;
+  say('building (npm run build) ...');
+  run('npm', ['run', '--silent', 'build'], 'the build failed');
+}
+
+function run(command, args, problem) {
+  const ended = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+  if (ended.status !== 0) fail(problem);
+}
+
+function say(text) {
+  process.stdout.write(`${text}\n`);
+}
+
+function fail(text) {
+  process.stderr.write(`sealpost: ${text}\n`);
+  process.exit(1);
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const purpose = ['quickstart', 'test', 'bench'].find((name) => process.argv.includes(`--${name}`)) ?? 'quickstart';
+  for (const { name, reason } of prepare(purpose).missing) say(`without ${name}: ${reason}`);
+}

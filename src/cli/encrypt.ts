@@ -1,0 +1,84 @@
+// `sealpost encrypt`: the filter's own path for one message and one recipient, to standard output. Nothing is sent.
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { createChooser } from '../delivery/engine.ts';
+import { planCopy } from '../delivery/plan.ts';
+import { createDirectory } from '../directory/lookup.ts';
+import { detectEncrypted } from '../message/detect.ts';
+import { sealMime } from '../message/seal-mime.ts';
+import { stripSealpostFields } from '../message/sealpost-fields.ts';
+import { createSealer } from '../openpgp/pool.ts';
+import { formatReply } from '../smtp/replies.ts';
+import { Refused, run, Temporary, withCommonOptions } from './command.ts';
+
+interface EncryptOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly to: string;
+}
+
+export function registerEncrypt(program: Command): void {
+  withCommonOptions(
+    program
+      .command('encrypt')
+      .description('seal one message as the filter would, and write it to standard output')
+      .argument('[file]', 'the message; - or nothing reads standard input', '-')
+      .requiredOption('--to <address>', 'the recipient'),
+    'sealpost encrypt --to alice@example.org mail.eml > sealed.eml',
+  ).action((file: string, options: EncryptOptions) =>
+    run(options, async ({ loaded, database, json }) => {
+      const { config } = loaded;
+      const message = stripSealpostFields(read(file));
+      const directory = createDirectory({ database: await database(), config });
+      const facts = await directory.recipient(Buffer.from(options.to, 'utf8').toString('latin1'));
+      const now = Date.now();
+      const choose = await createChooser(config)(facts, now);
+      const decision = planCopy({ facts, global: config.encryption, detection: detectEncrypted(message), choose });
+      if (decision.action === 'defer') throw new Temporary(`${decision.reason} (${formatReply(decision.reply)})`);
+      if (decision.action === 'reject') throw new Refused(`${decision.reason} (${formatReply(decision.reply)})`);
+      let result = message;
+      if (decision.action === 'seal') {
+        const sealer = createSealer({ workers: 0 });
+        try {
+          result = await sealMime(
+            message,
+            {
+              subject: decision.subject,
+              hideKeyIds: decision.hideKeyIds,
+              keys: decision.keys,
+              status: { host: config.hostname, queueId: '', date: new Date(now) },
+            },
+            sealer.encrypt,
+          );
+        } finally {
+          await sealer.close();
+        }
+      } else process.stderr.write(`sealpost: not sealed: ${decision.reason}\n`);
+      if (!json) {
+        process.stdout.write(result);
+        return;
+      }
+      process.stdout.write(
+        `${JSON.stringify(
+          {
+            action: decision.action,
+            because: decision.because,
+            reason: decision.reason,
+            keys: decision.action === 'seal' ? decision.keys.map((key) => key.fingerprint) : [],
+            message_base64: result.toString('base64'),
+          },
+          null,
+          2,
+        )}\n`,
+      );
+    }),
+  );
+}
+
+function read(file: string): Buffer {
+  try {
+    return readFileSync(file === '-' ? 0 : file);
+  } catch (error) {
+    throw new Refused(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,158 @@
+// `sealpost explain`: who an address is, which settings and keys count, and what would happen to a message, with reasons.
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { effectiveSettings, SETTING_NAMES } from '../config/settings.ts';
+import { createChooser } from '../delivery/engine.ts';
+import { type Decision, planCopy } from '../delivery/plan.ts';
+import { createDirectory } from '../directory/lookup.ts';
+import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
+import { type Detection, detectEncrypted } from '../message/detect.ts';
+import { stripSealpostFields } from '../message/sealpost-fields.ts';
+import { Refused, run, withCommonOptions } from './command.ts';
+
+interface ExplainOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly message?: string;
+}
+
+/** What stands for "no message": anything that is not encrypted. */
+const ANY_MESSAGE: Detection = { encrypted: false, because: 'no message was given' };
+
+export function registerExplain(program: Command): void {
+  withCommonOptions(
+    program
+      .command('explain')
+      .description('show user, settings, keys and decision for an address, with the reason for each')
+      .argument('<address>', 'a recipient address, as Postfix would send it')
+      .option('--message <file>', 'also look at this message: is it encrypted already, and to which keys'),
+    'sealpost explain alice@example.org --message mail.eml',
+  ).action((address: string, options: ExplainOptions) =>
+    run(options, async ({ loaded, database, print }) => {
+      const { config } = loaded;
+      const directory = createDirectory({ database: await database(), config });
+      const facts = await directory.recipient(Buffer.from(address, 'utf8').toString('latin1'));
+      if (facts.address === null) {
+        throw new Refused(`found ${JSON.stringify(address)}, expected an address such as alice@example.org`);
+      }
+      const detection =
+        options.message === undefined ? ANY_MESSAGE : detectEncrypted(stripSealpostFields(read(options.message)));
+      const choose = await createChooser(config)(facts, Date.now());
+      const decision = planCopy({ facts, global: config.encryption, detection, choose });
+      const settings = settingsOf(facts, config.encryption);
+      const keys = keysOf(facts).map((key) => {
+        const choice = choose([key]);
+        const [left] = choice.leftOut;
+        return { fingerprint: key.fingerprint, source: key.source, state: choice.state, because: left?.because ?? 'can be used' };
+      });
+      const result = {
+        address: facts.address,
+        resolution: describeResolution(facts),
+        domain: facts.domain === null ? null : { name: facts.domain.name, class: facts.domain.class },
+        settings: Object.fromEntries(
+          SETTING_NAMES.map((name) => [name, { value: settings.values[name], from: settings.levels[name] }]),
+        ),
+        keys,
+        message: options.message === undefined ? null : { ...detection, readable: readable(detection, decision, keys) },
+        decision: {
+          action: decision.action,
+          because: decision.because,
+          reason: decision.reason,
+          keys: decision.action === 'seal' ? decision.keys.map((key) => key.fingerprint) : [],
+          leftOut: decision.leftOut,
+          ...('reply' in decision ? { reply: decision.reply } : {}),
+        },
+      };
+      print(result, formatExplanation(result));
+    }),
+  );
+}
+
+function read(file: string): Buffer {
+  try {
+    return readFileSync(file === '-' ? 0 : file);
+  } catch (error) {
+    throw new Refused(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function readersOf(facts: RecipientFacts): readonly Reader[] {
+  return 'readers' in facts.resolution ? facts.resolution.readers : [];
+}
+
+function keysOf(facts: RecipientFacts): readonly StoredKey[] {
+  const own = readersOf(facts).flatMap((reader) => (reader.kind === 'outside' ? [] : reader.keys));
+  return own.length > 0 ? own : facts.domainKeys;
+}
+
+function settingsOf(facts: RecipientFacts, global: Parameters<typeof effectiveSettings>[0]) {
+  const [reader] = readersOf(facts);
+  return reader?.kind === 'user'
+    ? effectiveSettings(global, reader.user.domain.settings, reader.user.settings)
+    : effectiveSettings(global, facts.domain?.settings);
+}
+
+function describeResolution(facts: RecipientFacts) {
+  const { resolution } = facts;
+  const via = 'via' in resolution ? resolution.via : [];
+  const readers = readersOf(facts).map((reader) =>
+    reader.kind === 'user'
+      ? { kind: reader.kind, id: reader.user.id, address: reader.user.address, status: reader.user.status }
+      : { kind: reader.kind, address: reader.address },
+  );
+  return { kind: resolution.kind, via, readers };
+}
+
+/** Whether one of the message's own recipients' key IDs belongs to a known key; null where the message hides them. */
+function readable(
+  detection: Detection,
+  _decision: Decision,
+  keys: readonly { readonly fingerprint: string }[],
+): boolean | null {
+  if (!detection.encrypted) return null;
+  const known = detection.keyIds.some((id) =>
+    keys.some((key) => key.fingerprint.endsWith(id.toUpperCase()) || key.fingerprint.startsWith(id.toUpperCase())),
+  );
+  if (known) return true;
+  return detection.keyIds.length === 0 || detection.keyIds.some((id) => /^0+$/.test(id)) ? null : false;
+}
+
+interface Explanation {
+  readonly address: string;
+  readonly resolution: ReturnType<typeof describeResolution>;
+  readonly domain: { readonly name: string; readonly class: string } | null;
+  readonly settings: Readonly<Record<string, { readonly value: unknown; readonly from: string }>>;
+  readonly keys: readonly { readonly fingerprint: string; readonly source: string; readonly state: string; readonly because: string }[];
+  readonly message: (Detection & { readonly readable: boolean | null }) | null;
+  readonly decision: { readonly action: string; readonly because: string; readonly reason: string; readonly reply?: { readonly code: number; readonly enhanced: string; readonly text: string } };
+}
+
+function formatExplanation(explanation: Explanation): string {
+  const { resolution, decision, message } = explanation;
+  const who = resolution.readers
+    .map((reader) => ('id' in reader ? `user ${reader.id} <${reader.address}>, ${reader.status}` : `${reader.kind} <${reader.address}>`))
+    .join('; ');
+  return [
+    `address   ${explanation.address}`,
+    `is        ${resolution.kind}${who === '' ? '' : `: ${who}`}${resolution.via.length > 0 ? ` via ${resolution.via.join(', ')}` : ''}`,
+    `domain    ${explanation.domain === null ? 'not ours' : `${explanation.domain.name} (${explanation.domain.class})`}`,
+    ...Object.entries(explanation.settings).map(
+      ([name, { value, from }]) => `setting   ${name} = ${String(value)} (${from})`,
+    ),
+    ...(explanation.keys.length === 0 ? ['key       none known'] : []),
+    ...explanation.keys.map((key) => `key       ${key.fingerprint} (${key.source}): ${key.state}, ${key.because}`),
+    ...(message === null
+      ? []
+      : [
+          `message   ${message.encrypted ? `encrypted (${message.how})` : 'not encrypted'}: ${message.because}`,
+          ...(message.encrypted ? [`key IDs   ${message.keyIds.join(', ') || 'none'}: ${readableText(message.readable)}`] : []),
+        ]),
+    `decision  ${decision.action}: ${decision.reason}`,
+    ...(decision.reply === undefined ? [] : [`reply     ${decision.reply.code} ${decision.reply.enhanced} ${decision.reply.text}`]),
+  ].join('\n');
+}
+
+function readableText(readable: boolean | null): string {
+  if (readable === null) return 'whether this recipient can read it cannot be told';
+  return readable ? 'this recipient can read it' : 'none of them is this recipient’s';
+}

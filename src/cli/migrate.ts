@@ -1,0 +1,41 @@
+// `sealpost migrate`: brings the database to this program's schema, or tells what is missing.
+import type { Command } from 'commander';
+import { applyMigrations, migrationStatus } from '../database/migrate.ts';
+import { openDatabase } from '../database/open.ts';
+import { run, withCommonOptions } from './command.ts';
+
+interface MigrateOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly status?: boolean;
+  readonly allowDestructive?: boolean;
+}
+
+export function registerMigrate(program: Command): void {
+  withCommonOptions(
+    program
+      .command('migrate')
+      .description('apply the migrations that the database lacks')
+      .option('--status', 'only tell which are applied and which are pending')
+      .option('--allow-destructive', 'also apply migrations that remove something'),
+    'sealpost migrate --status',
+  ).action((options: MigrateOptions) =>
+    run(options, async ({ loaded, print }) => {
+      const database = await openDatabase(loaded.config, { requireMigrated: false });
+      try {
+        if (options.status !== true) {
+          await applyMigrations(database, { allowDestructive: options.allowDestructive === true });
+        }
+        const status = await migrationStatus(database);
+        const lines = [
+          ...status.applied.map((name) => `applied  ${name}`),
+          ...status.pending.map((name) => `pending  ${name}`),
+          ...status.unknown.map((name) => `unknown  ${name} (made by a newer sealpost)`),
+        ];
+        print(status, lines.join('\n'));
+      } finally {
+        await database.close();
+      }
+    }),
+  );
+}

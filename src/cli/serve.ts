@@ -1,0 +1,205 @@
+// `sealpost serve`: opens the engine and the listeners, and lives until a signal. SIGTERM ends gracefully, SIGHUP re-reads
+// the configuration. The parts themselves are elsewhere; this is their life.
+import { type Command, InvalidArgumentError } from 'commander';
+import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { packageVersion } from '../config/package.ts';
+import type { Config } from '../config/schema.ts';
+import { formatEndpoint, formatNextHop } from '../config/units.ts';
+import { isDatabaseUnavailable } from '../database/open.ts';
+import { type Engine, openEngine } from '../delivery/engine.ts';
+import { createLogger, type Logger } from '../observe/log.ts';
+import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { startObserveServer } from '../observe/server.ts';
+import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
+import { EXIT, exitCodeFor, withCommonOptions } from './command.ts';
+
+const PARTS = ['filter', 'observe'] as const;
+type Part = (typeof PARTS)[number];
+
+interface ServeOptions {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly only?: readonly Part[];
+}
+
+export function registerServe(program: Command): void {
+  withCommonOptions(
+    program
+      .command('serve')
+      .description('run the filter listeners and the metrics server until SIGTERM; SIGHUP re-reads the configuration')
+      .option('--only <parts>', `run only some of: ${PARTS.join(', ')}`, parseParts),
+    'sealpost serve --only filter,observe',
+  ).action(async (options: ServeOptions) => {
+    try {
+      await serve(options);
+    } catch (error) {
+      process.stderr.write(`sealpost: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.exitCode = exitCodeFor(error);
+    }
+  });
+}
+
+function parseParts(text: string): readonly Part[] {
+  const parts = text.split(',').map((part) => part.trim());
+  for (const part of parts) {
+    if (!PARTS.some((known) => known === part)) {
+      throw new InvalidArgumentError(`found "${part}", expected one or more of ${PARTS.join(', ')}, separated by commas`);
+    }
+  }
+  return PARTS.filter((part) => parts.includes(part));
+}
+
+/** How long to wait between attempts to reach the database at start. */
+const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
+
+async function serve(options: ServeOptions): Promise<void> {
+  const load = (): LoadedConfig => loadConfig(options.config === undefined ? {} : { path: options.config });
+  const { config, path } = load();
+  const parts = new Set<Part>(options.only ?? PARTS);
+  const logger = createLogger({ level: config.observe.log_level });
+  const metrics = createMetrics();
+  const stop = stopRequested();
+  process.on('uncaughtException', (error) => {
+    // Nothing is lost: what has not been answered stays in Postfix's queue.
+    logger.fatal({ err: { name: error.name, message: error.message, stack: error.stack } }, 'unexpected error; ending');
+    process.exit(EXIT.refused);
+  });
+
+  const engine = await openWhenReachable(config, logger, metrics, stop);
+  if (engine === undefined) return;
+  const started = Date.now();
+  let proxy: ProxyFilter | undefined;
+  try {
+    const health = () => readiness(engine, proxy, parts);
+    const notifier = createServiceNotifier(process.env, async () => true, logger);
+    if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passedSockets(process.env, process.pid));
+    const observe =
+      parts.has('observe') && config.observe.listen !== null
+        ? await startObserveServer({
+            endpoint: config.observe.listen,
+            metrics,
+            logger,
+            health,
+            status: () => describeRunning(config, path, started, proxy, engine),
+          })
+        : undefined;
+    logger.info(
+      {
+        version: packageVersion(),
+        config: path,
+        listeners: proxy?.listeners().map((listener) => `${listener.name} ${formatEndpoint(listener.address)}`) ?? [],
+        next_hop: formatNextHop(config.filter.next_hop),
+      },
+      'sealpost is ready',
+    );
+    notifier.ready();
+    const reload = (): void => {
+      notifier.reloading();
+      void reconfigure(load, config, engine, logger, proxy).then(() => notifier.ready());
+    };
+    process.on('SIGHUP', reload);
+    const signal = await stop.promise;
+    process.off('SIGHUP', reload);
+    logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');
+    notifier.stopping();
+    await proxy?.close(config.filter.shutdown_grace);
+    await observe?.close();
+    notifier.close();
+  } finally {
+    await proxy?.close(0);
+    await engine.close();
+  }
+  logger.info('stopped');
+  process.exit(process.exitCode ?? EXIT.done);
+}
+
+/** Waits for SIGTERM or SIGINT; a second one ends the process at once. */
+function stopRequested(): { readonly promise: Promise<string>; requested(): boolean } {
+  let requested = false;
+  const promise = new Promise<string>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (requested) process.exit(EXIT.refused);
+        requested = true;
+        resolve(signal);
+      });
+    }
+  });
+  return { promise, requested: () => requested };
+}
+
+/** A database that is away at start is waited for: Postfix finds no listener, and keeps its mail. */
+async function openWhenReachable(
+  config: Config,
+  logger: Logger,
+  metrics: Metrics,
+  stop: { readonly promise: Promise<string>; requested(): boolean },
+): Promise<Engine | undefined> {
+  for (let attempt = 0; !stop.requested(); attempt += 1) {
+    try {
+      return await openEngine({ config, logger, metrics, watchChanges: true });
+    } catch (error) {
+      if (!isDatabaseUnavailable(error)) throw error;
+      const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;
+      logger.error({ err: error instanceof Error ? error.message : String(error), retryMs: wait }, 'the database cannot be reached');
+      await Promise.race([stop.promise, new Promise((resolve) => setTimeout(resolve, wait))]);
+    }
+  }
+  return undefined;
+}
+
+/** What is fixed at start; everything else takes effect on SIGHUP. */
+const NEEDS_RESTART = ['state_dir', 'database', 'keys', 'recipient_delimiter', 'mailbox_domain'] as const;
+
+/** Takes the new configuration; an invalid one is logged, and the running one stays. */
+async function reconfigure(
+  load: () => LoadedConfig,
+  running: Config,
+  engine: Engine,
+  logger: Logger,
+  proxy: ProxyFilter | undefined,
+): Promise<void> {
+  try {
+    const { config } = load();
+    const needsRestart = NEEDS_RESTART.filter((key) => JSON.stringify(config[key]) !== JSON.stringify(running[key]));
+    logger.level = config.observe.log_level;
+    engine.reconfigure(config);
+    await proxy?.reconfigure(config);
+    logger.info({ needsRestart }, 'configuration re-read');
+  } catch (error) {
+    logger.error({ err: error instanceof Error ? error.message : String(error) }, 'the new configuration is not used');
+  }
+}
+
+async function readiness(
+  engine: Engine,
+  proxy: ProxyFilter | undefined,
+  parts: ReadonlySet<Part>,
+): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }> {
+  const reasons: string[] = [];
+  try {
+    await engine.database.pool.query('SELECT 1');
+  } catch {
+    reasons.push('the database does not answer');
+  }
+  if (parts.has('filter') && proxy === undefined) reasons.push('the filter listeners are not open yet');
+  return { ready: reasons.length === 0, reasons };
+}
+
+function describeRunning(config: Config, path: string | null, started: number, proxy: ProxyFilter | undefined, engine: Engine) {
+  return {
+    version: packageVersion(),
+    pid: process.pid,
+    config: path,
+    uptime_seconds: Math.round((Date.now() - started) / 1000),
+    next_hop: formatNextHop(config.filter.next_hop),
+    listeners: (proxy?.listeners() ?? []).map((listener) => ({
+      name: listener.name,
+      protocol: listener.protocol,
+      address: formatEndpoint(listener.address),
+      connections: listener.connections(),
+    })),
+    in_flight: { transactions: proxy?.inFlight() ?? 0, bytes: proxy?.bytesInFlight() ?? 0, late: engine.deliverer.lateDeliveries() },
+  };
+}

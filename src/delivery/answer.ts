@@ -1,0 +1,58 @@
+// What is told to the client once every recipient has its outcome: per recipient (LMTP), or one reply for all (SMTP and
+// the pipe's exit code), as filters.md, "Replies", says. Pure.
+import { classOf } from '../smtp/replies.ts';
+import type { EnvelopeRecipient, Reply } from '../smtp/types.ts';
+
+/** How one recipient ended. */
+export interface RecipientOutcome {
+  readonly recipient: EnvelopeRecipient;
+  readonly reply: Reply;
+}
+
+/**
+ * The one reply for all recipients.
+ * - `reply`: this is the answer;
+ * - `bounce`: some were accepted and the rest permanently refused: 250, once a notification for `refused` has itself
+ *   been accepted downstream; `refused` is empty where nobody wants one (null sender, NOTIFY without FAILURE).
+ */
+export type SingleAnswer =
+  | { readonly kind: 'reply'; readonly reply: Reply }
+  | {
+      readonly kind: 'bounce';
+      readonly refused: readonly RecipientOutcome[];
+      /** Refused, but no notification may be sent: these end with a log line. */
+      readonly silent: readonly RecipientOutcome[];
+      readonly reply: Reply;
+    };
+
+/** Chooses the single reply of SMTP (RFC 5321, section 4.2.5) for outcomes that may differ. */
+export function singleAnswer(sender: string, outcomes: readonly RecipientOutcome[]): SingleAnswer {
+  const accepted = outcomes.filter((outcome) => classOf(outcome.reply) === 'accepted');
+  const temporary = outcomes.find((outcome) => classOf(outcome.reply) === 'temporary');
+  const refused = outcomes.filter((outcome) => classOf(outcome.reply) === 'permanent');
+  if (temporary !== undefined) {
+    const enhanced = temporary.reply.enhanced.startsWith('4') ? temporary.reply.enhanced : '4.3.0';
+    return { kind: 'reply', reply: { code: 451, enhanced, text: temporary.reply.text } };
+  }
+  const [firstAccepted] = accepted;
+  const [firstRefused] = refused;
+  if (firstAccepted === undefined) {
+    if (firstRefused !== undefined) return { kind: 'reply', reply: firstRefused.reply };
+    return { kind: 'reply', reply: { code: 451, enhanced: '4.3.0', text: 'no recipient has an outcome' } };
+  }
+  const success: Reply = { ...firstAccepted.reply, code: 250 };
+  if (firstRefused === undefined) return { kind: 'reply', reply: success };
+  const wanted = refused.filter((outcome) => sender !== '' && wantsFailureNotice(outcome.recipient));
+  return {
+    kind: 'bounce',
+    refused: wanted,
+    silent: refused.filter((outcome) => !wanted.includes(outcome)),
+    reply: success,
+  };
+}
+
+/** Whether NOTIFY allows a notification of failure; without NOTIFY it does (RFC 3461, section 4.1). */
+export function wantsFailureNotice(recipient: EnvelopeRecipient): boolean {
+  const notify = recipient.parameters.find((parameter) => parameter.keyword === 'NOTIFY')?.value;
+  return notify === undefined || notify.toUpperCase().split(',').includes('FAILURE');
+}

@@ -1,0 +1,440 @@
+// One transaction from end of data to the outcome of every recipient: recall, plan, build, send, remember. Both filters
+// run through here; every failure that has no better name is a temporary one.
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../config/schema.ts';
+import { type Directory, DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../directory/types.ts';
+import type { KeyChoice } from '../keys/choose.ts';
+import { detectEncrypted } from '../message/detect.ts';
+import { countReceived, findMessageId } from '../message/received.ts';
+import { sealMime } from '../message/seal-mime.ts';
+import { stripSealpostFields } from '../message/sealpost-fields.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Encrypt } from '../openpgp/types.ts';
+import type { NextHopClient } from '../smtp/client.ts';
+import { classOf, formatReply } from '../smtp/replies.ts';
+import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
+import { type RecipientOutcome, singleAnswer } from './answer.ts';
+import { buildBounce } from './bounce.ts';
+import { BOUNCE_KEY, type DeliveryMemory, messageKey, recipientKey } from './memory.ts';
+import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
+import { type Decision, directoryUnavailable, planCopy } from './plan.ts';
+
+/** What the delivery stands on. */
+export interface DeliveryParts {
+  /** Read for every transaction, so that SIGHUP takes effect with the next one. */
+  readonly config: () => Config;
+  readonly directory: Directory;
+  /** Inspects the keys of a recipient once, and gives the pure choice among them for this moment. */
+  readonly chooser: (facts: RecipientFacts, now: number) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
+  readonly encrypt: Encrypt;
+  readonly memory: DeliveryMemory;
+  readonly nextHop: () => Pick<NextHopClient, 'send'>;
+  /** For ciphertext that does not fit into memory. */
+  readonly outgoingDirectory: string;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** The end of one transaction. */
+export interface Delivered {
+  /** What the message is remembered by. */
+  readonly messageKey: string;
+  /** One for each envelope recipient, in order. */
+  readonly outcomes: readonly RecipientOutcome[];
+  /** Call once the client is known to have our success for these recipients (indices of the envelope). */
+  readonly forget: (indices: readonly number[]) => void;
+}
+
+export interface Deliverer {
+  /** LMTP: every recipient's own outcome. Never throws. */
+  deliver(transaction: Transaction): Promise<Delivered>;
+  /**
+   * SMTP and the pipe: one reply for all, after a bounce where one is owed. Never throws.
+   * @returns the reply, and what {@link Delivered.forget} needs
+   */
+  deliverAsOne(transaction: Transaction): Promise<{ readonly reply: Reply; readonly forget: () => void }>;
+  /** Deliveries that are waiting for a next hop's late reply. */
+  readonly lateDeliveries: () => number;
+}
+
+/** Ciphertext of one transaction that may stay in memory. */
+const MEMORY_PER_TRANSACTION = 32 * 2 ** 20;
+/** Above this size copies are built and sent one after the other. */
+const LARGE_MESSAGE = 2 ** 20;
+const CONCURRENT_COPIES = 8;
+
+/** One distinct recipient path of a transaction. Exact repetitions share its copy and its outcome. */
+interface Pending {
+  readonly recipient: EnvelopeRecipient;
+  readonly key: string;
+}
+
+/** Copies that go out in one transaction of the next hop. */
+interface Group {
+  readonly recipients: readonly Pending[];
+  readonly copy: BuiltCopy;
+}
+
+export function createDeliverer(parts: DeliveryParts): Deliverer {
+  const { logger, metrics, memory } = parts;
+  /** Message and recipient whose fate is not known yet: a second attempt must wait. */
+  const underWay = new Set<string>();
+  let late = 0;
+
+  async function deliver(transaction: Transaction): Promise<Delivered> {
+    const started = process.hrtime.bigint();
+    const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+    const message = stripSealpostFields(transaction.message);
+    const key = messageKey({
+      queueId: queueIdOf(transaction),
+      messageId: queueIdOf(transaction) === '' ? findMessageId(message) : '',
+      sender: transaction.envelope.sender,
+      content: transaction.message,
+    });
+    const replies = new Map<string, Reply>();
+    const pending: Pending[] = [];
+    for (const recipient of transaction.envelope.recipients) {
+      const entry = { recipient, key: recipientKey(recipient.path) };
+      if (!pending.some((known) => known.key === entry.key)) pending.push(entry);
+    }
+    const claimed = pending.filter((entry) => {
+      const id = `${key} ${entry.key}`;
+      if (underWay.has(id)) {
+        replies.set(entry.key, temporary('4.3.0', 'An earlier attempt to deliver this message has not ended yet'));
+        return false;
+      }
+      underWay.add(id);
+      return true;
+    });
+    const settled = new Set(claimed);
+    try {
+      await deliverClaimed(transaction, message, key, claimed, replies, settled, log);
+    } catch (error) {
+      log.error({ err: describe(error) }, 'delivery failed; Postfix keeps the mail');
+    } finally {
+      for (const entry of settled) underWay.delete(`${key} ${entry.key}`);
+    }
+    metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
+    const unexpected = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
+    const keys = transaction.envelope.recipients.map((recipient) => recipientKey(recipient.path));
+    return {
+      messageKey: key,
+      outcomes: transaction.envelope.recipients.map((recipient, index) => ({
+        recipient,
+        reply: replies.get(keys[index] ?? '') ?? unexpected,
+      })),
+      forget: (indices) => memory.forget(key, [...indices.flatMap((index) => keys[index] ?? []), BOUNCE_KEY]),
+    };
+  }
+
+  async function deliverClaimed(
+    transaction: Transaction,
+    message: Buffer,
+    key: string,
+    claimed: readonly Pending[],
+    replies: Map<string, Reply>,
+    settled: Set<Pending>,
+    log: Logger,
+  ): Promise<void> {
+    const { max_received } = parts.config().filter;
+    if (countReceived(message) > max_received) {
+      log.warn({ max_received }, 'mail loop: too many Received fields');
+      for (const entry of claimed) {
+        replies.set(entry.key, { code: 554, enhanced: '5.4.6', text: 'Too many hops: the message is in a loop' });
+      }
+      return;
+    }
+    const accepted = await recall(key, claimed, log);
+    if (accepted === undefined) {
+      for (const entry of claimed) replies.set(entry.key, temporary('4.3.0', 'The database cannot be reached now; try again later'));
+      return;
+    }
+    const open: Pending[] = [];
+    for (const entry of claimed) {
+      const reply = accepted.get(entry.key);
+      if (reply === undefined) open.push(entry);
+      else {
+        metrics.duplicatesSuppressed.inc();
+        replies.set(entry.key, { code: 250, enhanced: '2.0.0', text: reply === '' ? 'Delivered before' : reply });
+      }
+    }
+    const groups = await build(transaction, message, open, replies, log);
+    try {
+      await mapLimited(groups, message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES, (group) =>
+        send(transaction, key, group, replies, settled, log),
+      );
+    } finally {
+      await Promise.all(groups.map((group) => group.copy.discard()));
+    }
+  }
+
+  async function recall(
+    key: string,
+    entries: readonly Pending[],
+    log: Logger,
+  ): Promise<ReadonlyMap<string, string> | undefined> {
+    if (entries.length === 0) return new Map();
+    try {
+      return await memory.recall(
+        key,
+        entries.map((entry) => entry.key),
+      );
+    } catch (error) {
+      log.error({ err: describe(error) }, 'the memory of deliveries cannot be asked');
+      return undefined;
+    }
+  }
+
+  /** Plans every open recipient and builds every copy, before anything is sent. */
+  async function build(
+    transaction: Transaction,
+    message: Buffer,
+    open: readonly Pending[],
+    replies: Map<string, Reply>,
+    log: Logger,
+  ): Promise<readonly Group[]> {
+    const now = Date.now();
+    const detection = detectEncrypted(message);
+    const outgoing = createOutgoing(parts.outgoingDirectory, transaction.id, MEMORY_PER_TRANSACTION);
+    const passing: Pending[] = [];
+    const sealed: Group[] = [];
+    await mapLimited(open, message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES, async (entry) => {
+      const decision = await decide(entry.recipient.path, detection, now, log);
+      metrics.copies.inc({ action: decision.action, because: decision.because });
+      logDecision(log, entry, decision);
+      if (decision.action === 'pass') passing.push(entry);
+      else if (decision.action === 'seal') {
+        try {
+          const stop = metrics.sealSeconds.startTimer();
+          const ciphertext = await sealMime(
+            message,
+            {
+              subject: decision.subject,
+              hideKeyIds: decision.hideKeyIds,
+              keys: decision.keys,
+              status: { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
+            },
+            parts.encrypt,
+          );
+          stop();
+          sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
+        } catch (error) {
+          log.error({ err: describe(error) }, 'sealing failed; Postfix keeps the mail');
+          replies.set(entry.key, temporary('4.7.5', 'Encryption failed; the mail stays queued and will be tried again'));
+        }
+      } else replies.set(entry.key, decision.reply);
+    });
+    return passing.length > 0 ? [...sealed, { recipients: passing, copy: inMemory(message) }] : sealed;
+  }
+
+  async function decide(
+    path: RawPath,
+    detection: ReturnType<typeof detectEncrypted>,
+    now: number,
+    log: Logger,
+  ): Promise<Decision> {
+    try {
+      const facts = await parts.directory.recipient(path);
+      const choose = await parts.chooser(facts, now);
+      return planCopy({ facts, global: parts.config().encryption, detection, choose });
+    } catch (error) {
+      const level = error instanceof DirectoryUnavailable ? 'warn' : 'error';
+      log[level]({ err: describe(error) }, 'the directory cannot be asked');
+      return directoryUnavailable();
+    }
+  }
+
+  async function send(
+    transaction: Transaction,
+    key: string,
+    group: Group,
+    replies: Map<string, Reply>,
+    settled: Set<Pending>,
+    log: Logger,
+  ): Promise<void> {
+    const remembered: Promise<void>[] = [];
+    const remember = (entry: Pending, reply: Reply): void => {
+      remembered.push(
+        memory.remember(key, entry.key, reply.text).catch((error: unknown) => {
+          log.error({ err: describe(error) }, 'an acceptance could not be recorded; a retry after a restart may repeat it');
+        }),
+      );
+    };
+    const result = await parts.nextHop().send({
+      envelope: {
+        sender: transaction.envelope.sender,
+        parameters: transaction.envelope.parameters,
+        recipients: group.recipients.map((entry) => entry.recipient),
+      },
+      xforward: transaction.xforward,
+      message: await group.copy.bytes(),
+      deadline: transaction.deadline,
+      onAccepted: (index, reply) => {
+        const entry = group.recipients[index];
+        if (entry !== undefined) remember(entry, reply);
+      },
+    });
+    group.recipients.forEach((entry, index) => {
+      const recipient = result.recipients[index];
+      if (recipient === undefined) return;
+      replies.set(entry.key, recipient.reply);
+      metrics.nextHopReplies.inc({ class: recipient.class });
+      log.info({ to: entry.key.slice(0, 12), stage: recipient.stage, reply: formatReply(recipient.reply) }, recipient.class);
+    });
+    if (result.late !== undefined) waitForLate(result.late, key, group, settled, log);
+    await Promise.all(remembered);
+  }
+
+  /** The deadline came before the next hop's answer: until it comes, a retry must not send again. */
+  function waitForLate(
+    answers: NonNullable<Awaited<ReturnType<NextHopClient['send']>>['late']>,
+    key: string,
+    group: Group,
+    settled: Set<Pending>,
+    log: Logger,
+  ): void {
+    for (const entry of group.recipients) settled.delete(entry);
+    late += 1;
+    void answers
+      .then(async (results) => {
+        for (const result of results) {
+          const entry = group.recipients[result.index];
+          if (entry === undefined || result.class !== 'accepted') continue;
+          log.warn({ to: entry.key.slice(0, 12) }, 'the next hop accepted after our deadline; the retry will not send again');
+          await memory.remember(key, entry.key, result.reply.text);
+        }
+      })
+      .catch((error: unknown) => log.error({ err: describe(error) }, 'a late acceptance could not be recorded'))
+      .finally(() => {
+        late -= 1;
+        for (const entry of group.recipients) underWay.delete(`${key} ${entry.key}`);
+      });
+  }
+
+  async function deliverAsOne(
+    transaction: Transaction,
+  ): Promise<{ readonly reply: Reply; readonly forget: () => void }> {
+    const delivered = await deliver(transaction);
+    const answer = singleAnswer(transaction.envelope.sender, delivered.outcomes);
+    const everyone = delivered.outcomes.map((_, index) => index);
+    const forget = (): void => delivered.forget(everyone);
+    const keep = (): void => undefined;
+    if (answer.kind === 'reply') {
+      return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? keep : forget };
+    }
+    for (const outcome of answer.silent) {
+      logger.warn(
+        { transaction: transaction.id, queueId: queueIdOf(transaction), reply: formatReply(outcome.reply) },
+        'a recipient was refused, and no bounce may be sent',
+      );
+    }
+    if (answer.refused.length === 0 || (await bounce(transaction, delivered.messageKey, answer.refused))) {
+      return { reply: answer.reply, forget };
+    }
+    return {
+      reply: temporary('4.3.0', 'A recipient was refused, and the bounce could not be delivered yet'),
+      forget: keep,
+    };
+  }
+
+  /**
+   * Sends the bounce through the same plan (its reader may have a key); remembered like any other acceptance.
+   * @returns whether it has been accepted downstream, now or by an earlier attempt
+   */
+  async function bounce(
+    transaction: Transaction,
+    key: string,
+    refused: readonly RecipientOutcome[],
+  ): Promise<boolean> {
+    const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+    const sentBefore = await recall(key, [{ recipient: { path: '', parameters: [] }, key: BOUNCE_KEY }], log);
+    if (sentBefore === undefined) return false;
+    if (sentBefore.has(BOUNCE_KEY)) return true;
+    const notification = buildBounce({
+      reportingMta: parts.config().hostname,
+      sender: transaction.envelope.sender,
+      queueId: queueIdOf(transaction),
+      refused: refused.map((outcome) => {
+        const original = outcome.recipient.parameters.find((parameter) => parameter.keyword === 'ORCPT')?.value;
+        return {
+          recipient: outcome.recipient.path,
+          reply: outcome.reply,
+          ...(original === undefined ? {} : { originalRecipient: original }),
+        };
+      }),
+      originalHeader: headerOf(transaction.message),
+      date: new Date(),
+      boundary: `sealpost-${randomBytes(15).toString('hex')}`,
+    });
+    const sent = await deliver({
+      id: `${transaction.id}-bounce`,
+      envelope: {
+        sender: '',
+        parameters: transaction.envelope.parameters.filter((parameter) => parameter.keyword === 'SMTPUTF8'),
+        recipients: [{ path: transaction.envelope.sender, parameters: [] }],
+      },
+      xforward: {},
+      message: notification,
+      deadline: transaction.deadline,
+    });
+    const reply = sent.outcomes[0]?.reply ?? temporary('4.3.0', 'The bounce has no outcome');
+    if (classOf(reply) !== 'accepted') {
+      // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
+      log.error({ reply: formatReply(reply) }, 'the bounce for refused recipients was not accepted');
+      return false;
+    }
+    await memory.remember(key, BOUNCE_KEY, reply.text).catch((error: unknown) => {
+      log.error({ err: describe(error) }, 'the bounce could not be recorded');
+    });
+    sent.forget([0]);
+    return true;
+  }
+
+  function logDecision(log: Logger, entry: Pending, decision: Decision): void {
+    const entryOf = { to: entry.key.slice(0, 12), action: decision.action, because: decision.because };
+    if (decision.action === 'pass' && decision.plaintextByChoice) {
+      metrics.plaintextByChoice.inc({ because: decision.because });
+      log.warn({ ...entryOf, leftOut: decision.leftOut }, `passed in plaintext by choice: ${decision.reason}`);
+    } else if (decision.leftOut.length > 0) log.warn({ ...entryOf, leftOut: decision.leftOut }, decision.reason);
+    else log.debug(entryOf, decision.reason);
+  }
+
+  return { deliver, deliverAsOne, lateDeliveries: () => late };
+}
+
+function queueIdOf(transaction: Transaction): string {
+  return transaction.xforward['IDENT'] ?? '';
+}
+
+function temporary(enhanced: string, text: string): Reply {
+  return { code: 451, enhanced, text };
+}
+
+/** An error for the log: its name and message, never a stack with content. */
+function describe(error: unknown): { readonly name: string; readonly message: string } {
+  return error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) };
+}
+
+/** The raw header, up to the empty line. */
+function headerOf(message: Buffer): Buffer {
+  const ends = [message.indexOf('\r\n\r\n'), message.indexOf('\n\n')].filter((end) => end >= 0);
+  return ends.length === 0 ? message.subarray(0, 0) : message.subarray(0, Math.min(...ends));
+}
+
+/** Runs `work` for every item, at most `limit` at a time. */
+async function mapLimited<Item>(
+  items: readonly Item[],
+  limit: number,
+  work: (item: Item) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const runner = async (): Promise<void> => {
+    while (next < items.length) {
+      const item = items[next];
+      next += 1;
+      if (item !== undefined) await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, runner));
+}

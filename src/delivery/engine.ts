@@ -1,0 +1,151 @@
+// Everything that a filter needs to deliver, opened together and closed in the right order: database, directory, keys,
+// sealing workers, memory, next hop. The proxy filter, the standalone pipe and `encrypt` stand on it.
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { type ChangeListener, listenForChanges } from '../database/notifications.ts';
+import { type Database, openDatabase } from '../database/open.ts';
+import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
+import type { RecipientFacts, StoredKey } from '../directory/types.ts';
+import { createKeyCache } from '../keys/cache.ts';
+import { chooseKeys, type KeyChoice } from '../keys/choose.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { createSealer, type Sealer } from '../openpgp/pool.ts';
+import { createNextHopClient, type NextHopClient } from '../smtp/client.ts';
+import { createDeliverer, type Deliverer } from './deliver.ts';
+import { createDeliveryMemory, type DeliveryMemory } from './memory.ts';
+import { removeLeftovers } from './outgoing.ts';
+
+/** The choice among a recipient's keys at one moment, after all of them have been inspected. */
+export type Chooser = (facts: RecipientFacts, now: number) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
+
+export interface Engine {
+  readonly database: Database;
+  readonly directory: CachedDirectory;
+  readonly chooser: Chooser;
+  readonly sealer: Sealer;
+  readonly memory: DeliveryMemory;
+  readonly deliverer: Deliverer;
+  /** Takes a new configuration without a restart (SIGHUP): global settings, limits, the next hop. */
+  reconfigure(config: Config): void;
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Threads that seal; 0 seals in this thread, for a process that handles one message. */
+  readonly workers?: number;
+  /** Keep the cache true while others change the database. A process that handles one message needs it not. */
+  readonly watchChanges?: boolean;
+  /** Replaces SMTP/LMTP re-injection (sendmail). */
+  readonly nextHop?: NextHopClient;
+}
+
+const EXPIRE_EVERY_MS = 3_600_000;
+const LEFTOVER_AGE_MS = 3_600_000;
+
+/** Reads the keys that a plan may need, once each, and gives the pure choice among them. */
+export function createChooser(config: Pick<Config, 'keys'>): Chooser {
+  const cache = createKeyCache({ allowSha1: config.keys.allow_sha1 });
+  return async (facts, now) => {
+    const all = [
+      ...facts.domainKeys,
+      ...('readers' in facts.resolution
+        ? facts.resolution.readers.flatMap((reader) => (reader.kind === 'outside' ? [] : reader.keys))
+        : []),
+    ];
+    const inspected = new Map(await Promise.all(all.map(async (key) => [key, await cache.inspect(key)] as const)));
+    return (keys) => chooseKeys(keys.flatMap((key) => inspected.get(key) ?? []), now);
+  };
+}
+
+function nextHopOf(config: Config, logger: Logger): NextHopClient {
+  return createNextHopClient({
+    nextHop: config.filter.next_hop,
+    hostname: config.hostname,
+    config: config.filter,
+    logger,
+    maxConnections: config.filter.next_hop_connections,
+    idleMs: config.filter.next_hop_idle,
+  });
+}
+
+/**
+ * Opens everything.
+ * @throws DatabaseUnavailable, DatabaseNotMigrated
+ */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { config, logger, metrics } = options;
+  const database = await openDatabase(config, { logger });
+  let changes: ChangeListener | undefined;
+  let sealer: Sealer | undefined;
+  try {
+    const directory = createDirectory({ database, config, metrics, logger });
+    if (options.watchChanges === true) {
+      changes = await listenForChanges(config, {
+        onChange: (change) => directory.invalidate(change),
+        onLost: () => {
+          logger.warn('the notification connection was lost; the directory cache is dropped');
+          directory.dropAll();
+        },
+        onRestored: () => directory.dropAll(),
+      });
+    }
+    sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
+    const chooser = createChooser(config);
+    const memory = createDeliveryMemory(database.pool, config.filter.duplicate_lifetime);
+    let current = config;
+    let nextHop = options.nextHop ?? nextHopOf(config, logger);
+    const outgoingDirectory = join(config.state_dir, 'outgoing');
+    const deliverer = createDeliverer({
+      config: () => current,
+      directory,
+      chooser,
+      encrypt: sealer.encrypt,
+      memory,
+      nextHop: () => nextHop,
+      outgoingDirectory,
+      logger,
+      metrics,
+    });
+    const expire = (): void => {
+      memory.expire().catch((error: unknown) => logger.warn({ err: String(error) }, 'old deliveries could not be removed'));
+      void removeLeftovers(outgoingDirectory, LEFTOVER_AGE_MS);
+    };
+    expire();
+    const timer = setInterval(expire, EXPIRE_EVERY_MS);
+    timer.unref();
+    const opened = { changes, sealer };
+    return {
+      database,
+      directory,
+      chooser,
+      sealer,
+      memory,
+      deliverer,
+      reconfigure: (next) => {
+        const changed = JSON.stringify([current.filter, current.hostname]) !== JSON.stringify([next.filter, next.hostname]);
+        current = next;
+        if (!changed || options.nextHop !== undefined) return;
+        const old = nextHop;
+        nextHop = nextHopOf(next, logger);
+        void old.close();
+      },
+      async close() {
+        clearInterval(timer);
+        await nextHop.close();
+        await memory.close();
+        await opened.sealer.close();
+        await opened.changes?.close();
+        await database.close();
+      },
+    };
+  } catch (error) {
+    await sealer?.close();
+    await changes?.close();
+    await database.close();
+    throw error;
+  }
+}

@@ -1,0 +1,144 @@
+// The no-duplicates memory (filters.md, "No duplicates"): which recipients the next hop has already accepted, in the
+// table `deliveries`, so that a retry after a half-finished delivery or a lost reply sends only the rest.
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Pool } from 'pg';
+import type { RawPath } from '../smtp/types.ts';
+import { createBatcher } from './batch.ts';
+
+/** What makes two deliveries the same message. */
+export interface MessageIdentity {
+  /** XFORWARD IDENT: Postfix's queue ID; '' where it is absent (bounces). */
+  readonly queueId: string;
+  /** Used where the queue ID is absent. */
+  readonly messageId: string;
+  readonly sender: RawPath;
+  readonly content: Uint8Array;
+}
+
+/** SHA-256 in hexadecimal of what identifies a message: queue ID and content; else Message-ID, sender and content. */
+export function messageKey(identity: MessageIdentity): string {
+  const content = createHash('sha256').update(identity.content).digest('hex');
+  const parts =
+    identity.queueId === '' ? ['absent', identity.messageId, identity.sender, content] : ['queue', identity.queueId, content];
+  return createHash('sha256').update(parts.join('\0'), 'latin1').digest('hex');
+}
+
+/** SHA-256 in hexadecimal of a raw recipient path. */
+export function recipientKey(path: RawPath): string {
+  return createHash('sha256').update(path, 'latin1').digest('hex');
+}
+
+/** The recipient key under which a bounce for refused recipients is remembered. No path can contain NUL. */
+export const BOUNCE_KEY = recipientKey('\0bounce');
+
+export interface DeliveryMemory {
+  /**
+   * Which of these recipients were accepted before.
+   * @returns recipient key -> the next hop's reply text
+   * @throws when the database cannot be asked: then nothing may be sent
+   */
+  recall(message: string, recipients: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Resolves once the acceptance is committed. */
+  remember(message: string, recipient: string, reply: string): Promise<void>;
+  /** Our own reply has reached Postfix: these will not be asked for again. Never throws, may happen later. */
+  forget(message: string, recipients: readonly string[]): void;
+  /** Removes what is older than the lifetime; returns the number of rows. */
+  expire(): Promise<number>;
+  /** Waits for what `forget` still has to do. */
+  close(): Promise<void>;
+}
+
+interface Row {
+  readonly message: string;
+  readonly recipient: string;
+}
+
+/**
+ * The memory over PostgreSQL. Look-ups, insertions and removals of concurrent transactions share statements.
+ * @param lifetimeMs how long an acceptance is remembered
+ */
+export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMemory {
+  // Accepted downstream, but the database would not take it: at least a retry in the life of this process is safe.
+  const unsaved = new LRUCache<string, string>({ max: 100_000, ttl: lifetimeMs, ttlAutopurge: false });
+
+  const recallRow = createBatcher<Row, string | undefined>(async (rows) => {
+    const found = await pool.query<{ message: string; recipient: string; reply: string }>({
+      name: 'sealpost-recall',
+      text: `SELECT encode(message_key, 'hex') AS message, encode(recipient_key, 'hex') AS recipient, reply
+               FROM deliveries
+              WHERE (message_key, recipient_key) IN
+                    (SELECT decode(m, 'hex'), decode(r, 'hex') FROM unnest($1::text[], $2::text[]) AS asked(m, r))`,
+      values: [rows.map((row) => row.message), rows.map((row) => row.recipient)],
+    });
+    const replies = new Map(found.rows.map((row) => [`${row.message} ${row.recipient}`, row.reply]));
+    return rows.map((row) => replies.get(`${row.message} ${row.recipient}`));
+  });
+
+  const insertRow = createBatcher<Row & { readonly reply: string }, void>(async (rows) => {
+    await pool.query({
+      name: 'sealpost-remember',
+      text: `INSERT INTO deliveries (message_key, recipient_key, reply)
+             SELECT decode(m, 'hex'), decode(r, 'hex'), reply
+               FROM unnest($1::text[], $2::text[], $3::text[]) AS accepted(m, r, reply)
+             ON CONFLICT (message_key, recipient_key) DO NOTHING`,
+      values: [rows.map((row) => row.message), rows.map((row) => row.recipient), rows.map((row) => row.reply)],
+    });
+    return rows.map(() => undefined);
+  });
+
+  let forgetting: Row[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  async function flushForgotten(): Promise<void> {
+    timer = undefined;
+    const rows = forgetting;
+    forgetting = [];
+    if (rows.length === 0) return;
+    try {
+      await pool.query({
+        name: 'sealpost-forget',
+        text: `DELETE FROM deliveries USING unnest($1::text[], $2::text[]) AS told(m, r)
+                WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')`,
+        values: [rows.map((row) => row.message), rows.map((row) => row.recipient)],
+      });
+    } catch {
+      // A row that stays is harmless: it ends with its lifetime.
+    }
+  }
+
+  return {
+    async recall(message, recipients) {
+      const replies = await Promise.all(recipients.map((recipient) => recallRow({ message, recipient })));
+      const remembered = new Map<string, string>();
+      recipients.forEach((recipient, index) => {
+        const reply = replies[index] ?? unsaved.get(`${message} ${recipient}`);
+        if (reply !== undefined) remembered.set(recipient, reply);
+      });
+      return remembered;
+    },
+    async remember(message, recipient, reply) {
+      // PostgreSQL's text holds no NUL; a next hop's reply may hold anything.
+      const text = reply.replaceAll('\0', '');
+      try {
+        await insertRow({ message, recipient, reply: text });
+      } catch (error) {
+        unsaved.set(`${message} ${recipient}`, text);
+        throw error;
+      }
+    },
+    forget(message, recipients) {
+      for (const recipient of recipients) forgetting.push({ message, recipient });
+      timer ??= setTimeout(() => void flushForgotten(), 250);
+    },
+    async expire() {
+      const result = await pool.query(`DELETE FROM deliveries WHERE accepted_at < now() - $1 * interval '1 millisecond'`, [
+        lifetimeMs,
+      ]);
+      return result.rowCount ?? 0;
+    },
+    async close() {
+      clearTimeout(timer);
+      await flushForgotten();
+    },
+  };
+}

@@ -1,0 +1,69 @@
+// Sealed copies waiting for their turn. A large message to many recipients makes many large ciphertexts: beyond a limit
+// they wait in files instead of memory. Only ciphertext is ever written.
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** One built copy; `bytes` may be asked for more than once, `discard` ends it. */
+export interface BuiltCopy {
+  readonly size: number;
+  bytes(): Promise<Uint8Array>;
+  discard(): Promise<void>;
+}
+
+/** Copies of one transaction. */
+export interface Outgoing {
+  /** Takes a ciphertext; it stays in memory until the transaction's copies pass the limit. */
+  keep(ciphertext: Uint8Array): Promise<BuiltCopy>;
+}
+
+/** A copy that stays in memory: what passes shares the transaction's own bytes. */
+export function inMemory(message: Uint8Array): BuiltCopy {
+  return { size: message.length, bytes: async () => message, discard: async () => undefined };
+}
+
+/**
+ * Makes the room for one transaction's copies.
+ * @param directory below state_dir; made with mode 0700 when it is first needed
+ * @param memoryLimit bytes of ciphertext that may stay in memory
+ */
+export function createOutgoing(directory: string, name: string, memoryLimit: number): Outgoing {
+  let inMemoryBytes = 0;
+  let files = 0;
+  return {
+    async keep(ciphertext) {
+      if (inMemoryBytes + ciphertext.length <= memoryLimit) {
+        inMemoryBytes += ciphertext.length;
+        return {
+          size: ciphertext.length,
+          bytes: async () => ciphertext,
+          discard: async () => {
+            inMemoryBytes -= ciphertext.length;
+          },
+        };
+      }
+      await mkdir(directory, { recursive: true, mode: 0o700 });
+      files += 1;
+      const path = join(directory, `${process.pid}-${name}-${files}`);
+      const file = await open(path, 'wx', 0o600);
+      try {
+        await file.writeFile(ciphertext);
+      } catch (error) {
+        await rm(path, { force: true });
+        throw error;
+      } finally {
+        await file.close();
+      }
+      return { size: ciphertext.length, bytes: () => readFile(path), discard: () => rm(path, { force: true }) };
+    },
+  };
+}
+
+/** Removes copies that a killed process left behind. They are of no use: Postfix still has the messages. */
+export async function removeLeftovers(directory: string, olderThanMs: number): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  for (const name of names) {
+    const path = join(directory, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && Date.now() - found.mtimeMs > olderThanMs) await rm(path, { force: true });
+  }
+}

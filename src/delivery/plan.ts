@@ -1,0 +1,232 @@
+// What happens to one recipient's copy: recipients x keys x settings in, a decision with its reason out (messages.md,
+// "Who gets what: the plan"). Pure: nothing is looked up here.
+import { effectiveSettings, type Settings, type SettingsOverride } from '../config/settings.ts';
+import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
+import type { KeyChoice } from '../keys/choose.ts';
+import type { Detection } from '../message/detect.ts';
+import type { RecipientKey } from '../openpgp/types.ts';
+import type { Reply } from '../smtp/types.ts';
+
+/** Why a decision was taken, as a word for logs and metrics. */
+export type Because =
+  | 'usable key'
+  | 'expired key used'
+  | 'encryption off'
+  | 'already encrypted'
+  | 'no key'
+  | 'key expired'
+  | 'key unusable'
+  | 'alias loop'
+  | 'alias readers differ'
+  | 'directory unavailable';
+
+interface Decided {
+  readonly because: Because;
+  /** One sentence for `explain` and the log: no address, no content. */
+  readonly reason: string;
+  /** Fingerprints of known keys that were not used, and why. */
+  readonly leftOut: readonly { readonly fingerprint: string; readonly because: string }[];
+}
+
+export type Decision =
+  | (Decided & {
+      readonly action: 'seal';
+      readonly keys: readonly RecipientKey[];
+      readonly style: Settings['style'];
+      readonly subject: Settings['subject'];
+      readonly hideKeyIds: boolean;
+    })
+  | (Decided & {
+      readonly action: 'pass';
+      /** A key or a setting knew better, and the administrator chose plaintext all the same: logged at warn and counted. */
+      readonly plaintextByChoice: boolean;
+    })
+  | (Decided & { readonly action: 'defer' | 'reject'; readonly reply: Reply });
+
+/** Everything the plan needs of one recipient. */
+export interface PlanInput {
+  readonly facts: RecipientFacts;
+  readonly global: Settings;
+  readonly detection: Detection;
+  /** Chooses among stored keys at the moment of the plan (keys/choose over inspected certificates). */
+  readonly choose: (keys: readonly StoredKey[]) => KeyChoice;
+}
+
+/** Decides on one recipient's copy, in the order of messages.md. */
+export function planCopy(input: PlanInput): Decision {
+  const { facts } = input;
+  const { resolution } = facts;
+  switch (resolution.kind) {
+    case 'loop':
+      return refuse('defer', 'alias loop', 'the alias returns to itself or is nested deeper than 10', {
+        code: 451,
+        enhanced: '4.4.6',
+        text: 'The alias of this recipient is a loop; see "sealpost alias list"',
+      });
+    case 'nobody':
+      return planReader(input, { settings: settingsOf(input, undefined), keys: facts.domainKeys, ownKeys: false });
+    case 'user':
+    case 'contact':
+      return planReader(input, readerOf(input, resolution.readers[0]));
+    case 'alias':
+      return planAlias(input, resolution.readers);
+  }
+}
+
+interface ReaderPlan {
+  readonly settings: Settings;
+  readonly keys: readonly StoredKey[];
+  /** false when the keys are the domain's. */
+  readonly ownKeys: boolean;
+}
+
+function settingsOf(input: PlanInput, user: SettingsOverride | undefined): Settings {
+  return effectiveSettings(input.global, input.facts.domain?.settings, user).values;
+}
+
+/** Step 3 and 5: the settings and the keys of one reader; the domain's keys where it has none of its own. */
+function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
+  const { domainKeys } = input.facts;
+  switch (reader.kind) {
+    case 'user': {
+      const settings = effectiveSettings(input.global, reader.user.domain.settings, reader.user.settings).values;
+      return reader.keys.length > 0
+        ? { settings, keys: reader.keys, ownKeys: true }
+        : { settings, keys: domainKeys, ownKeys: false };
+    }
+    case 'contact':
+      return reader.keys.length > 0
+        ? { settings: settingsOf(input, undefined), keys: reader.keys, ownKeys: true }
+        : { settings: settingsOf(input, undefined), keys: domainKeys, ownKeys: false };
+    case 'outside':
+      return { settings: input.global, keys: [], ownKeys: false };
+  }
+}
+
+function planReader(input: PlanInput, reader: ReaderPlan): Decision {
+  const { settings } = reader;
+  if (!settings.encrypt) return pass('encryption off', 'encrypt is off for this recipient', false);
+  if (input.detection.encrypted) return pass('already encrypted', input.detection.because, false);
+  const choice = input.choose(reader.keys);
+  const whose = reader.ownKeys ? 'the recipient' : 'the domain';
+  switch (choice.state) {
+    case 'usable':
+      return seal(settings, choice, 'usable key', `${count(choice.use.length)} of ${whose}`);
+    case 'missing':
+      return onMissing(settings);
+    case 'expired':
+      if (settings.on_expired_key === 'encrypt' && choice.use.length > 0) {
+        return seal(settings, choice, 'expired key used', `${count(choice.use.length)} of ${whose}, expired`);
+      }
+      return onBadKey(settings.on_expired_key, 'key expired', 'expired', 'on_expired_key', choice);
+    case 'unusable':
+      return onBadKey(settings.on_unusable_key, 'key unusable', 'revoked, disabled or unusable', 'on_unusable_key', choice);
+  }
+}
+
+function count(keys: number): string {
+  return keys === 1 ? '1 key' : `${keys} keys`;
+}
+
+function seal(settings: Settings, choice: KeyChoice, because: Because, reason: string): Decision {
+  return {
+    action: 'seal',
+    because,
+    reason,
+    leftOut: choice.leftOut,
+    keys: choice.use,
+    style: settings.style,
+    subject: settings.subject,
+    hideKeyIds: settings.hide_key_ids,
+  };
+}
+
+function onMissing(settings: Settings): Decision {
+  if (settings.on_missing_key === 'pass') return pass('no key', 'no key is known, and on_missing_key is pass', false);
+  return refuse(settings.on_missing_key, 'no key', `no key is known, and on_missing_key is ${settings.on_missing_key}`, {
+    ...(settings.on_missing_key === 'defer' ? { code: 450, enhanced: '4.7.5' } : { code: 550, enhanced: '5.7.5' }),
+    text: 'No OpenPGP key is known for this recipient, and mail is not stored unencrypted here',
+  });
+}
+
+function onBadKey(
+  setting: Settings['on_expired_key'] | Settings['on_unusable_key'],
+  because: Because,
+  state: string,
+  name: string,
+  choice: KeyChoice,
+): Decision {
+  if (setting === 'pass') {
+    return { ...pass(because, `every key is ${state}, and ${name} is pass`, true), leftOut: choice.leftOut };
+  }
+  // "encrypt" without a key that can be used at any time is an unusable key: never plaintext, never an error to the sender.
+  const action = setting === 'reject' ? 'reject' : 'defer';
+  return {
+    ...refuse(action, because, `every key is ${state}, and ${name} is ${setting}`, {
+      ...(action === 'defer' ? { code: 450, enhanced: '4.7.5' } : { code: 550, enhanced: '5.7.5' }),
+      text: `Every OpenPGP key of this recipient is ${state}`,
+    }),
+    leftOut: choice.leftOut,
+  };
+}
+
+function pass(because: Because, reason: string, plaintextByChoice: boolean): Decision {
+  return { action: 'pass', because, reason, leftOut: [], plaintextByChoice };
+}
+
+function refuse(action: 'defer' | 'reject', because: Because, reason: string, reply: Reply): Decision {
+  return { action, because, reason, leftOut: [], reply };
+}
+
+/**
+ * An alias that was not expanded before the filter: one copy, several readers. All of them must be able to read it, and
+ * none may get plaintext that another one's key says to seal: so the readers must agree on sealing or on passing; the
+ * strictest refusal wins; key IDs are hidden where there are several readers.
+ */
+function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
+  const decisions = readers.map((reader) => planReader(input, readerOf(input, reader)));
+  const [first] = decisions;
+  if (first === undefined) {
+    return planReader(input, { settings: settingsOf(input, undefined), keys: input.facts.domainKeys, ownKeys: false });
+  }
+  if (decisions.length === 1) return first;
+  const refused =
+    decisions.find((decision) => decision.action === 'defer') ?? decisions.find((decision) => decision.action === 'reject');
+  if (refused !== undefined) return refused;
+  const sealing = decisions.filter((decision) => decision.action === 'seal');
+  if (sealing.length === 0) return decisions.find((decision) => decision.action === 'pass' && decision.plaintextByChoice) ?? first;
+  const [firstSealing] = sealing;
+  if (firstSealing === undefined || sealing.length < decisions.length) {
+    return refuse(
+      'defer',
+      'alias readers differ',
+      'some readers of the alias have a key and some have none; expand the alias before the filter (virtual_alias_maps)',
+      {
+        code: 451,
+        enhanced: '4.7.5',
+        text: 'Some readers of this alias have an OpenPGP key and some have none; Postfix must expand it before the filter',
+      },
+    );
+  }
+  return {
+    ...firstSealing,
+    reason: `${count(new Set(sealing.flatMap((decision) => decision.keys.map((key) => key.fingerprint))).size)} of ${readers.length} readers of the alias`,
+    keys: uniqueKeys(sealing.flatMap((decision) => decision.keys)),
+    leftOut: sealing.flatMap((decision) => decision.leftOut),
+    subject: sealing.some((decision) => decision.subject === 'hide') ? 'hide' : 'keep',
+    hideKeyIds: true,
+  };
+}
+
+function uniqueKeys(keys: readonly RecipientKey[]): readonly RecipientKey[] {
+  return [...new Map(keys.map((key) => [key.fingerprint, key])).values()];
+}
+
+/** The decision when the directory cannot be asked: never "no key" (README.md, "Absence is not failure"). */
+export function directoryUnavailable(): Decision {
+  return refuse('defer', 'directory unavailable', 'the directory could not be asked', {
+    code: 451,
+    enhanced: '4.4.3',
+    text: 'The key directory cannot be reached now; try again later',
+  });
+}

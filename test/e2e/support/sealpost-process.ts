@@ -1,0 +1,212 @@
+// The real `sealpost serve` as a child process, configured by an example's sealpost.toml, and the command line beside it.
+// $SEALPOST_TEST_DIST names a build to test; else dist/ when it is newer than the sources, else the sources through tsx.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse, stringify } from 'smol-toml';
+import { type Finished, mustRun, runProgram, waitUntil } from './child.ts';
+import { exampleFile, type Places, repository, type Substitutions } from './places.ts';
+
+export interface SealpostOptions {
+  readonly places: Places;
+  /** A folder of postfix-examples, or null for the defaults. */
+  readonly example: string | null;
+  readonly substitutions: Substitutions;
+  /** Laid over the example's configuration, table by table; lists replace. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface CliResult extends Finished {
+  /** What --json printed; undefined when it is no JSON. */
+  readonly json: unknown;
+}
+
+export interface SealpostProcess {
+  readonly configPath: string;
+  /** Of the running serve; undefined when none runs. */
+  pid(): number | undefined;
+  /** Starts `serve` and waits until /readyz says yes. */
+  start(): Promise<void>;
+  /** SIGTERM, and waits for the end. @returns the exit code */
+  stop(): Promise<number | null>;
+  /** SIGKILL to serve alone. */
+  kill9(): Promise<void>;
+  /** stop(), if it runs, and start(). */
+  restart(): Promise<void>;
+  /** Runs a command with this configuration, whatever its exit code. */
+  cli(args: readonly string[], options?: { readonly stdin?: Uint8Array | string }): Promise<CliResult>;
+  /** Everything that serve has logged so far. */
+  log(): string;
+  /** Ends serve, and a database that it left behind. */
+  close(): Promise<void>;
+}
+
+/** The program and first arguments that run `sealpost`. */
+export function sealpostCommand(): { readonly program: string; readonly args: readonly string[] } {
+  const dist = process.env.SEALPOST_TEST_DIST ?? (isFresh('dist/src/cli/main.js') ? join(repository, 'dist') : '');
+  if (dist !== '') return { program: process.execPath, args: [join(dist, 'src/cli/main.js')] };
+  const tsx = join(repository, 'node_modules/tsx/dist/loader.mjs');
+  return { program: process.execPath, args: ['--import', tsx, join(repository, 'src/cli/main.ts')] };
+}
+
+/** The path of the sealpost-pipe bundle; it is built first when the sources are newer. */
+export async function sealpostPipe(): Promise<string> {
+  const dist = process.env.SEALPOST_TEST_DIST;
+  if (dist !== undefined) return join(dist, 'sealpost-pipe.js');
+  if (isFresh('dist/sealpost-pipe.js')) return join(repository, 'dist/sealpost-pipe.js');
+  await mustRun(process.execPath, ['packaging/build.mjs'], { cwd: repository, timeout: 120_000 });
+  const built = join(repository, 'dist/sealpost-pipe.js');
+  if (!existsSync(built)) throw new Error(`packaging/build.mjs made no ${built}`);
+  return built;
+}
+
+function isFresh(built: string): boolean {
+  const file = join(repository, built);
+  if (!existsSync(file)) return false;
+  const age = statSync(file).mtimeMs;
+  return ['src', 'filters', 'policy', 'receiver'].every((folder) => newestIn(join(repository, folder)) <= age);
+}
+
+function newestIn(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  const times = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs);
+  return Math.max(0, ...times);
+}
+
+type Table = { [key: string]: unknown };
+
+function overlay(base: Table, over: Readonly<Table>): Table {
+  const merged = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const old = merged[key];
+    merged[key] = isTable(old) && isTable(value) ? overlay(old, value) : value;
+  }
+  return merged;
+}
+
+function isTable(value: unknown): value is Table {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Writes the configuration and prepares database and command line; `serve` runs after start(). */
+export async function createSealpost(options: SealpostOptions): Promise<SealpostProcess> {
+  const { places, substitutions } = options;
+  const configPath = places.sealpostConfig;
+  const stateDir = join(places.dir, 'state');
+  const logPath = join(places.dir, 'serve.log');
+  await mkdir(stateDir, { recursive: true });
+  const example =
+    options.example === null ? {} : parse(await exampleFile(options.example, 'sealpost.toml', substitutions));
+  const ours = {
+    hostname: 'mx.sealpost.test',
+    state_dir: stateDir,
+    observe: { listen: `127.0.0.1:${places.observePort}` },
+  };
+  await writeFile(configPath, stringify(overlay(overlay(example, ours), options.config ?? {})), { mode: 0o644 });
+  await writeFile(logPath, '');
+  const command = sealpostCommand();
+  const env = { ...options.env };
+  let child: ChildProcess | undefined;
+  let exited: Promise<number | null> = Promise.resolve(null);
+
+  const log = () => readFileSync(logPath, 'utf8');
+  const start = async (): Promise<void> => {
+    if (child) throw new Error('serve runs already');
+    const started = spawn(command.program, [...command.args, 'serve', '--config', configPath], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+      cwd: places.dir,
+    });
+    for (const stream of [started.stdout, started.stderr]) {
+      stream.on('data', (chunk: Buffer) => appendFileSync(logPath, chunk));
+    }
+    child = started;
+    exited = new Promise((resolve) => {
+      started.once('error', () => resolve(null));
+      started.once('exit', (code) => {
+        if (child === started) child = undefined;
+        resolve(code);
+      });
+    });
+    await waitUntil(
+      'sealpost serve to be ready',
+      30_000,
+      async () => {
+        if (child !== started) throw new Error(`sealpost serve ended with ${await exited}\n${log().slice(-4000)}`);
+        return answersReady(places.observePort);
+      },
+      () => log().slice(-4000),
+    );
+  };
+  const end = async (signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null> => {
+    const ending = child;
+    if (!ending) return null;
+    ending.kill(signal);
+    const code = await Promise.race([exited, new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), 40_000))]);
+    if (code !== 'late') return code;
+    ending.kill('SIGKILL');
+    throw new Error(`sealpost serve did not end within 40 s of ${signal}\n${log().slice(-4000)}`);
+  };
+  return {
+    configPath,
+    pid: () => child?.pid,
+    start,
+    stop: () => end('SIGTERM'),
+    kill9: async () => {
+      await end('SIGKILL');
+    },
+    restart: async () => {
+      await end('SIGTERM');
+      await start();
+    },
+    cli: async (args, { stdin } = {}) => {
+      const finished = await runProgram(command.program, [...command.args, ...args, '--config', configPath], {
+        env,
+        cwd: places.dir,
+        ...(stdin === undefined ? {} : { stdin }),
+      });
+      return { ...finished, json: parseJson(finished.stdout.toString('utf8')) };
+    },
+    log,
+    close: async () => {
+      await end('SIGTERM').catch(() => undefined);
+      await stopLeftDatabase(stateDir);
+    },
+  };
+}
+
+async function answersReady(port: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A killed serve leaves its embedded PostgreSQL running: stops it by the pid in its own postmaster.pid. */
+async function stopLeftDatabase(stateDir: string): Promise<void> {
+  const entries = await readdir(stateDir, { recursive: true, withFileTypes: true }).catch(() => []);
+  for (const entry of entries.filter(({ name }) => name === 'postmaster.pid')) {
+    const text = await readFile(join(entry.parentPath, entry.name), 'utf8').catch(() => '');
+    const pid = Number(text.split('\n')[0]);
+    if (!(pid > 1)) continue;
+    try {
+      process.kill(pid, 'SIGQUIT');
+      await waitUntil(`PostgreSQL (pid ${pid}) to end`, 10_000, () => !existsSync(`/proc/${pid}`));
+    } catch {
+      // It has ended by itself.
+    }
+  }
+}

@@ -1,0 +1,290 @@
+// A scriptable SMTP or LMTP next hop on plain sockets. It records every message with its envelope exactly as sent, and can
+// be down, refuse, be slow, die in DATA, before the final reply or right after it.
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { waitUntil } from './child.ts';
+import { SocketReader } from './socket-reader.ts';
+
+export interface SinkOptions {
+  readonly protocol: 'smtp' | 'lmtp';
+  readonly listen: { readonly port: number } | { readonly path: string };
+  /** EHLO keywords; default: what Postfix's smtpd announces, XFORWARD included. */
+  readonly extensions?: readonly string[];
+}
+
+/** How transactions are treated; what is absent is treated well. A reply is a whole line, such as `450 4.2.0 busy`. */
+export interface SinkBehaviour {
+  /** Instead of the 220 greeting; then the connection is closed. */
+  readonly greeting?: string;
+  readonly mail?: string;
+  readonly recipient?: (path: string) => string | undefined;
+  readonly data?: string;
+  /** Resets the connection after so many bytes of message. */
+  readonly dieInData?: number;
+  /** Milliseconds before the final reply. */
+  readonly delay?: number;
+  /** The final reply; LMTP asks for each recipient, SMTP for the first one only. */
+  readonly final?: (path: string) => string | undefined;
+  /** `before-reply`: nothing is kept. `after-reply`: kept, answered, then the connection is reset. */
+  readonly die?: 'before-reply' | 'after-reply';
+}
+
+export interface SinkPath {
+  /** Without angle brackets, one character per byte. */
+  readonly path: string;
+  /** As sent: `NOTIFY=NEVER ORCPT=...`. */
+  readonly parameters: string;
+}
+
+/** One transaction that was answered with success, for the recipients for which it was. */
+export interface SinkTransaction {
+  readonly sender: SinkPath;
+  readonly recipients: readonly SinkPath[];
+  readonly xforward: Readonly<Record<string, string>>;
+  /** Dot-stuffing undone, the final dot removed. */
+  readonly message: Buffer;
+}
+
+/** One message in one recipient's mailbox. */
+export interface Delivery {
+  readonly sender: string;
+  readonly recipient: string;
+  readonly message: Buffer;
+}
+
+export interface Sink {
+  readonly transactions: readonly SinkTransaction[];
+  /** How many connections there have been, and how many transactions ended without success. */
+  readonly counts: { connections: number; failed: number };
+  deliveries(): Delivery[];
+  /** Treats the next `times` transactions so (default: all from now on). */
+  behave(behaviour: SinkBehaviour, times?: number): void;
+  clear(): void;
+  waitForDeliveries(count: number, ms: number): Promise<void>;
+  /** Closes the listener and resets every connection; up() listens again at the same place. */
+  down(): Promise<void>;
+  up(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const DEFAULT_EXTENSIONS = [
+  'PIPELINING',
+  'SIZE 100000000',
+  'ENHANCEDSTATUSCODES',
+  '8BITMIME',
+  'DSN',
+  'SMTPUTF8',
+  'XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT',
+];
+
+interface State {
+  readonly options: SinkOptions;
+  readonly transactions: SinkTransaction[];
+  readonly counts: { connections: number; failed: number };
+  behaviour: SinkBehaviour;
+  times: number;
+}
+
+/** Starts a sink; it listens when the promise resolves. */
+export async function startSink(options: SinkOptions): Promise<Sink> {
+  const state: State = {
+    options,
+    transactions: [],
+    counts: { connections: 0, failed: 0 },
+    behaviour: {},
+    times: Number.POSITIVE_INFINITY,
+  };
+  const sockets = new Set<Socket>();
+  let server: Server | undefined;
+
+  const up = async (): Promise<void> => {
+    if (server) return;
+    const listening = createServer((socket) => {
+      sockets.add(socket);
+      state.counts.connections += 1;
+      socket.on('error', () => undefined);
+      socket.on('close', () => sockets.delete(socket));
+      converse(state, socket).catch(() => socket.destroy());
+    });
+    server = listening;
+    if ('path' in options.listen) await rm(options.listen.path, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      listening.once('error', reject);
+      if ('path' in options.listen) listening.listen(options.listen.path, resolve);
+      else listening.listen(options.listen.port, '127.0.0.1', resolve);
+    });
+    if ('path' in options.listen) await chmod(options.listen.path, 0o666);
+  };
+  const down = async (): Promise<void> => {
+    const closing = server;
+    server = undefined;
+    for (const socket of sockets) socket.resetAndDestroy();
+    await new Promise<void>((resolve) => (closing ? closing.close(() => resolve()) : resolve()));
+  };
+  await up();
+  const deliveries = (): Delivery[] =>
+    state.transactions.flatMap(({ sender, recipients, message }) =>
+      recipients.map((recipient) => ({ sender: sender.path, recipient: recipient.path, message })),
+    );
+  return {
+    transactions: state.transactions,
+    counts: state.counts,
+    deliveries,
+    behave: (behaviour, times = Number.POSITIVE_INFINITY) => {
+      state.behaviour = behaviour;
+      state.times = times;
+    },
+    clear: () => {
+      state.transactions.length = 0;
+      state.behaviour = {};
+      state.times = Number.POSITIVE_INFINITY;
+      state.counts.connections = 0;
+      state.counts.failed = 0;
+    },
+    waitForDeliveries: (count, ms) =>
+      waitUntil(
+        `${count} deliveries`,
+        ms,
+        () => deliveries().length >= count,
+        () => `there were ${deliveries().length}`,
+      ),
+    down,
+    up,
+    stop: down,
+  };
+}
+
+function takeBehaviour(state: State): SinkBehaviour {
+  const taken = state.behaviour;
+  state.times -= 1;
+  if (state.times <= 0) {
+    state.behaviour = {};
+    state.times = Number.POSITIVE_INFINITY;
+  }
+  return taken;
+}
+
+function parsePath(argument: string): SinkPath | undefined {
+  const match = /^(?:FROM|TO):\s*<((?:"(?:[^"\\]|\\.)*"|[^>"])*)>\s*(.*)$/is.exec(argument);
+  return match ? { path: match[1] ?? '', parameters: match[2] ?? '' } : undefined;
+}
+
+/** One connection, command by command (RFC 5321, RFC 2033). Ends when the client closes or QUITs. */
+async function converse(state: State, socket: Socket): Promise<void> {
+  const reader = new SocketReader(socket);
+  const say = (line: string) => socket.write(`${line}\r\n`, 'latin1');
+  const { protocol } = state.options;
+  if (state.behaviour.greeting !== undefined) {
+    socket.end(`${takeBehaviour(state).greeting}\r\n`);
+    return;
+  }
+  say(`220 sink.sealpost.test ${protocol.toUpperCase()}`);
+  let sender: SinkPath | undefined;
+  let recipients: SinkPath[] = [];
+  let xforward: Record<string, string> = {};
+  let behaviour: SinkBehaviour = {};
+  const reset = () => {
+    sender = undefined;
+    recipients = [];
+  };
+  for (;;) {
+    const line = await reader.line();
+    if (line === null) return;
+    const [, verb = '', argument = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
+    switch (verb.toUpperCase()) {
+      case 'EHLO':
+      case 'LHLO': {
+        reset();
+        const lines = ['sink.sealpost.test', ...(state.options.extensions ?? DEFAULT_EXTENSIONS)];
+        say(lines.map((text, index) => `250${index === lines.length - 1 ? ' ' : '-'}${text}`).join('\r\n'));
+        break;
+      }
+      case 'HELO':
+        say('250 sink.sealpost.test');
+        break;
+      case 'XFORWARD':
+        for (const pair of argument.split(' ')) {
+          const at = pair.indexOf('=');
+          xforward[pair.slice(0, at).toUpperCase()] = pair.slice(at + 1);
+        }
+        say('250 2.0.0 Ok');
+        break;
+      case 'MAIL': {
+        behaviour = takeBehaviour(state);
+        const path = parsePath(argument);
+        if (!path) say('501 5.1.7 Bad sender address syntax');
+        else if (behaviour.mail !== undefined) {
+          state.counts.failed += 1;
+          say(behaviour.mail);
+        } else {
+          sender = path;
+          say('250 2.1.0 Ok');
+        }
+        break;
+      }
+      case 'RCPT': {
+        const path = parsePath(argument);
+        if (!sender) say('503 5.5.1 Error: need MAIL command');
+        else if (!path) say('501 5.1.3 Bad recipient address syntax');
+        else {
+          const refusal = behaviour.recipient?.(path.path);
+          if (refusal === undefined) recipients.push(path);
+          say(refusal ?? '250 2.1.5 Ok');
+        }
+        break;
+      }
+      case 'DATA': {
+        if (!sender || recipients.length === 0) {
+          say('503 5.5.1 Error: need RCPT command');
+          break;
+        }
+        if (behaviour.data !== undefined) {
+          state.counts.failed += 1;
+          say(behaviour.data);
+          break;
+        }
+        say('354 End data with <CR><LF>.<CR><LF>');
+        const message = await reader.data(behaviour.dieInData);
+        if (message === null) {
+          state.counts.failed += 1;
+          socket.resetAndDestroy();
+          return;
+        }
+        if (behaviour.delay) await new Promise((resolve) => setTimeout(resolve, behaviour.delay));
+        if (behaviour.die === 'before-reply' || socket.destroyed) {
+          state.counts.failed += 1;
+          socket.resetAndDestroy();
+          return;
+        }
+        const asked = protocol === 'lmtp' ? recipients : recipients.slice(0, 1);
+        const replies = asked.map((one) => behaviour.final?.(one.path) ?? `250 2.0.0 Ok: kept ${state.transactions.length}`);
+        const kept =
+          protocol === 'lmtp'
+            ? recipients.filter((_, index) => replies[index]?.startsWith('2'))
+            : recipients.filter(() => replies[0]?.startsWith('2'));
+        if (kept.length > 0) state.transactions.push({ sender, recipients: kept, xforward, message });
+        else state.counts.failed += 1;
+        if (behaviour.die === 'after-reply') {
+          socket.write(`${replies.join('\r\n')}\r\n`, 'latin1', () => socket.destroy());
+          return;
+        }
+        say(replies.join('\r\n'));
+        xforward = {};
+        reset();
+        break;
+      }
+      case 'RSET':
+        reset();
+        say('250 2.0.0 Ok');
+        break;
+      case 'NOOP':
+        say('250 2.0.0 Ok');
+        break;
+      case 'QUIT':
+        socket.end('221 2.0.0 Bye\r\n');
+        return;
+      default:
+        say('502 5.5.2 Error: command not recognized');
+    }
+  }
+}

@@ -1,0 +1,104 @@
+// Sends test mail: in bulk with Postfix's smtp-source, one by one with swaks, and byte by byte over a plain socket.
+import { connect } from 'node:net';
+import { mustRun } from './child.ts';
+import { SocketReader } from './socket-reader.ts';
+
+export interface Burst {
+  readonly port: number;
+  readonly count: number;
+  /** Parallel SMTP sessions. */
+  readonly sessions: number;
+  /** Bytes of body. */
+  readonly length: number;
+  readonly sender: string;
+  readonly recipient: string;
+  readonly subject: string;
+}
+
+/** smtp-source(1): each message has a Message-Id of its own. Fails unless every message was accepted. */
+export async function smtpSource(burst: Burst): Promise<void> {
+  const { port, count, sessions, length, sender, recipient, subject } = burst;
+  const numbers = ['-s', String(sessions), '-m', String(count), '-l', String(length)];
+  await mustRun(
+    'smtp-source',
+    [...numbers, '-S', subject, '-f', sender, '-t', recipient, `127.0.0.1:${port}`],
+    { timeout: 120_000 },
+  );
+}
+
+export interface Letter {
+  readonly port: number;
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  readonly subject: string;
+  readonly body: string;
+}
+
+/** One message by swaks(1), with its own Message-Id and Date. */
+export async function swaks(letter: Letter): Promise<void> {
+  await mustRun('swaks', [
+    '--server',
+    `127.0.0.1:${letter.port}`,
+    '--helo',
+    'client.outside.test',
+    '--from',
+    letter.sender,
+    '--to',
+    letter.recipients.join(','),
+    '--header',
+    `Subject: ${letter.subject}`,
+    '--body',
+    letter.body,
+    '--suppress-data',
+  ]);
+}
+
+export interface RawMail {
+  readonly to: { readonly port: number } | { readonly path: string };
+  readonly protocol?: 'smtp' | 'lmtp';
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  /** Parameters of MAIL, such as `BODY=8BITMIME SMTPUTF8`. */
+  readonly mailParameters?: string;
+  readonly message: Uint8Array;
+}
+
+/**
+ * One transaction, dot-stuffed, the bytes otherwise as given (a CRLF is added where the last one lacks).
+ * @returns the reply lines after the final dot: one, or with LMTP one for each recipient
+ * @throws an Error with the reply when MAIL, RCPT or DATA is refused
+ */
+export async function sendRaw(mail: RawMail): Promise<string[]> {
+  const socket = 'port' in mail.to ? connect(mail.to.port, '127.0.0.1') : connect(mail.to.path);
+  const reader = new SocketReader(socket);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve);
+    socket.once('error', reject);
+  });
+  socket.on('error', () => undefined);
+  const reply = async (expected: string): Promise<string> => {
+    for (;;) {
+      const line = await reader.line();
+      if (line === null) throw new Error(`connection closed, expected ${expected}`);
+      if (line[3] === '-') continue;
+      if (expected !== '' && !line.startsWith(expected)) throw new Error(`expected ${expected}: ${line}`);
+      return line;
+    }
+  };
+  const ask = (line: string, expected: string) => {
+    socket.write(`${line}\r\n`, 'latin1');
+    return reply(expected);
+  };
+  await reply('220');
+  await ask(`${mail.protocol === 'lmtp' ? 'LHLO' : 'EHLO'} client.outside.test`, '250');
+  await ask(`MAIL FROM:<${mail.sender}>${mail.mailParameters ? ` ${mail.mailParameters}` : ''}`, '250');
+  for (const recipient of mail.recipients) await ask(`RCPT TO:<${recipient}>`, '250');
+  await ask('DATA', '354');
+  const bytes = Buffer.from(mail.message).toString('latin1').replace(/(^|\r\n)\./g, '$1..');
+  socket.write(`${bytes}${bytes.endsWith('\r\n') ? '' : '\r\n'}.\r\n`, 'latin1');
+  const replies: string[] = [];
+  const expected = mail.protocol === 'lmtp' ? mail.recipients.length : 1;
+  while (replies.length < expected) replies.push(await reply(''));
+  socket.end('QUIT\r\n');
+  return replies;
+}
