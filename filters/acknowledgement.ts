@@ -79,6 +79,6 @@ export function createAcknowledgements(): Acknowledgements {
 
 /** Whether the bytes are QUIT, or a beginning of it. */
 function beginsWithQuit(bytes: Buffer): boolean {
-  const start = bytes.subarray(0, 4).latin1Slice().toUpperCase();
+  const start = bytes.subarray(0, 4).toString('latin1').toUpperCase();
   return start.length > 0 && 'QUIT'.startsWith(start);
 }

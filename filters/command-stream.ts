@@ -53,11 +53,14 @@ export class CommandStream extends SMTPStream {
         return;
       }
       busy = true;
-      do {
+      again = true;
+      while (again) {
         again = false;
-        if (this.isClosed) return done();
-        if (position >= chunk.length) return done();
-        if (commands >= COMMANDS_PER_TURN) {
+        if (this.isClosed || position >= chunk.length) {
+          done();
+          return;
+        }
+        if (commands === COMMANDS_PER_TURN) {
           commands = 0;
           busy = false;
           setImmediate(next);
@@ -65,9 +68,12 @@ export class CommandStream extends SMTPStream {
         }
         commands += 1;
         const used = this.#take(position === 0 ? chunk : chunk.subarray(position), next);
-        if (used === -1) return done();
+        if (used === -1) {
+          done();
+          return;
+        }
         position += used;
-      } while (again);
+      }
       busy = false;
     };
     next();
@@ -102,7 +108,8 @@ export class CommandStream extends SMTPStream {
       return -1;
     }
     const piece = bytes.subarray(0, end > 0 && bytes[end - 1] === 13 ? end - 1 : end);
-    const line = this.#partialBytes === 0 ? piece : withoutCr(Buffer.concat([...this.#partial, bytes.subarray(0, end)]));
+    const line =
+      this.#partialBytes === 0 ? piece : withoutCr(Buffer.concat([...this.#partial, bytes.subarray(0, end)]));
     const overlong = this.#overlong;
     this._flushData();
     this.#overlong = false;

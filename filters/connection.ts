@@ -2,12 +2,18 @@
 // Nothing that a client may rightly send is changed, dropped or refused here; see filters.md for what this cures.
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPServer } from 'smtp-server';
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { FilterConfig, FilterListener } from '../src/config/schema.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Admission, Lease } from '../src/smtp/budget.ts';
-import { parseAddressed, parseCommand, parseXforward, XFORWARD_ATTRIBUTES } from '../src/smtp/commands.ts';
+import {
+  type Command,
+  parseAddressed,
+  parseCommand,
+  parseXforward,
+  XFORWARD_ATTRIBUTES,
+} from '../src/smtp/commands.ts';
 import {
   checkMailParameters,
   checkRcptParameters,
@@ -57,15 +63,28 @@ const OVERRUN_MS = 5_000;
 const OK = reply(250, '2.0.0', 'Ok');
 const START_DATA = reply(354, '', 'End data with <CR><LF>.<CR><LF>');
 const SHUTTING_DOWN = reply(421, '4.3.2', 'Service shutting down');
-const NO_STORAGE = reply(452, '4.3.1', 'Insufficient system storage: too many message bytes in flight, try again later');
+const NO_STORAGE = reply(
+  452,
+  '4.3.1',
+  'Insufficient system storage: too many message bytes in flight, try again later',
+);
 const INTERNAL_ERROR = reply(451, '4.3.0', 'Internal error, try again later');
 /** Known from RFCs and from smtp-server, and not for a content filter. */
 const NOT_IMPLEMENTED = new Set(
-  ['AUTH', 'STARTTLS', 'VRFY', 'EXPN', 'HELP', 'BDAT', 'ETRN', 'TURN', 'XCLIENT', 'SEND', 'SOML', 'SAML'].concat([
-    'WIZ',
-    'SHELL',
-    'KILL',
-  ]),
+  [
+    'AUTH',
+    'STARTTLS',
+    'VRFY',
+    'EXPN',
+    'HELP',
+    'BDAT',
+    'ETRN',
+    'TURN',
+    'XCLIENT',
+    'SEND',
+    'SOML',
+    'SAML',
+  ].concat(['WIZ', 'SHELL', 'KILL']),
 );
 
 let transactions = 0;
@@ -136,7 +155,7 @@ export class FilterConnection extends SMTPConnection {
   override _setListeners(callback: () => void): void {
     this.#peer.on('data', (bytes: Buffer) => {
       const parser = this._parser;
-      this.#acknowledgements.heard(bytes, !this.busy && parser instanceof CommandStream && parser.atRest);
+      this.#acknowledgements.heard(bytes, parser instanceof CommandStream && parser.atRest);
     });
     this.#peer.on('end', () => {
       this.#inputEnded = true;
@@ -147,7 +166,10 @@ export class FilterConnection extends SMTPConnection {
 
   /** A client that resets its connection is an everyday event; it never reaches the server object. */
   override _onError(error: Error & { code?: string | undefined }): void {
-    this.#context.logger.debug({ connection: this.id, err: error.code ?? error.message }, 'client connection failed');
+    this.#context.logger.debug(
+      { connection: this.id, err: error.code ?? error.message },
+      'client connection failed',
+    );
     this.#peer.destroy();
   }
 
@@ -167,11 +189,22 @@ export class FilterConnection extends SMTPConnection {
 
   override _onCommand(line: Buffer, callback: () => void = () => undefined): void {
     const next = (): void => this._whenWritable(callback);
-    if (this.#context.closing && !this.busy && !/^quit\s*$/i.test(line.latin1Slice(0, 8))) {
+    if (this.#context.closing && !this.busy && !/^quit\s*$/i.test(line.toString('latin1', 0, 8))) {
       this.#hangUp(SHUTTING_DOWN);
       return;
     }
-    const { verb, argument } = parseCommand(line.latin1Slice());
+    try {
+      this.#dispatch(parseCommand(line.toString('latin1')));
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : 'unknown';
+      this.#context.logger.error({ connection: this.id, err: problem }, 'a command failed; answered 451');
+      this.#reset();
+      this.#answer(INTERNAL_ERROR);
+    }
+    next();
+  }
+
+  #dispatch({ verb, argument }: Command): void {
     switch (verb) {
       case 'LHLO':
       case 'EHLO':
@@ -205,7 +238,6 @@ export class FilterConnection extends SMTPConnection {
         if (NOT_IMPLEMENTED.has(verb)) this.#junkCommand(reply(502, '5.5.1', 'Command not implemented'));
         else this.#junkCommand(reply(500, '5.5.2', 'Command not recognised'));
     }
-    next();
   }
 
   #hello(verb: 'LHLO' | 'EHLO' | 'HELO', name: string): void {
@@ -233,7 +265,8 @@ export class FilterConnection extends SMTPConnection {
   }
 
   #xforwardCommand(argument: string): Reply {
-    if (!this.#mayForward) return reply(550, '5.7.0', 'Insufficient authorisation: see filter.xforward_hosts');
+    if (!this.#mayForward)
+      return reply(550, '5.7.0', 'Insufficient authorisation: see filter.xforward_hosts');
     if (this.#greeted === '') return this.#helloFirst();
     if (this.#transaction !== null) return reply(503, '5.5.1', 'A mail transaction is in progress');
     const attributes = parseXforward(argument);
@@ -330,18 +363,18 @@ export class FilterConnection extends SMTPConnection {
       xforward: this.#xforward,
       client: this.#greeted,
       message: outcome.message,
-      deadline: Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
+      deadline:
+        Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
     };
     this.#delivering = true;
     void this.#deliver(transaction, answers).then((replies) => {
-      const { acknowledged, lost } = this.#context;
       if (replies === null) {
         // Not deliver's own replies: whatever was accepted must stay remembered.
         finish(Array.from({ length: answers }, () => INTERNAL_ERROR));
-        lost(transaction);
+        this.#tell(transaction, false);
         return;
       }
-      const flushed = this.#acknowledgements.answered((reached) => (reached ? acknowledged : lost)(transaction));
+      const flushed = this.#acknowledgements.answered((reached) => this.#tell(transaction, reached));
       finish(replies, flushed);
     });
   }
@@ -356,7 +389,10 @@ export class FilterConnection extends SMTPConnection {
     try {
       const replies = await Promise.race([deliver(transaction), overrun]);
       if (replies?.length === answers) return replies;
-      logger.error({ transaction: transaction.id, replies: replies?.length, answers }, 'no replies in time; answered 451');
+      logger.error(
+        { transaction: transaction.id, replies: replies?.length, answers },
+        'no replies in time; answered 451',
+      );
     } catch (error) {
       const problem = error instanceof Error ? error.message : 'unknown';
       logger.error({ transaction: transaction.id, err: problem }, 'delivery failed; answered 451');
@@ -364,6 +400,19 @@ export class FilterConnection extends SMTPConnection {
       clearTimeout(timer);
     }
     return null;
+  }
+
+  #tell(transaction: Transaction, reached: boolean): void {
+    const { acknowledged, lost, logger } = this.#context;
+    try {
+      (reached ? acknowledged : lost)(transaction);
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : 'unknown';
+      logger.error(
+        { transaction: transaction.id, err: problem },
+        'the fate of our replies could not be recorded',
+      );
+    }
   }
 
   #refusalOf(because: 'too-large' | 'no-room' | 'bare-newline'): Reply {

@@ -94,7 +94,10 @@ export function createDataReader(options: DataReaderOptions): DataReader {
         options.dropped?.();
         return { ok: false, because: 'too-large' };
       }
-      return { ok: true, message: bare + dots === 0 ? content : rewrite(content, content.length + bare - dots) };
+      return {
+        ok: true,
+        message: bare + dots === 0 ? content : rewrite(content, content.length + bare - dots),
+      };
     },
   };
 }

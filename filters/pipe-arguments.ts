@@ -49,7 +49,8 @@ export function parsePipeArguments(args: readonly string[]): PipeCall {
   const { values, positionals } = parsed;
   const bare = values.sender === undefined && values['queue-id'] === undefined && positionals.length === 0;
   // A success without reading the message loses it: in front of a mail these options are a mistake.
-  if (values.help === true) return bare ? { kind: 'help' } : { kind: 'wrong', because: '--help delivers nothing' };
+  if (values.help === true)
+    return bare ? { kind: 'help' } : { kind: 'wrong', because: '--help delivers nothing' };
   if (values.version === true) {
     return bare ? { kind: 'version' } : { kind: 'wrong', because: '--version delivers nothing' };
   }
@@ -64,7 +65,8 @@ export function parsePipeArguments(args: readonly string[]): PipeCall {
   return {
     kind: 'deliver',
     arguments: {
-      configPath: values.config === undefined ? undefined : Buffer.from(values.config, 'latin1').toString('utf8'),
+      configPath:
+        values.config === undefined ? undefined : Buffer.from(values.config, 'latin1').toString('utf8'),
       queueId: values['queue-id'] ?? '',
       sender,
       recipients,

@@ -20,11 +20,14 @@ export type PipeOutcome =
 /** Something that may work later: exit 75. */
 export class TryAgain extends Error {
   override readonly name = 'TryAgain';
-  /** Of class 4. */
+  /** Of class 4; 4.3.0 stands in for anything else. */
   readonly enhanced: string;
-  constructor(enhanced: string, sentence: string) {
+  /** The sentence is another program's, and may tell of addresses. */
+  readonly quoted: boolean;
+  constructor(enhanced: string, sentence: string, quoted = false) {
     super(sentence);
     this.enhanced = enhanced;
+    this.quoted = quoted;
   }
 }
 
@@ -54,7 +57,10 @@ export function pipeOutcome(
   if (firstTemporary !== -1) {
     const reply = replies[firstTemporary];
     const text = reply === undefined ? '' : withoutAddresses(reply.text, recipients);
-    return { kind: 'end', end: tryAgain(reply?.enhanced ?? '', text || 'the mail stays queued; it is tried again later') };
+    return {
+      kind: 'end',
+      end: tryAgain(reply?.enhanced ?? '', text || 'the mail stays queued; it is tried again later'),
+    };
   }
   const refused = classes.flatMap((kind, index) => (kind === 'permanent' ? [index] : []));
   if (refused.length === 0) return { kind: 'end', end: { exit: SYSEXITS.ok, line: '' } };
@@ -65,11 +71,15 @@ export function pipeOutcome(
 }
 
 function allRefused(recipients: readonly RawPath[], replies: readonly Reply[]): PipeEnd {
-  const codes = replies.map((reply) => (/^5\.\d{1,3}\.\d{1,3}$/.test(reply.enhanced) ? reply.enhanced : '5.0.0'));
+  const codes = replies.map((reply) =>
+    /^5\.\d{1,3}\.\d{1,3}$/.test(reply.enhanced) ? reply.enhanced : '5.0.0',
+  );
   const texts = replies.map((reply) => withoutAddresses(reply.text, recipients));
   const sameText = texts.every((text) => text === texts[0]) ? (texts[0] ?? '') : '';
   const fallback =
-    recipients.length === 1 ? 'the recipient was refused' : `all ${recipients.length} recipients were refused`;
+    recipients.length === 1
+      ? 'the recipient was refused'
+      : `all ${recipients.length} recipients were refused`;
   return {
     exit: refusalExit(codes),
     line: printableLine(`${commonCode(codes)} ${sameText || fallback}`),
@@ -96,13 +106,14 @@ function commonCode(codes: readonly string[]): string {
  * recipient's own; with several recipients their bare local parts too.
  */
 export function withoutAddresses(text: string, recipients: readonly RawPath[]): string {
-  const own = recipients.length === 1 ? readable(recipients[0] ?? '').toLowerCase() : undefined;
+  const distinct = [...new Set(recipients.map((path) => readable(path).toLowerCase()))];
+  const own = distinct.length === 1 ? distinct[0] : undefined;
   let clean = text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>()[\],;:"]+)@[^\s<>()[\],;:"]+/g, (address) =>
     address.replace(/[.']+$/, '').toLowerCase() === own ? address : '(address)',
   );
   if (own === undefined) {
-    const locals = recipients.flatMap((path) => {
-      const local = readable(path).replace(/@[^@]*$/, '').replace(/^"(.*)"$/s, '$1');
+    const locals = distinct.flatMap((path) => {
+      const local = path.replace(/@[^@]*$/, '').replace(/^"(.*)"$/s, '$1');
       return [local, ...local.split('+', 1)].filter((word) => word !== '').map(escapeForRegExp);
     });
     clean = clean.replace(new RegExp(`(?<![\\w(])(?:${locals.join('|')})(?![\\w)])`, 'gi'), '(address)');
@@ -120,5 +131,9 @@ function escapeForRegExp(text: string): string {
 
 /** One line of printable ASCII; what else there is becomes `?`. */
 function printableLine(text: string): string {
-  return text.replace(/\s+/g, ' ').replace(/[^\x20-\x7e]/g, '?').trim().slice(0, MAX_LINE);
+  return text
+    .replace(/\s+/g, ' ')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .trim()
+    .slice(0, MAX_LINE);
 }

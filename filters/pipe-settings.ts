@@ -36,7 +36,7 @@ export function loadPipeSettings(
   environment: Readonly<Record<string, string | undefined>>,
   cwd: string,
 ): PipeSettings {
-  const named = given ?? (environment['SEALPOST_CONFIG'] || undefined);
+  const named = given ?? (environment.SEALPOST_CONFIG || undefined);
   const candidates = named === undefined ? ['sealpost.toml', '/etc/sealpost/sealpost.toml'] : [named];
   for (const candidate of candidates) {
     const path = resolve(cwd, candidate);
@@ -63,7 +63,9 @@ export function readPipeSettings(text: string, path: string | undefined): PipeSe
   try {
     document = parse(text);
   } catch (error) {
-    throw new BadConfiguration(`${file} is not valid TOML (line ${lineOf(error)}); see "sealpost config check"`);
+    throw new BadConfiguration(
+      `${file} is not valid TOML (line ${lineOf(error)}); see "sealpost config check"`,
+    );
   }
   const problems: string[] = [];
   const table = (value: unknown, key: string): Readonly<Record<string, unknown>> => {
@@ -84,24 +86,25 @@ export function readPipeSettings(text: string, path: string | undefined): PipeSe
   };
 
   const root = table(document, '');
-  const filter = table(root['filter'], 'filter');
-  const pipe = table(root['pipe'], 'pipe');
-  for (const key of Object.keys(pipe)) if (!PIPE_KEYS.includes(key)) problems.push(`pipe.${key}: unknown key`);
-  const standalone = pipe['standalone'] ?? false;
+  const filter = table(root.filter, 'filter');
+  const pipe = table(root.pipe, 'pipe');
+  for (const key of Object.keys(pipe))
+    if (!PIPE_KEYS.includes(key)) problems.push(`pipe.${key}: unknown key`);
+  const standalone = pipe.standalone ?? false;
   if (typeof standalone !== 'boolean') problems.push('pipe.standalone: expected true or false');
-  const reinject = pipe['reinject'] ?? 'next_hop';
+  const reinject = pipe.reinject ?? 'next_hop';
   if (reinject !== 'next_hop' && reinject !== 'sendmail') {
     problems.push('pipe.reinject: expected "next_hop" or "sendmail"');
   }
-  const name = root['hostname'] ?? hostname();
+  const name = root.hostname ?? hostname();
   if (typeof name !== 'string' || name === '') problems.push('hostname: expected a host name');
   const settings: PipeSettings = {
     configPath: path,
     hostname: String(name),
-    listeners: readListeners(filter['listen'], problems, unit),
+    listeners: readListeners(filter.listen, problems, unit),
     standalone: standalone === true || reinject === 'sendmail',
-    deadline: unit('pipe.deadline', pipe['deadline'], 900_000, parseDuration),
-    maxMessageSize: unit('filter.max_message_size', filter['max_message_size'], 50_000_000, parseSize),
+    deadline: unit('pipe.deadline', pipe.deadline, 900_000, parseDuration),
+    maxMessageSize: unit('filter.max_message_size', filter.max_message_size, 50_000_000, parseSize),
   };
   if (problems.length === 0 && settings.listeners.length === 0 && !settings.standalone) {
     problems.push('filter.listen: expected a listener with protocol = "lmtp" for sealpost-pipe');
@@ -126,10 +129,10 @@ function readListeners(value: unknown, problems: string[], unit: ReadUnit): read
     return [];
   }
   const endpoints = value.flatMap((entry: unknown, index): readonly Endpoint[] => {
-    if (isTable(entry) && entry['protocol'] === 'lmtp' && entry['address'] !== undefined) {
-      return [reachable(unit(`filter.listen.${index}.address`, entry['address'], fallback, parseEndpoint))];
+    if (isTable(entry) && entry.protocol === 'lmtp' && entry.address !== undefined) {
+      return [reachable(unit(`filter.listen.${index}.address`, entry.address, fallback, parseEndpoint))];
     }
-    if (!isTable(entry) || entry['protocol'] !== 'smtp') {
+    if (!isTable(entry) || entry.protocol !== 'smtp') {
       problems.push(`filter.listen.${index}: expected protocol = "lmtp" or "smtp", and an address`);
     }
     return [];

@@ -6,6 +6,7 @@ import { createLogger } from '../src/observe/log.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
 import type { RawPath, Reply } from '../src/smtp/types.ts';
 import { createSendmailNextHop } from './pipe-sendmail.ts';
+import { toCrlf } from './pipe-wire.ts';
 
 export interface StandaloneInput {
   readonly configPath: string | undefined;
@@ -44,7 +45,7 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
         recipients: input.recipients.map((path) => ({ path, parameters: [] })),
       },
       xforward: { IDENT: input.queueId },
-      message: input.message,
+      message: toCrlf(input.message),
       deadline: input.deadline,
     });
     // The acceptances stay remembered: Postfix learns our end only from the exit code, which nobody confirms.

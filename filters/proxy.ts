@@ -1,6 +1,6 @@
 // The proxy filter: the listeners of [[filter.listen]] in front of the delivery engine. LMTP answers for each recipient,
 // SMTP once for all.
-import type { Config, FilterConfig, FilterListener } from '../src/config/schema.ts';
+import type { Config, FilterListener } from '../src/config/schema.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
@@ -24,6 +24,8 @@ export interface ProxyFilter {
 /** The LHLO name of sealpost-pipe, which has one exit code for all recipients: it is answered as SMTP is. */
 export const PIPE_CLIENT = 'sealpost-pipe';
 
+const GAUGE_EVERY_MS = 1000;
+
 /**
  * Opens every listener, or none: when one cannot be opened, the others are closed again.
  * @param passed file descriptors from systemd, by listener name
@@ -36,8 +38,7 @@ export async function startProxyFilter(
   metrics: Metrics,
   passed: ReadonlyMap<string, number> = new Map(),
 ): Promise<ProxyFilter> {
-  // Listeners keep this one object; a reload changes its values.
-  const limits: FilterConfig = { ...config.filter };
+  let current = config;
   const budget = createBudget(config.filter.memory_budget);
   const forgetting = new WeakMap<Transaction, () => void>();
   const open = new Map<string, FilterListenerHandle>();
@@ -63,8 +64,8 @@ export async function startProxyFilter(
     const fd = passed.get(name);
     return startListener({
       listener,
-      config: limits,
-      hostname: config.hostname,
+      config: current.filter,
+      hostname: current.hostname,
       logger,
       admission: budget,
       ...(fd === undefined ? {} : { fd }),
@@ -106,20 +107,27 @@ export async function startProxyFilter(
   }
 
   await openAll(config.filter.listen);
+  const gauges = setInterval(() => {
+    metrics.bytesInFlight.set(budget.used());
+    for (const handle of open.values()) metrics.connections.set({ listener: handle.name }, handle.connections);
+  }, GAUGE_EVERY_MS);
+  gauges.unref();
   return {
     listeners: () => [...open.values()],
     inFlight: () => inFlight,
     bytesInFlight: () => budget.used(),
     async reconfigure(next) {
-      Object.assign(limits, next.filter);
+      current = next;
       const wanted = new Set(next.filter.listen.map((listener) => JSON.stringify(listener)));
       const gone = [...open.keys()].filter((key) => !wanted.has(key));
       // First the old ones: a listener whose mode changed keeps its address.
       const closing = gone.map((key) => closeListener(key, next.filter.shutdown_grace));
+      for (const handle of open.values()) handle.reconfigure(next.filter);
       await openAll(next.filter.listen);
       await Promise.all(closing);
     },
     async close(graceMs) {
+      clearInterval(gauges);
       await Promise.all([...open.keys()].map((key) => closeListener(key, graceMs)));
     },
   };

@@ -53,7 +53,11 @@ function installNpmPackages() {
   const lock = join(root, 'package-lock.json');
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
   say('installing the npm packages (npm ci) ...');
-  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], 'npm ci failed; is the npm registry reachable?');
+  run(
+    'npm',
+    ['ci', '--no-audit', '--no-fund', '--loglevel=error'],
+    'npm ci failed; is the npm registry reachable?',
+  );
 }
 
 function isThere(name) {
@@ -63,8 +67,10 @@ function isThere(name) {
 function installDebianPackages(names) {
   const absent = names.filter((name) => !isThere(name));
   if (absent.length === 0) return [];
-  if (process.getuid?.() !== 0) return absent.map((name) => ({ name, reason: 'not installed, and we are not root' }));
-  if (!existsSync('/usr/bin/apt-get')) return absent.map((name) => ({ name, reason: 'not installed, and no apt-get' }));
+  if (process.getuid?.() !== 0)
+    return absent.map((name) => ({ name, reason: 'not installed, and we are not root' }));
+  if (!existsSync('/usr/bin/apt-get'))
+    return absent.map((name) => ({ name, reason: 'not installed, and no apt-get' }));
   say(`installing Debian packages: ${absent.join(' ')} (a minute or so) ...`);
   // What is installed here is for private instances: no service of the machine must start.
   const policy = '/usr/sbin/policy-rc.d';
@@ -101,8 +107,22 @@ function newest(path) {
 
 function buildWhenOlder() {
   const built = join(root, 'dist', 'sealpost-pipe.js');
-  const sources = ['src', 'filters', 'policy', 'receiver', 'docs', 'packaging', 'package.json', 'tsconfig.json'];
-  const changed = Math.max(...sources.map((name) => join(root, name)).filter(existsSync).map(newest));
+  const sources = [
+    'src',
+    'filters',
+    'policy',
+    'receiver',
+    'docs',
+    'packaging',
+    'package.json',
+    'tsconfig.json',
+  ];
+  const changed = Math.max(
+    ...sources
+      .map((name) => join(root, name))
+      .filter(existsSync)
+      .map(newest),
+  );
   if (existsSync(built) && statSync(built).mtimeMs >= changed) return;
   say('building (npm run build) ...');
   run('npm', ['run', '--silent', 'build'], 'the build failed');
@@ -123,6 +143,7 @@ function fail(text) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const purpose = ['quickstart', 'test', 'bench'].find((name) => process.argv.includes(`--${name}`)) ?? 'quickstart';
+  const purpose =
+    ['quickstart', 'test', 'bench'].find((name) => process.argv.includes(`--${name}`)) ?? 'quickstart';
   for (const { name, reason } of prepare(purpose).missing) say(`without ${name}: ${reason}`);
 }

@@ -28,7 +28,9 @@ function step(name, command, args, options = {}) {
   const ended = spawnSync(command, args, { cwd: root, stdio: 'inherit', ...options });
   const ok = ended.status === 0;
   steps.push({ name, ok });
-  process.stdout.write(`== ${name}: ${ok ? 'ok' : 'FAILED'} (${((Date.now() - begun) / 1000).toFixed(1)} s)\n`);
+  process.stdout.write(
+    `== ${name}: ${ok ? 'ok' : 'FAILED'} (${((Date.now() - begun) / 1000).toFixed(1)} s)\n`,
+  );
   return ok;
 }
 
@@ -87,7 +89,9 @@ vitest('end-to-end tests', process.execPath, 'e2e', 'e2e.json');
 if (process.versions.node.startsWith('20.')) {
   const newer = node24(join(temporary, 'node24'));
   if (newer === undefined) {
-    process.stdout.write('\nskipped: the unit tests on Node.js 24: the npm package node@24 could not be installed\n');
+    process.stdout.write(
+      '\nskipped: the unit tests on Node.js 24: the npm package node@24 could not be installed\n',
+    );
     skipped += 1;
   } else vitest('unit and property tests on Node.js 24', newer, 'unit', 'unit24.json');
 }

@@ -1,7 +1,9 @@
 // What every command shares: reading the configuration, printing for people or machines, and ending with the exit code of
 // interface.md: 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
+import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { rootReason } from '../database/errors.ts';
 import { type Database, isDatabaseUnavailable, openDatabase } from '../database/open.ts';
 
 /** The exit codes of interface.md. */
@@ -56,7 +58,7 @@ export async function run(
       loaded,
       json: options.json === true,
       database: () => {
-        database ??= openDatabase(loaded.config);
+        database ??= openDatabase(loaded.config, { actor: actorName() });
         return database;
       },
       print: (value, text) => {
@@ -72,7 +74,7 @@ export async function run(
 }
 
 function report(error: unknown, json: boolean): void {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = rootReason(error);
   process.exitCode = exitCodeFor(error);
   if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: process.exitCode })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);
@@ -83,4 +85,13 @@ export function exitCodeFor(error: unknown): number {
   if (error instanceof WrongUsage) return EXIT.usage;
   if (error instanceof Temporary || isDatabaseUnavailable(error)) return EXIT.temporary;
   return EXIT.refused;
+}
+
+/** Who runs the command, for the audit of keys. A uid without an account has no name. */
+export function actorName(): string {
+  try {
+    return `cli:${userInfo().username}`;
+  } catch {
+    return `cli:uid ${process.getuid?.() ?? 'unknown'}`;
+  }
 }

@@ -5,7 +5,7 @@ import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import { formatEndpoint, formatNextHop } from '../config/units.ts';
+import { formatNextHop } from '../config/units.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
@@ -88,7 +88,7 @@ async function serve(options: ServeOptions): Promise<void> {
       {
         version: packageVersion(),
         config: path,
-        listeners: proxy?.listeners().map((listener) => `${listener.name} ${formatEndpoint(listener.address)}`) ?? [],
+        listeners: proxy?.listeners().map((listener) => `${listener.name} ${listener.address}`) ?? [],
         next_hop: formatNextHop(config.filter.next_hop),
       },
       'sealpost is ready',
@@ -196,9 +196,8 @@ function describeRunning(config: Config, path: string | null, started: number, p
     next_hop: formatNextHop(config.filter.next_hop),
     listeners: (proxy?.listeners() ?? []).map((listener) => ({
       name: listener.name,
-      protocol: listener.protocol,
-      address: formatEndpoint(listener.address),
-      connections: listener.connections(),
+      address: listener.address,
+      connections: listener.connections,
     })),
     in_flight: { transactions: proxy?.inFlight() ?? 0, bytes: proxy?.bytesInFlight() ?? 0, late: engine.deliverer.lateDeliveries() },
   };

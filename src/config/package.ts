@@ -14,7 +14,10 @@ function findPackage(): { readonly root: string; readonly version: string } {
       if (isManifest(content)) return { root: folder, version: content.version };
     }
     const parent = dirname(folder);
-    if (parent === folder) throw new Error('the package.json of sealpost was not found above its own program files');
+    if (parent === folder)
+      throw new Error(
+        `no package.json of sealpost above ${fileURLToPath(import.meta.url)}; reinstall sealpost`,
+      );
     folder = parent;
   }
 }

@@ -67,7 +67,9 @@ const filter = z.strictObject({
   before_queue_deadline: timer({ text: '100s', because: "Postfix's smtpd_proxy_timeout" })
     .prefault('90s')
     .meta({ description: 'the same on a before_queue listener' }),
-  connect_timeout: timer().prefault('30s').meta({ description: 'to reach the next hop and read its greeting' }),
+  connect_timeout: timer()
+    .prefault('30s')
+    .meta({ description: 'to reach the next hop and read its greeting' }),
   command_timeout: timer().prefault('60s').meta({
     description: "the next hop's replies to MAIL, RCPT and DATA",
   }),
@@ -83,14 +85,18 @@ const filter = z.strictObject({
   max_received: z.number().int().min(1).max(10_000).default(50).meta({
     description: 'Received fields; more are a loop: 5.4.6',
   }),
-  shutdown_grace: graceTime().prefault('25s').meta({ description: 'time for what is in flight after SIGTERM' }),
+  shutdown_grace: graceTime()
+    .prefault('25s')
+    .meta({ description: 'time for what is in flight after SIGTERM' }),
   listen: z
-    .array(filterListener)
+    .array(filterListener, { error: 'expected a list of tables, each under [[filter.listen]]' })
     .prefault([
       { name: 'lmtp', protocol: 'lmtp', address: '127.0.0.1:10024' },
       { name: 'smtp', protocol: 'smtp', address: '127.0.0.1:10025' },
     ])
-    .meta({ description: 'the listeners that Postfix talks to; the first one written here replaces both defaults' }),
+    .meta({
+      description: 'the listeners that Postfix talks to; the first one written here replaces both defaults',
+    }),
 });
 
 const pipe = z.strictObject({
@@ -112,13 +118,13 @@ const pipe = z.strictObject({
 });
 
 const encryption = z.strictObject({
-  encrypt: settingsShape.encrypt.default(true),
+  encrypt: settingsShape.encrypt.prefault(true),
   style: settingsShape.style.default('mime'),
   subject: settingsShape.subject.default('keep'),
   on_missing_key: settingsShape.on_missing_key.default('pass'),
   on_expired_key: settingsShape.on_expired_key.default('encrypt'),
   on_unusable_key: settingsShape.on_unusable_key.default('defer'),
-  hide_key_ids: settingsShape.hide_key_ids.default(false),
+  hide_key_ids: settingsShape.hide_key_ids.prefault(false),
 });
 
 const database = z.strictObject({
@@ -132,7 +138,9 @@ const database = z.strictObject({
   }),
   pool_size: z.number().int().min(1).max(1000).default(10).meta({ description: 'connections per process' }),
   connect_timeout: timer().prefault('5s').meta({ description: 'to open a database connection' }),
-  query_timeout: timer().prefault('10s').meta({ description: 'for one query; then it is a temporary failure' }),
+  query_timeout: timer()
+    .prefault('10s')
+    .meta({ description: 'for one query; then it is a temporary failure' }),
 });
 
 const keys = z.strictObject({
@@ -176,13 +184,16 @@ const policy = z.strictObject({
 });
 
 const receiver = z.strictObject({
-  spool: listOf('a Maildir', parsePath)
-    .prefault([])
-    .meta({ description: 'a Maildir that Postfix delivers to, or a list of them', example: '/var/spool/sealpost/in' }),
+  spool: listOf('a Maildir', parsePath).prefault([]).meta({
+    description: 'a Maildir that Postfix delivers to, or a list of them',
+    example: '/var/spool/sealpost/in',
+  }),
   listen: listOf('an address such as "127.0.0.1:10034"', parseEndpoint)
     .prefault([])
     .meta({ description: 'LMTP into the queue; an address or a list of them', example: '127.0.0.1:10034' }),
-  sweep_interval: timer().prefault('60s').meta({ description: 'how often the spool is read without being told' }),
+  sweep_interval: timer()
+    .prefault('60s')
+    .meta({ description: 'how often the spool is read without being told' }),
   max_age: lifetime().prefault('5d').meta({ description: 'what could not be filed for so long is bounced' }),
   api: z
     .strictObject({

@@ -13,7 +13,9 @@ export interface NextHop {
 }
 
 /** A parsed value, or one sentence that says what was expected. */
-export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly expected: string };
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly expected: string };
 
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -45,7 +47,8 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
 export function parseSize(text: string): Parsed<number> {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(text);
   const factor = match ? SIZE_UNITS[(match[2] ?? '').toUpperCase()] : undefined;
-  if (!match || factor === undefined) return { ok: false, expected: 'a size such as "50MB", "256MiB" or "10240"' };
+  if (!match || factor === undefined)
+    return { ok: false, expected: 'a size such as "50MB", "256MiB" or "10240"' };
   const bytes = Math.round(Number(match[1]) * factor);
   if (!Number.isSafeInteger(bytes)) return { ok: false, expected: 'a size below 8 PiB' };
   return { ok: true, value: bytes };
@@ -58,7 +61,8 @@ export function parseSize(text: string): Parsed<number> {
 export function parseDuration(text: string): Parsed<number> {
   const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$/.exec(text);
   const factor = match ? DURATION_UNITS[match[2] ?? ''] : undefined;
-  if (!match || factor === undefined) return { ok: false, expected: 'a duration such as "900s", "5m", "1h" or "6d"' };
+  if (!match || factor === undefined)
+    return { ok: false, expected: 'a duration such as "900s", "5m", "1h" or "6d"' };
   return { ok: true, value: Math.round(Number(match[1]) * factor) };
 }
 
@@ -80,7 +84,8 @@ export function parseEndpoint(text: string): Parsed<Endpoint> {
   }
   const match = /^(?:inet:)?(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text);
   const host = match?.[1] ?? match?.[2] ?? '';
-  if (!match || !(HOST_NAME.test(host) || (match[1] !== undefined && isIPv6(host)))) return { ok: false, expected };
+  if (!match || !(HOST_NAME.test(host) || (match[1] !== undefined && isIPv6(host))))
+    return { ok: false, expected };
   const port = Number(match[3]);
   if (port < 1 || port > 65_535) return { ok: false, expected: 'a port from 1 to 65535' };
   return { ok: true, value: { kind: 'inet', host, port } };
@@ -102,7 +107,9 @@ export function parseNextHop(text: string): Parsed<NextHop> {
 /** The endpoint as a person writes it; the inverse of {@link parseEndpoint}. */
 export function formatEndpoint(endpoint: Endpoint): string {
   if (endpoint.kind === 'unix') return `unix:${endpoint.path}`;
-  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+  return endpoint.host.includes(':')
+    ? `[${endpoint.host}]:${endpoint.port}`
+    : `${endpoint.host}:${endpoint.port}`;
 }
 
 /** The next hop as a person writes it; the inverse of {@link parseNextHop}. */

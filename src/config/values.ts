@@ -26,16 +26,21 @@ function parsedBy<T, I extends string | number>(input: z.ZodType<I, I>, parse: (
   });
 }
 
-/** A string, and the parser's general sentence for everything that is no string. */
+/** A string, and the parser's general sentence (its answer to a blank) for everything that is no string. */
 function textFor(parse: (text: string) => Parsed<unknown>) {
-  const parsed = parse('');
+  const parsed = parse(' ');
   return z.string(parsed.ok ? undefined : { error: `expected ${parsed.expected}` });
 }
 
 /** Bytes: `"50MB"` or a plain number; never zero, since "0" would not mean "unlimited". */
 export function size() {
-  const input = z.union([z.string(), z.number()], { error: 'expected a size such as "50MB", "256MiB" or "10240"' });
-  return parsedBy(input, parseSize).refine((bytes) => bytes > 0, 'expected a size above zero, such as "50MB"');
+  const input = z.union([z.string(), z.number()], {
+    error: 'expected a size such as "50MB", "256MiB" or "10240"',
+  });
+  return parsedBy(input, parseSize).refine(
+    (bytes) => bytes > 0,
+    'expected a size above zero, such as "50MB"',
+  );
 }
 
 /** Milliseconds for a timer: above zero, and below what a timer can hold. `below` is a limit of Postfix. */
@@ -50,7 +55,10 @@ export function timer(below?: { readonly text: string; readonly because: string 
 
 /** Milliseconds that are compared with dates and never wait in a timer, such as a lifetime. */
 export function lifetime() {
-  return parsedBy(textFor(parseDuration), parseDuration).refine((ms) => ms > 0, 'expected a duration above zero');
+  return parsedBy(textFor(parseDuration), parseDuration).refine(
+    (ms) => ms > 0,
+    'expected a duration above zero',
+  );
 }
 
 /** Milliseconds for a timer; zero means "do not wait at all". */
@@ -101,12 +109,16 @@ export function listOf<T>(what: string, parse: (text: string) => Parsed<T>) {
 
 /** A folder or file as text; only its emptiness can be judged here. */
 export function parsePath(text: string): Parsed<string> {
-  return text.includes('\0') || text.trim() === '' ? { ok: false, expected: 'a path' } : { ok: true, value: text };
+  return text.includes('\0') || text.trim() === ''
+    ? { ok: false, expected: 'a path' }
+    : { ok: true, value: text };
 }
 
 /** An address or network (CIDR) that may send XFORWARD. */
 export function network() {
-  return z.string().refine(isNetwork, 'expected an address or network such as "127.0.0.0/8", "192.0.2.7" or "::1"');
+  return z
+    .string()
+    .refine(isNetwork, 'expected an address or network such as "127.0.0.0/8", "192.0.2.7" or "::1"');
 }
 
 function isNetwork(text: string): boolean {
@@ -118,7 +130,10 @@ function isNetwork(text: string): boolean {
 
 /** A name for EHLO and header fields (RFC 5321, 4.1.1.1): no white space, no control character. */
 export function isHostName(text: string): boolean {
-  return /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/i.test(text) && text.length <= 253;
+  return (
+    /^(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/i.test(text) &&
+    text.length <= 253
+  );
 }
 
 /** Our own name. */
@@ -130,7 +145,10 @@ export function hostName() {
 export function optionalDomain() {
   return z
     .string()
-    .refine((text) => text === '' || isHostName(domainToASCII(text)), 'expected a domain such as "example.org", or ""');
+    .refine(
+      (text) => text === '' || isHostName(domainToASCII(text)),
+      'expected a domain such as "example.org", or ""',
+    );
 }
 
 /** A PostgreSQL URL; `embedded` also admits "embedded:". The password is never part of a message. */
@@ -140,7 +158,8 @@ export function databaseUrl(embedded: boolean) {
     : 'expected "postgres://user@host/name"';
   return z.string({ error: expected }).superRefine((text, context) => {
     if (embedded && text === 'embedded:') return;
-    if (!/^postgres(ql)?:\/\//.test(text)) context.addIssue({ code: 'custom', message: expected, input: text });
+    if (!/^postgres(ql)?:\/\//.test(text))
+      context.addIssue({ code: 'custom', message: expected, input: text });
     else if (!isReadableUrl(text)) {
       const message = `${expected}, with "/", "#", "?", "@" and "%" in the password written as %2F, %23, %3F, %40 and %25`;
       context.addIssue({ code: 'custom', message, input: text });

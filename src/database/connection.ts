@@ -100,8 +100,8 @@ export function unavailable(
   const reason = rootReason(error);
   let found: string;
   let help = 'check database.url in sealpost.toml, and that PostgreSQL runs there';
-  if (/timeout|timed out/i.test(reason) || code === 'ETIMEDOUT') {
-    found = `did not answer within ${connectTimeout / 1000} s (${reason})`;
+  if (code === 'ETIMEDOUT' || (error instanceof Error && /timeout/.test(error.message))) {
+    found = `did not answer within ${connectTimeout / 1000} s`;
   } else if (code === '3D000') {
     found = `does not exist: ${reason}`;
     help = 'create it (createdb), then run `sealpost migrate`';

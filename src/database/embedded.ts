@@ -17,15 +17,9 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
-import {
-  connectionSettings,
-  createData,
-  programsFolder,
-  runningPostmaster,
-  type Server,
-  startServer,
-  stopServer,
-} from './embedded-server.ts';
+import { createData } from './embedded-data.ts';
+import { connectionSettings, programsFolder, type Server } from './embedded-programs.ts';
+import { runningPostmaster, startServer, stopServer } from './embedded-server.ts';
 import {
   type Account,
   chooseAccount,

@@ -1,15 +1,17 @@
-// Applies migrations/, which drizzle-kit makes and whose journal gives their order, and tells which are applied.
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { Pool, PoolClient } from 'pg';
+// Applies migrations/, made by drizzle-kit, through drizzle's own migrator, and tells by name which are applied.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { drizzle } from 'drizzle-orm/node-postgres';
+import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
 import { z } from 'zod';
+import { packageRoot } from '../config/package.ts';
 
 /** Migrations by name (the file name without .sql), oldest first. */
 export interface MigrationStatus {
   readonly applied: readonly string[];
   readonly pending: readonly string[];
-  /** Applied by a newer program. They are additive, so this one works on. */
+  /** Applied by a newer program, by the moment they were made. They are additive, so this one works on. */
   readonly unknown: readonly string[];
 }
 
@@ -20,40 +22,35 @@ export class DestructiveMigration extends Error {
 
 interface Migration {
   readonly name: string;
-  readonly sql: string;
+  /** Unix milliseconds of its making: what drizzle's table knows it by. */
+  readonly madeAt: number;
   /** Its first line is the comment "-- destructive". */
   readonly destructive: boolean;
 }
 
-type Connected = { readonly pool: Pool };
+type Connected = { readonly pool: pg.Pool };
 
-const journalSchema = z.object({ entries: z.array(z.object({ tag: z.string() })) });
+const journalSchema = z.object({ entries: z.array(z.object({ tag: z.string(), when: z.number() })) });
 
-/** "sealpost" as a number: whoever migrates holds this advisory lock for its transaction. */
+/** "sealpost" as a number: whoever migrates holds this advisory lock. */
 const ADVISORY_LOCK = '8315161578091606900';
 
-/**
- * The folder of the package that this file belongs to, whether it runs from sources or from dist/.
- * @throws Error when there is none: the installation is broken
- */
-export function packageRoot(start: string = fileURLToPath(import.meta.url)): string {
-  for (let folder = dirname(start); ; folder = dirname(folder)) {
-    const manifest = join(folder, 'package.json');
-    if (existsSync(manifest) && JSON.parse(readFileSync(manifest, 'utf8')).name === 'sealpost') return folder;
-    if (folder === dirname(folder))
-      throw new Error(`no package.json of sealpost above ${start}; reinstall sealpost`);
-  }
-}
+/** Where drizzle's migrator keeps its account. */
+const ACCOUNT = { migrationsSchema: 'public', migrationsTable: 'sealpost_migrations' } as const;
 
 /** Reads the migrations of a folder in the order of its journal. */
-export function readMigrations(folder: string = join(packageRoot(), 'migrations')): readonly Migration[] {
+export function readMigrations(folder: string = migrationsFolder()): readonly Migration[] {
   const journal = journalSchema.parse(
     JSON.parse(readFileSync(join(folder, 'meta', '_journal.json'), 'utf8')),
   );
-  return journal.entries.map(({ tag }) => {
+  return journal.entries.map(({ tag, when }) => {
     const sql = readFileSync(join(folder, `${tag}.sql`), 'utf8');
-    return { name: tag, sql, destructive: /^\s*--\s*destructive\b/i.test(sql) };
+    return { name: tag, madeAt: when, destructive: /^\s*--\s*destructive\b/i.test(sql) };
   });
+}
+
+function migrationsFolder(): string {
+  return join(packageRoot(), 'migrations');
 }
 
 /**
@@ -64,12 +61,11 @@ export async function migrationStatus(
   database: Connected,
   options: { folder?: string } = {},
 ): Promise<MigrationStatus> {
-  const migrations = readMigrations(options.folder);
-  return compare(migrations, await appliedNames(database.pool));
+  return compare(readMigrations(options.folder), await appliedMoments(database.pool));
 }
 
 /**
- * Applies what is missing, each migration in a transaction of its own. Two at once are safe: they take turns.
+ * Applies what is missing, all of it in one transaction. Two at once are safe: they take turns.
  * @returns the names of what this call applied
  * @throws DestructiveMigration when one of them removes something and `allowDestructive` is not true
  */
@@ -77,74 +73,47 @@ export async function applyMigrations(
   database: Connected,
   options: { allowDestructive?: boolean; folder?: string } = {},
 ): Promise<readonly string[]> {
-  const migrations = readMigrations(options.folder);
-  const { pending } = compare(migrations, await appliedNames(database.pool));
-  const refused = migrations.filter(({ name, destructive }) => destructive && pending.includes(name));
-  if (refused.length > 0 && options.allowDestructive !== true) {
-    throw new DestructiveMigration(
-      `${refused.map(({ name }) => name).join(', ')} would remove tables, columns or rows; ` +
-        'make a backup, then run `sealpost migrate --allow-destructive`',
-    );
-  }
-  const applied: string[] = [];
-  const client = await database.pool.connect();
-  let failure: Error | undefined;
+  const folder = options.folder ?? migrationsFolder();
+  const migrations = readMigrations(folder);
+  // A connection of its own, without the pool's deadlines: large tables take their time, and so may another migrate.
+  const client = new pg.Client({ ...database.pool.options, query_timeout: 0, statement_timeout: 0 });
+  client.on('error', () => undefined);
+  await client.connect();
   try {
-    while (pending.length > 0) {
-      const name = await applyNext(client, migrations);
-      if (name === null) break;
-      applied.push(name);
+    await client.query(`SELECT pg_advisory_lock(${ADVISORY_LOCK})`);
+    const { pending } = compare(migrations, await appliedMoments(client));
+    const refused = migrations.filter(({ name, destructive }) => destructive && pending.includes(name));
+    if (refused.length > 0 && options.allowDestructive !== true) {
+      throw new DestructiveMigration(
+        `${refused.map(({ name }) => name).join(', ')} would remove tables, columns or rows; ` +
+          'make a backup, then run `sealpost migrate --allow-destructive`',
+      );
     }
-  } catch (error) {
-    failure = error instanceof Error ? error : new Error(String(error));
-    throw error;
+    if (pending.length > 0) await migrate(drizzle(client), { migrationsFolder: folder, ...ACCOUNT });
+    return pending;
   } finally {
-    client.release(failure);
+    // The end of the session gives the lock back.
+    await client.end();
   }
-  return applied;
 }
 
-/** Applies the oldest missing migration; null when there is none (any more: another process may have been faster). */
-async function applyNext(client: PoolClient, migrations: readonly Migration[]): Promise<string | null> {
-  await client.query('BEGIN');
-  // Large tables take their time, and so may another migrate that holds the lock.
-  await unhurried(client, 'SET LOCAL statement_timeout = 0');
-  await unhurried(client, `SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})`);
-  await client.query(
-    `CREATE TABLE IF NOT EXISTS sealpost_migrations
-       (name text PRIMARY KEY, applied_at timestamp with time zone NOT NULL DEFAULT now())`,
-  );
-  const rows = await client.query<{ name: string }>('SELECT name FROM sealpost_migrations');
-  const [name] = compare(
-    migrations,
-    rows.rows.map((row) => row.name),
-  ).pending;
-  const next = migrations.find((migration) => migration.name === name);
-  if (next) {
-    for (const statement of next.sql.split('--> statement-breakpoint')) await unhurried(client, statement);
-    await client.query('INSERT INTO sealpost_migrations (name) VALUES ($1)', [next.name]);
-  }
-  await client.query('COMMIT');
-  return next?.name ?? null;
-}
-
-async function unhurried(client: PoolClient, text: string): Promise<void> {
-  await client.query({ text, query_timeout: 3_600_000 } as { text: string });
-}
-
-function compare(migrations: readonly Migration[], applied: readonly string[]): MigrationStatus {
-  const known = migrations.map(({ name }) => name);
+function compare(migrations: readonly Migration[], applied: readonly number[]): MigrationStatus {
+  const isApplied = ({ madeAt }: Migration): boolean => applied.includes(madeAt);
   return {
-    applied: known.filter((name) => applied.includes(name)),
-    pending: known.filter((name) => !applied.includes(name)),
-    unknown: applied.filter((name) => !known.includes(name)).sort(),
+    applied: migrations.filter(isApplied).map(({ name }) => name),
+    pending: migrations.filter((migration) => !isApplied(migration)).map(({ name }) => name),
+    unknown: applied
+      .filter((moment) => !migrations.some(({ madeAt }) => madeAt === moment))
+      .map((moment) => `made ${new Date(moment).toISOString()}`),
   };
 }
 
-async function appliedNames(pool: Pool): Promise<readonly string[]> {
+async function appliedMoments(connection: pg.Pool | pg.Client): Promise<readonly number[]> {
   try {
-    const result = await pool.query<{ name: string }>('SELECT name FROM sealpost_migrations ORDER BY name');
-    return result.rows.map((row) => row.name);
+    const result = await connection.query<{ created_at: string }>(
+      `SELECT created_at FROM ${ACCOUNT.migrationsSchema}.${ACCOUNT.migrationsTable} ORDER BY created_at`,
+    );
+    return result.rows.map((row) => Number(row.created_at));
   } catch (error) {
     const undefinedTable = '42P01';
     if (error instanceof Error && (error as { code?: string }).code === undefinedTable) return [];

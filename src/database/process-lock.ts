@@ -1,7 +1,7 @@
 // Locks and leases between processes of one machine, made of files, that a killed process cannot leave behind.
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, linkSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -62,7 +62,6 @@ export function parseIdentity(text: string): ProcessIdentity | null {
 
 /** How many old generations stay: a claimant that lists the folder while others take turns must see a higher one. */
 const KEPT_GENERATIONS = 16;
-const FREE = 'free\n';
 
 /**
  * Takes the lock of a folder, waiting for its holder; a holder that was killed does not hold it any more.
@@ -107,7 +106,7 @@ function holderOf(folder: string, generation: number): ProcessIdentity | null {
     if ((error as { code?: string }).code === 'ENOENT') return null;
     throw error;
   }
-  const identity = text === FREE ? null : parseIdentity(text);
+  const identity = parseIdentity(text);
   return identity && isAlive(identity) ? identity : null;
 }
 
@@ -127,7 +126,8 @@ function claim(folder: string, generation: number): (() => void) | null {
     return null;
   }
   sweep(folder, generation);
-  return () => renameSync(writeDraft(folder, FREE), path);
+  // Emptied, not replaced: that works on a full disk, too.
+  return () => truncateSync(path);
 }
 
 /** Drafts are written whole before they get their name, so that nobody reads half a file. */

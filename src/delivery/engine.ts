@@ -2,7 +2,7 @@
 // sealing workers, memory, next hop. The proxy filter, the standalone pipe and `encrypt` stand on it.
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
-import { type ChangeListener, listenForChanges } from '../database/notifications.ts';
+import { listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
 import type { RecipientFacts, StoredKey } from '../directory/types.ts';
@@ -67,8 +67,6 @@ function nextHopOf(config: Config, logger: Logger): NextHopClient {
     hostname: config.hostname,
     config: config.filter,
     logger,
-    maxConnections: config.filter.next_hop_connections,
-    idleMs: config.filter.next_hop_idle,
   });
 }
 
@@ -78,8 +76,8 @@ function nextHopOf(config: Config, logger: Logger): NextHopClient {
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { config, logger, metrics } = options;
-  const database = await openDatabase(config, { logger });
-  let changes: ChangeListener | undefined;
+  const database = await openDatabase(config, { logger, actor: 'serve' });
+  let changes: { close(): Promise<void> } | undefined;
   let sealer: Sealer | undefined;
   try {
     const directory = createDirectory({ database, config, metrics, logger });

@@ -1,7 +1,7 @@
 // Loads what one resolution needs from PostgreSQL: everything about some addresses, domains and users in one statement, hence
 // one round trip and one snapshot.
 import type pg from 'pg';
-import { settingsOverrideSchema, type SettingsOverride } from '../config/settings.ts';
+import { type SettingsOverride, settingsOverrideSchema } from '../config/settings.ts';
 import type { AddressRow, DirectoryRows, TargetRow } from './resolve.ts';
 import type { Address, Domain, KeySource, StoredKey, User } from './types.ts';
 
@@ -62,11 +62,21 @@ interface RawDomain {
 type Row =
   | {
       readonly what: 'address';
-      readonly row: { readonly id: number; readonly address: Address; readonly kind: AddressRow['kind']; readonly user_id: number | null };
+      readonly row: {
+        readonly id: number;
+        readonly address: Address;
+        readonly kind: AddressRow['kind'];
+        readonly user_id: number | null;
+      };
     }
   | {
       readonly what: 'target';
-      readonly row: { readonly alias_id: number; readonly position: number; readonly target: string; readonly target_user_id: number | null };
+      readonly row: {
+        readonly alias_id: number;
+        readonly position: number;
+        readonly target: string;
+        readonly target_user_id: number | null;
+      };
     }
   | {
       readonly what: 'user';
@@ -110,7 +120,11 @@ export function emptyRows(): MutableRows {
  * Loads the wanted names into `rows`: addresses with their alias targets, the users behind both, their domains, and all
  * keys of users, contacts and domains. Rejects as the pool does.
  */
-export async function loadRows(pool: Pick<pg.Pool, 'query'>, wanted: Wanted, rows: MutableRows): Promise<void> {
+export async function loadRows(
+  pool: Pick<pg.Pool, 'query'>,
+  wanted: Wanted,
+  rows: MutableRows,
+): Promise<void> {
   const result = await pool.query<Row>({
     name: 'sealpost-directory',
     text: STATEMENT,
@@ -126,7 +140,12 @@ export async function loadRows(pool: Pick<pg.Pool, 'query'>, wanted: Wanted, row
     rows.domains.set(domain.name, domain);
   }
   for (const { row } of of('address')) {
-    rows.addresses.set(row.address, { id: row.id, address: row.address, kind: row.kind, userId: row.user_id });
+    rows.addresses.set(row.address, {
+      id: row.id,
+      address: row.address,
+      kind: row.kind,
+      userId: row.user_id,
+    });
     if (row.kind === 'alias') rows.targets.set(row.id, []);
   }
   for (const { row } of of('target').sort((a, b) => a.row.position - b.row.position)) {

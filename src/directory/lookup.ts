@@ -2,6 +2,7 @@
 // for identical look-ups in flight. A database that is away is an error, never "nobody".
 import { LRUCache } from 'lru-cache';
 import type { Config } from '../config/schema.ts';
+import type { Change } from '../database/notifications.ts';
 import type { Database } from '../database/open.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -10,16 +11,10 @@ import { normaliseDomain, parsePath } from './normalise.ts';
 import { MAX_ALIAS_DEPTH, resolveRecipient } from './resolve.ts';
 import { type Directory, DirectoryUnavailable, type RecipientFacts } from './types.ts';
 
-/** One change notification, as `listenForChanges` gives it; `key` null: many rows. */
-export interface DirectoryChange {
-  readonly table: 'domains' | 'users' | 'addresses' | 'alias_targets' | 'keys';
-  readonly key: string | null;
-}
-
 /** A directory with a cache that has to be told of changes. */
 export interface CachedDirectory extends Directory {
   /** Forgets what depends on the changed row; also answers that are under way. */
-  invalidate(change: DirectoryChange): void;
+  invalidate(change: Change): void;
   /** Forgets everything: notifications may have been missed. */
   dropAll(): void;
 }
@@ -49,7 +44,7 @@ const ANSWER_OVERHEAD = 2048;
  * @returns `recipient` rejects with DirectoryUnavailable whenever the answer cannot be known
  */
 export function createDirectory(options: DirectoryOptions): CachedDirectory {
-  const { config, logger } = options;
+  const { config, logger, metrics } = options;
   const resolveOptions = {
     delimiters: config.recipient_delimiter,
     mailboxDomain: config.mailbox_domain === '' ? '' : (normaliseDomain(config.mailbox_domain) ?? ''),
@@ -85,7 +80,8 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
 
   async function ask(path: string): Promise<RecipientFacts> {
     const parts = parsePath(path, config.hostname);
-    if (parts === null) return { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
+    if (parts === null)
+      return { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
     const before = generation;
     const rows = emptyRows();
     const loaded = { addresses: new Set<string>(), domains: new Set<string>(), users: new Set<number>() };
@@ -98,7 +94,8 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
         users: [...asked.users].filter((id) => !loaded.users.has(id)),
       };
       if (wanted.addresses.length + wanted.domains.length + wanted.users.length === 0) {
-        if (facts.resolution.kind === 'loop') logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
+        if (facts.resolution.kind === 'loop')
+          logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
         if (before === generation) keep(path, { facts, dependsOn: namesOf(rows, loaded) });
         return facts;
       }
@@ -122,12 +119,26 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
   return {
     recipient(path) {
       const known = cache.get(path);
-      if (known !== undefined) return Promise.resolve(known.facts);
+      if (known !== undefined) {
+        metrics?.directoryLookups.inc({ result: 'hit' });
+        return Promise.resolve(known.facts);
+      }
       const underWay = inFlight.get(path);
       if (underWay !== undefined) return underWay;
-      const answer = ask(path).finally(() => {
-        if (inFlight.get(path) === answer) inFlight.delete(path);
-      });
+      const answer = ask(path)
+        .then(
+          (facts) => {
+            metrics?.directoryLookups.inc({ result: 'miss' });
+            return facts;
+          },
+          (error: unknown) => {
+            metrics?.directoryLookups.inc({ result: 'error' });
+            throw error;
+          },
+        )
+        .finally(() => {
+          if (inFlight.get(path) === answer) inFlight.delete(path);
+        });
       inFlight.set(path, answer);
       return answer;
     },
@@ -151,7 +162,7 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
 }
 
 /** The name under which answers depend on a changed row. */
-function nameOf(table: DirectoryChange['table'], key: string): string {
+function nameOf(table: Change['table'], key: string): string {
   switch (table) {
     case 'domains':
       return `domain:${key}`;
@@ -167,7 +178,11 @@ function nameOf(table: DirectoryChange['table'], key: string): string {
 
 function namesOf(
   rows: MutableRows,
-  loaded: { readonly addresses: ReadonlySet<string>; readonly domains: ReadonlySet<string>; readonly users: ReadonlySet<number> },
+  loaded: {
+    readonly addresses: ReadonlySet<string>;
+    readonly domains: ReadonlySet<string>;
+    readonly users: ReadonlySet<number>;
+  },
 ): readonly string[] {
   const names = new Set<string>();
   for (const address of loaded.addresses) names.add(`address:${address}`);

@@ -15,7 +15,8 @@ export interface AddressParts {
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
 const ADDRESS_LITERAL = /^\[[a-z0-9:.-]{1,100}\]$/;
 /** dot-string of RFC 5321, section 4.1.2, with the UTF-8 of RFC 6531, section 3.3. */
-const DOT_STRING = /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu;
+const DOT_STRING =
+  /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu;
 /** A source route, to be accepted and ignored (RFC 5321, appendix C): `@relay,@[192.0.2.1]:user@domain`. */
 const SOURCE_ROUTE = /^@(?:\[[^\]]*\]|[^@:,"]*)(?:,@(?:\[[^\]]*\]|[^@:,"]*))*:/;
 /** Control characters (PostgreSQL takes no NUL) and half surrogate pairs are in no address. */
@@ -30,7 +31,8 @@ export function normaliseDomain(text: string): string | null {
   const lower = text.replace(/\.$/, '').toLowerCase();
   if (ADDRESS_LITERAL.test(lower) || DOMAIN.test(lower)) return lower;
   // domainToASCII is a URL parser's: it would undo %XX, so only what is left after the ASCII names may contain Unicode.
-  if (!/^[\p{L}\p{N}\p{M}\p{S}\p{P}]+$/u.test(lower) || /[^a-z0-9_.\u0080-\u{10ffff}-]/u.test(lower)) return null;
+  if (!/^[\p{L}\p{N}\p{M}\p{S}\p{P}]+$/u.test(lower) || /[^a-z0-9_.\u0080-\u{10ffff}-]/u.test(lower))
+    return null;
   const ascii = domainToASCII(lower).replace(/\.$/, '');
   return DOMAIN.test(ascii) ? ascii : null;
 }

@@ -59,8 +59,10 @@ interface Expansion {
 }
 
 class AliasLoop extends Error {
-  constructor(readonly via: readonly Address[]) {
+  readonly via: readonly Address[];
+  constructor(path: readonly AddressRow[]) {
     super('alias loop');
+    this.via = path.map(({ address }) => address);
   }
 }
 
@@ -105,7 +107,8 @@ function finder(
     asked.domains.add(parts.domain);
     // Both spellings are asked for, since the domain, which says which one counts, comes with the same answer.
     for (const fold of [true, false]) {
-      for (const candidate of lookupCandidates(parts, options.delimiters, fold)) asked.addresses.add(candidate);
+      for (const candidate of lookupCandidates(parts, options.delimiters, fold))
+        asked.addresses.add(candidate);
     }
     const domain = rows.domains.get(parts.domain);
     const candidates = lookupCandidates(parts, options.delimiters, domain?.foldLocalPart ?? true);
@@ -140,7 +143,9 @@ function resolutionOf(rows: DirectoryRows, found: Found, expand: (row: AddressRo
   }
   if (row.kind === 'user') {
     const user = row.userId === null ? undefined : rows.users.get(row.userId);
-    return user === undefined ? { kind: 'nobody' } : { kind: 'user', readers: [userReader(rows, user)], via: [] };
+    return user === undefined
+      ? { kind: 'nobody' }
+      : { kind: 'user', readers: [userReader(rows, user)], via: [] };
   }
   const keys = rows.keys.get(`contact:${row.id}`) ?? [];
   return keys.length === 0
@@ -158,9 +163,9 @@ function expander(rows: DirectoryRows, find: Find): (row: AddressRow) => Expansi
 
   function expand(row: AddressRow, above: readonly AddressRow[]): Expansion {
     const path = [...above, row];
-    if (above.some(({ id }) => id === row.id)) throw new AliasLoop(path.map(({ address }) => address));
+    if (above.some(({ id }) => id === row.id)) throw new AliasLoop(path);
     const known = done.get(row.id);
-    if (path.length + (known?.height ?? 1) - 1 > MAX_ALIAS_DEPTH) throw new AliasLoop(path.map(({ address }) => address));
+    if (path.length + (known?.height ?? 1) - 1 > MAX_ALIAS_DEPTH) throw new AliasLoop(path);
     if (known !== undefined) return known;
     const readers = new Map<string, Reader>();
     const via = new Set<Address>([row.address]);
@@ -202,7 +207,11 @@ function expander(rows: DirectoryRows, find: Find): (row: AddressRow) => Expansi
  */
 function aliasedUser(rows: DirectoryRows, user: User): Reader {
   const keys = rows.keys.get(`user:${user.id}`) ?? [];
-  return { kind: 'user', user, keys: keys.length > 0 ? keys : (rows.keys.get(`domain:${user.domain.id}`) ?? []) };
+  return {
+    kind: 'user',
+    user,
+    keys: keys.length > 0 ? keys : (rows.keys.get(`domain:${user.domain.id}`) ?? []),
+  };
 }
 
 function identityOf(reader: Reader): string {

@@ -21,7 +21,8 @@ export function parseCommand(line: string): Command {
  */
 export function parseAddressed(argument: string, keyword: 'FROM' | 'TO'): PathArgument | string {
   const colon = argument.indexOf(':');
-  if (colon === -1 || trimBlanks(argument.slice(0, colon)).toUpperCase() !== keyword) return `${keyword}:<path> was expected`;
+  if (colon === -1 || trimBlanks(argument.slice(0, colon)).toUpperCase() !== keyword)
+    return `${keyword}:<path> was expected`;
   return parsePathArgument(argument.slice(colon + 1));
 }
 

@@ -20,7 +20,8 @@ const MAIL_CHECKS: Checks = {
 
 const RCPT_CHECKS: Checks = {
   // RFC 3461, section 4.1.
-  NOTIFY: (value) => value !== undefined && /^(NEVER|(SUCCESS|FAILURE|DELAY)(,(SUCCESS|FAILURE|DELAY))*)$/i.test(value),
+  NOTIFY: (value) =>
+    value !== undefined && /^(NEVER|(SUCCESS|FAILURE|DELAY)(,(SUCCESS|FAILURE|DELAY))*)$/i.test(value),
   // RFC 3461, section 4.2: address type, semicolon, xtext; RFC 6533 adds the type utf-8.
   ORCPT: (value) => value !== undefined && /^[^;]+;/.test(value),
 };
@@ -28,7 +29,8 @@ const RCPT_CHECKS: Checks = {
 function check(parameters: readonly EsmtpParameter[], checks: Checks): Reply | null {
   for (const { keyword, value } of parameters) {
     // What cannot be passed on must be refused (RFC 5321, section 4.1.1.11).
-    if (!Object.hasOwn(checks, keyword)) return reply(555, '5.5.4', `Unsupported parameter: ${keyword.slice(0, 40)}`);
+    if (!Object.hasOwn(checks, keyword))
+      return reply(555, '5.5.4', `Unsupported parameter: ${keyword.slice(0, 40)}`);
     if (checks[keyword]?.(value) !== true) return reply(501, '5.5.4', `Bad value for parameter ${keyword}`);
   }
   return null;

@@ -74,7 +74,10 @@ export function formatParameter(parameter: EsmtpParameter): string {
   return parameter.value === undefined ? parameter.keyword : `${parameter.keyword}=${parameter.value}`;
 }
 
-export function findParameter(parameters: readonly EsmtpParameter[], keyword: string): EsmtpParameter | undefined {
+export function findParameter(
+  parameters: readonly EsmtpParameter[],
+  keyword: string,
+): EsmtpParameter | undefined {
   return parameters.find((parameter) => parameter.keyword === keyword);
 }
 

@@ -53,7 +53,8 @@ export function encodeReply(answer: Reply, utf8 = false): string {
   const lines: string[] = [];
   for (const line of text.split(/\r?\n/)) {
     const clean = line.replace(CONTROL, ' ').replace(utf8 ? /[\ud800-\udfff]/gu : /[^\x20-\x7e]/gu, '?');
-    for (let start = 0; start === 0 || start < clean.length; start += room) lines.push(clean.slice(start, start + room));
+    for (let start = 0; start === 0 || start < clean.length; start += room)
+      lines.push(clean.slice(start, start + room));
     if (lines.length >= MAX_LINES_WRITTEN) break;
   }
   lines.length = Math.min(lines.length, MAX_LINES_WRITTEN);
@@ -89,7 +90,7 @@ export function createReplyReader(limits: ReplyLimits = { lineBytes: 4096, lines
   return {
     push(bytes, into) {
       // One character per byte while lines are cut; what is not ASCII is decoded line by line.
-      const data = partial + bytes.latin1Slice();
+      const data = partial + bytes.toString('latin1');
       let start = 0;
       for (let end = data.indexOf('\n'); end !== -1; end = data.indexOf('\n', start)) {
         const line = data.slice(start, data[end - 1] === '\r' && end > start ? end - 1 : end);

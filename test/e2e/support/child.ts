@@ -17,7 +17,11 @@ export interface RunOptions {
 }
 
 /** Runs `command` without a shell. Rejects only when it cannot be started. */
-export function runProgram(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+export function runProgram(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -42,10 +46,16 @@ export function runProgram(command: string, args: readonly string[], options: Ru
 }
 
 /** As {@link runProgram}, and an error with everything it printed unless it ends with exit code 0. */
-export async function mustRun(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+export async function mustRun(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
   const finished = await runProgram(command, args, options);
   if (finished.code !== 0) {
-    throw new Error(`${command} ${args.join(' ')}: exit ${finished.code}\n${finished.stdout}${finished.stderr}`);
+    throw new Error(
+      `${command} ${args.join(' ')}: exit ${finished.code}\n${finished.stdout}${finished.stderr}`,
+    );
   }
   return finished;
 }

@@ -24,7 +24,17 @@ export interface TestKey {
 /** An empty GNUPGHOME with a short path, since gpg-agent's socket lies in it. */
 export async function createGpgHome(): Promise<GpgHome> {
   const dir = await mkdtemp(join(tmpdir(), 'gh-'));
-  const common = ['--homedir', dir, '--batch', '--no-tty', '--yes', '--pinentry-mode', 'loopback', '--passphrase', ''];
+  const common = [
+    '--homedir',
+    dir,
+    '--batch',
+    '--no-tty',
+    '--yes',
+    '--pinentry-mode',
+    'loopback',
+    '--passphrase',
+    '',
+  ];
   return {
     dir,
     run: (args, stdin) => runProgram('gpg', [...common, ...args], stdin === undefined ? {} : { stdin }),
@@ -39,12 +49,26 @@ export async function createGpgHome(): Promise<GpgHome> {
  * Makes a key for one address, without passphrase.
  * @param algorithm as gpg's --quick-generate-key takes it: `future-default` (Ed25519 and Curve25519), `rsa3072`, ...
  */
-export async function makeKey(home: GpgHome, address: string, algorithm = 'future-default'): Promise<TestKey> {
+export async function makeKey(
+  home: GpgHome,
+  address: string,
+  algorithm = 'future-default',
+): Promise<TestKey> {
   const userId = `${address.split('@')[0]} <${address}>`;
-  const made = await home.run(['--status-fd', '1', '--quick-generate-key', userId, algorithm, 'default', 'never']);
+  const made = await home.run([
+    '--status-fd',
+    '1',
+    '--quick-generate-key',
+    userId,
+    algorithm,
+    'default',
+    'never',
+  ]);
   const fingerprint = /KEY_CREATED \S+ ([0-9A-F]{40})/.exec(made.stdout.toString('latin1'))?.[1];
-  if (made.code !== 0 || fingerprint === undefined) throw new Error(`gpg made no key for ${address}: ${made.stderr}`);
-  const text = async (command: string) => (await home.run(['--armor', command, fingerprint])).stdout.toString('latin1');
+  if (made.code !== 0 || fingerprint === undefined)
+    throw new Error(`gpg made no key for ${address}: ${made.stderr}`);
+  const text = async (command: string) =>
+    (await home.run(['--armor', command, fingerprint])).stdout.toString('latin1');
   return {
     address,
     fingerprint,

@@ -87,7 +87,10 @@ export function substitute(text: string, table: Substitutions): string {
   const keys = Object.keys(table).sort((a, b) => b.length - a.length);
   if (keys.length === 0) return text;
   const pattern = keys.map((key) => key.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|');
-  return text.replace(new RegExp(`(?<![\\w.])(?:${pattern})(?![\\w])`, 'g'), (found) => table[found] ?? found);
+  return text.replace(
+    new RegExp(`(?<![\\w.])(?:${pattern})(?![\\w])`, 'g'),
+    (found) => table[found] ?? found,
+  );
 }
 
 /** One file of postfix-examples/, with the table applied. */

@@ -186,7 +186,12 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     process.kill(pid, 'SIGTERM');
     await waitUntil(`Postfix's master (pid ${pid}) to end`, 10_000, () => !isAlive(pid));
   };
-  await waitUntil('Postfix to log that it started', 10_000, async () => (await log()).includes('daemon started'), log);
+  await waitUntil(
+    'Postfix to log that it started',
+    10_000,
+    async () => (await log()).includes('daemon started'),
+    log,
+  );
   return {
     configDir,
     submitPort: places.submitPort,

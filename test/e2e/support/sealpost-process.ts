@@ -45,7 +45,8 @@ export interface SealpostProcess {
 
 /** The program and first arguments that run `sealpost`. */
 export function sealpostCommand(): { readonly program: string; readonly args: readonly string[] } {
-  const dist = process.env.SEALPOST_TEST_DIST ?? (isFresh('dist/src/cli/main.js') ? join(repository, 'dist') : '');
+  const dist =
+    process.env.SEALPOST_TEST_DIST ?? (isFresh('dist/src/cli/main.js') ? join(repository, 'dist') : '');
   if (dist !== '') return { program: process.execPath, args: [join(dist, 'src/cli/main.js')] };
   const tsx = join(repository, 'node_modules/tsx/dist/loader.mjs');
   return { program: process.execPath, args: ['--import', tsx, join(repository, 'src/cli/main.ts')] };
@@ -66,7 +67,9 @@ function isFresh(built: string): boolean {
   const file = join(repository, built);
   if (!existsSync(file)) return false;
   const age = statSync(file).mtimeMs;
-  return ['src', 'filters', 'policy', 'receiver'].every((folder) => newestIn(join(repository, folder)) <= age);
+  return ['src', 'filters', 'policy', 'receiver'].every(
+    (folder) => newestIn(join(repository, folder)) <= age,
+  );
 }
 
 function newestIn(folder: string): number {
@@ -106,7 +109,9 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     state_dir: stateDir,
     observe: { listen: `127.0.0.1:${places.observePort}` },
   };
-  await writeFile(configPath, stringify(overlay(overlay(example, ours), options.config ?? {})), { mode: 0o644 });
+  await writeFile(configPath, stringify(overlay(overlay(example, ours), options.config ?? {})), {
+    mode: 0o644,
+  });
   await writeFile(logPath, '');
   const command = sealpostCommand();
   const env = { ...options.env };
@@ -136,7 +141,8 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
       'sealpost serve to be ready',
       30_000,
       async () => {
-        if (child !== started) throw new Error(`sealpost serve ended with ${await exited}\n${log().slice(-4000)}`);
+        if (child !== started)
+          throw new Error(`sealpost serve ended with ${await exited}\n${log().slice(-4000)}`);
         return answersReady(places.observePort);
       },
       () => log().slice(-4000),
@@ -146,7 +152,10 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     const ending = child;
     if (!ending) return null;
     ending.kill(signal);
-    const code = await Promise.race([exited, new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), 40_000))]);
+    const code = await Promise.race([
+      exited,
+      new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), 40_000)),
+    ]);
     if (code !== 'late') return code;
     ending.kill('SIGKILL');
     throw new Error(`sealpost serve did not end within 40 s of ${signal}\n${log().slice(-4000)}`);

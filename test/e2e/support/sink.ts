@@ -257,7 +257,9 @@ async function converse(state: State, socket: Socket): Promise<void> {
           return;
         }
         const asked = protocol === 'lmtp' ? recipients : recipients.slice(0, 1);
-        const replies = asked.map((one) => behaviour.final?.(one.path) ?? `250 2.0.0 Ok: kept ${state.transactions.length}`);
+        const replies = asked.map(
+          (one) => behaviour.final?.(one.path) ?? `250 2.0.0 Ok: kept ${state.transactions.length}`,
+        );
         const kept =
           protocol === 'lmtp'
             ? recipients.filter((_, index) => replies[index]?.startsWith('2'))

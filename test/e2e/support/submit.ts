@@ -94,7 +94,9 @@ export async function sendRaw(mail: RawMail): Promise<string[]> {
   await ask(`MAIL FROM:<${mail.sender}>${mail.mailParameters ? ` ${mail.mailParameters}` : ''}`, '250');
   for (const recipient of mail.recipients) await ask(`RCPT TO:<${recipient}>`, '250');
   await ask('DATA', '354');
-  const bytes = Buffer.from(mail.message).toString('latin1').replace(/(^|\r\n)\./g, '$1..');
+  const bytes = Buffer.from(mail.message)
+    .toString('latin1')
+    .replace(/(^|\r\n)\./g, '$1..');
   socket.write(`${bytes}${bytes.endsWith('\r\n') ? '' : '\r\n'}.\r\n`, 'latin1');
   const replies: string[] = [];
   const expected = mail.protocol === 'lmtp' ? mail.recipients.length : 1;

@@ -59,12 +59,14 @@ export function armoredPart(message: Buffer): Buffer {
   const [type = '', ...more] = fieldValues(fields, 'Content-Type');
   if (more.length > 0) throw new Error(`${more.length + 1} Content-Type fields`);
   if (!looksSealed(message)) throw new Error(`not multipart/encrypted: Content-Type is "${type}"`);
-  if (fieldValues(fields, 'MIME-Version').join() !== '1.0') throw new Error('not exactly one MIME-Version: 1.0');
+  if (fieldValues(fields, 'MIME-Version').join() !== '1.0')
+    throw new Error('not exactly one MIME-Version: 1.0');
   const boundary = /boundary="([^"]+)"|boundary=([^\s;]+)/i.exec(type)?.slice(1).find(Boolean);
   if (boundary === undefined) throw new Error(`no boundary in "${type}"`);
   const text = `\r\n${body.toString('latin1')}`;
   const pieces = text.split(`\r\n--${boundary}`);
-  if (pieces.length !== 4 || !pieces[3]?.startsWith('--')) throw new Error(`${pieces.length - 2} parts, expected 2`);
+  if (pieces.length !== 4 || !pieces[3]?.startsWith('--'))
+    throw new Error(`${pieces.length - 2} parts, expected 2`);
   const [control, payload] = [pieces[1] ?? '', pieces[2] ?? ''].map((piece) =>
     splitMessage(Buffer.from(piece.slice(piece.indexOf('\r\n') + 2), 'latin1')),
   );
@@ -72,12 +74,15 @@ export function armoredPart(message: Buffer): Buffer {
   if (!/^application\/pgp-encrypted/i.test(fieldValues(control.fields, 'Content-Type')[0] ?? '')) {
     throw new Error('the first part is not application/pgp-encrypted');
   }
-  if (control.body.toString('latin1').trim() !== 'Version: 1') throw new Error('the first part is not "Version: 1"');
+  if (control.body.toString('latin1').trim() !== 'Version: 1')
+    throw new Error('the first part is not "Version: 1"');
   if (!/^application\/octet-stream/i.test(fieldValues(payload.fields, 'Content-Type')[0] ?? '')) {
     throw new Error('the second part is not application/octet-stream');
   }
   const armor = payload.body.toString('latin1').trim();
-  if (!/^-----BEGIN PGP MESSAGE-----\r\n[^]*\r\n=[A-Za-z0-9+/]{4}\r\n-----END PGP MESSAGE-----$/.test(armor)) {
+  if (
+    !/^-----BEGIN PGP MESSAGE-----\r\n[\s\S]*\r\n=[A-Za-z0-9+/]{4}\r\n-----END PGP MESSAGE-----$/.test(armor)
+  ) {
     throw new Error(`the second part is not one armored message with its CRC24: ${armor.slice(0, 60)}...`);
   }
   return payload.body;
@@ -94,7 +99,11 @@ export async function unseal(delivered: Buffer, decrypt: Decrypt): Promise<Unsea
  * Decrypts a sealed message and checks that the body inside is byte-identical to the original's.
  * @param original the message as Postfix passed it: CRLF line endings
  */
-export async function unsealAndCompare(original: Buffer, delivered: Buffer, decrypt: Decrypt): Promise<Unsealed> {
+export async function unsealAndCompare(
+  original: Buffer,
+  delivered: Buffer,
+  decrypt: Decrypt,
+): Promise<Unsealed> {
   const unsealed = await unseal(delivered, decrypt);
   const difference = firstDifference(splitMessage(original).body, unsealed.body);
   if (difference !== null) throw new Error(`the body inside is not the original's: ${difference}`);

@@ -1,0 +1,94 @@
+// `npm run bench`: sealpost beside what people run today, in one run on one machine, as ratios. A figure is printed only
+// when all its messages arrived and a sample of them decrypted to what was sent.
+//
+//   npm run bench [-- --quick]     fewer messages, for a look
+import { mkdir, writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { repository } from '../test/e2e/support/places.ts';
+import { measureGreeting, measurePipe, measureProxy, type PipeFigure, type ProxyFigure } from './measure.ts';
+import { createStand } from './stand.ts';
+
+const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const scale = values.quick ? 0.1 : 1;
+const ROUNDS = values.quick ? 1 : 3;
+
+function progress(text: string): void {
+  process.stderr.write(`bench: ${text}\n`);
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+const stand = await createStand(progress);
+const lines: string[] = [];
+try {
+  const greeting = await measureGreeting(stand, 50);
+  progress(`greeting: median ${greeting.medianMs.toFixed(2)} ms, slowest ${greeting.slowestMs.toFixed(2)} ms`);
+
+  const ours: ProxyFigure[] = [];
+  const peers: ProxyFigure[] = [];
+  // Turn by turn, so that whatever else the machine does touches both.
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    ours.push(await measureProxy(stand, 'sealpost', Math.round(2000 * scale)));
+    peers.push(await measureProxy(stand, 'aiosmtpd-gpg', Math.round(300 * scale)));
+    progress(
+      `round ${round}: sealpost ${ours.at(-1)?.perSecond.toFixed(0)}/s, aiosmtpd + gpg ${peers.at(-1)?.perSecond.toFixed(0)}/s`,
+    );
+  }
+  const lmtp = await measureProxy(stand, 'sealpost-lmtp', Math.round(2000 * scale));
+  const direct = await measureProxy(stand, 'direct', Math.round(2000 * scale));
+  progress(`LMTP with reuse ${lmtp.perSecond.toFixed(0)}/s; smtp-source straight into smtp-sink ${direct.perSecond.toFixed(0)}/s`);
+
+  const pipes: PipeFigure[] = [];
+  const pythonPipes: PipeFigure[] = [];
+  const nodes: PipeFigure[] = [];
+  for (let round = 1; round <= Math.max(5, Math.round(20 * scale)); round += 1) {
+    pipes.push(await measurePipe(stand, 'sealpost-pipe'));
+    pythonPipes.push(await measurePipe(stand, 'python-gpg-pipe'));
+    nodes.push(await measurePipe(stand, 'node -e 0'));
+  }
+  await stand.verify(progress);
+
+  const rate = median(ours.map((figure) => figure.perSecond));
+  const peerRate = median(peers.map((figure) => figure.perSecond));
+  const pipeMs = median(pipes.map((figure) => figure.ms));
+  const pythonMs = median(pythonPipes.map((figure) => figure.ms));
+  const nodeMs = median(nodes.map((figure) => figure.ms));
+  lines.push(
+    '# sealpost benchmark',
+    '',
+    `${new Date().toISOString()}, Node.js ${process.versions.node}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
+    '',
+    '| ratio | measured | target |',
+    '|---|---|---|',
+    `| 4 KB sealed, SMTP, 8 sessions, no reuse: sealpost over aiosmtpd + gpg | ${(rate / peerRate).toFixed(1)} | > 20 |`,
+    `| pipe: sealpost-pipe over a Python pipe filter with gpg and smtplib (time) | ${(pipeMs / pythonMs).toFixed(2)} | < 0.5 |`,
+    `| pipe: sealpost-pipe over \`node -e 0\` (time) | ${(pipeMs / nodeMs).toFixed(2)} | |`,
+    `| 4 KB sealed, LMTP, 8 sessions, reuse, over smtp-source straight into smtp-sink | ${(lmtp.perSecond / direct.perSecond).toFixed(3)} | |`,
+    '',
+    '| figure | value |',
+    '|---|---|',
+    `| sealpost, SMTP, no reuse | ${rate.toFixed(0)} messages per second |`,
+    `| aiosmtpd + gpg, the same | ${peerRate.toFixed(0)} messages per second |`,
+    `| sealpost, LMTP, reuse | ${lmtp.perSecond.toFixed(0)} messages per second |`,
+    `| smtp-source into smtp-sink, reuse | ${direct.perSecond.toFixed(0)} messages per second |`,
+    `| sealpost-pipe, one 4 KB message | ${pipeMs.toFixed(0)} ms |`,
+    `| Python pipe filter, the same | ${pythonMs.toFixed(0)} ms |`,
+    `| \`node -e 0\` | ${nodeMs.toFixed(0)} ms |`,
+    `| greeting | median ${greeting.medianMs.toFixed(2)} ms, slowest of 50 ${greeting.slowestMs.toFixed(2)} ms |`,
+    '',
+    'Medians of rounds taken in turn. Every message was counted at the next hop, and a sample was decrypted and compared.',
+    '',
+  );
+} finally {
+  await stand.close();
+}
+const report = lines.join('\n');
+await mkdir(join(repository, 'bench', 'results'), { recursive: true });
+await writeFile(join(repository, 'bench', 'results', 'latest.md'), report);
+process.stdout.write(`\n${report}\n`);
+process.exit(0);

@@ -1,0 +1,202 @@
+// The test stand of the benchmark: one key, one sealpost, the peers, and a next hop that counts.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { parse, stringify } from 'smol-toml';
+import { mustRun, waitUntil } from '../test/e2e/support/child.ts';
+import { createGpgHome, gpgDecrypt, makeKey } from '../test/e2e/support/keys.ts';
+import { allocatePlaces, exampleSubstitutions, freePorts, repository } from '../test/e2e/support/places.ts';
+import { createSealpost, sealpostPipe } from '../test/e2e/support/sealpost-process.ts';
+import { type Sink, startSink } from '../test/e2e/support/sink.ts';
+import { sendRaw } from '../test/e2e/support/submit.ts';
+import { looksSealed, unseal } from '../test/e2e/support/unseal.ts';
+
+export interface Stand {
+  readonly recipient: string;
+  /** A 4 KB message with LF line ends, as pipe(8) gives it. */
+  readonly message: Buffer;
+  readonly ports: Readonly<Record<'sealpost' | 'sealpost-lmtp' | 'aiosmtpd-gpg' | 'direct', number>>;
+  readonly pipes: Readonly<
+    Record<'sealpost-pipe' | 'python-gpg-pipe' | 'node -e 0', { readonly command: string; readonly args: readonly string[] }>
+  >;
+  /** Messages that the next hop has taken so far. */
+  arrived(): Promise<number>;
+  /** Sends a sample through everything that was measured, decrypts it with GnuPG, and compares the bodies. */
+  verify(progress: (text: string) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+const RECIPIENT = 'alice@example.org';
+const PYTHON = '/usr/bin/python3';
+
+/** smtp-sink with running counters: `sess=1 quit=1 mesg=1`. */
+async function startCounter(port: number): Promise<{ readonly arrived: () => Promise<number>; readonly child: ChildProcess }> {
+  const child = spawn('smtp-sink', ['-c', '-u', 'nobody', `127.0.0.1:${port}`, '1000'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let messages = 0;
+  let lastChange = 0;
+  child.stdout?.on('data', (chunk: Buffer) => {
+    const counted = [...chunk.toString('latin1').matchAll(/mesg=(\d+)/g)].at(-1)?.[1];
+    if (counted !== undefined && Number(counted) !== messages) {
+      messages = Number(counted);
+      lastChange = Date.now();
+    }
+  });
+  await waitForPort(port);
+  return {
+    child,
+    // The counter's output may lag behind the last reply by a turn of the pipe.
+    arrived: async () => {
+      do await new Promise((resolve) => setTimeout(resolve, 30));
+      while (Date.now() - lastChange < 30);
+      return messages;
+    },
+  };
+}
+
+function waitForPort(port: number): Promise<void> {
+  return waitUntil(`a listener on port ${port}`, 15_000, async () => {
+    const socket = connect(port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
+    }
+  });
+}
+
+function letter(): Buffer {
+  const body = Array.from({ length: 55 }, (_, line) => `Line ${line} of a message that nobody else should ever read.  ${'.'.repeat(12)}`);
+  return Buffer.from(
+    ['From: <carol@example.net>', `To: <${RECIPIENT}>`, 'Subject: bench', 'Message-ID: <bench@example.net>', '', ...body, ''].join('\n'),
+  );
+}
+
+export async function createStand(progress: (text: string) => void): Promise<Stand> {
+  progress('making a key, an embedded database, sealpost and the peers ...');
+  const places = await allocatePlaces();
+  const [counterPort = 0, sinkPort = 0, peerPort = 0, peerCheckPort = 0] = await freePorts(4);
+  const home = await createGpgHome();
+  const key = await makeKey(home, RECIPIENT, 'future-default');
+  const counter = await startCounter(counterPort);
+  const sealpost = await createSealpost({
+    places,
+    example: null,
+    substitutions: exampleSubstitutions(places),
+    config: {
+      observe: { log_level: 'warn' },
+      filter: {
+        next_hop: `smtp:127.0.0.1:${counterPort}`,
+        listen: [
+          { name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` },
+          { name: 'smtp', protocol: 'smtp', address: `127.0.0.1:${places.smtpPort}` },
+        ],
+      },
+    },
+  });
+  const children: ChildProcess[] = [counter.child];
+  const python = async (listen: number, nextHop: number): Promise<void> => {
+    const child = spawn(
+      PYTHON,
+      [
+        join(repository, 'bench/peers/aiosmtpd-gpg-proxy.py'),
+        '--listen',
+        `127.0.0.1:${listen}`,
+        '--next-hop',
+        `127.0.0.1:${nextHop}`,
+        '--homedir',
+        home.dir,
+      ],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
+    );
+    children.push(child);
+    await waitForPort(listen);
+  };
+  const cli = async (args: readonly string[], stdin?: string): Promise<void> => {
+    const ended = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
+    if (ended.code !== 0) throw new Error(`sealpost ${args.join(' ')}: exit ${ended.code}: ${ended.stderr}`);
+  };
+  const pipeArgs = ['--config', places.sealpostConfig, '--queue-id', 'BENCH', '-f', 'carol@example.net', '--', RECIPIENT];
+  const pythonPipe = (nextHop: number) => ({
+    command: PYTHON,
+    args: [
+      join(repository, 'bench/peers/pipe-gpg.py'),
+      '--homedir',
+      home.dir,
+      '--next-hop',
+      `127.0.0.1:${nextHop}`,
+      '-f',
+      'carol@example.net',
+      '--',
+      RECIPIENT,
+    ],
+  });
+  let sink: Sink | undefined;
+  await cli(['migrate']);
+  await cli(['domain', 'add', 'example.org']);
+  await cli(['user', 'add', RECIPIENT]);
+  await cli(['key', 'import', '-'], key.publicKey);
+  await sealpost.start();
+  await python(peerPort, counterPort);
+  const pipe = await sealpostPipe();
+
+  /** One message through `send` must come out of the checking sink sealed, and open to the body that went in. */
+  async function check(name: string, send: () => Promise<unknown>): Promise<void> {
+    if (sink === undefined) throw new Error('there is no sink to check with');
+    const known = sink.deliveries().length;
+    await send();
+    await waitUntil(`a message through ${name}`, 10_000, () => (sink?.deliveries().length ?? 0) > known);
+    const delivered = sink.deliveries().at(-1)?.message ?? Buffer.alloc(0);
+    if (!looksSealed(delivered)) throw new Error(`${name}: a message came out unsealed`);
+    const { body } = await unseal(delivered, gpgDecrypt(home));
+    const sent = letter().toString('latin1').replaceAll('\n', '\r\n').split('\r\n\r\n')[1] ?? '';
+    if (body.toString('latin1').trimEnd() !== sent.trimEnd()) throw new Error(`${name}: the decrypted body differs`);
+  }
+
+  return {
+    recipient: RECIPIENT,
+    message: letter(),
+    ports: {
+      sealpost: places.smtpPort,
+      'sealpost-lmtp': places.lmtpPort,
+      'aiosmtpd-gpg': peerPort,
+      direct: counterPort,
+    },
+    pipes: {
+      'sealpost-pipe': { command: pipe, args: pipeArgs },
+      'python-gpg-pipe': pythonPipe(counterPort),
+      'node -e 0': { command: process.execPath, args: ['-e', '0'] },
+    },
+    arrived: counter.arrived,
+    async verify() {
+      progress('checking a sample of what was measured with GnuPG ...');
+      sink = await startSink({ protocol: 'smtp', listen: { port: sinkPort } });
+      const config = parse(await readFile(places.sealpostConfig, 'utf8'));
+      const filter = { ...(config.filter as object), next_hop: `smtp:127.0.0.1:${sinkPort}` };
+      await writeFile(places.sealpostConfig, stringify({ ...config, filter }));
+      const pid = sealpost.pid();
+      if (pid !== undefined) process.kill(pid, 'SIGHUP');
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await python(peerCheckPort, sinkPort);
+      const message = Buffer.from(letter().toString('latin1').replaceAll('\n', '\r\n'), 'latin1');
+      const mail = { sender: 'carol@example.net', recipients: [RECIPIENT], message };
+      await check('sealpost over SMTP', () => sendRaw({ ...mail, to: { port: places.smtpPort } }));
+      await check('sealpost over LMTP', () => sendRaw({ ...mail, protocol: 'lmtp', to: { port: places.lmtpPort } }));
+      await check('aiosmtpd + gpg', () => sendRaw({ ...mail, to: { port: peerCheckPort } }));
+      await check('sealpost-pipe', () => mustRun(pipe, pipeArgs.with(3, 'CHECK'), { stdin: letter() }));
+      const peer = pythonPipe(sinkPort);
+      await check('the Python pipe filter', () => mustRun(peer.command, peer.args, { stdin: letter() }));
+    },
+    async close() {
+      for (const child of children) child.kill('SIGTERM');
+      await sealpost.close();
+      await sink?.stop();
+      await home.close();
+      await places.remove();
+    },
+  };
+}

@@ -1,0 +1,200 @@
+// `npm run quickstart`: the whole thing on a fresh machine, in front of your eyes. A private Postfix (where there is one),
+// wired by postfix-examples/after-queue-lmtp, hands real mail to a real `sealpost serve` with an embedded database; the
+// mail is shown before, sealed, and after decryption with a demo key. Everything lives in one temporary folder.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { decrypt, generateKey, readMessage, readPrivateKey } from 'openpgp';
+import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../test/e2e/support/places.ts';
+import { type PrivatePostfix, startPostfix } from '../test/e2e/support/private-postfix.ts';
+import { createSealpost, type SealpostProcess } from '../test/e2e/support/sealpost-process.ts';
+import { type Sink, startSink } from '../test/e2e/support/sink.ts';
+import { sendRaw } from '../test/e2e/support/submit.ts';
+import { armoredPart } from '../test/e2e/support/unseal.ts';
+
+const ALICE = 'alice@example.org';
+const BOB = 'bob@example.org';
+const EXAMPLE = 'after-queue-lmtp';
+const BODY = 'Meet me at the old oak at noon.\r\n\r\nBring the map, and tell nobody: gr\xfc\xdfe, C.\r\n';
+
+const { values } = parseArgs({
+  options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+});
+if (values.help) {
+  process.stdout.write(
+    'npm run quickstart [-- --keep]\n\nShows real mail being sealed. --keep leaves everything running.\n\nExample:\n  $ npm run quickstart -- --keep\n',
+  );
+  process.exit(0);
+}
+
+let step = 0;
+function say(text: string): void {
+  step += 1;
+  process.stdout.write(`\n[${step}] ${text}\n`);
+}
+
+function show(bytes: Buffer, most = 40): void {
+  const lines = bytes.toString('latin1').replace(/\r\n/g, '\n').replace(/\n$/, '').split('\n');
+  const shown = lines.length <= most ? lines : [...lines.slice(0, most - 6), `... ${lines.length - most + 3} more lines ...`, ...lines.slice(-3)];
+  for (const line of shown) process.stdout.write(`    | ${line.slice(0, 110)}\n`);
+}
+
+function must(condition: boolean, expected: string): asserts condition {
+  if (!condition) throw new Error(`expected ${expected}`);
+}
+
+/** A message like those that people send; every line end is CRLF, the body Latin-1. */
+function letter(to: string, subject: string): Buffer {
+  return Buffer.from(
+    [
+      'From: Carol <carol@example.net>',
+      `To: <${to}>`,
+      `Subject: ${subject}`,
+      `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`,
+      `Message-ID: <${Date.now()}.${to.replace('@', '.')}@example.net>`,
+      'MIME-Version: 1.0',
+      'Content-Type: text/plain; charset=iso-8859-1',
+      'Content-Transfer-Encoding: 8bit',
+      '',
+      BODY,
+    ].join('\r\n'),
+    'latin1',
+  );
+}
+
+interface Running {
+  readonly places: Places;
+  readonly sealpost: SealpostProcess;
+  readonly mailboxes: Sink;
+  readonly postfix: PrivatePostfix | undefined;
+}
+
+async function start(): Promise<Running> {
+  const places = await allocatePlaces();
+  const [mailboxPort = 0] = await freePorts(1);
+  const withPostfix = existsSync('/usr/sbin/postfix') && process.getuid?.() === 0;
+  say(`Private folder ${places.dir}, free loopback ports, embedded PostgreSQL.`);
+  const mailboxes = await startSink({ protocol: 'smtp', listen: { port: mailboxPort } });
+  const sealpost = await createSealpost({
+    places,
+    example: EXAMPLE,
+    substitutions: exampleSubstitutions(places),
+    ...(withPostfix ? {} : { config: { filter: { next_hop: `smtp:127.0.0.1:${mailboxPort}` } } }),
+  });
+  await command(sealpost, ['migrate']);
+  await sealpost.start();
+  const postfix = withPostfix
+    ? await startPostfix({
+        places,
+        example: EXAMPLE,
+        substitutions: exampleSubstitutions(places),
+        mailboxes: `smtp:[127.0.0.1]:${mailboxPort}`,
+        domains: ['example.org'],
+      })
+    : undefined;
+  process.stdout.write(
+    postfix
+      ? `    Postfix on ${postfix.submitPort} -> sealpost (LMTP ${places.lmtpPort}) -> Postfix on ${postfix.reinjectPort} -> mailbox\n`
+      : `    no Postfix here (it needs root and Debian's package): mail goes straight to sealpost (LMTP ${places.lmtpPort}) -> mailbox\n`,
+  );
+  return { places, sealpost, mailboxes, postfix };
+}
+
+async function command(sealpost: SealpostProcess, args: readonly string[], stdin?: string): Promise<string> {
+  process.stdout.write(`    $ sealpost ${args.join(' ')}${stdin === undefined ? '' : ' < alice.asc'}\n`);
+  const ended = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
+  must(ended.code === 0, `exit 0 of "sealpost ${args.join(' ')}", found ${ended.code}: ${ended.stderr}`);
+  return ended.stdout.toString('utf8').trimEnd();
+}
+
+async function send(running: Running, recipient: string, message: Buffer): Promise<Buffer> {
+  const { postfix, places, mailboxes } = running;
+  const known = mailboxes.deliveries().length;
+  await sendRaw({
+    to: { port: postfix?.submitPort ?? places.lmtpPort },
+    protocol: postfix ? 'smtp' : 'lmtp',
+    sender: 'carol@example.net',
+    recipients: [recipient],
+    mailParameters: 'BODY=8BITMIME',
+    message,
+  });
+  const end = Date.now() + 30_000;
+  while (mailboxes.deliveries().length === known && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+  const delivered = mailboxes.deliveries().at(-1);
+  must(
+    delivered !== undefined && delivered.recipient === recipient,
+    `mail for ${recipient} within 30 s; the filter's log ends with:\n${running.sealpost.log().slice(-1500)}`,
+  );
+  return delivered.message;
+}
+
+async function demonstrate(running: Running): Promise<void> {
+  const { sealpost } = running;
+  say('A domain, two users, and a demo key: Alice hands over her public key, Bob has none.');
+  await command(sealpost, ['domain', 'add', 'example.org']);
+  await command(sealpost, ['user', 'add', ALICE]);
+  await command(sealpost, ['user', 'add', BOB]);
+  const pair = await generateKey({ userIDs: [{ name: 'Alice', email: ALICE }], format: 'armored' });
+  await command(sealpost, ['key', 'import', '-'], pair.publicKey);
+
+  const original = letter(ALICE, 'The treasure');
+  say('Mail for Alice, as it is sent:');
+  show(original);
+
+  const sealed = await send(running, ALICE, original);
+  say('The same mail, as it reaches her mailbox:');
+  show(sealed, 44);
+  must(!sealed.includes('old oak'), 'no plaintext of the body in the sealed mail');
+
+  const message = await readMessage({ armoredMessage: armoredPart(sealed).toString('latin1') });
+  const opened = await decrypt({
+    message,
+    decryptionKeys: await readPrivateKey({ armoredKey: pair.privateKey }),
+    format: 'binary',
+  });
+  const inside = Buffer.from(opened.data as Uint8Array);
+  say("What Alice's client decrypts with her secret key:");
+  show(inside);
+  const body = inside.subarray(inside.indexOf('\r\n\r\n') + 4);
+  must(body.equals(Buffer.from(BODY, 'latin1')), 'the body byte for byte after decryption');
+  process.stdout.write('    The body is byte for byte the one that was sent.\n');
+
+  const passed = await send(running, BOB, letter(BOB, 'Lunch'));
+  must(passed.includes(BODY.slice(0, 20), 0, 'latin1'), "Bob's mail unchanged");
+  say('Bob has no key, and on_missing_key is "pass": his mail arrives unchanged. Why, in the words of explain:');
+  for (const line of (await command(sealpost, ['explain', BOB])).split('\n')) process.stdout.write(`    ${line}\n`);
+
+  say('What runs:');
+  for (const line of (await command(sealpost, ['status'])).split('\n')) process.stdout.write(`    ${line}\n`);
+}
+
+async function stop(running: Running): Promise<void> {
+  await running.postfix?.stop();
+  await running.sealpost.close();
+  await running.mailboxes.stop();
+  await running.places.remove();
+}
+
+process.stdout.write('sealpost quickstart: real mail through a real filter comes out sealed.\n');
+const running = await start();
+try {
+  await demonstrate(running);
+} catch (error) {
+  process.stderr.write(`sealpost quickstart: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+if (values.keep && process.exitCode !== 1) {
+  say(`Left running. Configuration: ${join(running.places.dir, 'sealpost.toml')}. Ctrl-C stops and removes everything.`);
+  process.stdout.write(
+    `    $ swaks --server 127.0.0.1:${running.postfix?.submitPort ?? running.places.lmtpPort}${running.postfix ? '' : ' --protocol LMTP'} --to ${ALICE}\n`,
+  );
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+    const idle = setInterval(() => undefined, 1 << 30);
+    process.once('exit', () => clearInterval(idle));
+  });
+}
+await stop(running);
+if (process.exitCode !== 1) process.stdout.write('\nDone. Next: README.md, "Wire it into your Postfix".\n');
+process.exit(process.exitCode ?? 0);

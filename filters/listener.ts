@@ -1,0 +1,192 @@
+// One listener of the proxy filter: opens the socket, accepts connections, and closes without cutting off what is under way.
+import type { Socket } from 'node:net';
+import { SMTPServer, type SMTPServerSession } from 'smtp-server';
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
+import type { FilterConfig, FilterListener } from '../src/config/schema.ts';
+import { formatEndpoint } from '../src/config/units.ts';
+import type { Logger } from '../src/observe/log.ts';
+import type { Admission } from '../src/smtp/budget.ts';
+import type { Reply, Transaction } from '../src/smtp/types.ts';
+import { type ConnectionContext, FilterConnection } from './connection.ts';
+import { trustedClients } from './trusted.ts';
+import { clearStaleSocket, setAccess } from './unix-socket.ts';
+
+export interface ListenerOptions {
+  readonly listener: FilterListener;
+  readonly config: FilterConfig;
+  /** Our name in the greeting. */
+  readonly hostname: string;
+  readonly logger: Logger;
+  readonly admission: Admission;
+  /**
+   * Delivers a complete message. LMTP: one reply for each recipient, in order; SMTP: exactly one. When it throws, gives
+   * another number or overruns the deadline, the client gets 451 4.3.0.
+   */
+  readonly deliver: (transaction: Transaction) => Promise<readonly Reply[]>;
+  /** The replies of `deliver` are known to have reached the client. Exactly one of this and `lost` follows `deliver`. */
+  readonly acknowledged: (transaction: Transaction) => void;
+  /** It is not known whether the client has them, or it was not answered with them. */
+  readonly lost: (transaction: Transaction) => void;
+  /** A socket passed by systemd, used instead of opening `listener.address`. */
+  readonly fd?: number;
+}
+
+export interface FilterListenerHandle {
+  readonly name: string;
+  /** As a person writes it; the port that was really opened. */
+  readonly address: string;
+  readonly connections: number;
+  /** Takes over a configuration that was read again; connections that are open use it from now on. */
+  reconfigure(config: FilterConfig): void;
+  /**
+   * Stops accepting. Idle clients get 421 at once, transactions in flight have `graceMs`, then they get 421 too.
+   * Resolves when the last connection is gone.
+   */
+  close(options: { readonly graceMs: number }): Promise<void>;
+}
+
+/** How long a client may take to close its side after our last 421. */
+const LINGER_MS = 500;
+
+/** smtp-server's acceptor, making our connections. */
+class FilterServer extends SMTPServer {
+  readonly #context: ConnectionContext;
+
+  constructor(context: ConnectionContext) {
+    super({
+      name: context.hostname,
+      lmtp: context.listener.protocol === 'lmtp',
+      banner: 'sealpost',
+      logger: false,
+      hideSTARTTLS: true,
+      authOptional: true,
+      disableReverseLookup: true,
+      socketTimeout: context.config.idle_timeout,
+      // A client that closes its side after the final dot still gets its replies.
+      allowHalfOpen: true,
+    });
+    this.#context = context;
+    this.on('error', (error) => context.logger.error({ err: error.message }, 'listener error'));
+  }
+
+  /** At once, where smtp-server waits a turn of the event loop: the greeting goes out before anything is read. */
+  override onConnect(_session: SMTPServerSession, callback: (error?: Error | null) => void): void {
+    callback(null);
+  }
+
+  override connect(socket: Socket, _options?: SMTPConnectionOptions): void {
+    new FilterConnection(this, socket, this.#context).init();
+  }
+}
+
+/**
+ * Opens a listener.
+ * @throws Error with one sentence that names the address and the reason
+ */
+export async function startListener(options: ListenerOptions): Promise<FilterListenerHandle> {
+  const { listener, config, hostname, logger, admission, deliver, acknowledged, lost, fd } = options;
+  const name = listener.name ?? listener.protocol;
+  const context: ConnectionContext = {
+    listener,
+    config,
+    hostname,
+    logger: logger.child({ listener: name }),
+    admission,
+    deliver,
+    acknowledged,
+    lost,
+    trusted: trustedClients(config.xforward_hosts),
+    open: new Set(),
+    closing: false,
+  };
+  const server = new FilterServer(context);
+  const { address: endpoint } = listener;
+  if (fd === undefined && endpoint.kind === 'unix') {
+    const obstacle = await clearStaleSocket(endpoint.path);
+    if (obstacle !== null) throw new Error(`listener "${name}": ${obstacle}`);
+  }
+  try {
+    await listen(server, fd === undefined ? target(listener) : { fd });
+    if (fd === undefined && endpoint.kind === 'unix')
+      await setAccess(endpoint.path, listener.mode, listener.group);
+  } catch (error) {
+    server.server.close();
+    throw new Error(`listener "${name}" on ${formatEndpoint(endpoint)} cannot be opened: ${explain(error)}`);
+  }
+  const bound = server.server.address();
+  const address =
+    bound !== null && typeof bound === 'object'
+      ? formatEndpoint({ kind: 'inet', host: bound.address, port: bound.port })
+      : formatEndpoint(endpoint);
+  let closed: Promise<void> | null = null;
+
+  async function close(graceMs: number): Promise<void> {
+    context.closing = true;
+    const gone = new Promise<void>((resolve) => server.server.close(() => resolve()));
+    for (const connection of context.open) if (!connection.busy) connection.shutDown();
+    const timers = [
+      setTimeout(() => {
+        for (const connection of context.open) connection.shutDown();
+      }, graceMs),
+      setTimeout(() => {
+        for (const connection of context.open) connection.destroy();
+      }, graceMs + LINGER_MS),
+    ];
+    await gone;
+    // The server counts a socket as gone before the socket says so itself.
+    while (context.open.size > 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const timer of timers) clearTimeout(timer);
+  }
+
+  return {
+    name,
+    address,
+    get connections() {
+      return context.open.size;
+    },
+    reconfigure(next) {
+      context.trusted = trustedClients(next.xforward_hosts);
+      context.config = next;
+      server.options.socketTimeout = next.idle_timeout;
+    },
+    close({ graceMs }) {
+      closed ??= close(graceMs);
+      return closed;
+    },
+  };
+}
+
+/** More than Node's 511: a burst of Postfix processes must not see a full queue. */
+const BACKLOG = 1024;
+
+function target(listener: FilterListener): { host?: string; port?: number; path?: string; backlog: number } {
+  const { address } = listener;
+  if (address.kind === 'unix') return { path: address.path, backlog: BACKLOG };
+  return { host: address.host, port: address.port, backlog: BACKLOG };
+}
+
+function listen(
+  server: SMTPServer,
+  where: { readonly host?: string; readonly port?: number; readonly path?: string; readonly fd?: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.server.once('error', reject);
+    server.server.listen(where, () => {
+      server.server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const reasons: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another process already listens there ("ss -ltnp" names it)',
+    EACCES: 'permission denied: ports below 1024 and foreign directories need more rights',
+    EADDRNOTAVAIL: 'this machine does not have that address ("ip address" lists the ones it has)',
+    ENOENT: 'the directory of the socket does not exist',
+    ENOTFOUND: 'the host name cannot be resolved; write an IP address',
+  };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return reasons[code] ?? error.message;
+}

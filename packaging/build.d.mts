@@ -1,0 +1,2 @@
+/** See build.mjs. */
+export function bundlePipe(outfile: string): Promise<void>;

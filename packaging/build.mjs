@@ -1,0 +1,94 @@
+// `npm run build`: dist/ from the sources. The programs are compiled one by one; sealpost-pipe is bundled into one file,
+// since Postfix starts it for every message.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+
+/**
+ * The first lines of sealpost-pipe, which sh(1) and Node.js both read: to Node.js the second line is a string and a
+ * comment. pipe(8) gives a short PATH, and `#!/usr/bin/env node` would end with 127 where node is not on it: Postfix
+ * takes that for permanent and bounces the mail. Standard error goes nowhere, since pipe(8) would put whatever Node.js
+ * itself says there in front of our line; sealpost-pipe writes to standard output only.
+ */
+function launcher() {
+  const folders = new Set(['/usr/local/bin', '/usr/bin', '/bin', dirname(process.execPath)]);
+  const quoted = [...folders].map((folder) => `'${folder.replaceAll("'", "'\\''")}'`).join(':');
+  return [
+    '#!/bin/sh',
+    [
+      `":" //; PATH="\${PATH:+$PATH:}"${quoted}`,
+      'unset NODE_OPTIONS',
+      'command -v node >/dev/null 2>&1 && exec node --no-warnings -- "$0" "$@" 2>/dev/null',
+      'echo "4.3.5 sealpost-pipe: Node.js (node) was not found on the PATH"',
+      'exit 75',
+    ].join('; '),
+  ].join('\n');
+}
+
+/**
+ * Bundles sealpost-pipe into one executable file with nothing to load but Node's own modules.
+ * @param {string} outfile its folder must belong to a package of type "module", or the name end with .mjs
+ */
+export async function bundlePipe(outfile) {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  await build({
+    absWorkingDir: root,
+    entryPoints: [join(root, 'filters', 'pipe.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node20',
+    format: 'esm',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'eof',
+    banner: { js: launcher() },
+    define: { SEALPOST_VERSION: JSON.stringify(version) },
+    logLevel: 'silent',
+  });
+  chmodSync(outfile, 0o755);
+}
+
+/** Type-checks and compiles everything into dist/. */
+function compile() {
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const ended = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
+  if (ended.status !== 0) throw new Error('tsc found errors (above); "npm run check" shows them again');
+}
+
+async function timed(what, work) {
+  const started = performance.now();
+  await work();
+  process.stdout.write(`${what} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`);
+}
+
+async function main() {
+  rmSync(dist, { recursive: true, force: true });
+  await timed('compiled dist/', async () => compile());
+  // The bundle is the program; its unbundled twin would only be wired by mistake.
+  for (const name of ['pipe.js', 'pipe.js.map']) rmSync(join(dist, 'filters', name), { force: true });
+  const program = join(dist, 'src', 'cli', 'main.js');
+  if (!existsSync(program))
+    throw new Error('dist/src/cli/main.js was expected after compiling, and is missing');
+  chmodSync(program, 0o755);
+  const pipe = join(dist, 'sealpost-pipe.js');
+  await timed('bundled dist/sealpost-pipe.js', () => bundlePipe(pipe));
+  process.stdout.write(`sealpost-pipe: ${Math.round(statSync(pipe).size / 1024)} KiB\n`);
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  main().catch((error) => {
+    process.stderr.write(
+      `sealpost: the build failed: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    process.exitCode = 1;
+  });
+}

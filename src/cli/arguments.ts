@@ -1,0 +1,35 @@
+// Arguments that several commands read alike. What makes no sense is wrong usage: exit 2.
+import { userInfo } from 'node:os';
+import { parseSize } from '../config/units.ts';
+import { type Assignments, parseAssignments } from '../directory/assignments.ts';
+import { ChangeRefused } from '../directory/refused.ts';
+import { WrongUsage } from './command.ts';
+
+/** Bytes, or null for `none`. @throws WrongUsage */
+export function readQuota(text: string): number | null {
+  if (/^(?:none|unlimited)?$/i.test(text.trim())) return null;
+  const parsed = parseSize(text);
+  if (!parsed.ok)
+    throw new WrongUsage(`--quota: found ${JSON.stringify(text)}, expected ${parsed.expected}, or "none"`);
+  return parsed.value;
+}
+
+/** @throws WrongUsage */
+export function readAssignments(words: readonly string[], level: 'domain' | 'user'): Assignments {
+  try {
+    return parseAssignments(words, level);
+  } catch (error) {
+    if (error instanceof ChangeRefused) throw new WrongUsage(error.message);
+    throw error;
+  }
+}
+
+/** Who types, for the audit of key changes. */
+export function cliActor(): string {
+  try {
+    return `cli:${userInfo().username}`;
+  } catch {
+    // A uid without a passwd entry.
+    return `cli:${process.getuid?.() ?? 'unknown'}`;
+  }
+}

@@ -1,0 +1,22 @@
+// Asking before something is removed: on a terminal, else --yes is needed.
+import { createInterface } from 'node:readline/promises';
+import { Refused, WrongUsage } from './command.ts';
+
+/**
+ * Returns when the removal is confirmed.
+ * @param what such as `remove the user alice@example.org with 2 keys`
+ * @throws WrongUsage without --yes and without a terminal
+ * @throws Refused when the answer is not yes
+ */
+export async function confirm(what: string, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!process.stdin.isTTY)
+    throw new WrongUsage(`this would ${what}; there is no terminal to ask on: add --yes`);
+  const dialogue = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await dialogue.question(`sealpost: ${what}? [y/N] `);
+    if (!/^y(es)?$/i.test(answer.trim())) throw new Refused('nothing was removed');
+  } finally {
+    dialogue.close();
+  }
+}

@@ -1,0 +1,82 @@
+// `sealpost domain`: the domains of ours, their settings and their class.
+import type { Command } from 'commander';
+import { addDomain, type DomainView, listDomains, removeDomain, setDomain } from '../directory/domains.ts';
+import { readAssignments } from './arguments.ts';
+import { run, WrongUsage, withCommonOptions } from './command.ts';
+import { confirm } from './confirm.ts';
+import { settingsInWords, table } from './table.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export function registerDomain(program: Command): void {
+  const domain = program.command('domain').description('domains whose mail arrives here');
+
+  withCommonOptions(
+    domain.command('add').description('add a domain').argument('<name>', 'Unicode or A-label'),
+    'sealpost domain add example.org',
+  ).action((name: string, options: Options) =>
+    run(options, async ({ database, print }) => {
+      const added = await addDomain(await database(), name);
+      print(added, `added ${added.name}`);
+    }),
+  );
+
+  withCommonOptions(domain.command('list').description('list the domains'), 'sealpost domain list').action(
+    (options: Options) =>
+      run(options, async ({ database, print }) => {
+        const domains = await listDomains(await database());
+        print(domains, table(domains.map(row)));
+      }),
+  );
+
+  withCommonOptions(
+    domain
+      .command('set')
+      .description('set what differs from the global settings; an empty value removes it')
+      .argument('<name>', 'a domain that was added')
+      .argument(
+        '<key=value...>',
+        'encrypt, style, subject, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport, class=virtual|relay, fold_local_part=on|off',
+      ),
+    'sealpost domain set example.org style=inline on_missing_key=reject transport=',
+  ).action((name: string, words: string[], options: Options) =>
+    run(options, async ({ database, print }) => {
+      if (words.length === 0) throw new WrongUsage('nothing to set; expected key=value');
+      const changed = await setDomain(await database(), name, readAssignments(words, 'domain'));
+      print(changed, table([row(changed)]));
+    }),
+  );
+
+  withCommonOptions(
+    domain
+      .command('remove')
+      .description('remove a domain without users and aliases, and its keys')
+      .argument('<name>', 'a domain that was added')
+      .option('--yes', 'do not ask'),
+    'sealpost domain remove example.org --yes',
+  ).action((name: string, options: Options & { readonly yes?: boolean }) =>
+    run(options, async ({ database, print }) => {
+      await confirm(`remove the domain ${name} and its keys`, options.yes === true);
+      const removed = await removeDomain(await database(), name);
+      print(removed, `removed ${removed.name}`);
+    }),
+  );
+}
+
+function row(domain: DomainView): readonly string[] {
+  return [
+    domain.name,
+    domain.class,
+    domain.users === 1 ? '1 user' : `${domain.users} users`,
+    [
+      settingsInWords(domain.settings),
+      ...(domain.transport === null ? [] : [`transport=${domain.transport}`]),
+      ...(domain.fold_local_part ? [] : ['fold_local_part=off']),
+    ]
+      .filter((word) => word !== '')
+      .join(' '),
+  ];
+}

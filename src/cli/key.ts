@@ -1,0 +1,228 @@
+// `sealpost key`: public keys, as an administrator imports, shows, exports, disables and removes them.
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import type { Command } from 'commander';
+import { armorCertificates } from '../keys/export.ts';
+import { MAX_UPLOAD } from '../keys/refusals.ts';
+import { allKeys, keysOf, type OwnedKey, readFingerprint, readKeyName, requireKeys } from '../keys/rows.ts';
+import { type ImportResult, importKeys, removeKey, setKeyStatus } from '../keys/store.ts';
+import { type KeyView, viewKey } from '../keys/view.ts';
+import { cliActor } from './arguments.ts';
+import { type CommandContext, EXIT, Refused, run, withCommonOptions } from './command.ts';
+import { confirm } from './confirm.ts';
+import { table } from './table.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export function registerKey(program: Command): void {
+  const key = program.command('key').description('OpenPGP public keys');
+
+  withCommonOptions(
+    key
+      .command('import')
+      .description('import public keys, armored or binary; each is judged on its own')
+      .argument('[file]', '- or nothing reads standard input', '-')
+      .option(
+        '--for <address>',
+        'whose key it is: a user, an outside contact, or @domain; default: the users among its user IDs',
+      ),
+    'sealpost key import alice.asc --for alice@example.org',
+  ).action((file: string, options: Options & { readonly for?: string }) =>
+    run(options, async (context) => {
+      const { config } = context.loaded;
+      const upload = await readUpload(file);
+      const results = await importKeys(await context.database(), upload, {
+        policy: policyOf(context),
+        delimiters: config.recipient_delimiter,
+        source: 'cli',
+        actor: cliActor(),
+        now: Date.now(),
+        for: options.for,
+      });
+      reportImport(results, context);
+    }),
+  );
+
+  withCommonOptions(
+    key
+      .command('list')
+      .description('list the keys')
+      .argument('[address]', "only this owner's; @domain for a domain's"),
+    'sealpost key list alice@example.org',
+  ).action((address: string | undefined, options: Options) =>
+    run(options, async (context) => {
+      const database = await context.database();
+      const found =
+        address === undefined
+          ? await allKeys(database)
+          : await keysOf(database, address, context.loaded.config.recipient_delimiter);
+      const views = await viewAll(found, context);
+      context.print(views, table(views.map(row)));
+    }),
+  );
+
+  withCommonOptions(
+    key
+      .command('show')
+      .description('show keys in full')
+      .argument('<fingerprint|address>', 'a full fingerprint, or an owner'),
+    'sealpost key show alice@example.org',
+  ).action((name: string, options: Options) =>
+    run(options, async (context) => {
+      const views = await viewAll(await find(context, name), context);
+      context.print(views, views.map(describe).join('\n\n'));
+    }),
+  );
+
+  withCommonOptions(
+    key
+      .command('export')
+      .description('print keys, armored')
+      .argument('<address>', 'an owner, or a full fingerprint'),
+    'sealpost key export alice@example.org > alice.asc',
+  ).action((name: string, options: Options) =>
+    run(options, async (context) => {
+      const found = await find(context, name);
+      const views = await viewAll(found, context);
+      const certificates = [...new Map(found.map(({ row }) => [row.fingerprint, row.certificate]))].map(
+        ([fingerprint, certificate]) => ({
+          certificate,
+          version: views.find((view) => view.fingerprint === fingerprint)?.version ?? 4,
+        }),
+      );
+      const armored = armorCertificates(certificates);
+      context.print(
+        { fingerprints: [...new Set(found.map(({ row }) => row.fingerprint))], armored },
+        armored.trimEnd(),
+      );
+    }),
+  );
+
+  for (const [verb, status, help] of [
+    ['disable', 'disabled', 'leave a key out without removing it'],
+    ['enable', 'active', 'use a disabled key again'],
+  ] as const) {
+    withCommonOptions(
+      key.command(verb).description(help).argument('<fingerprint>', 'all 40 or 64 digits'),
+      `sealpost key ${verb} 0123456789ABCDEF0123456789ABCDEF01234567`,
+    ).action((typed: string, options: Options) =>
+      run(options, async (context) => {
+        const fingerprint = readFingerprint(typed);
+        const database = await context.database();
+        await find(context, fingerprint);
+        const views = await viewAll(await setKeyStatus(database, fingerprint, status, cliActor()), context);
+        context.print(views, table(views.map(row)));
+      }),
+    );
+  }
+
+  withCommonOptions(
+    key
+      .command('remove')
+      .description('remove a key from all its owners')
+      .argument('<fingerprint>', 'all 40 or 64 digits')
+      .option('--yes', 'do not ask'),
+    'sealpost key remove 0123456789ABCDEF0123456789ABCDEF01234567 --yes',
+  ).action((typed: string, options: Options & { readonly yes?: boolean }) =>
+    run(options, async (context) => {
+      const fingerprint = readFingerprint(typed);
+      const database = await context.database();
+      await find(context, fingerprint);
+      await confirm(`remove the key ${fingerprint}`, options.yes === true);
+      const views = await viewAll(await removeKey(database, fingerprint, cliActor()), context);
+      context.print(views, views.map((view) => `removed ${view.fingerprint} of ${view.owner}`).join('\n'));
+    }),
+  );
+}
+
+function policyOf({ loaded }: CommandContext): { readonly allowSha1: boolean } {
+  return { allowSha1: loaded.config.keys.allow_sha1 };
+}
+
+async function find(context: CommandContext, name: string): Promise<readonly OwnedKey[]> {
+  const wanted = readKeyName(name);
+  return requireKeys(await context.database(), wanted, context.loaded.config.recipient_delimiter);
+}
+
+function viewAll(keys: readonly OwnedKey[], context: CommandContext): Promise<readonly KeyView[]> {
+  const now = Date.now();
+  return Promise.all(keys.map((key) => viewKey(key, policyOf(context), now)));
+}
+
+/** Enough to tell the size of what is too large, never all of an endless input. */
+const READ_AT_MOST = 16 * MAX_UPLOAD;
+
+async function readUpload(file: string): Promise<Buffer> {
+  const input: Readable = file === '-' ? process.stdin : createReadStream(file);
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of input as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > READ_AT_MOST) break;
+    }
+  } catch (error) {
+    throw new Refused(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return Buffer.concat(chunks);
+}
+
+function reportImport(results: readonly ImportResult[], { print }: CommandContext): void {
+  const lines = results.flatMap(({ fingerprint, result, owners, news }) => {
+    const whose = owners.join(', ');
+    if (result === 'added') return [`added ${fingerprint} for ${whose}`];
+    if (result === 'merged') return [`updated ${fingerprint} of ${whose}: ${news.join('; ')}`];
+    if (result === 'unchanged') return [`unchanged ${fingerprint} of ${whose}`];
+    return news.length > 0 ? [`updated ${fingerprint} of ${whose}: ${news.join('; ')}`] : [];
+  });
+  print(results, lines.join('\n'));
+  const refused = results.filter(({ result }) => result === 'refused');
+  for (const { refusal } of results)
+    if (refusal !== null) process.stderr.write(`sealpost: ${refusal.sentence}\n`);
+  if (refused.length === 0) return;
+  process.exitCode = EXIT.refused;
+  if (refused.length < results.length) {
+    process.stderr.write(
+      `sealpost: ${refused.length} of ${results.length} keys were refused; the others are stored\n`,
+    );
+  }
+}
+
+function row(view: KeyView): readonly string[] {
+  return [
+    view.fingerprint,
+    view.owner,
+    view.state,
+    view.algorithm ?? '?',
+    view.expires === null ? 'does not expire' : `expires ${view.expires.slice(0, 10)}`,
+    view.userIds.join('; '),
+  ];
+}
+
+function describe(view: KeyView): string {
+  return [
+    `fingerprint  ${view.fingerprint}`,
+    `owner        ${view.owner} (${view.ownerKind})`,
+    `state        ${view.state}${view.because === null ? '' : `: ${view.because}`}`,
+    `source       ${view.source}, added ${view.added}`,
+    `algorithm    ${view.algorithm ?? 'unknown'}${view.version === null ? '' : `, version ${view.version}`}`,
+    `created      ${view.created ?? 'unknown'}`,
+    `expires      ${view.expires ?? 'never'}`,
+    ...view.userIds.map((userId) => `user ID      ${userId}`),
+    ...view.encryptionKeys.map(
+      (subkey) =>
+        `encryption   ${subkey.fingerprint} ${subkey.algorithm}, ${
+          subkey.revoked
+            ? 'revoked'
+            : subkey.expires === null
+              ? 'does not expire'
+              : `expires ${subkey.expires}`
+        }`,
+    ),
+    `AEAD         ${view.aead ? 'announced' : 'not announced'}`,
+  ].join('\n');
+}

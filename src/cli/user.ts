@@ -1,0 +1,174 @@
+// `sealpost user`: mailbox owners. A user keeps the id through every rename, and with it keys, aliases and mailbox.
+import { type Command, Option } from 'commander';
+import type { Database } from '../database/open.ts';
+import {
+  addUser,
+  listUsers,
+  removeUser,
+  renameUser,
+  setUser,
+  showUser,
+  type UserView,
+} from '../directory/users.ts';
+import { keysOf } from '../keys/rows.ts';
+import { type KeyView, viewKey } from '../keys/view.ts';
+import { readAssignments, readQuota } from './arguments.ts';
+import { type CommandContext, run, WrongUsage, withCommonOptions } from './command.ts';
+import { confirm } from './confirm.ts';
+import { settingsInWords, table } from './table.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export function registerUser(program: Command): void {
+  const user = program.command('user').description('mailbox owners');
+
+  withCommonOptions(
+    user
+      .command('add')
+      .description('add a user to a domain that was added')
+      .argument('<address>', 'the primary address')
+      .option('--quota <size>', 'such as 1GB; none: unlimited', 'none'),
+    'sealpost user add alice@example.org --quota 1GB',
+  ).action((address: string, options: Options & { readonly quota: string }) =>
+    run(options, async ({ database, print }) => {
+      const quota = readQuota(options.quota);
+      const added = await addUser(await database(), address, quota);
+      print(added, `added user ${added.id} ${added.address}`);
+    }),
+  );
+
+  withCommonOptions(user.command('list').description('list the users'), 'sealpost user list').action(
+    (options: Options) =>
+      run(options, async ({ database, print }) => {
+        const users = await listUsers(await database());
+        print(users, table(users.map(row)));
+      }),
+  );
+
+  withCommonOptions(
+    user
+      .command('show')
+      .description('show a user with keys')
+      .argument('<address>', 'the primary address, or id_NUMBER@domain'),
+    'sealpost user show alice@example.org',
+  ).action((address: string, options: Options) =>
+    run(options, async (context) => {
+      const database = await context.database();
+      const shown = await showUser(database, address);
+      const keys = await viewKeys(database, shown, context);
+      context.print({ ...shown, keys }, describe(shown, keys));
+    }),
+  );
+
+  withCommonOptions(
+    user
+      .command('set')
+      .description('set what differs from the domain; an empty value removes it')
+      .argument('<address>', 'the primary address')
+      .argument(
+        '[key=value...]',
+        'encrypt, style, subject, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport',
+      )
+      .addOption(
+        new Option('--status <status>', 'disabled: keeps everything, takes no new mail').choices([
+          'active',
+          'disabled',
+        ]),
+      )
+      .option('--quota <size>', 'such as 1GB; none: unlimited'),
+    'sealpost user set alice@example.org --quota 2GB subject=hide style=',
+  ).action(
+    (
+      address: string,
+      words: string[],
+      options: Options & { readonly status?: 'active' | 'disabled'; readonly quota?: string },
+    ) =>
+      run(options, async ({ database, print }) => {
+        if (words.length === 0 && options.status === undefined && options.quota === undefined) {
+          throw new WrongUsage('nothing to set; expected key=value, --status or --quota');
+        }
+        const changes = {
+          assignments: readAssignments(words, 'user'),
+          status: options.status,
+          quota: options.quota === undefined ? undefined : readQuota(options.quota),
+        };
+        const changed = await setUser(await database(), address, changes);
+        print(changed, table([row(changed)]));
+      }),
+  );
+
+  withCommonOptions(
+    user
+      .command('rename')
+      .description('give a user another address; id, keys and aliases stay')
+      .argument('<old>', 'the primary address')
+      .argument('<new>', 'an address that nobody has, in a domain that was added'),
+    'sealpost user rename alice@example.org alice.liddell@example.org',
+  ).action((from: string, to: string, options: Options) =>
+    run(options, async ({ database, print }) => {
+      const renamed = await renameUser(await database(), from, to);
+      print(renamed, `user ${renamed.id} is ${renamed.address} now`);
+    }),
+  );
+
+  withCommonOptions(
+    user
+      .command('remove')
+      .description('remove a user with keys, and the aliases that lead nowhere else')
+      .argument('<address>', 'the primary address')
+      .option('--yes', 'do not ask'),
+    'sealpost user remove alice@example.org --yes',
+  ).action((address: string, options: Options & { readonly yes?: boolean }) =>
+    run(options, async ({ database, print }) => {
+      await confirm(`remove the user ${address} with all keys`, options.yes === true);
+      const removed = await removeUser(await database(), address);
+      const aliases =
+        removed.removedAliases.length === 0 ? '' : ` and the aliases ${removed.removedAliases.join(', ')}`;
+      print(removed, `removed user ${removed.id} ${removed.address}${aliases}`);
+    }),
+  );
+}
+
+async function viewKeys(
+  database: Database,
+  user: UserView,
+  { loaded }: CommandContext,
+): Promise<readonly KeyView[]> {
+  const { config } = loaded;
+  const stored = await keysOf(database, user.address, config.recipient_delimiter);
+  return Promise.all(stored.map((key) => viewKey(key, { allowSha1: config.keys.allow_sha1 }, Date.now())));
+}
+
+function row(user: UserView): readonly string[] {
+  return [
+    String(user.id),
+    user.address,
+    user.status,
+    user.keys.length === 1 ? '1 key' : `${user.keys.length} keys`,
+    [
+      ...(user.quota === null ? [] : [`quota=${user.quota}`]),
+      settingsInWords(user.settings),
+      ...(user.transport === null ? [] : [`transport=${user.transport}`]),
+    ]
+      .filter((word) => word !== '')
+      .join(' '),
+  ];
+}
+
+function describe(user: UserView, keys: readonly KeyView[]): string {
+  return [
+    `address    ${user.address}`,
+    `id         ${user.id} (id_${user.id}@${user.domain})`,
+    `status     ${user.status}`,
+    `quota      ${user.quota === null ? 'unlimited' : `${user.quota} bytes`}`,
+    `settings   ${settingsInWords(user.settings) || "the domain's"}`,
+    `transport  ${user.transport ?? "the domain's"}`,
+    ...(keys.length === 0 ? ['key        none'] : []),
+    ...keys.map(
+      (key) => `key        ${key.fingerprint} ${key.state}${key.because === null ? '' : `: ${key.because}`}`,
+    ),
+  ].join('\n');
+}

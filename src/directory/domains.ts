@@ -1,0 +1,121 @@
+// Domains of ours, as an administrator adds, lists, sets and removes them.
+import { asc, eq, sql } from 'drizzle-orm';
+import type { SettingsOverride } from '../config/settings.ts';
+import type { Database } from '../database/open.ts';
+import { addresses, domains, users } from '../database/schema.ts';
+import { type Assignments, applySettings } from './assignments.ts';
+import { type DomainRow, domainName, type Orm, requireDomain } from './find.ts';
+import { partsOf, toAddress } from './normalise.ts';
+import { ChangeRefused } from './refused.ts';
+import type { Address } from './types.ts';
+
+/** A domain as the commands print it. */
+export interface DomainView {
+  readonly id: number;
+  readonly name: string;
+  readonly class: 'virtual' | 'relay';
+  readonly fold_local_part: boolean;
+  readonly settings: SettingsOverride;
+  readonly transport: string | null;
+  readonly users: number;
+}
+
+/** @throws ChangeRefused where it is known already */
+export async function addDomain({ orm }: Pick<Database, 'orm'>, typed: string): Promise<DomainView> {
+  const name = domainName(typed);
+  const [row] = await orm.insert(domains).values({ name }).onConflictDoNothing().returning();
+  if (row === undefined)
+    throw new ChangeRefused(`the domain ${name} is known already; see "sealpost domain list"`);
+  return view(row, 0);
+}
+
+/** All domains by name, with the number of their users. */
+export async function listDomains({ orm }: Pick<Database, 'orm'>): Promise<readonly DomainView[]> {
+  const rows = await orm
+    .select({ domain: domains, count: sql<number>`count(${users.id})::int` })
+    .from(domains)
+    .leftJoin(users, eq(users.domain_id, domains.id))
+    .groupBy(domains.id)
+    .orderBy(asc(domains.name));
+  return rows.map(({ domain, count }) => view(domain, count));
+}
+
+/** @throws ChangeRefused where it is not known, or where folding would make two addresses one */
+export async function setDomain(
+  { orm }: Pick<Database, 'orm'>,
+  typed: string,
+  changes: Assignments,
+): Promise<DomainView> {
+  return orm.transaction(async (tx) => {
+    const before = await requireDomain(tx, typed);
+    if (changes.foldLocalPart === true && !before.fold_local_part) await foldAddresses(tx, before.name);
+    const [row] = await tx
+      .update(domains)
+      .set({
+        settings: applySettings(before.settings, changes),
+        ...(changes.transport === undefined ? {} : { transport: changes.transport }),
+        ...(changes.class === undefined ? {} : { class: changes.class }),
+        ...(changes.foldLocalPart === undefined ? {} : { fold_local_part: changes.foldLocalPart }),
+      })
+      .where(eq(domains.id, before.id))
+      .returning();
+    if (row === undefined) throw new ChangeRefused(`the domain ${before.name} was removed meanwhile`);
+    return view(row, await countUsers(tx, row.id));
+  });
+}
+
+async function foldAddresses(orm: Orm, domain: string): Promise<void> {
+  const rows = await orm.select().from(addresses).where(eq(addresses.domain, domain));
+  const spelled = new Map<string, string>();
+  for (const row of rows) {
+    const parts = partsOf(row.address as Address);
+    const folded = parts.local === '' ? row.address : toAddress(parts, true);
+    const other = spelled.get(folded);
+    if (other !== undefined) {
+      throw new ChangeRefused(
+        `${other} and ${row.address} would be one address; remove or rename one of them first`,
+      );
+    }
+    spelled.set(folded, row.address);
+  }
+  for (const [folded, address] of spelled) {
+    if (folded !== address)
+      await orm.update(addresses).set({ address: folded }).where(eq(addresses.address, address));
+  }
+}
+
+/** Removes a domain that nobody lives in, with its keys. @throws ChangeRefused */
+export async function removeDomain({ orm }: Pick<Database, 'orm'>, typed: string): Promise<DomainView> {
+  return orm.transaction(async (tx) => {
+    const row = await requireDomain(tx, typed);
+    const [count] = await tx
+      .select({
+        users: sql<number>`count(*) FILTER (WHERE ${addresses.kind} = 'user')::int`,
+        aliases: sql<number>`count(*) FILTER (WHERE ${addresses.kind} = 'alias')::int`,
+      })
+      .from(addresses)
+      .where(eq(addresses.domain, row.name));
+    const { users: people = 0, aliases = 0 } = count ?? {};
+    if (people + aliases > 0) {
+      throw new ChangeRefused(
+        `the domain ${row.name} still has ${people} ${people === 1 ? 'user' : 'users'} and ${aliases} ` +
+          `${aliases === 1 ? 'alias' : 'aliases'}; remove them first, see "sealpost user list" and "sealpost alias list"`,
+      );
+    }
+    await tx.delete(domains).where(eq(domains.id, row.id));
+    return view(row, 0);
+  });
+}
+
+async function countUsers(orm: Orm, domainId: number): Promise<number> {
+  const [row] = await orm
+    .select({ count: sql<number>`count(*)::int` })
+    .from(users)
+    .where(eq(users.domain_id, domainId));
+  return row?.count ?? 0;
+}
+
+function view(row: DomainRow, count: number): DomainView {
+  const { id, name, class: kind, fold_local_part, settings, transport } = row;
+  return { id, name, class: kind, fold_local_part, settings, transport, users: count };
+}

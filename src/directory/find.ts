@@ -1,0 +1,139 @@
+// Finding rows for administration: what a person typed, made canonical under its domain's rule, and what the directory has there.
+import { and, eq, inArray } from 'drizzle-orm';
+import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
+import type * as schema from '../database/schema.ts';
+import { addresses, aliasTargets, domains, users } from '../database/schema.ts';
+import { userIdOf } from './id-address.ts';
+import { type AddressParts, catchAllOf, normaliseDomain, parseTyped, toAddress } from './normalise.ts';
+import { ChangeRefused } from './refused.ts';
+import type { Address } from './types.ts';
+
+/** The database, or a transaction on it. */
+export type Orm = Pick<
+  NodePgDatabase<typeof schema>,
+  'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'execute'
+>;
+
+export type DomainRow = typeof domains.$inferSelect;
+export type UserRow = typeof users.$inferSelect;
+export type AddressesRow = typeof addresses.$inferSelect;
+
+/** An address that a person typed, and its domain where it is ours. */
+export interface Named {
+  readonly address: Address;
+  readonly parts: AddressParts;
+  readonly domain: DomainRow | null;
+}
+
+/** The domain row of a name as typed. @throws ChangeRefused where it is no domain name */
+export function domainName(typed: string): string {
+  const name = normaliseDomain(typed.trim());
+  if (name === null || name.startsWith('[')) {
+    throw new ChangeRefused(`found ${JSON.stringify(typed)}, expected a domain name such as example.org`);
+  }
+  return name;
+}
+
+export async function findDomain(orm: Orm, name: string): Promise<DomainRow | null> {
+  const [row] = await orm.select().from(domains).where(eq(domains.name, name));
+  return row ?? null;
+}
+
+/** @throws ChangeRefused where the domain is not ours */
+export async function requireDomain(orm: Orm, typed: string): Promise<DomainRow> {
+  const name = domainName(typed);
+  const row = await findDomain(orm, name);
+  if (row === null) {
+    throw new ChangeRefused(
+      `the domain ${name} is not known; add it with "sealpost domain add ${name}", see "sealpost domain list"`,
+    );
+  }
+  return row;
+}
+
+/** Reads an address as typed; `@domain` is a catch-all. @throws ChangeRefused */
+export async function nameAddress(orm: Orm, typed: string): Promise<Named> {
+  const parts = parseTyped(typed);
+  if (parts === null) {
+    throw new ChangeRefused(`found ${JSON.stringify(typed)}, expected an address such as alice@example.org`);
+  }
+  const domain = await findDomain(orm, parts.domain);
+  const address =
+    parts.local === '' ? catchAllOf(parts.domain) : toAddress(parts, domain?.fold_local_part ?? true);
+  return { address, parts, domain };
+}
+
+export async function findAddress(orm: Orm, address: Address): Promise<AddressesRow | null> {
+  const [row] = await orm.select().from(addresses).where(eq(addresses.address, address));
+  return row ?? null;
+}
+
+export async function findUser(orm: Orm, id: number): Promise<UserRow | null> {
+  const [row] = await orm.select().from(users).where(eq(users.id, id));
+  return row ?? null;
+}
+
+/** The primary address of a user. */
+export async function primaryAddress(orm: Orm, userId: number): Promise<Address> {
+  const [row] = await orm
+    .select({ address: addresses.address })
+    .from(addresses)
+    .where(and(eq(addresses.user_id, userId), eq(addresses.kind, 'user')));
+  if (row === undefined) throw new Error(`user ${userId} has no address`);
+  return row.address as Address;
+}
+
+/** The user at a primary address or an id address. @throws ChangeRefused where there is none */
+export async function requireUser(
+  orm: Orm,
+  typed: string,
+): Promise<{ readonly user: UserRow; readonly address: Address }> {
+  const { address, parts, domain } = await nameAddress(orm, typed);
+  const row = await findAddress(orm, address);
+  if (row?.kind === 'alias') {
+    throw new ChangeRefused(
+      `${address} is an alias, expected a user's own address; see "sealpost alias list ${address}"`,
+    );
+  }
+  const id = row?.kind === 'user' ? row.user_id : domain === null ? null : userIdOf(parts.local);
+  const user = id === null ? null : await findUser(orm, id);
+  if (user === null) {
+    throw new ChangeRefused(
+      `there is no user ${address}; add one with "sealpost user add ${address}", see "sealpost user list"`,
+    );
+  }
+  return { user, address: await primaryAddress(orm, user.id) };
+}
+
+/** The users that an alias leads to directly, and whether it leads anywhere else too. */
+export async function usersBehindAlias(
+  orm: Orm,
+  aliasId: number,
+): Promise<{ readonly userIds: readonly number[]; readonly others: number }> {
+  const rows = await orm
+    .select({ userId: aliasTargets.target_user_id })
+    .from(aliasTargets)
+    .where(eq(aliasTargets.alias_id, aliasId));
+  const userIds = rows.flatMap(({ userId }) => (userId === null ? [] : [userId]));
+  return { userIds, others: rows.length - userIds.length };
+}
+
+/** The addresses that lead to a user: the primary one first, then the aliases that name the user as a target. */
+export async function addressesOfUser(orm: Orm, userId: number): Promise<readonly Address[]> {
+  const aliases = await orm
+    .selectDistinct({ address: addresses.address })
+    .from(aliasTargets)
+    .innerJoin(addresses, eq(addresses.id, aliasTargets.alias_id))
+    .where(eq(aliasTargets.target_user_id, userId));
+  return [await primaryAddress(orm, userId), ...aliases.map(({ address }) => address as Address)];
+}
+
+/** The rows at several addresses. */
+export async function findAddresses(orm: Orm, wanted: readonly Address[]): Promise<readonly AddressesRow[]> {
+  return wanted.length === 0
+    ? []
+    : orm
+        .select()
+        .from(addresses)
+        .where(inArray(addresses.address, [...wanted]));
+}

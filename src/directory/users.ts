@@ -1,0 +1,252 @@
+// Users, as an administrator adds, lists, sets, renames and removes them. The id never changes: keys, aliases and the mailbox
+// follow it.
+import { and, asc, eq, sql } from 'drizzle-orm';
+import type { SettingsOverride } from '../config/settings.ts';
+import type { Database } from '../database/open.ts';
+import { addresses, aliasTargets, domains, keys, users } from '../database/schema.ts';
+import { type Assignments, applySettings } from './assignments.ts';
+import {
+  type AddressesRow,
+  type DomainRow,
+  findAddress,
+  type Named,
+  nameAddress,
+  type Orm,
+  requireUser,
+} from './find.ts';
+import { isReservedLocalPart } from './id-address.ts';
+import { partsOf, toAddress } from './normalise.ts';
+import { ChangeRefused } from './refused.ts';
+import type { Address } from './types.ts';
+
+/** A user as the commands print it. */
+export interface UserView {
+  readonly id: number;
+  readonly address: string;
+  readonly domain: string;
+  readonly status: 'active' | 'disabled';
+  readonly settings: SettingsOverride;
+  /** Bytes; null: unlimited. */
+  readonly quota: number | null;
+  readonly transport: string | null;
+  /** Fingerprints. */
+  readonly keys: readonly string[];
+}
+
+export interface UserChanges {
+  readonly assignments: Assignments;
+  readonly status?: 'active' | 'disabled' | undefined;
+  /** Bytes; null: unlimited; undefined: leave. */
+  readonly quota?: number | null | undefined;
+}
+
+/** The address, its domain being ours and nobody having it. @throws ChangeRefused */
+export async function requireFree(
+  orm: Orm,
+  typed: string,
+): Promise<Named & { readonly domain: DomainRow; readonly contact: AddressesRow | null }> {
+  const named = await nameAddress(orm, typed);
+  const { address, parts, domain } = named;
+  if (domain === null) {
+    throw new ChangeRefused(
+      `the domain ${parts.domain} is not known; add it first with "sealpost domain add ${parts.domain}"`,
+    );
+  }
+  if (isReservedLocalPart(parts.local)) {
+    throw new ChangeRefused(
+      `${address} is reserved: id_NUMBER always means the user with that number; choose another address`,
+    );
+  }
+  const row = await findAddress(orm, address);
+  if (row?.kind === 'user') {
+    throw new ChangeRefused(
+      `${address} is taken by user ${row.user_id}; see "sealpost user show ${address}"`,
+    );
+  }
+  if (row?.kind === 'alias') {
+    throw new ChangeRefused(
+      `${address} is taken by an alias; see "sealpost alias list ${address}", or "sealpost alias remove ${address}"`,
+    );
+  }
+  return { ...named, domain, contact: row };
+}
+
+function refuseCatchAll(typed: string, { local }: { local: string }): void {
+  if (local === '') {
+    throw new ChangeRefused(
+      `found ${JSON.stringify(typed)}, expected an address such as alice@example.org; "sealpost alias add" takes catch-alls`,
+    );
+  }
+}
+
+/** Adds a user. Keys that were known for the address as a contact's become the user's. @throws ChangeRefused */
+export async function addUser(
+  { orm }: Pick<Database, 'orm'>,
+  typed: string,
+  quota: number | null,
+): Promise<UserView> {
+  const id = await orm.transaction(async (tx) => {
+    const { address, parts, domain, contact } = await requireFree(tx, typed);
+    refuseCatchAll(typed, parts);
+    const [user] = await tx.insert(users).values({ domain_id: domain.id, quota_bytes: quota }).returning();
+    if (user === undefined) throw new Error('no user was inserted');
+    if (contact === null) {
+      const inserted = await tx
+        .insert(addresses)
+        .values({ address, domain: domain.name, kind: 'user', user_id: user.id })
+        .onConflictDoNothing()
+        .returning({ id: addresses.id });
+      if (inserted.length === 0) {
+        throw new ChangeRefused(`${address} was taken this very moment; see "sealpost user show ${address}"`);
+      }
+    } else {
+      await tx
+        .update(keys)
+        .set({ user_id: user.id, contact_id: null })
+        .where(eq(keys.contact_id, contact.id));
+      await tx.update(addresses).set({ kind: 'user', user_id: user.id }).where(eq(addresses.id, contact.id));
+    }
+    return user.id;
+  });
+  return requireView(orm, id);
+}
+
+/** All users by address. */
+export async function listUsers({ orm }: Pick<Database, 'orm'>): Promise<readonly UserView[]> {
+  return selectViews(orm);
+}
+
+/** @throws ChangeRefused where there is none */
+export async function showUser({ orm }: Pick<Database, 'orm'>, typed: string): Promise<UserView> {
+  const { user } = await requireUser(orm, typed);
+  return requireView(orm, user.id);
+}
+
+/** @throws ChangeRefused where there is none */
+export async function setUser(
+  { orm }: Pick<Database, 'orm'>,
+  typed: string,
+  changes: UserChanges,
+): Promise<UserView> {
+  const { assignments, status, quota } = changes;
+  return orm.transaction(async (tx) => {
+    const { user } = await requireUser(tx, typed);
+    await tx
+      .update(users)
+      .set({
+        settings: applySettings(user.settings, assignments),
+        ...(assignments.transport === undefined ? {} : { transport: assignments.transport }),
+        ...(status === undefined ? {} : { status }),
+        ...(quota === undefined ? {} : { quota_bytes: quota }),
+      })
+      .where(eq(users.id, user.id));
+    return requireView(tx, user.id);
+  });
+}
+
+/** Gives a user another address; the id, keys and aliases stay. @throws ChangeRefused */
+export async function renameUser(
+  { orm }: Pick<Database, 'orm'>,
+  from: string,
+  to: string,
+): Promise<UserView> {
+  return orm.transaction(async (tx) => {
+    const { user, address: old } = await requireUser(tx, from);
+    const { address, parts, domain, contact } = await requireFree(tx, to);
+    refuseCatchAll(to, parts);
+    if (contact !== null) {
+      throw new ChangeRefused(
+        `${address} is known as a contact with keys; remove them first, see "sealpost key list ${address}"`,
+      );
+    }
+    await tx
+      .update(addresses)
+      .set({ address, domain: domain.name })
+      .where(and(eq(addresses.user_id, user.id), eq(addresses.kind, 'user')));
+    if (domain.id !== user.domain_id)
+      await tx.update(users).set({ domain_id: domain.id }).where(eq(users.id, user.id));
+    await renameTargets(tx, user.id, old, address);
+    return requireView(tx, user.id);
+  });
+}
+
+/** Alias targets name their user by id; the text beside it follows, its extension kept. */
+async function renameTargets(orm: Orm, userId: number, old: Address, address: Address): Promise<void> {
+  const [before, after] = [partsOf(old), partsOf(address)];
+  const rows = await orm.select().from(aliasTargets).where(eq(aliasTargets.target_user_id, userId));
+  for (const row of rows) {
+    const target = partsOf(row.target as Address);
+    if (target.domain !== before.domain || !target.local.startsWith(before.local)) continue;
+    const renamed = toAddress(
+      { local: after.local + target.local.slice(before.local.length), domain: after.domain },
+      false,
+    );
+    await orm
+      .update(aliasTargets)
+      .set({ target: renamed })
+      .where(and(eq(aliasTargets.alias_id, row.alias_id), eq(aliasTargets.position, row.position)));
+  }
+}
+
+/** Removes a user with keys, and the aliases that led nowhere else. @throws ChangeRefused */
+export async function removeUser(
+  { orm }: Pick<Database, 'orm'>,
+  typed: string,
+): Promise<UserView & { readonly removedAliases: readonly string[] }> {
+  return orm.transaction(async (tx) => {
+    const { user } = await requireUser(tx, typed);
+    const view = await requireView(tx, user.id);
+    const led = await tx
+      .selectDistinct({ id: aliasTargets.alias_id })
+      .from(aliasTargets)
+      .where(eq(aliasTargets.target_user_id, user.id));
+    await tx.delete(users).where(eq(users.id, user.id));
+    const removedAliases: string[] = [];
+    for (const { id } of led) {
+      const [gone] = await tx
+        .delete(addresses)
+        .where(
+          and(
+            eq(addresses.id, id),
+            sql`NOT EXISTS (SELECT FROM ${aliasTargets} WHERE ${aliasTargets.alias_id} = ${id})`,
+          ),
+        )
+        .returning({ address: addresses.address });
+      if (gone !== undefined) removedAliases.push(gone.address);
+    }
+    return { ...view, removedAliases };
+  });
+}
+
+async function requireView(orm: Orm, id: number): Promise<UserView> {
+  const [view] = await selectViews(orm, id);
+  if (view === undefined) throw new ChangeRefused(`user ${id} was removed meanwhile`);
+  return view;
+}
+
+async function selectViews(orm: Orm, id?: number): Promise<readonly UserView[]> {
+  const rows = await orm
+    .select({
+      user: users,
+      address: addresses.address,
+      domain: domains.name,
+      keys: sql<
+        string[]
+      >`ARRAY(SELECT fingerprint FROM keys WHERE keys.user_id = ${users.id} ORDER BY keys.id)`,
+    })
+    .from(users)
+    .innerJoin(domains, eq(domains.id, users.domain_id))
+    .innerJoin(addresses, and(eq(addresses.user_id, users.id), eq(addresses.kind, 'user')))
+    .where(id === undefined ? undefined : eq(users.id, id))
+    .orderBy(asc(addresses.address));
+  return rows.map(({ user, address, domain, keys: fingerprints }) => ({
+    id: user.id,
+    address,
+    domain,
+    status: user.status,
+    settings: user.settings,
+    quota: user.quota_bytes,
+    transport: user.transport,
+    keys: fingerprints,
+  }));
+}

@@ -1,0 +1,94 @@
+// Which of a recipient's keys a message is sealed to (messages.md, plan steps 5 and 6). Pure: inspected keys and a moment in,
+// a choice with its reasons out.
+import type { StoredKey } from '../directory/types.ts';
+import type { RecipientKey } from '../openpgp/types.ts';
+import type { CertificateFacts, Flaw } from './inspect.ts';
+
+/** A stored key with what its certificate says; null where the certificate cannot be read. */
+export interface InspectedKey {
+  readonly key: StoredKey;
+  readonly facts: CertificateFacts | null;
+}
+
+/**
+ * - `usable`: at least one key is valid now;
+ * - `missing`: no key is known;
+ * - `expired`: no key is valid now, and what is not revoked, disabled or flawed has merely expired. `use` then holds those
+ *   keys as of their last valid moment, for `on_expired_key = encrypt`;
+ * - `unusable`: keys are known, and every one is revoked, disabled, flawed, unreadable or not valid yet.
+ *
+ * Expired and dead keys together are `expired`: a dead key is left out whatever happens, as it is beside a good one, and
+ * what remains has expired. The usual case is an owner who revoked the old key and let the new one lapse.
+ */
+export interface KeyChoice {
+  readonly state: 'usable' | 'missing' | 'expired' | 'unusable';
+  readonly use: readonly RecipientKey[];
+  readonly leftOut: readonly { readonly fingerprint: string; readonly because: string }[];
+}
+
+type Verdict =
+  | { readonly kind: 'good'; readonly use: RecipientKey }
+  | { readonly kind: 'expired'; readonly use: RecipientKey; readonly because: string }
+  | { readonly kind: 'dead'; readonly fingerprint: string; readonly because: string };
+
+/** How long before its expiry an expired key is used as of: OpenPGP's times are whole seconds. */
+const BEFORE_EXPIRY_MS = 1000;
+
+/**
+ * Chooses.
+ * @param now Unix milliseconds
+ */
+export function chooseKeys(keys: readonly InspectedKey[], now: number): KeyChoice {
+  const verdicts = keys.map((inspected) => judge(inspected, now));
+  const good = verdicts.filter((verdict) => verdict.kind === 'good');
+  const expired = verdicts.filter((verdict) => verdict.kind === 'expired');
+  const dead = verdicts.filter((verdict) => verdict.kind === 'dead');
+  const leftOut = dead.map(({ fingerprint, because }) => ({ fingerprint, because }));
+  if (good.length > 0) {
+    const late = expired.map(({ use, because }) => ({ fingerprint: use.fingerprint, because }));
+    return { state: 'usable', use: good.map(({ use }) => use), leftOut: [...late, ...leftOut] };
+  }
+  if (expired.length > 0) return { state: 'expired', use: expired.map(({ use }) => use), leftOut };
+  return { state: keys.length === 0 ? 'missing' : 'unusable', use: [], leftOut };
+}
+
+function judge({ key, facts }: InspectedKey, now: number): Verdict {
+  const dead = (because: string): Verdict => ({ kind: 'dead', fingerprint: key.fingerprint, because });
+  if (key.status === 'disabled') return dead('disabled');
+  if (facts === null) return dead('the stored certificate cannot be read');
+  if (facts.flaw !== null) return dead(flawInWords(facts.flaw));
+  const { fingerprint } = key;
+  const current = facts.windows.some(({ from, until }) => from <= now && (until === null || now < until));
+  if (current) return { kind: 'good', use: { fingerprint, certificate: facts.sealing, at: now } };
+  const past = facts.windows.filter(({ until }) => until !== null && until <= now).at(-1);
+  if (past === undefined || past.until === null) {
+    return dead(`not valid before ${dateOf(facts.windows[0]?.from ?? 0)}`);
+  }
+  if (facts.newestRevoked) return dead('its last encryption subkey is revoked');
+  const at = Math.max(past.from, past.until - BEFORE_EXPIRY_MS);
+  return {
+    kind: 'expired',
+    use: { fingerprint, certificate: facts.sealing, at },
+    because: `expired on ${dateOf(past.until)}`,
+  };
+}
+
+/** A flaw as a short reason, for logs and `explain`. */
+export function flawInWords(flaw: Flaw): string {
+  switch (flaw.kind) {
+    case 'revoked':
+      return 'revoked';
+    case 'weak':
+      return `${flaw.what} is too weak`;
+    case 'sha1':
+      return 'its self-signatures rest on SHA-1 or MD5';
+    case 'no user ID':
+      return 'no valid user ID';
+    case 'no encryption key':
+      return flaw.because;
+  }
+}
+
+function dateOf(instant: number): string {
+  return new Date(instant).toISOString().slice(0, 10);
+}

@@ -1,0 +1,25 @@
+// Certificates out again, armored, as `gpg --import` takes them.
+import { armor, config, enums } from 'openpgp';
+
+/**
+ * One armored block with all the certificates, LF line endings. With CRC24, which GnuPG 2.2 wants; a block of version 6
+ * keys alone must not have it (RFC 9580, section 6.1).
+ * @param certificates binary
+ */
+export function armorCertificates(
+  certificates: readonly { readonly certificate: Uint8Array; readonly version: number }[],
+): string {
+  const bytes = Buffer.concat(certificates.map(({ certificate }) => certificate));
+  const checksum = certificates.some(({ version }) => version !== 6);
+  // Without config OpenPGP.js would take its global one; the text is the same, but not another program's choice.
+  const text = armor(
+    enums.armor.publicKey,
+    new Uint8Array(bytes),
+    undefined,
+    undefined,
+    undefined,
+    checksum,
+    config,
+  );
+  return String(text).replace(/\r\n/g, '\n');
+}

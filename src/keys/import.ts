@@ -1,0 +1,75 @@
+// Judges an upload: every certificate in it on its own, by what it says and by a trial encryption. Nothing is stored here.
+import { createMessage, encrypt, readKey } from 'openpgp';
+import { type Components, componentsOf } from './components.ts';
+import { type CertificateFacts, inspectComponents } from './inspect.ts';
+import { type KeyPolicy, policyConfig } from './policy.ts';
+import { type Found, readCertificates } from './read.ts';
+import { type KeyRefusal, refuseByFacts, refuseTrial, refuseUpload } from './refusals.ts';
+
+/**
+ * One certificate of an upload.
+ * - `accepted`: it can be encrypted to now;
+ * - `refused` with components: readable, but not to be taken as a new key; a known fingerprint still learns from it;
+ * - `refused` without: no certificate at all.
+ */
+export type Judged =
+  | { readonly verdict: 'accepted'; readonly components: Components; readonly facts: CertificateFacts }
+  | {
+      readonly verdict: 'refused';
+      readonly refusal: KeyRefusal;
+      readonly components: Components | null;
+      readonly facts: CertificateFacts | null;
+    };
+
+/** Encrypts a few bytes to the certificate; rejects where that fails. */
+export type Trial = (facts: CertificateFacts, now: number, policy: KeyPolicy) => Promise<void>;
+
+/**
+ * Reads and judges an upload.
+ * @param upload armored or binary, at most 256 KiB
+ * @param now Unix milliseconds
+ * @returns one judgement for each certificate or refused piece, at least one. Never rejects.
+ */
+export async function judgeUpload(
+  upload: Uint8Array,
+  policy: KeyPolicy,
+  now: number,
+  trial: Trial = trialEncryption,
+): Promise<readonly Judged[]> {
+  const judged: Judged[] = [];
+  for (const found of await readCertificates(upload)) judged.push(await judge(found, policy, now, trial));
+  return judged;
+}
+
+async function judge(found: Found, policy: KeyPolicy, now: number, trial: Trial): Promise<Judged> {
+  if (!found.ok) return { verdict: 'refused', refusal: found.refusal, components: null, facts: null };
+  let components: Components;
+  let facts: CertificateFacts;
+  try {
+    components = await componentsOf(found.key);
+    facts = await inspectComponents(components, policy);
+  } catch {
+    return { verdict: 'refused', refusal: refuseUpload('damaged'), components: null, facts: null };
+  }
+  const refusal = refuseByFacts(facts, now);
+  if (refusal !== null) return { verdict: 'refused', refusal, components, facts };
+  try {
+    await trial(facts, now, policy);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { verdict: 'refused', refusal: refuseTrial(facts.fingerprint, reason), components, facts };
+  }
+  return { verdict: 'accepted', components, facts };
+}
+
+/** The trial of messages.md: what the filter would do, on a few bytes. */
+async function trialEncryption(facts: CertificateFacts, now: number, policy: KeyPolicy): Promise<void> {
+  const config = policyConfig(policy);
+  await encrypt({
+    message: await createMessage({ binary: new TextEncoder().encode('sealpost') }),
+    encryptionKeys: await readKey({ binaryKey: facts.sealing, config }),
+    format: 'binary',
+    date: new Date(now),
+    config,
+  });
+}

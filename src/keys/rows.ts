@@ -1,0 +1,121 @@
+// Stored keys read back: by owner, by full fingerprint, or all of them.
+import { and, asc, eq, type SQL } from 'drizzle-orm';
+import { alias } from 'drizzle-orm/pg-core';
+import type { Database } from '../database/open.ts';
+import { addresses, domains, keys } from '../database/schema.ts';
+import type { Orm } from '../directory/find.ts';
+import { ChangeRefused } from '../directory/refused.ts';
+import type { Address } from '../directory/types.ts';
+import { type KeyOwner, ownerNamed } from './owner.ts';
+
+export type KeyRow = typeof keys.$inferSelect;
+
+export interface OwnedKey {
+  readonly row: KeyRow;
+  readonly owner: KeyOwner;
+}
+
+const primary = alias(addresses, 'primary_address');
+const contact = alias(addresses, 'contact_address');
+
+async function select(orm: Orm, where: SQL | undefined): Promise<readonly OwnedKey[]> {
+  const rows = await orm
+    .select({ row: keys, primary: primary.address, contact, domain: domains.name })
+    .from(keys)
+    .leftJoin(primary, and(eq(primary.user_id, keys.user_id), eq(primary.kind, 'user')))
+    .leftJoin(contact, eq(contact.id, keys.contact_id))
+    .leftJoin(domains, eq(domains.id, keys.domain_id))
+    .where(where)
+    .orderBy(asc(keys.id));
+  return rows.map(({ row, primary: address, contact: other, domain }) => {
+    if (row.user_id !== null && address !== null)
+      return { row, owner: { kind: 'user', id: row.user_id, name: address } };
+    if (other !== null) {
+      return {
+        row,
+        owner: { kind: 'contact', id: other.id, name: other.address as Address, domain: other.domain },
+      };
+    }
+    if (row.domain_id !== null && domain !== null)
+      return { row, owner: { kind: 'domain', id: row.domain_id, name: domain } };
+    // keys_one_owner and the foreign keys forbid it.
+    throw new Error(`key row ${row.id} has no owner`);
+  });
+}
+
+/** Every stored key. */
+export async function allKeys({ orm }: Pick<Database, 'orm'>): Promise<readonly OwnedKey[]> {
+  return select(orm, undefined);
+}
+
+/** The keys of an owner as typed: an address, `@domain` or `domain`. @throws ChangeRefused where it names nobody */
+export async function keysOf(
+  { orm }: Pick<Database, 'orm'>,
+  typed: string,
+  delimiters: string,
+): Promise<readonly OwnedKey[]> {
+  const owner = await ownerNamed(orm, typed, delimiters);
+  if (owner.id === null) return [];
+  const column =
+    owner.kind === 'user' ? keys.user_id : owner.kind === 'contact' ? keys.contact_id : keys.domain_id;
+  return select(orm, eq(column, owner.id));
+}
+
+/** The rows of one certificate, one for each owner. */
+export async function keysByFingerprint(orm: Orm, fingerprint: string): Promise<readonly OwnedKey[]> {
+  return select(orm, eq(keys.fingerprint, fingerprint));
+}
+
+/** What a person typed to name a key. */
+export type KeyName =
+  | { readonly kind: 'fingerprint'; readonly fingerprint: string }
+  | { readonly kind: 'address'; readonly address: string };
+
+/**
+ * Tells a fingerprint from an address. White space, colons, lower case and `0x` are forgiven; a part of a fingerprint is
+ * not: key IDs can be forged, and are not unique (lessons.md 7). Pure.
+ * @throws ChangeRefused
+ */
+export function readKeyName(typed: string): KeyName {
+  const digits = typed.replace(/[\s:]/g, '').replace(/^0x/i, '').toUpperCase();
+  if (/^(?:[0-9A-F]{40}|[0-9A-F]{64})$/.test(digits)) return { kind: 'fingerprint', fingerprint: digits };
+  if (typed.includes('@')) return { kind: 'address', address: typed };
+  if (/^[0-9A-F]{4,}$/.test(digits)) {
+    throw new ChangeRefused(
+      `found ${digits.length} hexadecimal digits, expected a full fingerprint of 40 or 64: ` +
+        'key IDs are not unique; see "sealpost key list"',
+    );
+  }
+  throw new ChangeRefused(
+    `found ${JSON.stringify(typed)}, expected a full fingerprint or an address; see "sealpost key list"`,
+  );
+}
+
+/** As {@link readKeyName}, for the commands that take only a fingerprint. @throws ChangeRefused */
+export function readFingerprint(typed: string): string {
+  const name = readKeyName(typed);
+  if (name.kind === 'fingerprint') return name.fingerprint;
+  throw new ChangeRefused(
+    `found the address ${JSON.stringify(typed)}, expected a full fingerprint; "sealpost key list ${typed}" shows those of one address`,
+  );
+}
+
+/** The keys that a name stands for. @throws ChangeRefused where there is none */
+export async function requireKeys(
+  database: Pick<Database, 'orm'>,
+  name: KeyName,
+  delimiters: string,
+): Promise<readonly OwnedKey[]> {
+  const found =
+    name.kind === 'fingerprint'
+      ? await keysByFingerprint(database.orm, name.fingerprint)
+      : await keysOf(database, name.address, delimiters);
+  if (found.length === 0) {
+    throw new ChangeRefused(
+      name.kind === 'fingerprint'
+        ? `there is no key ${name.fingerprint}; see "sealpost key list"`
+        : `there is no key for ${name.address}; import one with "sealpost key import --for ${name.address} FILE"`,
+    );
+  }
+  return found;
+}

@@ -1,0 +1,291 @@
+// Keys in the database: import with merging, status, removal. Every change is one transaction that names its actor for the
+// audit, and a new key is in place before an old one goes (lessons.md 8).
+import { and, eq, ne, sql } from 'drizzle-orm';
+import type { Database } from '../database/open.ts';
+import { KEY_SOURCES, keys } from '../database/schema.ts';
+import type { Orm } from '../directory/find.ts';
+import type { KeySource } from '../directory/types.ts';
+import { canonical } from './canonical.ts';
+import { type Components, readComponents, write } from './components.ts';
+import { type Judged, judgeUpload } from './import.ts';
+import { type CertificateFacts, inspectComponents, usableUntil } from './inspect.ts';
+import { mergeCertificates } from './merge.ts';
+import {
+  belongsTo,
+  ensureOwner,
+  forgetContact,
+  type KeyOwner,
+  ownerInWords,
+  ownerNamed,
+  ownersAmong,
+  sameOwner,
+} from './owner.ts';
+import type { KeyPolicy } from './policy.ts';
+import { type KeyRefusal, refuseByFacts, refuseUnknownAddress, refuseWeakerSource } from './refusals.ts';
+import { keysByFingerprint, type OwnedKey } from './rows.ts';
+
+export interface ImportOptions {
+  readonly policy: KeyPolicy;
+  /** recipient_delimiter */
+  readonly delimiters: string;
+  readonly source: KeySource;
+  /** Who does it, for the audit: `cli:alice`. */
+  readonly actor: string;
+  /** Unix milliseconds. */
+  readonly now: number;
+  /** The address, or domain, that an administrator named. */
+  readonly for?: string | undefined;
+  /** Remove the owner's other keys, of this or a weaker source, once the new one is in place. */
+  readonly replace?: boolean | undefined;
+}
+
+/** What became of one certificate of an upload. */
+export interface ImportResult {
+  readonly fingerprint: string | null;
+  readonly result: 'added' | 'merged' | 'unchanged' | 'refused';
+  /** Those who have it now: addresses, or `@domain`. */
+  readonly owners: readonly string[];
+  /** What was learned of a known certificate. */
+  readonly news: readonly string[];
+  /** Why it was refused, also where a known copy was merged all the same. */
+  readonly refusal: KeyRefusal | null;
+}
+
+/**
+ * Imports an upload: every certificate in it on its own, each in a transaction of its own.
+ * @throws ChangeRefused where `for` names nobody; nothing is stored then
+ */
+export async function importKeys(
+  database: Pick<Database, 'orm'>,
+  upload: Uint8Array,
+  options: ImportOptions,
+): Promise<readonly ImportResult[]> {
+  if (options.for !== undefined) await ownerNamed(database.orm, options.for, options.delimiters);
+  const results: ImportResult[] = [];
+  for (const judged of await judgeUpload(upload, options.policy, options.now)) {
+    const { components, facts } = judged;
+    if (components === null || facts === null) {
+      const refusal = judged.verdict === 'refused' ? judged.refusal : null;
+      results.push({
+        fingerprint: refusal?.fingerprint ?? null,
+        result: 'refused',
+        owners: [],
+        news: [],
+        refusal,
+      });
+      continue;
+    }
+    results.push(
+      await changeKeys(database, options.actor, (tx) =>
+        importOne(tx, { judged, components, facts }, options),
+      ),
+    );
+  }
+  return results;
+}
+
+/** Runs a change of keys in one transaction that tells the audit trigger who does it. */
+export async function changeKeys<T>(
+  { orm }: Pick<Database, 'orm'>,
+  actor: string,
+  change: (tx: Orm) => Promise<T>,
+): Promise<T> {
+  return orm.transaction(async (tx) => {
+    await tx.execute(sql`SELECT set_config('sealpost.actor', ${actor}, true)`);
+    return change(tx);
+  });
+}
+
+interface Copy {
+  readonly judged: Judged;
+  readonly components: Components;
+  readonly facts: CertificateFacts;
+}
+
+async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<ImportResult> {
+  const { fingerprint } = copy.components;
+  // Two imports of one certificate at the same time would each miss what the other one learned.
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${fingerprint}, 0))`);
+  const rows = await keysByFingerprint(tx, fingerprint);
+
+  const addresses = copy.facts.userIds.flatMap(({ address, valid, revoked }) =>
+    address !== null && valid && !revoked ? [address] : [],
+  );
+  const wanted =
+    options.for === undefined
+      ? await ownersAmong(tx, addresses, options.delimiters)
+      : [await ownerNamed(tx, options.for, options.delimiters)];
+
+  const merged = await mergeIntoRows(tx, rows, copy.components, options);
+  const known = merged.owners;
+  const fresh = wanted.filter((owner) => !known.some((other) => sameOwner(owner, other)));
+  const news = [...new Set(merged.news)];
+  const asMerged = news.length > 0 ? ('merged' as const) : ('unchanged' as const);
+  const outcome = (
+    result: ImportResult['result'],
+    owners: readonly KeyOwner[],
+    refusal: KeyRefusal | null,
+  ): ImportResult => ({
+    fingerprint,
+    result,
+    owners: owners.map(ownerInWords),
+    news,
+    refusal,
+  });
+
+  if (fresh.length === 0) {
+    return rows.length > 0
+      ? outcome(asMerged, known, null)
+      : outcome(
+          'refused',
+          [],
+          copy.judged.verdict === 'refused'
+            ? copy.judged.refusal
+            : refuseUnknownAddress(fingerprint, addresses),
+        );
+  }
+  // A copy that was made before the key was revoked elsewhere is no way to give it to somebody else.
+  const learned = merged.best;
+  const refusal =
+    copy.judged.verdict === 'refused'
+      ? copy.judged.refusal
+      : refuseByFacts(await inspectComponents(learned, options.policy), options.now);
+  if (refusal !== null)
+    return outcome(rows.length > 0 && options.for === undefined ? asMerged : 'refused', known, refusal);
+
+  const added: KeyOwner[] = [];
+  let weaker: KeyRefusal | null = null;
+  for (const owner of fresh) {
+    const stored = await ensureOwner(tx, owner);
+    const refused = await addKey(tx, stored, learned, options);
+    if (refused === null) added.push(stored);
+    weaker = refused ?? weaker;
+  }
+  if (added.length === 0) return outcome('refused', known, weaker);
+  return outcome('added', [...known, ...added], weaker);
+}
+
+/** Every owner's row learns from the copy; the copy with what all of them know comes back as `best`. */
+async function mergeIntoRows(
+  tx: Orm,
+  rows: readonly OwnedKey[],
+  copy: Components,
+  options: ImportOptions,
+): Promise<{
+  readonly owners: readonly KeyOwner[];
+  readonly news: readonly string[];
+  readonly best: Components;
+}> {
+  const owners: KeyOwner[] = [];
+  const news: string[] = [];
+  let best = copy;
+  for (const { row, owner } of rows) {
+    const stored = await readComponents(row.certificate);
+    const belongs = await belongsTo(tx, owner, options.delimiters);
+    const reduced = { ...copy, users: (await canonical(copy, belongs, options.policy)).users };
+    const { components, facts, news: learned } = await mergeCertificates(stored, reduced, options.policy);
+    const certificate = write(components);
+    const source = strongerOf(row.source, options.source);
+    if (Buffer.compare(certificate, row.certificate) !== 0 || source !== row.source) {
+      await tx
+        .update(keys)
+        .set({ certificate, source, ...columnsOf(facts), updated_at: sql`now()` })
+        .where(eq(keys.id, row.id));
+    }
+    owners.push(owner);
+    news.push(...learned);
+    best = (await mergeCertificates(best, stored, options.policy)).components;
+  }
+  return { owners, news, best };
+}
+
+/** Adds a key to an owner who has not got it; returns a refusal where a stronger source has spoken already. */
+async function addKey(
+  tx: Orm,
+  owner: KeyOwner & { readonly id: number },
+  components: Components,
+  options: ImportOptions,
+): Promise<KeyRefusal | null> {
+  const { source, policy, delimiters } = options;
+  const others = await tx.select({ id: keys.id, source: keys.source }).from(keys).where(ofOwner(owner));
+  const strongest = others.map((row) => row.source).reduce((best, next) => strongerOf(best, next), source);
+  // Keys that nobody handed over (Autocrypt, WKD) would be read along with the verified one: neither beside it nor instead.
+  if (strongest !== source && (options.replace === true || isFoundByItself(source))) {
+    return refuseWeakerSource(components.fingerprint, source, strongest);
+  }
+  const slim = await canonical(components, await belongsTo(tx, owner, delimiters), policy);
+  const facts = await inspectComponents(slim, policy);
+  await tx.insert(keys).values({
+    fingerprint: components.fingerprint,
+    ...ownerColumns(owner),
+    certificate: write(slim),
+    source,
+    ...columnsOf(facts),
+  });
+  if (options.replace === true) {
+    await tx.delete(keys).where(and(ofOwner(owner), ne(keys.fingerprint, components.fingerprint)));
+  }
+  return null;
+}
+
+function isFoundByItself(source: KeySource): boolean {
+  return source === 'autocrypt' || source === 'wkd';
+}
+
+function strongerOf(a: KeySource, b: KeySource): KeySource {
+  return KEY_SOURCES.indexOf(a) >= KEY_SOURCES.indexOf(b) ? a : b;
+}
+
+function ofOwner(owner: KeyOwner & { readonly id: number }) {
+  const column =
+    owner.kind === 'user' ? keys.user_id : owner.kind === 'contact' ? keys.contact_id : keys.domain_id;
+  return eq(column, owner.id);
+}
+
+function ownerColumns(owner: KeyOwner & { readonly id: number }) {
+  return owner.kind === 'user'
+    ? { user_id: owner.id }
+    : owner.kind === 'contact'
+      ? { contact_id: owner.id }
+      : { domain_id: owner.id };
+}
+
+function columnsOf(facts: CertificateFacts) {
+  const until = usableUntil(facts);
+  return { expires_at: until === null ? null : new Date(until), revoked: facts.revoked };
+}
+
+/** Disables or enables a key for all its owners, and returns them; none: the fingerprint is not known. */
+export async function setKeyStatus(
+  database: Pick<Database, 'orm'>,
+  fingerprint: string,
+  status: 'active' | 'disabled',
+  actor: string,
+): Promise<readonly OwnedKey[]> {
+  return changeKeys(database, actor, async (tx) => {
+    await tx.update(keys).set({ status, updated_at: sql`now()` }).where(eq(keys.fingerprint, fingerprint));
+    return keysByFingerprint(tx, fingerprint);
+  });
+}
+
+/** Removes a key from all its owners, and returns it as it was; contacts without a key are forgotten. */
+export async function removeKey(
+  database: Pick<Database, 'orm'>,
+  fingerprint: string,
+  actor: string,
+): Promise<readonly OwnedKey[]> {
+  return changeKeys(database, actor, async (tx) => {
+    const removed = await keysByFingerprint(tx, fingerprint);
+    await tx.delete(keys).where(eq(keys.fingerprint, fingerprint));
+    for (const { owner } of removed) {
+      if (owner.kind !== 'contact' || owner.id === null) continue;
+      const [left] = await tx
+        .select({ id: keys.id })
+        .from(keys)
+        .where(eq(keys.contact_id, owner.id))
+        .limit(1);
+      if (left === undefined) await forgetContact(tx, owner.id);
+    }
+    return removed;
+  });
+}

@@ -1,0 +1,125 @@
+// A stored key as the commands print it: what the certificate says, and whether it can be used now.
+import { chooseKeys } from './choose.ts';
+import { type AlgorithmFacts, type CertificateFacts, inspectCertificate, usableUntil } from './inspect.ts';
+import { ownerInWords } from './owner.ts';
+import type { KeyPolicy } from './policy.ts';
+import type { OwnedKey } from './rows.ts';
+
+/** Times are RFC 3339, null: never. */
+export interface KeyView {
+  readonly fingerprint: string;
+  /** An address, or `@domain`. */
+  readonly owner: string;
+  readonly ownerKind: 'user' | 'contact' | 'domain';
+  readonly status: 'active' | 'disabled';
+  readonly source: string;
+  readonly state: 'usable' | 'expired' | 'revoked' | 'disabled' | 'unusable';
+  /** Why it is not usable; null where it is. */
+  readonly because: string | null;
+  readonly version: number | null;
+  readonly algorithm: string | null;
+  readonly created: string | null;
+  /** When it can no longer be encrypted to: the earlier one of primary key and last encryption subkey. */
+  readonly expires: string | null;
+  readonly revoked: boolean;
+  readonly userIds: readonly string[];
+  readonly encryptionKeys: readonly {
+    readonly fingerprint: string;
+    readonly algorithm: string;
+    readonly created: string;
+    readonly expires: string | null;
+    readonly revoked: boolean;
+  }[];
+  /** Announces AEAD (SEIPD version 2). */
+  readonly aead: boolean;
+  /** When it was stored first. */
+  readonly added: string;
+}
+
+/**
+ * Inspects a stored key for showing. Never rejects: an unreadable certificate is shown as unusable.
+ * @param now Unix milliseconds
+ */
+export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: number): Promise<KeyView> {
+  const facts = await inspectCertificate(row.certificate, policy).catch(() => null);
+  const key = {
+    fingerprint: row.fingerprint,
+    certificate: row.certificate,
+    status: row.status,
+    source: row.source,
+    createdAt: row.created_at,
+  };
+  const { state, because } = stateOf({ key, facts }, now);
+  const until = facts === null ? null : usableUntil(facts);
+  return {
+    fingerprint: row.fingerprint,
+    owner: ownerInWords(owner),
+    ownerKind: owner.kind,
+    status: row.status,
+    source: row.source,
+    state,
+    because,
+    version: facts?.version ?? null,
+    algorithm: facts === null ? null : algorithmInWords(facts.algorithm),
+    created: facts === null ? null : timeInWords(facts.created),
+    expires: until === null ? null : timeInWords(until),
+    revoked: row.revoked,
+    userIds: facts?.userIds.map(({ text }) => text) ?? [],
+    encryptionKeys: (facts?.encryptionKeys ?? []).map(
+      ({ fingerprint, algorithm, created, expires, revoked }) => ({
+        fingerprint,
+        algorithm: algorithmInWords(algorithm),
+        created: timeInWords(created),
+        expires: expires === null ? null : timeInWords(expires),
+        revoked,
+      }),
+    ),
+    aead: facts?.aead ?? false,
+    added: row.created_at.toISOString(),
+  };
+}
+
+function stateOf(
+  inspected: Parameters<typeof chooseKeys>[0][number] & { readonly facts: CertificateFacts | null },
+  now: number,
+): Pick<KeyView, 'state' | 'because'> {
+  const choice = chooseKeys([inspected], now);
+  if (choice.state === 'usable') return { state: 'usable', because: null };
+  if (choice.state === 'expired') {
+    const until = inspected.facts === null ? null : usableUntil(inspected.facts);
+    return {
+      state: 'expired',
+      because: until === null ? 'expired' : `expired on ${timeInWords(until).slice(0, 10)}`,
+    };
+  }
+  const because = choice.leftOut[0]?.because ?? null;
+  if (inspected.key.status === 'disabled') return { state: 'disabled', because };
+  return { state: inspected.facts?.revoked === true ? 'revoked' : 'unusable', because };
+}
+
+function timeInWords(instant: number): string {
+  return new Date(instant).toISOString().replace('.000Z', 'Z');
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  rsaEncryptSign: 'RSA',
+  rsaEncrypt: 'RSA',
+  rsaSign: 'RSA',
+  dsa: 'DSA',
+  elgamal: 'ElGamal',
+  ecdsa: 'ECDSA',
+  ecdh: 'ECDH',
+  eddsaLegacy: 'EdDSA',
+  ed25519: 'Ed25519',
+  x25519: 'X25519',
+  ed448: 'Ed448',
+  x448: 'X448',
+};
+
+const CURVES: Readonly<Record<string, string>> = { ed25519Legacy: 'Ed25519', curve25519Legacy: 'Curve25519' };
+
+/** Such as `RSA 3072`, `ECDH Curve25519` or `X25519`. */
+export function algorithmInWords({ name, bits, curve }: AlgorithmFacts): string {
+  const detail = curve === undefined ? bits : (CURVES[curve] ?? curve);
+  return [NAMES[name] ?? name, ...(detail === undefined ? [] : [String(detail)])].join(' ');
+}

@@ -1,0 +1,140 @@
+// Content-Type and Content-Transfer-Encoding as RFC 2045 writes them, read strictly: what could be read in two ways is marked.
+
+export interface ContentType {
+  /** Lower case, without the subtype. */
+  readonly type: string;
+  /** Lower case. */
+  readonly subtype: string;
+  /** Names in lower case, values unquoted; the first of each name. */
+  readonly parameters: ReadonlyMap<string, string>;
+  /** Something was left over or came twice: another program may read this field differently. */
+  readonly ambiguous: boolean;
+}
+
+const TOKEN = /[^\x00-\x20\x7f-\xff()<>@,;:\\"/[\]?=]+/y;
+
+/**
+ * Reads a Content-Type value. Linear in its length.
+ * @param value unfolded, one character per byte
+ * @returns null where not even type and subtype can be read
+ */
+export function parseContentType(value: string): ContentType | null {
+  const scanner = createScanner(value);
+  const type = scanner.token();
+  if (type === null || !scanner.take('/')) return null;
+  const subtype = scanner.token();
+  if (subtype === null) return null;
+  const parameters = new Map<string, string>();
+  let ambiguous = false;
+  while (scanner.take(';')) {
+    const name = scanner.token();
+    // A semicolon at the end, or two in a row, mean nothing.
+    if (name === null) continue;
+    const parameter = scanner.take('=') ? (scanner.quoted() ?? scanner.token()) : null;
+    if (parameter === null || parameters.has(name.toLowerCase())) ambiguous = true;
+    else parameters.set(name.toLowerCase(), parameter);
+  }
+  return {
+    type: type.toLowerCase(),
+    subtype: subtype.toLowerCase(),
+    parameters,
+    ambiguous: ambiguous || !scanner.atEnd(),
+  };
+}
+
+/**
+ * How many characters of a Content-Type value its type and subtype take, and whether comments and quoted strings behind them
+ * are closed, so that something can be put at the end of the field.
+ */
+export function contentTypeShape(value: string): { readonly typeEnd: number; readonly closed: boolean } {
+  const scanner = createScanner(value);
+  scanner.token();
+  let typeEnd = scanner.position();
+  if (scanner.take('/') && scanner.token() !== null) typeEnd = scanner.position();
+  while (!scanner.atEnd()) {
+    if (scanner.quoted() === null && scanner.token() === null && !scanner.skip()) break;
+  }
+  return { typeEnd, closed: scanner.atEnd() };
+}
+
+/** A mechanism of RFC 2045, section 6, in lower case; `7bit` where the value is empty, null where it is no single token. */
+export function parseTransferEncoding(value: string): string | null {
+  const scanner = createScanner(value);
+  const mechanism = scanner.token();
+  if (!scanner.atEnd()) return null;
+  return mechanism === null ? '7bit' : mechanism.toLowerCase();
+}
+
+function createScanner(text: string) {
+  let at = 0;
+
+  /** White space and comments, which nest (RFC 5322, section 3.2.2). Stops before a comment that is not closed. */
+  function skipSpace(): void {
+    for (;;) {
+      while (at < text.length && ' \t\r\n'.includes(text.charAt(at))) at += 1;
+      if (text.charAt(at) !== '(') return;
+      const end = commentEnd(text, at);
+      if (end === null) return;
+      at = end;
+    }
+  }
+
+  return {
+    token(): string | null {
+      skipSpace();
+      TOKEN.lastIndex = at;
+      const found = TOKEN.exec(text)?.[0];
+      if (found === undefined) return null;
+      at += found.length;
+      return found;
+    },
+    quoted(): string | null {
+      skipSpace();
+      if (text.charAt(at) !== '"') return null;
+      let unquoted = '';
+      for (let end = at + 1; end < text.length; end += 1) {
+        const char = text.charAt(end);
+        if (char === '"') {
+          at = end + 1;
+          return unquoted;
+        }
+        if (char === '\\') end += 1;
+        unquoted += text.charAt(end);
+      }
+      return null;
+    },
+    take(char: string): boolean {
+      skipSpace();
+      if (text.charAt(at) !== char) return false;
+      at += 1;
+      return true;
+    },
+    /** Passes over one character that opens nothing. */
+    skip(): boolean {
+      skipSpace();
+      if (at >= text.length || text.charAt(at) === '"' || text.charAt(at) === '(') return false;
+      at += 1;
+      return true;
+    },
+    position: () => at,
+    atEnd(): boolean {
+      skipSpace();
+      return at >= text.length;
+    },
+  };
+}
+
+/** Where the comment that opens at `from` ends, its parenthesis included; null where it is not closed. */
+function commentEnd(text: string, from: number): number | null {
+  let depth = 0;
+  for (let at = from; at < text.length; at += 1) {
+    const char = text.charAt(at);
+    if (char === '\\') at += 1;
+    else if (char === '(') depth += 1;
+    else if (char === ')') {
+      depth -= 1;
+      if (depth === 0) return at + 1;
+    }
+  }
+  return null;
+}

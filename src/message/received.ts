@@ -1,0 +1,26 @@
+// What the filter reads from a header section for itself: hops, against loops, and the Message-ID, against duplicates.
+import { fieldsNamed, fieldValue, splitMessage, walkHeader } from './header.ts';
+
+/** The number of Received fields: each hop adds one (RFC 5321, section 6.3). */
+export function countReceived(message: Buffer): number {
+  let count = 0;
+  walkHeader(message, (from, nameEnd) => {
+    if (nameEnd - from === 'received'.length && isNamed(message, from, nameEnd, 'received')) count += 1;
+    return true;
+  });
+  return count;
+}
+
+function isNamed(message: Buffer, from: number, nameEnd: number, name: string): boolean {
+  return message.toString('latin1', from, nameEnd).toLowerCase() === name;
+}
+
+/**
+ * The first Message-ID, unfolded, without the brackets where it has them (one character per byte); '' where there is none.
+ */
+export function findMessageId(message: Buffer): string {
+  const [field] = fieldsNamed(splitMessage(message), 'message-id');
+  if (field === undefined) return '';
+  const value = fieldValue(field);
+  return /^<([^<>]*)>/.exec(value)?.[1]?.trim() ?? value;
+}

@@ -1,0 +1,81 @@
+// Content-Transfer-Encoding undone (RFC 2045, section 6), strictly: a stray character may be plaintext beside ciphertext, so
+// that what a lenient decoder would skip makes the whole not decodable.
+
+const BAD = 0;
+const DIGIT = 1;
+const SPACE = 2;
+const PAD = 3;
+
+/** What each byte is in base64. */
+const KIND = Uint8Array.from({ length: 256 }, (_, byte) => {
+  const char = String.fromCharCode(byte);
+  if (/[A-Za-z0-9+/]/.test(char)) return DIGIT;
+  if (/[ \t\r\n]/.test(char)) return SPACE;
+  return char === '=' ? PAD : BAD;
+});
+
+/** Decodes base64 with white space anywhere; null when there is any other character, or something behind the padding. */
+export function decodeBase64(text: Buffer): Buffer | null {
+  let padding = 0;
+  let digits = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const kind = KIND[text[at] ?? 0];
+    if (kind === DIGIT) {
+      if (padding > 0) return null;
+      digits += 1;
+    } else if (kind === PAD) padding += 1;
+    else if (kind === BAD) return null;
+  }
+  if (padding > 2 || (padding > 0 && (digits + padding) % 4 !== 0) || digits % 4 === 1) return null;
+  return Buffer.from(text.toString('latin1'), 'base64');
+}
+
+/** Decodes quoted-printable; null when an escape is neither two hexadecimal digits nor a soft line break. */
+export function decodeQuotedPrintable(text: Buffer): Buffer | null {
+  const out = Buffer.allocUnsafe(text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const byte = text[at] ?? 0;
+    if (byte !== 0x3d) {
+      out[length++] = byte;
+      continue;
+    }
+    const escaped = text.toString('latin1', at + 1, at + 3);
+    if (/^[0-9A-Fa-f]{2}$/.test(escaped)) {
+      out[length++] = Number.parseInt(escaped, 16);
+      at += 2;
+    } else if (escaped === '\r\n') at += 2;
+    else if (escaped.startsWith('\n')) at += 1;
+    else return null;
+  }
+  return out.subarray(0, length);
+}
+
+/**
+ * Undoes a transfer encoding.
+ * @param encoding in lower case; null where the field could not be read
+ * @returns null when the encoding is unknown or broken
+ */
+export function decodeTransferEncoding(body: Buffer, encoding: string | null): Buffer | null {
+  switch (encoding) {
+    case '7bit':
+    case '8bit':
+    case 'binary':
+      return body;
+    case 'base64':
+      return decodeBase64(body);
+    case 'quoted-printable':
+      return decodeQuotedPrintable(body);
+    default:
+      return null;
+  }
+}
+
+/** White space of text cut off at both ends. */
+export function trimBytes(text: Buffer): Buffer {
+  let from = 0;
+  let end = text.length;
+  while (from < end && KIND[text[from] ?? 0] === SPACE) from += 1;
+  while (end > from && KIND[text[end - 1] ?? 0] === SPACE) end -= 1;
+  return text.subarray(from, end);
+}

@@ -1,0 +1,96 @@
+// The log: pino, one JSON object a line on standard error. Never a body, a header, a password, or a third person's address.
+import { createHmac, randomBytes } from 'node:crypto';
+import { type DestinationStream, destination, pino } from 'pino';
+
+export type Logger = pino.Logger;
+
+export interface LoggerOptions {
+  readonly level: pino.LevelWithSilent;
+  /** Default: standard error, written synchronously so that the last line before an exit is not lost. */
+  readonly destination?: DestinationStream;
+}
+
+/** Fields that hold secrets or content wherever somebody logs a whole object by mistake. */
+const NEVER_LOGGED = [
+  'password',
+  'connectionString',
+  'url',
+  'read_url',
+  'token',
+  'authorization',
+  'body',
+  'header',
+  'subject',
+  'sender',
+  'from',
+  'mailFrom',
+  'certificate',
+  'secretKey',
+  'passphrase',
+];
+
+/**
+ * Makes the logger of a process. Log calls name the fields that they log, and never pass on an envelope or a message; as a
+ * second line of defence, fields with the names of secrets and senders are replaced on the two upper levels of every record.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const paths = NEVER_LOGGED.flatMap((field) => [field, `*.${field}`]);
+  return pino(
+    {
+      level: options.level,
+      base: { pid: process.pid },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths, censor: '[redacted]' },
+      serializers: { err: describeError, error: describeError },
+    },
+    options.destination ?? destination({ dest: 2, sync: true }),
+  );
+}
+
+/** What is logged of an error: its name, code and message, and the same of its causes; texts of queries stay out. */
+export interface LoggedError {
+  readonly type: string;
+  readonly code?: string;
+  readonly message: string;
+  readonly cause?: LoggedError;
+}
+
+/**
+ * An error as it is logged. A stack is left out: it is for programmers, and drizzle's and pg's carry the parameters of
+ * the query, which are addresses.
+ */
+export function describeError(error: unknown, depth = 0): LoggedError {
+  if (!(error instanceof Error)) return { type: typeof error, message: withoutAddresses(String(error)) };
+  const code = 'code' in error ? String(error.code) : undefined;
+  const message = withoutAddresses(error.message.split('\nparams:')[0] ?? '');
+  const cause = error.cause === undefined || depth >= 4 ? undefined : describeError(error.cause, depth + 1);
+  return {
+    type: error.name,
+    ...(code === undefined ? {} : { code }),
+    message,
+    ...(cause === undefined ? {} : { cause }),
+  };
+}
+
+/** Replaces everything that looks like an address or a URL's user information: texts of others quote both. */
+function withoutAddresses(text: string): string {
+  return text.replace(/[^\s<>"'(),;=]+@[^\s<>"'(),;]+/g, '<address>');
+}
+
+/** New in every process: without it the digits could be matched against a list of known addresses. */
+const pseudonymKey = randomBytes(32);
+
+/**
+ * A recipient path for the log. Recipients of our own domains are what an administrator searches for and are logged as
+ * they are; every other address becomes `<8 hexadecimal digits>@domain`: the same digits for the same address while the
+ * process lives, so that lines can be connected, but nobody is named. Senders are not logged at all, not even so.
+ * @param path a raw path without angle brackets
+ * @param ours whether the address belongs to a domain or user of ours
+ */
+export function logAddress(path: string, ours: boolean): string {
+  if (ours) return path;
+  const at = path.lastIndexOf('@');
+  const digits = createHmac('sha256', pseudonymKey).update(path.toLowerCase()).digest('hex').slice(0, 8);
+  return at < 0 ? digits : `${digits}@${path.slice(at + 1)}`;
+}

@@ -1,0 +1,133 @@
+// A whole private mail system for one wiring: Postfix with the example's files, a running sealpost, a directory with keyed,
+// unkeyed and aliased users, and a sink that stands for the mailboxes.
+import { chmod, copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createGpgHome, type GpgHome, makeKey, type TestKey } from './keys.ts';
+import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './places.ts';
+import { type PrivatePostfix, startPostfix } from './private-postfix.ts';
+import { createSealpost, type SealpostProcess, sealpostPipe } from './sealpost-process.ts';
+import { type Sink, startSink } from './sink.ts';
+
+/** One way of standing behind Postfix, as a folder of postfix-examples/ describes it. */
+export interface Wiring {
+  readonly example: string;
+  /** Postfix expands its aliases before sealpost sees the recipients, not after. */
+  readonly aliasesExpandedBefore: boolean;
+  /** sealpost's next hop is the mailboxes themselves; else it is Postfix's re-injection listener. */
+  readonly deliversItself: boolean;
+}
+
+export const DOMAIN = 'seal.test';
+export const SENDER = 'sender@outside.test';
+export const ALICE = `alice@${DOMAIN}`;
+export const BOB = `bob@${DOMAIN}`;
+/** A user without a key. */
+export const ULLA = `ulla@${DOMAIN}`;
+/** An alias for alice and bob, known to sealpost and to Postfix. */
+export const TEAM = `team@${DOMAIN}`;
+/** In our domain, and unknown to sealpost. */
+export const STRANGER = `stranger@${DOMAIN}`;
+
+export interface MailSystem {
+  readonly places: Places;
+  readonly postfix: PrivatePostfix;
+  readonly sealpost: SealpostProcess;
+  /** Where mail ends up. */
+  readonly mailboxes: Sink;
+  /** What sealpost hands its mail to: the mailboxes, a sink in place of the re-injection, or null: Postfix. */
+  readonly nextHop: Sink | null;
+  readonly gpg: GpgHome;
+  /** By address. */
+  readonly keys: ReadonlyMap<string, TestKey>;
+  close(): Promise<void>;
+}
+
+export interface MailSystemOptions {
+  /** Puts a scriptable sink in the place of Postfix's re-injection listener. */
+  readonly sinkAsNextHop?: boolean;
+  /** Laid over the example's sealpost.toml. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly mainCf?: Readonly<Record<string, string>>;
+}
+
+/** Starts everything; when a step fails, what had been started is ended. */
+export async function startMailSystem(wiring: Wiring, options: MailSystemOptions = {}): Promise<MailSystem> {
+  const places = await allocatePlaces();
+  const cleanups: (() => Promise<unknown>)[] = [() => places.remove()];
+  const close = async (): Promise<void> => {
+    for (const cleanup of cleanups.reverse()) await cleanup();
+    cleanups.length = 0;
+  };
+  try {
+    const [mailPort = 0, nextHopPort = 0] = await freePorts(2);
+    const mailboxes = await startSink({
+      protocol: 'lmtp',
+      listen: wiring.deliversItself ? { path: places.dovecotSocket } : { port: mailPort },
+    });
+    cleanups.push(() => mailboxes.stop());
+    let nextHop = wiring.deliversItself ? mailboxes : null;
+    if (options.sinkAsNextHop && !wiring.deliversItself) {
+      nextHop = await startSink({ protocol: 'smtp', listen: { port: nextHopPort } });
+      cleanups.push(nextHop.stop);
+    }
+    const pipe: Record<string, string> =
+      wiring.example === 'pipe' ? { '/usr/bin/sealpost-pipe': await pipeCommand(places) } : {};
+    const substitutions = exampleSubstitutions(places, pipe);
+
+    const sealpost = await createSealpost({
+      places,
+      example: wiring.example,
+      substitutions:
+        nextHop === null || wiring.deliversItself
+          ? substitutions
+          : { ...substitutions, '10026': String(nextHopPort) },
+      ...(options.config === undefined ? {} : { config: options.config }),
+    });
+    cleanups.push(() => sealpost.close());
+    const gpg = await createGpgHome();
+    cleanups.push(() => gpg.close());
+    const keys = new Map<string, TestKey>();
+    for (const address of [ALICE, BOB]) keys.set(address, await makeKey(gpg, address));
+    await sealpost.start();
+    await fillDirectory(sealpost, keys);
+
+    const postfix = await startPostfix({
+      places,
+      example: wiring.example,
+      substitutions,
+      mailboxes: wiring.deliversItself
+        ? `lmtp:unix:${places.dovecotSocket}`
+        : `lmtp:inet:127.0.0.1:${mailPort}`,
+      domains: [DOMAIN],
+      aliases: { [TEAM]: [ALICE, BOB] },
+      ...(options.mainCf === undefined ? {} : { mainCf: options.mainCf }),
+    });
+    cleanups.push(() => postfix.stop());
+    return { places, postfix, sealpost, mailboxes, nextHop, gpg, keys, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The bundle, copied to where an unprivileged user can read it, as pipe(8) runs it. */
+async function pipeCommand(places: Places): Promise<string> {
+  const copy = join(places.dir, 'sealpost-pipe.mjs');
+  await copyFile(await sealpostPipe(), copy);
+  await chmod(copy, 0o755);
+  return `${process.execPath} ${copy} --config ${places.sealpostConfig}`;
+}
+
+async function fillDirectory(sealpost: SealpostProcess, keys: ReadonlyMap<string, TestKey>): Promise<void> {
+  const must = async (args: readonly string[], stdin?: string): Promise<void> => {
+    const done = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
+    if (done.code !== 0)
+      throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}\n${done.stdout}${done.stderr}`);
+  };
+  await must(['domain', 'add', DOMAIN]);
+  for (const address of [ALICE, BOB, ULLA]) await must(['user', 'add', address]);
+  await must(['alias', 'add', TEAM, ALICE, BOB]);
+  for (const key of keys.values()) await must(['key', 'import', '-'], key.publicKey);
+  // A running serve knows of changes within a second.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+}

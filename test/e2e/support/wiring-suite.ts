@@ -1,0 +1,136 @@
+// The end-to-end tests that every wiring has to pass: one table of tests, four files that name their wiring.
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openpgpDecrypt } from './keys.ts';
+import { checkRun, expectedArrivals, type Group, mixedRun, sendRun } from './mail-run.ts';
+import { ALICE, type MailSystem, SENDER, startMailSystem, type Wiring } from './mail-system.ts';
+import type { SinkBehaviour } from './sink.ts';
+import { sendRaw } from './submit.ts';
+import { unsealAndCompare } from './unseal.ts';
+
+const BURST = 200;
+const FAULT_BURST = 40;
+/** Postfix's own limit, small, so that a message just below it is quickly sealed. */
+const SIZE_LIMIT = 1_000_000;
+
+/** Registers the tests of one wiring. */
+export function describeWiring(wiring: Wiring): void {
+  describe(`mail through Postfix wired as postfix-examples/${wiring.example}`, () => {
+    let system: MailSystem;
+    beforeAll(async () => {
+      system = await startMailSystem(wiring, { mainCf: { message_size_limit: String(SIZE_LIMIT) } });
+    });
+    afterAll(() => system?.close());
+    afterEach(() => system.mailboxes.clear());
+
+    it(`${BURST} messages to keyed, unkeyed, aliased and unknown users arrive exactly once, sealed where they must be`, async () => {
+      const groups = mixedRun('whole', BURST);
+      await sendRun(groups, system.postfix.submitPort);
+      await system.postfix.waitForEmptyQueue(90_000);
+      await checkRun(groups, system.mailboxes.deliveries(), system);
+    });
+
+    it("a message just below Postfix's message_size_limit arrives, though sealing makes it larger than that", async () => {
+      const line = `${'0123456789abcdef'.repeat(4)}\r\n`;
+      await arrivesSealed(system, Buffer.from(line.repeat(Math.floor((SIZE_LIMIT - 5000) / line.length))));
+    });
+
+    it('lines of 3,000 bytes, NUL, Latin-1 and lines of dots come out of the sealed message as they went in', async () => {
+      const body = `${'L'.repeat(3000)}\r\nNUL \0 here\r\nGr\u00fc\u00dfe\r\n.\r\n..\r\n...\r\n\r\n\r\n`;
+      await arrivesSealed(system, Buffer.from(body, 'latin1'));
+    });
+
+    it('sealpost stopped in the middle of a burst and started again: nothing lost, nothing twice', async () => {
+      const groups = mixedRun('sigterm', BURST);
+      await interrupted(groups, system, async () => {
+        expect(await system.sealpost.stop()).toBe(0);
+      });
+      await checkRun(groups, system.mailboxes.deliveries(), system);
+    });
+
+    it('sealpost killed in the middle of a burst and started again: nothing lost, nothing twice', async () => {
+      const groups = mixedRun('sigkill', BURST);
+      await interrupted(groups, system, () => system.sealpost.kill9());
+      await checkRun(groups, system.mailboxes.deliveries(), system);
+    });
+  });
+
+  describe(`next hop in trouble behind postfix-examples/${wiring.example}`, () => {
+    let system: MailSystem;
+    beforeAll(async () => {
+      system = await startMailSystem(wiring, { sinkAsNextHop: true });
+    });
+    afterAll(() => system?.close());
+    afterEach(() => nextHopOf(system).clear());
+
+    it('down for a while: nothing lost, nothing twice', async () => {
+      const groups = mixedRun('down', FAULT_BURST, wiring.aliasesExpandedBefore);
+      await nextHopOf(system).down();
+      await sendRun(groups, system.postfix.submitPort);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+      expect(await system.postfix.queue()).toHaveLength(FAULT_BURST);
+      await nextHopOf(system).up();
+      await system.postfix.waitForEmptyQueue(90_000);
+      await checkRun(groups, nextHopOf(system).deliveries(), system);
+    });
+
+    for (const [trouble, behaviour] of TROUBLES) {
+      it(`${trouble}: nothing lost, nothing twice`, async () => {
+        const groups = mixedRun(trouble.replace(/\W+/g, '-'), FAULT_BURST, wiring.aliasesExpandedBefore);
+        nextHopOf(system).behave(behaviour, 15);
+        await sendRun(groups, system.postfix.submitPort);
+        await system.postfix.waitForEmptyQueue(90_000);
+        await checkRun(groups, nextHopOf(system).deliveries(), system);
+      });
+    }
+  });
+}
+
+/** What the next hop does for a while; the mail must arrive all the same. */
+const TROUBLES: readonly (readonly [string, SinkBehaviour])[] = [
+  ['greeting with 421', { greeting: '421 4.3.2 come back later' }],
+  ['refusing MAIL for now', { mail: '452 4.3.1 no space' }],
+  ['refusing recipients for now', { recipient: () => '450 4.2.0 mailbox busy' }],
+  ['refusing DATA for now', { data: '451 4.3.0 not now' }],
+  ['refusing the message for now', { final: () => '451 4.3.0 not now' }],
+  ['slow', { delay: 700 }],
+  ['dying in DATA', { dieInData: 1000 }],
+  ['dying before its final reply', { die: 'before-reply' }],
+  ['dying right after its final reply', { die: 'after-reply' }],
+];
+
+function nextHopOf(system: MailSystem) {
+  if (!system.nextHop) throw new Error('this mail system has no sink as next hop');
+  return system.nextHop;
+}
+
+/** Sends one message with this body to alice, and opens what arrived. */
+async function arrivesSealed(system: MailSystem, body: Buffer): Promise<void> {
+  const head = Buffer.from(`From: ${SENDER}\r\nTo: ${ALICE}\r\nSubject: one message\r\n\r\n`);
+  const message = Buffer.concat([head, body]);
+  const to = { port: system.postfix.submitPort };
+  await sendRaw({ to, sender: SENDER, recipients: [ALICE], mailParameters: 'BODY=8BITMIME', message });
+  await system.postfix.waitForEmptyQueue(60_000);
+  const [delivery, ...more] = system.mailboxes.deliveries();
+  expect(more, 'further deliveries').toHaveLength(0);
+  expect(delivery?.recipient, 'bounced instead of delivered').toBe(ALICE);
+  const key = system.keys.get(ALICE);
+  if (!delivery || !key) throw new Error('nothing was delivered to alice');
+  await unsealAndCompare(message, delivery.message, openpgpDecrypt(key));
+}
+
+/** Ends sealpost by `end` when a part of the mail has arrived, and starts it again a second later. */
+async function interrupted(
+  groups: readonly Group[],
+  system: MailSystem,
+  end: () => Promise<void>,
+): Promise<void> {
+  const sending = sendRun(groups, system.postfix.submitPort);
+  await system.mailboxes.waitForDeliveries(Math.floor(expectedArrivals(groups) / 8), 60_000);
+  await end();
+  const before = system.mailboxes.deliveries().length;
+  expect(before, 'the burst was over too early for this test').toBeLessThan(expectedArrivals(groups));
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await system.sealpost.start();
+  await sending;
+  await system.postfix.waitForEmptyQueue(90_000);
+}

@@ -1,0 +1,420 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { type Config, configSchema } from '../../../src/config/schema.ts';
+import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.ts';
+import { BOUNCE_KEY, type DeliveryMemory } from '../../../src/delivery/memory.ts';
+import { type Address, DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../../../src/directory/types.ts';
+import { createLogger } from '../../../src/observe/log.ts';
+import { createMetrics } from '../../../src/observe/metrics.ts';
+import type { EncryptionJob } from '../../../src/openpgp/types.ts';
+import type { SendRequest, SendResult } from '../../../src/smtp/client.ts';
+import { classOf, formatReply } from '../../../src/smtp/replies.ts';
+import type { Reply, Transaction } from '../../../src/smtp/types.ts';
+
+const OK: Reply = { code: 250, enhanced: '2.0.0', text: 'Ok: queued' };
+const BUSY: Reply = { code: 450, enhanced: '4.2.1', text: 'busy' };
+const NO: Reply = { code: 550, enhanced: '5.1.1', text: 'unknown' };
+const MESSAGE = Buffer.from('From: <c@example.net>\r\nSubject: hello\r\n\r\nThe body.\r\n');
+
+const folder = mkdtempSync(join(tmpdir(), 'sealpost-deliver-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Stage {
+  readonly deliverer: Deliverer;
+  readonly sent: SendRequest[];
+  readonly jobs: EncryptionJob[];
+  readonly events: string[];
+  readonly remembered: Map<string, string>;
+  readonly memory: { -readonly [Name in keyof DeliveryMemory]: DeliveryMemory[Name] };
+}
+
+interface Script {
+  /** The next hop's reply by recipient path; default OK. */
+  readonly reply?: (path: string, attempt: number) => Reply;
+  readonly send?: (request: SendRequest, attempt: number) => Promise<SendResult>;
+  readonly encrypt?: (job: EncryptionJob) => void;
+  readonly directory?: (path: string) => void;
+  readonly config?: object;
+}
+
+/** A stage on which only the delivery itself is real: keyed@ has a key named after it, everybody else has none. */
+function stage(script: Script = {}): Stage {
+  const sent: SendRequest[] = [];
+  const jobs: EncryptionJob[] = [];
+  const events: string[] = [];
+  const remembered = new Map<string, string>();
+  const memory: Stage['memory'] = {
+    recall: async (message, recipients) =>
+      new Map(recipients.flatMap((one) => {
+        const reply = remembered.get(`${message} ${one}`);
+        return reply === undefined ? [] : [[one, reply] as const];
+      })),
+    remember: async (message, recipient, reply) => {
+      events.push('remember');
+      remembered.set(`${message} ${recipient}`, reply);
+    },
+    forget: (message, recipients) => {
+      for (const one of recipients) remembered.delete(`${message} ${one}`);
+    },
+    expire: async () => 0,
+    close: async () => undefined,
+  };
+  const config: Config = configSchema.parse({ hostname: 'mx.example.org', ...script.config });
+  const deliverer = createDeliverer({
+    config: () => config,
+    directory: {
+      recipient: async (path) => {
+        script.directory?.(path);
+        return facts(path);
+      },
+    },
+    chooser: async () => (keys) => ({
+      state: keys.length === 0 ? 'missing' : 'usable',
+      use: keys.map((key) => ({ fingerprint: key.fingerprint, certificate: key.certificate, at: 0 })),
+      leftOut: [],
+    }),
+    encrypt: async (job) => {
+      script.encrypt?.(job);
+      events.push('encrypt');
+      jobs.push(job);
+      return Buffer.from(`-----BEGIN PGP MESSAGE-----\r\n\r\n${job.keys[0]?.fingerprint}\r\n-----END PGP MESSAGE-----\r\n`);
+    },
+    memory: {
+      recall: (...given) => memory.recall(...given),
+      remember: (...given) => memory.remember(...given),
+      forget: (...given) => memory.forget(...given),
+      expire: () => memory.expire(),
+      close: () => memory.close(),
+    },
+    nextHop: () => ({
+      send: async (request) => {
+        events.push('send');
+        sent.push(request);
+        if (script.send) return script.send(request, sent.length);
+        const recipients = request.envelope.recipients.map(({ path }, index) => {
+          const reply = script.reply?.(path, sent.length) ?? OK;
+          return { reply, class: classOf(reply), stage: 'end-of-data' as const, index };
+        });
+        for (const { reply, index } of recipients) if (classOf(reply) === 'accepted') await request.onAccepted?.(index, reply);
+        return { recipients };
+      },
+    }),
+    outgoingDirectory: folder,
+    logger: createLogger({ level: 'silent' }),
+    metrics: createMetrics({ processMetrics: false }),
+  });
+  return { deliverer, sent, jobs, events, remembered, memory };
+}
+
+function facts(path: string): RecipientFacts {
+  const keys: readonly StoredKey[] = path.startsWith('keyed')
+    ? [{ fingerprint: `KEY-OF-${path}`, certificate: new Uint8Array(), status: 'active', source: 'cli', createdAt: new Date(0) }]
+    : [];
+  const address = path as Address;
+  return {
+    address,
+    resolution: keys.length > 0 ? { kind: 'contact', readers: [{ kind: 'contact', address, keys }], via: [] } : { kind: 'nobody' },
+    domain: null,
+    domainKeys: [],
+  };
+}
+
+function transaction(recipients: readonly string[], more: Partial<Transaction> = {}): Transaction {
+  return {
+    id: 't1',
+    envelope: { sender: 'c@example.net', parameters: [], recipients: recipients.map((path) => ({ path, parameters: [] })) },
+    xforward: { IDENT: 'QUEUE1' },
+    message: MESSAGE,
+    deadline: Date.now() + 60_000,
+    ...more,
+  };
+}
+
+async function replies(deliverer: Deliverer, given: Transaction): Promise<readonly string[]> {
+  return (await deliverer.deliver(given)).outcomes.map((outcome) => formatReply(outcome.reply));
+}
+
+function bytes(request: SendRequest | undefined): string {
+  const message = request?.message ?? Buffer.alloc(0);
+  return Buffer.from(message instanceof Uint8Array ? message : Buffer.concat(message)).toString('latin1');
+}
+
+describe('delivering one transaction', () => {
+  it('seals for who has a key, and passes byte for byte for who has none, in one shared transaction', async () => {
+    const { deliverer, sent } = stage();
+    const given = transaction(['keyed@x', 'a@x', 'b@x']);
+    expect(await replies(deliverer, given)).toEqual(['250 2.0.0 Ok: queued', '250 2.0.0 Ok: queued', '250 2.0.0 Ok: queued']);
+    const paths = sent.map((request) => request.envelope.recipients.map(({ path }) => path));
+    expect(paths).toEqual(expect.arrayContaining([['keyed@x'], ['a@x', 'b@x']]));
+    const passed = sent.find((request) => request.envelope.recipients.length === 2);
+    expect(bytes(passed)).toBe(MESSAGE.toString('latin1'));
+    const sealed = sent.find((request) => request.envelope.recipients.length === 1);
+    expect(bytes(sealed)).toContain('multipart/encrypted');
+    expect(bytes(sealed)).not.toContain('The body.');
+  });
+
+  it('lesson 4: every recipient has a ciphertext of its own, which knows of no other key', async () => {
+    const { deliverer, jobs, sent } = stage();
+    await deliverer.deliver(transaction(['keyed1@x', 'keyed2@x']));
+    expect(jobs.map((job) => job.keys.map((key) => key.fingerprint))).toEqual([['KEY-OF-keyed1@x'], ['KEY-OF-keyed2@x']]);
+    for (const request of sent) {
+      const [own] = request.envelope.recipients;
+      const other = own?.path === 'keyed1@x' ? 'keyed2@x' : 'keyed1@x';
+      expect(bytes(request)).not.toContain(other);
+    }
+  });
+
+  it('builds every copy before the first one is sent', async () => {
+    const { deliverer, events } = stage();
+    await deliverer.deliver(transaction(['keyed1@x', 'a@x', 'keyed2@x']));
+    expect(events.indexOf('send')).toBeGreaterThan(events.lastIndexOf('encrypt'));
+  });
+
+  it('lesson 1: when encryption fails the mail waits; nothing is sent in its place', async () => {
+    const { deliverer, sent } = stage({
+      encrypt: () => {
+        throw new Error('no such curve');
+      },
+    });
+    expect(await replies(deliverer, transaction(['keyed@x', 'a@x']))).toEqual([
+      '451 4.7.5 Encryption failed; the mail stays queued and will be tried again',
+      '250 2.0.0 Ok: queued',
+    ]);
+    expect(sent.map((request) => request.envelope.recipients.map(({ path }) => path))).toEqual([['a@x']]);
+  });
+
+  it('lesson 16: a failed encryption changes nothing for the next message', async () => {
+    let failing = true;
+    const { deliverer, sent } = stage({
+      encrypt: () => {
+        if (failing) throw new Error('once');
+      },
+    });
+    await deliverer.deliver(transaction(['keyed@x']));
+    failing = false;
+    await deliverer.deliver(transaction(['keyed@x']));
+    expect(sent).toHaveLength(1);
+    expect(bytes(sent[0])).toContain('multipart/encrypted');
+  });
+
+  it('lesson 11: a directory that is away defers, and passes nothing', async () => {
+    const { deliverer, sent } = stage({
+      directory: () => {
+        throw new DirectoryUnavailable('database away');
+      },
+    });
+    expect(await replies(deliverer, transaction(['keyed@x']))).toEqual([
+      '451 4.4.3 The key directory cannot be reached now; try again later',
+    ]);
+    expect(sent).toHaveLength(0);
+  });
+
+  it('sends nothing while the memory of deliveries cannot be asked', async () => {
+    const { deliverer, sent, memory } = stage();
+    memory.recall = async () => {
+      throw new Error('database away');
+    };
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual(['451 4.3.0 The database cannot be reached now; try again later']);
+    expect(sent).toHaveLength(0);
+  });
+
+  it('lesson 14: a retry sends only what was not accepted before', async () => {
+    const { deliverer, sent } = stage({ reply: (path, attempt) => (path === 'keyed2@x' && attempt <= 2 ? BUSY : OK) });
+    expect(await replies(deliverer, transaction(['keyed1@x', 'keyed2@x']))).toEqual(['250 2.0.0 Ok: queued', '450 4.2.1 busy']);
+    expect(await replies(deliverer, transaction(['keyed1@x', 'keyed2@x']))).toEqual(['250 2.0.0 Ok: queued', '250 2.0.0 Ok: queued']);
+    const counts = sent.flatMap((request) => request.envelope.recipients.map(({ path }) => path)).sort();
+    expect(counts).toEqual(['keyed1@x', 'keyed2@x', 'keyed2@x']);
+  });
+
+  it('sends again after it was told that our reply arrived: then it is another message', async () => {
+    const { deliverer, sent } = stage();
+    const first = await deliverer.deliver(transaction(['a@x']));
+    first.forget([0]);
+    await deliverer.deliver(transaction(['a@x']));
+    expect(sent).toHaveLength(2);
+  });
+
+  it('knows a retry without a queue ID by Message-ID, sender and content', async () => {
+    const { deliverer, sent } = stage();
+    await deliverer.deliver(transaction(['a@x'], { xforward: {} }));
+    await deliverer.deliver(transaction(['a@x'], { xforward: {} }));
+    expect(sent).toHaveLength(1);
+    await deliverer.deliver(transaction(['a@x'], { xforward: {}, message: Buffer.concat([MESSAGE, Buffer.from('more\r\n')]) }));
+    expect(sent).toHaveLength(2);
+  });
+
+  it('the same content under another queue ID is another message', async () => {
+    const { deliverer, sent } = stage();
+    await deliverer.deliver(transaction(['a@x']));
+    await deliverer.deliver(transaction(['a@x'], { xforward: { IDENT: 'QUEUE2' } }));
+    expect(sent).toHaveLength(2);
+  });
+
+  it('remembers before it answers', async () => {
+    const { deliverer, events } = stage();
+    await deliverer.deliver(transaction(['a@x']));
+    expect(events).toEqual(['send', 'remember']);
+  });
+
+  it('answers success although the acceptance could not be recorded: it was accepted', async () => {
+    const { deliverer, memory } = stage();
+    memory.remember = async () => {
+      throw new Error('database away');
+    };
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual(['250 2.0.0 Ok: queued']);
+  });
+
+  it('answers an exact repetition of a recipient with the same outcome, and sends one copy', async () => {
+    const { deliverer, sent } = stage();
+    expect(await replies(deliverer, transaction(['a@x', 'a@x']))).toHaveLength(2);
+    expect(sent.flatMap((request) => request.envelope.recipients)).toHaveLength(1);
+  });
+
+  it('keeps paths that differ by case apart, each as it was sent', async () => {
+    const { deliverer, sent } = stage();
+    await deliverer.deliver(transaction(['a@x', 'A@x']));
+    expect(sent.flatMap((request) => request.envelope.recipients.map(({ path }) => path))).toEqual(['a@x', 'A@x']);
+  });
+
+  it('defers a second attempt while the first one is under way', async () => {
+    let release: () => void = () => undefined;
+    const wait = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { deliverer } = stage({
+      send: async (request) => {
+        await wait;
+        return { recipients: request.envelope.recipients.map(() => ({ reply: OK, class: 'accepted', stage: 'end-of-data' })) };
+      },
+    });
+    const first = replies(deliverer, transaction(['a@x']));
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual([
+      '451 4.3.0 An earlier attempt to deliver this message has not ended yet',
+    ]);
+    release();
+    expect(await first).toEqual(['250 2.0.0 Ok: queued']);
+  });
+
+  it('remembers what the next hop accepts after our deadline, and defers retries until it has answered', async () => {
+    let answer: () => void = () => undefined;
+    const late = new Promise<readonly { index: number; reply: Reply; class: 'accepted' }[]>((resolve) => {
+      answer = () => resolve([{ index: 0, reply: OK, class: 'accepted' }]);
+    });
+    const { deliverer, sent, remembered } = stage({
+      send: async () => ({ recipients: [{ reply: BUSY, class: 'temporary', stage: 'end-of-data' }], late }),
+    });
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual(['450 4.2.1 busy']);
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual([
+      '451 4.3.0 An earlier attempt to deliver this message has not ended yet',
+    ]);
+    expect(deliverer.lateDeliveries()).toBe(1);
+    answer();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(remembered.size).toBe(1);
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual(['250 2.0.0 Ok: queued']);
+    expect(sent).toHaveLength(1);
+  });
+
+  it('lesson 19: Sealpost-* fields from outside are removed, and every other byte stays', async () => {
+    const { deliverer, sent } = stage();
+    const forged = Buffer.concat([Buffer.from('Sealpost-Status: sealed; key=AAAA;\r\n by=evil\r\nSEALPOST-X: 1\r\n'), MESSAGE]);
+    await deliverer.deliver(transaction(['a@x'], { message: forged }));
+    expect(bytes(sent[0])).toBe(MESSAGE.toString('latin1'));
+  });
+
+  it('ends a loop with 5.4.6', async () => {
+    const { deliverer, sent } = stage();
+    const looping = Buffer.concat([Buffer.from('Received: by x\r\n'.repeat(51)), MESSAGE]);
+    expect(await replies(deliverer, transaction(['a@x'], { message: looping }))).toEqual([
+      '554 5.4.6 Too many hops: the message is in a loop',
+    ]);
+    expect(sent).toHaveLength(0);
+  });
+
+  it('keeps ciphertext that does not fit into memory in files, and leaves none behind', async () => {
+    const { deliverer, sent } = stage();
+    const large = Buffer.concat([MESSAGE, Buffer.alloc(2 ** 21, 'x\r\n')]);
+    await deliverer.deliver(transaction(['keyed1@x', 'keyed2@x'], { message: large }));
+    expect(sent).toHaveLength(2);
+    const { readdirSync } = await import('node:fs');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('one answer for all (SMTP, the pipe)', () => {
+  const asOne = async (deliverer: Deliverer, given: Transaction): Promise<string> =>
+    formatReply((await deliverer.deliverAsOne(given)).reply);
+
+  it('is 451 when one recipient has to wait, and the retry repeats nobody', async () => {
+    const { deliverer, sent } = stage({ reply: (path, attempt) => (path === 'keyed2@x' && attempt <= 2 ? BUSY : OK) });
+    const given = transaction(['keyed1@x', 'keyed2@x']);
+    const first = await deliverer.deliverAsOne(given);
+    expect(formatReply(first.reply)).toBe('451 4.2.1 busy');
+    // The client has our 451; what was accepted must still be known.
+    first.forget();
+    expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
+    expect(sent.flatMap((request) => request.envelope.recipients.map(({ path }) => path)).sort()).toEqual([
+      'keyed1@x',
+      'keyed2@x',
+      'keyed2@x',
+    ]);
+  });
+
+  it('sends a bounce for the refused, from the null sender, before it answers 250', async () => {
+    const { deliverer, sent } = stage({ reply: (path) => (path === 'keyed@x' ? NO : OK) });
+    expect(await asOne(deliverer, transaction(['keyed@x', 'a@x']))).toBe('250 2.0.0 Ok: queued');
+    const bounce = sent.find((request) => request.envelope.sender === '');
+    expect(bounce?.envelope.recipients.map(({ path }) => path)).toEqual(['c@example.net']);
+    expect(bytes(bounce)).toContain('Status: 5.1.1');
+    expect(bytes(bounce)).toContain('Final-Recipient: rfc822; keyed@x');
+    expect(bytes(bounce)).not.toContain('The body.');
+    expect(bytes(bounce)).not.toContain('a@x');
+  });
+
+  it('seals the bounce for a sender who has a key', async () => {
+    const { deliverer, sent } = stage({ reply: (path) => (path === 'b@x' ? NO : OK) });
+    const given = transaction(['keyed@x', 'b@x'], {
+      envelope: {
+        sender: 'keyed-sender@x',
+        parameters: [],
+        recipients: ['keyed@x', 'b@x'].map((path) => ({ path, parameters: [] })),
+      },
+    });
+    expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
+    const bounce = sent.find((request) => request.envelope.sender === '');
+    expect(bytes(bounce)).toContain('multipart/encrypted');
+    expect(bytes(bounce)).not.toContain('Status: 5.1.1');
+  });
+
+  it('is 451 while the bounce cannot be delivered, and does not send it twice', async () => {
+    let bouncing = false;
+    const { deliverer, sent, remembered } = stage({
+      reply: (path) => (path === 'keyed@x' ? NO : path === 'c@example.net' && !bouncing ? BUSY : OK),
+    });
+    const given = transaction(['keyed@x', 'a@x']);
+    expect(await asOne(deliverer, given)).toBe('451 4.3.0 A recipient was refused, and the bounce could not be delivered yet');
+    bouncing = true;
+    expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
+    expect([...remembered.keys()].some((key) => key.endsWith(BOUNCE_KEY))).toBe(true);
+    // Our 250 was lost: the same again sends neither the message nor the bounce.
+    const before = sent.filter((request) => request.envelope.recipients.some(({ path }) => path !== 'keyed@x')).length;
+    expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
+    expect(sent.filter((request) => request.envelope.recipients.some(({ path }) => path !== 'keyed@x'))).toHaveLength(before);
+  });
+
+  it('lesson 3: a refused recipient of mail from the null sender ends with a log line, without a bounce', async () => {
+    const { deliverer, sent } = stage({ reply: (path) => (path === 'keyed@x' ? NO : OK) });
+    const given = transaction(['keyed@x', 'a@x'], {
+      envelope: { sender: '', parameters: [], recipients: ['keyed@x', 'a@x'].map((path) => ({ path, parameters: [] })) },
+    });
+    expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
+    expect(sent).toHaveLength(2);
+  });
+
+  it('is the refusal itself when everybody was refused', async () => {
+    const { deliverer } = stage({ reply: () => NO });
+    expect(await asOne(deliverer, transaction(['keyed@x', 'a@x']))).toBe('550 5.1.1 unknown');
+  });
+});

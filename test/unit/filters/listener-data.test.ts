@@ -1,0 +1,141 @@
+// DATA at the listener: sizes, the memory budget, bare line ends.
+import { afterEach, describe, expect, it } from 'vitest';
+import { closeAll, eventually, openListener, type RawClient, type TestListener } from './listener-support.ts';
+
+afterEach(closeAll);
+
+async function send(client: RawClient, content: string, parameters = ''): Promise<string[]> {
+  expect(await client.command(`MAIL FROM:<>${parameters}`)).toMatch(/^250/);
+  await client.command('RCPT TO:<a@x.test>');
+  await client.command('RCPT TO:<b@x.test>');
+  await client.command('DATA');
+  client.write(content);
+  return [await client.reply(), await client.reply()];
+}
+
+async function session(listener: TestListener): Promise<RawClient> {
+  const client = listener.connect();
+  await client.hello();
+  return client;
+}
+
+describe('the message size', () => {
+  it('over the limit gives 552 5.3.4 for each recipient, and the session goes on', async () => {
+    const listener = await openListener({ filter: { max_message_size: 1000 } });
+    const client = await session(listener);
+    const replies = await send(client, `${'x'.repeat(998)}\r\n.y\r\n.\r\n`);
+    expect(replies).toEqual([expect.stringMatching(/^552 5\.3\.4 /), expect.stringMatching(/^552 5\.3\.4 /)]);
+    const huge = await send(client, `${'x'.repeat(200_000)}\r\n.\r\n`);
+    expect(huge).toEqual([expect.stringMatching(/^552 5\.3\.4 /), expect.stringMatching(/^552 5\.3\.4 /)]);
+    expect(listener.transactions).toEqual([]);
+    expect(listener.budget.used()).toBe(0);
+  });
+
+  it('at the limit is taken, stuffed dots not counted', async () => {
+    const listener = await openListener({ filter: { max_message_size: 1000 } });
+    const client = await session(listener);
+    const replies = await send(client, `${'..\r\n'.repeat(333)}\0.\r\n.\r\n`);
+    expect(replies[0]).toMatch(/^552/);
+    expect((await send(client, `${'..\r\n'.repeat(332)}12\r\n.\r\n`))[0]).toMatch(/^250/);
+    expect(listener.transactions[0]?.message).toHaveLength(1000);
+  });
+});
+
+describe('the memory budget', () => {
+  it('refuses MAIL with 452 4.3.1 while others hold it, and one message always fits', async () => {
+    const listener = await openListener({ budgetBytes: 1000 });
+    const [first, second] = [await session(listener), await session(listener)];
+    expect(await first.command('MAIL FROM:<> SIZE=5000')).toMatch(/^250/);
+    expect(listener.budget.used()).toBe(5000);
+    expect(await second.command('MAIL FROM:<> SIZE=10')).toMatch(/^452 4\.3\.1 /);
+    expect(await second.command('RCPT TO:<a@x.test>')).toMatch(/^503 5\.5\.1 /);
+    expect(await first.command('RSET')).toMatch(/^250/);
+    expect(await second.command('MAIL FROM:<> SIZE=10')).toMatch(/^250/);
+  });
+
+  it('is given back when the client goes, and after the replies', async () => {
+    const listener = await openListener({ budgetBytes: 1000 });
+    const first = await session(listener);
+    await first.command('MAIL FROM:<> SIZE=900');
+    first.socket.destroy();
+    await eventually(() => listener.budget.used() === 0, 'the budget is free');
+    const second = await session(listener);
+    await send(second, 'x\r\n.\r\n', ' SIZE=900');
+    expect(listener.budget.used()).toBe(0);
+  });
+
+  it('counts a message with its real size while it is delivered', async () => {
+    const seen: number[] = [];
+    const listener: TestListener = await openListener({
+      deliver: async (transaction) => {
+        seen.push(listener.budget.used(), transaction.message.length);
+        return transaction.envelope.recipients.map(() => ({ code: 250, enhanced: '2.0.0', text: '' }));
+      },
+    });
+    await send(await session(listener), `${'x'.repeat(300)}\r\n.\r\n`, ' SIZE=9000');
+    expect(seen).toEqual([302, 302]);
+  });
+
+  it('refuses at the end of data when the message outgrows it, and swallows the rest', async () => {
+    const listener = await openListener({ budgetBytes: 3000 });
+    const [first, second] = [await session(listener), await session(listener)];
+    await first.command('MAIL FROM:<> SIZE=2000');
+    const replies = await send(second, `${'x'.repeat(40_000)}\r\n.\r\n`);
+    expect(replies).toEqual([expect.stringMatching(/^452 4\.3\.1 /), expect.stringMatching(/^452 4\.3\.1 /)]);
+    expect(listener.budget.used()).toBe(2000);
+    expect(listener.transactions).toEqual([]);
+    expect((await send(second, 'small\r\n.\r\n'))[0]).toMatch(/^250/);
+  });
+});
+
+describe('line ends', () => {
+  const wires: readonly (readonly [string, string])[] = [
+    ['a\n.\nMAIL FROM:<evil@x.test>\r\n', 'a\r\n.\r\nMAIL FROM:<evil@x.test>\r\n'],
+    ['a\n.\r\nMAIL\r\n', 'a\r\n.\r\nMAIL\r\n'],
+    ['a\r\n.\nMAIL\r\n', 'a\r\n\r\nMAIL\r\n'],
+    ['a\r\n.\rMAIL\r\n', 'a\r\n\r\nMAIL\r\n'],
+    ['a\r.\rMAIL\r\n', 'a\r\n.\r\nMAIL\r\n'],
+    ['a\r\n.\r\r\nMAIL\r\n', 'a\r\n\r\n\r\nMAIL\r\n'],
+    ['a\r\r\n..\r\n', 'a\r\n\r\n.\r\n'],
+    ['a\n..b\r\n', 'a\r\n..b\r\n'],
+    ['nul\0byte\r\n', 'nul\0byte\r\n'],
+    ['', ''],
+    ['..\r\n', '.\r\n'],
+  ];
+
+  it.each(wires)('are normalised and never end DATA early: %j', async (wire, expected) => {
+    const listener = await openListener();
+    const client = await session(listener);
+    expect((await send(client, `${wire}.\r\n`))[0]).toMatch(/^250/);
+    expect(listener.transactions).toHaveLength(1);
+    expect(listener.transactions[0]?.message.toString('latin1')).toBe(expected);
+    expect(await client.command('NOOP')).toBe('250 2.0.0 Ok');
+  });
+
+  it('that are bare give 550 5.5.2 for each recipient where the configuration says so', async () => {
+    const listener = await openListener({ filter: { bare_newline: 'reject' } });
+    const client = await session(listener);
+    for (const content of ['a\nb\r\n.\r\n', 'a\rb\r\n.\r\n', 'a\n.\nRSET\r\n.\r\n']) {
+      expect(await send(client, content)).toEqual([
+        expect.stringMatching(/^550 5\.5\.2 /),
+        expect.stringMatching(/^550 5\.5\.2 /),
+      ]);
+    }
+    expect((await send(client, 'fine\r\n.\r\n'))[0]).toMatch(/^250/);
+    expect(listener.transactions).toHaveLength(1);
+  });
+
+  it('survive a final dot that arrives byte by byte', async () => {
+    const listener = await openListener();
+    const client = await session(listener);
+    await client.command('MAIL FROM:<>');
+    await client.command('RCPT TO:<a@x.test>');
+    await client.command('DATA');
+    for (const byte of 'x\r\n..\r\n.\r\n') {
+      client.write(byte);
+      await new Promise((resolve) => setTimeout(resolve, 3));
+    }
+    expect(await client.reply()).toMatch(/^250/);
+    expect(listener.transactions[0]?.message.toString()).toBe('x\r\n.\r\n');
+  });
+});

@@ -1,0 +1,100 @@
+// The log is JSON lines, and holds no secret, no sender and no address of a third person.
+import { describe, expect, test } from 'vitest';
+import { createLogger, describeError, logAddress } from '../../../src/observe/log.ts';
+
+/** A logger and the lines that it wrote. */
+function recordingLogger(level: 'info' | 'silent' = 'info') {
+  const lines: string[] = [];
+  const logger = createLogger({ level, destination: { write: (line) => void lines.push(line) } });
+  return { logger, lines };
+}
+
+describe('a log line', () => {
+  test('is one JSON object with level, time, pid and message', () => {
+    const { logger, lines } = recordingLogger();
+    logger.warn({ recipient: 'alice@example.org' }, 'deferred');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]?.endsWith('}\n')).toBe(true);
+    const record = JSON.parse(lines[0] ?? '');
+    expect(record).toMatchObject({
+      level: 'warn',
+      pid: process.pid,
+      recipient: 'alice@example.org',
+      msg: 'deferred',
+    });
+    expect(new Date(record.time).toISOString()).toBe(record.time);
+  });
+
+  test('is not written below the level, and never when silent', () => {
+    const info = recordingLogger();
+    info.logger.debug('detail');
+    const silent = recordingLogger('silent');
+    silent.logger.fatal('end');
+    expect([...info.lines, ...silent.lines]).toEqual([]);
+  });
+
+  test('does not hold what a whole envelope, database section or message brings along', () => {
+    const { logger, lines } = recordingLogger();
+    logger.info(
+      {
+        sender: 'carol@elsewhere.example',
+        envelope: { sender: 'carol@elsewhere.example', recipients: 2 },
+        database: { url: 'postgres://mail:pw@db/mail' },
+        token: 'deadbeef',
+        message: { body: 'the plaintext', subject: 'the subject' },
+      },
+      'a careless call',
+    );
+    for (const secret of ['carol', 'pw@db', 'deadbeef', 'plaintext', 'the subject']) {
+      expect(lines[0]).not.toContain(secret);
+    }
+    expect(lines[0]).toContain('"recipients":2');
+  });
+});
+
+describe('a logged error', () => {
+  test('keeps type, code, message and causes, and loses stack, addresses and parameters', () => {
+    const cause = Object.assign(
+      new Error('connect ECONNREFUSED for postgres://mail:pw@db.example.org/mail'),
+      {
+        code: 'ECONNREFUSED',
+      },
+    );
+    const error = new Error('Failed query: select 1\nparams: alice@example.org,bob', { cause });
+    const { logger, lines } = recordingLogger();
+    logger.error({ err: error }, 'look-up failed');
+    expect(JSON.parse(lines[0] ?? '').err).toEqual({
+      type: 'Error',
+      message: 'Failed query: select 1',
+      cause: { type: 'Error', code: 'ECONNREFUSED', message: 'connect ECONNREFUSED for <address>' },
+    });
+  });
+
+  test('may be anything that was thrown', () => {
+    expect(describeError('450 <carol@elsewhere.example> busy')).toEqual({
+      type: 'string',
+      message: '450 <<address>> busy',
+    });
+    const loop = new Error('loop');
+    loop.cause = loop;
+    expect(JSON.stringify(describeError(loop)).match(/loop/g)).toHaveLength(5);
+  });
+});
+
+describe('an address in the log', () => {
+  test('is written out when it is one of ours', () => {
+    expect(logAddress('alice+tag@example.org', true)).toBe('alice+tag@example.org');
+  });
+
+  test('is a short digest before its domain when it is not, the same for the same address', () => {
+    const logged = logAddress('Carol@elsewhere.example', false);
+    expect(logged).toMatch(/^[0-9a-f]{8}@elsewhere\.example$/);
+    expect(logAddress('carol@elsewhere.example', false)).toBe(logged);
+    expect(logAddress('dave@elsewhere.example', false)).not.toBe(logged);
+  });
+
+  test('without a domain is a digest only', () => {
+    expect(logAddress('carol', false)).toMatch(/^[0-9a-f]{8}$/);
+    expect(logAddress('"a@b"@elsewhere.example', false)).toMatch(/^[0-9a-f]{8}@elsewhere\.example$/);
+  });
+});

@@ -1,0 +1,84 @@
+// The manual pages and systemd units against the programs that they describe.
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { HELP, parsePipeArguments } from '../../../filters/pipe-arguments.ts';
+import { SYSEXITS } from '../../../filters/pipe-outcome.ts';
+import { TOML_PAGE, tomlPage } from '../../../packaging/man/toml-page.ts';
+import { configSchema } from '../../../src/config/schema.ts';
+import { parseDuration } from '../../../src/config/units.ts';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const pages = ['sealpost.1', 'sealpost-pipe.8', 'sealpost.toml.5'];
+const hasGroff = spawnSync('groff', ['--version']).status === 0;
+
+describe('the manual pages', () => {
+  it('describe the configuration as the schema has it (else run: npx tsx packaging/man/toml-page.ts)', () => {
+    expect(readFileSync(TOML_PAGE, 'utf8')).toBe(tomlPage());
+  });
+
+  it('name every command', () => {
+    const sources = readdirSync(join(root, 'src/cli')).map((name) => read(`src/cli/${name}`));
+    const commands = sources.flatMap((source) =>
+      [...source.matchAll(/program\s*\.command\(\s*'([a-z]+)/g)].map((match) => match[1] ?? ''),
+    );
+    expect(commands).toEqual(expect.arrayContaining(['init', 'serve', 'migrate', 'config', 'status']));
+    for (const command of commands)
+      expect(read('packaging/man/sealpost.1')).toMatch(new RegExp(`^\\.It Cm ${command}\\b`, 'm'));
+  });
+
+  it('name every exit code of sealpost-pipe, and the master.cf entry of its --help', () => {
+    const page = read('packaging/man/sealpost-pipe.8');
+    for (const code of Object.values(SYSEXITS)) expect(page).toContain(`\n.It ${code}\n`);
+    const entry = HELP.split('\n').filter((line) => /^ {2,4}(?:sealpost unix|argv=)/.test(line));
+    expect(entry).toHaveLength(2);
+    for (const line of entry) expect(page).toContain(line.trim());
+  });
+
+  it('show a master.cf entry that sealpost-pipe understands', () => {
+    const line = /argv=\S+ (.*)$/m.exec(read('packaging/man/sealpost-pipe.8'))?.[1] ?? '';
+    const values: Readonly<Record<string, string>> = {
+      queue_id: '4XyZ',
+      sender: '',
+      recipient: 'b@example.net',
+    };
+    const args = line
+      .split(' ')
+      .map((word) => word.replace(/\$\{(\w+)\}/g, (_, name: string) => values[name] ?? '?'));
+    expect(parsePipeArguments(args)).toEqual({
+      kind: 'deliver',
+      arguments: { configPath: undefined, queueId: '4XyZ', sender: '', recipients: ['b@example.net'] },
+    });
+  });
+
+  it.skipIf(!hasGroff).each(pages)('%s is formatted without a warning', (page) => {
+    const path = join(root, 'packaging/man', page);
+    const run = spawnSync('groff', ['-mandoc', '-ww', '-z', '-Tutf8', path], { encoding: 'utf8' });
+    expect({ status: run.status, warnings: run.stderr }).toEqual({ status: 0, warnings: '' });
+  });
+});
+
+describe('the systemd units', () => {
+  const value = (unit: string, key: string) =>
+    new RegExp(`^${key}=(.*)$`, 'm').exec(read(`packaging/systemd/${unit}`))?.[1];
+
+  it('pass the socket under the name of a default listener, and at the address that the example gives', () => {
+    const names = configSchema.parse({}).filter.listen.map((listener) => listener.name);
+    expect(names).toContain(value('sealpost.socket', 'FileDescriptorName'));
+    expect(read('packaging/systemd/sealpost.socket')).toContain(
+      `address = "unix:${value('sealpost.socket', 'ListenStream')}"`,
+    );
+  });
+
+  it('wait longer than filter.shutdown_grace before they kill', () => {
+    const stop = parseDuration(value('sealpost.service', 'TimeoutStopSec') ?? '');
+    expect(stop.ok && stop.value).toBeGreaterThan(configSchema.parse({}).filter.shutdown_grace);
+  });
+
+  it('keep the directory of the socket when the service stops', () => {
+    expect(value('sealpost.service', 'RuntimeDirectoryPreserve')).toBe('yes');
+  });
+});
