@@ -73,7 +73,8 @@ export async function measurePipe(
   });
   const ms = Number(process.hrtime.bigint() - started) / 1e6;
   if (code !== 0) throw new Error(`${program} ended with ${code}`);
-  if (program !== 'node -e 0' && (await stand.arrived()) !== before + 1) throw new Error(`${program}: the message did not arrive`);
+  if (program !== 'node -e 0' && (await stand.arrived()) !== before + 1)
+    throw new Error(`${program}: the message did not arrive`);
   return { ms };
 }
 

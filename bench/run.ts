@@ -27,7 +27,9 @@ const stand = await createStand(progress);
 const lines: string[] = [];
 try {
   const greeting = await measureGreeting(stand, 50);
-  progress(`greeting: median ${greeting.medianMs.toFixed(2)} ms, slowest ${greeting.slowestMs.toFixed(2)} ms`);
+  progress(
+    `greeting: median ${greeting.medianMs.toFixed(2)} ms, slowest ${greeting.slowestMs.toFixed(2)} ms`,
+  );
 
   const ours: ProxyFigure[] = [];
   const peers: ProxyFigure[] = [];
@@ -41,7 +43,9 @@ try {
   }
   const lmtp = await measureProxy(stand, 'sealpost-lmtp', Math.round(2000 * scale));
   const direct = await measureProxy(stand, 'direct', Math.round(2000 * scale));
-  progress(`LMTP with reuse ${lmtp.perSecond.toFixed(0)}/s; smtp-source straight into smtp-sink ${direct.perSecond.toFixed(0)}/s`);
+  progress(
+    `LMTP with reuse ${lmtp.perSecond.toFixed(0)}/s; smtp-source straight into smtp-sink ${direct.perSecond.toFixed(0)}/s`,
+  );
 
   const pipes: PipeFigure[] = [];
   const pythonPipes: PipeFigure[] = [];

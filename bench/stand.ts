@@ -19,7 +19,10 @@ export interface Stand {
   readonly message: Buffer;
   readonly ports: Readonly<Record<'sealpost' | 'sealpost-lmtp' | 'aiosmtpd-gpg' | 'direct', number>>;
   readonly pipes: Readonly<
-    Record<'sealpost-pipe' | 'python-gpg-pipe' | 'node -e 0', { readonly command: string; readonly args: readonly string[] }>
+    Record<
+      'sealpost-pipe' | 'python-gpg-pipe' | 'node -e 0',
+      { readonly command: string; readonly args: readonly string[] }
+    >
   >;
   /** Messages that the next hop has taken so far. */
   arrived(): Promise<number>;
@@ -32,8 +35,12 @@ const RECIPIENT = 'alice@example.org';
 const PYTHON = '/usr/bin/python3';
 
 /** smtp-sink with running counters: `sess=1 quit=1 mesg=1`. */
-async function startCounter(port: number): Promise<{ readonly arrived: () => Promise<number>; readonly child: ChildProcess }> {
-  const child = spawn('smtp-sink', ['-c', '-u', 'nobody', `127.0.0.1:${port}`, '1000'], { stdio: ['ignore', 'pipe', 'inherit'] });
+async function startCounter(
+  port: number,
+): Promise<{ readonly arrived: () => Promise<number>; readonly child: ChildProcess }> {
+  const child = spawn('smtp-sink', ['-c', '-u', 'nobody', `127.0.0.1:${port}`, '1000'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let messages = 0;
   let lastChange = 0;
   child.stdout?.on('data', (chunk: Buffer) => {
@@ -70,9 +77,20 @@ function waitForPort(port: number): Promise<void> {
 }
 
 function letter(): Buffer {
-  const body = Array.from({ length: 55 }, (_, line) => `Line ${line} of a message that nobody else should ever read.  ${'.'.repeat(12)}`);
+  const body = Array.from(
+    { length: 55 },
+    (_, line) => `Line ${line} of a message that nobody else should ever read.  ${'.'.repeat(12)}`,
+  );
   return Buffer.from(
-    ['From: <carol@example.net>', `To: <${RECIPIENT}>`, 'Subject: bench', 'Message-ID: <bench@example.net>', '', ...body, ''].join('\n'),
+    [
+      'From: <carol@example.net>',
+      `To: <${RECIPIENT}>`,
+      'Subject: bench',
+      'Message-ID: <bench@example.net>',
+      '',
+      ...body,
+      '',
+    ].join('\n'),
   );
 }
 
@@ -120,7 +138,16 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     const ended = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
     if (ended.code !== 0) throw new Error(`sealpost ${args.join(' ')}: exit ${ended.code}: ${ended.stderr}`);
   };
-  const pipeArgs = ['--config', places.sealpostConfig, '--queue-id', 'BENCH', '-f', 'carol@example.net', '--', RECIPIENT];
+  const pipeArgs = [
+    '--config',
+    places.sealpostConfig,
+    '--queue-id',
+    'BENCH',
+    '-f',
+    'carol@example.net',
+    '--',
+    RECIPIENT,
+  ];
   const pythonPipe = (nextHop: number) => ({
     command: PYTHON,
     args: [
@@ -154,7 +181,8 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     if (!looksSealed(delivered)) throw new Error(`${name}: a message came out unsealed`);
     const { body } = await unseal(delivered, gpgDecrypt(home));
     const sent = letter().toString('latin1').replaceAll('\n', '\r\n').split('\r\n\r\n')[1] ?? '';
-    if (body.toString('latin1').trimEnd() !== sent.trimEnd()) throw new Error(`${name}: the decrypted body differs`);
+    if (body.toString('latin1').trimEnd() !== sent.trimEnd())
+      throw new Error(`${name}: the decrypted body differs`);
   }
 
   return {
@@ -185,7 +213,9 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
       const message = Buffer.from(letter().toString('latin1').replaceAll('\n', '\r\n'), 'latin1');
       const mail = { sender: 'carol@example.net', recipients: [RECIPIENT], message };
       await check('sealpost over SMTP', () => sendRaw({ ...mail, to: { port: places.smtpPort } }));
-      await check('sealpost over LMTP', () => sendRaw({ ...mail, protocol: 'lmtp', to: { port: places.lmtpPort } }));
+      await check('sealpost over LMTP', () =>
+        sendRaw({ ...mail, protocol: 'lmtp', to: { port: places.lmtpPort } }),
+      );
       await check('aiosmtpd + gpg', () => sendRaw({ ...mail, to: { port: peerCheckPort } }));
       await check('sealpost-pipe', () => mustRun(pipe, pipeArgs.with(3, 'CHECK'), { stdin: letter() }));
       const peer = pythonPipe(sinkPort);

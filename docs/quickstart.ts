@@ -35,7 +35,10 @@ function say(text: string): void {
 
 function show(bytes: Buffer, most = 40): void {
   const lines = bytes.toString('latin1').replace(/\r\n/g, '\n').replace(/\n$/, '').split('\n');
-  const shown = lines.length <= most ? lines : [...lines.slice(0, most - 6), `... ${lines.length - most + 3} more lines ...`, ...lines.slice(-3)];
+  const shown =
+    lines.length <= most
+      ? lines
+      : [...lines.slice(0, most - 6), `... ${lines.length - most + 3} more lines ...`, ...lines.slice(-3)];
   for (const line of shown) process.stdout.write(`    | ${line.slice(0, 110)}\n`);
 }
 
@@ -119,7 +122,8 @@ async function send(running: Running, recipient: string, message: Buffer): Promi
     message,
   });
   const end = Date.now() + 30_000;
-  while (mailboxes.deliveries().length === known && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (mailboxes.deliveries().length === known && Date.now() < end)
+    await new Promise((resolve) => setTimeout(resolve, 50));
   const delivered = mailboxes.deliveries().at(-1);
   must(
     delivered !== undefined && delivered.recipient === recipient,
@@ -161,8 +165,11 @@ async function demonstrate(running: Running): Promise<void> {
 
   const passed = await send(running, BOB, letter(BOB, 'Lunch'));
   must(passed.includes(BODY.slice(0, 20), 0, 'latin1'), "Bob's mail unchanged");
-  say('Bob has no key, and on_missing_key is "pass": his mail arrives unchanged. Why, in the words of explain:');
-  for (const line of (await command(sealpost, ['explain', BOB])).split('\n')) process.stdout.write(`    ${line}\n`);
+  say(
+    'Bob has no key, and on_missing_key is "pass": his mail arrives unchanged. Why, in the words of explain:',
+  );
+  for (const line of (await command(sealpost, ['explain', BOB])).split('\n'))
+    process.stdout.write(`    ${line}\n`);
 
   say('What runs:');
   for (const line of (await command(sealpost, ['status'])).split('\n')) process.stdout.write(`    ${line}\n`);
@@ -184,7 +191,9 @@ try {
   process.exitCode = 1;
 }
 if (values.keep && process.exitCode !== 1) {
-  say(`Left running. Configuration: ${join(running.places.dir, 'sealpost.toml')}. Ctrl-C stops and removes everything.`);
+  say(
+    `Left running. Configuration: ${join(running.places.dir, 'sealpost.toml')}. Ctrl-C stops and removes everything.`,
+  );
   process.stdout.write(
     `    $ swaks --server 127.0.0.1:${running.postfix?.submitPort ?? running.places.lmtpPort}${running.postfix ? '' : ' --protocol LMTP'} --to ${ALICE}\n`,
   );

@@ -81,7 +81,10 @@ export async function startProxyFilter(
       },
       acknowledged: (transaction) => forgetting.get(transaction)?.(),
       lost: (transaction) =>
-        logger.warn({ transaction: transaction.id }, 'our reply may not have reached the client; its retry is remembered'),
+        logger.warn(
+          { transaction: transaction.id },
+          'our reply may not have reached the client; its retry is remembered',
+        ),
     });
   }
 
@@ -109,7 +112,8 @@ export async function startProxyFilter(
   await openAll(config.filter.listen);
   const gauges = setInterval(() => {
     metrics.bytesInFlight.set(budget.used());
-    for (const handle of open.values()) metrics.connections.set({ listener: handle.name }, handle.connections);
+    for (const handle of open.values())
+      metrics.connections.set({ listener: handle.name }, handle.connections);
   }, GAUGE_EVERY_MS);
   gauges.unref();
   return {

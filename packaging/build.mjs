@@ -86,6 +86,8 @@ async function main() {
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   main().catch((error) => {
+    // Half a dist/ would look like one that can be run.
+    rmSync(dist, { recursive: true, force: true });
     process.stderr.write(
       `sealpost: the build failed: ${error instanceof Error ? error.message : String(error)}\n`,
     );

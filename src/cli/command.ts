@@ -2,6 +2,7 @@
 // interface.md: 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
+import { DrizzleQueryError } from 'drizzle-orm';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { rootReason } from '../database/errors.ts';
 import { type Database, isDatabaseUnavailable, openDatabase } from '../database/open.ts';
@@ -38,7 +39,10 @@ export interface CommandContext {
 /** Adds the options that every command has, and an example to its --help. */
 export function withCommonOptions(command: Command, example: string): Command {
   return command
-    .option('--config <file>', 'configuration file (default: $SEALPOST_CONFIG, ./sealpost.toml, /etc/sealpost/sealpost.toml)')
+    .option(
+      '--config <file>',
+      'configuration file (default: $SEALPOST_CONFIG, ./sealpost.toml, /etc/sealpost/sealpost.toml)',
+    )
     .option('--json', 'print JSON for machines')
     .addHelpText('after', `\nExample:\n  $ ${example}`);
 }
@@ -62,7 +66,9 @@ export async function run(
         return database;
       },
       print: (value, text) => {
-        process.stdout.write(options.json ? `${JSON.stringify(value, null, 2)}\n` : text === '' ? '' : `${text}\n`);
+        process.stdout.write(
+          options.json ? `${JSON.stringify(value, null, 2)}\n` : text === '' ? '' : `${text}\n`,
+        );
       },
     });
   } catch (error) {
@@ -74,10 +80,16 @@ export async function run(
 }
 
 function report(error: unknown, json: boolean): void {
-  const message = rootReason(error);
+  const message = messageOf(error);
   process.exitCode = exitCodeFor(error);
   if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: process.exitCode })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);
+}
+
+/** The sentence of an error. Drizzle's own repeats the query and its parameters, which are addresses. */
+export function messageOf(error: unknown): string {
+  if (error instanceof DrizzleQueryError || !(error instanceof Error)) return rootReason(error);
+  return error.message;
 }
 
 /** The exit code that an error ends a command with. */

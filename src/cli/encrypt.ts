@@ -33,9 +33,16 @@ export function registerEncrypt(program: Command): void {
       const facts = await directory.recipient(Buffer.from(options.to, 'utf8').toString('latin1'));
       const now = Date.now();
       const choose = await createChooser(config)(facts, now);
-      const decision = planCopy({ facts, global: config.encryption, detection: detectEncrypted(message), choose });
-      if (decision.action === 'defer') throw new Temporary(`${decision.reason} (${formatReply(decision.reply)})`);
-      if (decision.action === 'reject') throw new Refused(`${decision.reason} (${formatReply(decision.reply)})`);
+      const decision = planCopy({
+        facts,
+        global: config.encryption,
+        detection: detectEncrypted(message),
+        choose,
+      });
+      if (decision.action === 'defer')
+        throw new Temporary(`${decision.reason} (${formatReply(decision.reply)})`);
+      if (decision.action === 'reject')
+        throw new Refused(`${decision.reason} (${formatReply(decision.reply)})`);
       let result = message;
       if (decision.action === 'seal') {
         const sealer = createSealer({ workers: 0 });

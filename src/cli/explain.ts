@@ -36,14 +36,21 @@ export function registerExplain(program: Command): void {
         throw new Refused(`found ${JSON.stringify(address)}, expected an address such as alice@example.org`);
       }
       const detection =
-        options.message === undefined ? ANY_MESSAGE : detectEncrypted(stripSealpostFields(read(options.message)));
+        options.message === undefined
+          ? ANY_MESSAGE
+          : detectEncrypted(stripSealpostFields(read(options.message)));
       const choose = await createChooser(config)(facts, Date.now());
       const decision = planCopy({ facts, global: config.encryption, detection, choose });
       const settings = settingsOf(facts, config.encryption);
       const keys = keysOf(facts).map((key) => {
         const choice = choose([key]);
         const [left] = choice.leftOut;
-        return { fingerprint: key.fingerprint, source: key.source, state: choice.state, because: left?.because ?? 'can be used' };
+        return {
+          fingerprint: key.fingerprint,
+          source: key.source,
+          state: choice.state,
+          because: left?.because ?? 'can be used',
+        };
       });
       const result = {
         address: facts.address,
@@ -53,7 +60,10 @@ export function registerExplain(program: Command): void {
           SETTING_NAMES.map((name) => [name, { value: settings.values[name], from: settings.levels[name] }]),
         ),
         keys,
-        message: options.message === undefined ? null : { ...detection, readable: readable(detection, decision, keys) },
+        message:
+          options.message === undefined
+            ? null
+            : { ...detection, readable: readable(detection, decision, keys) },
         decision: {
           action: decision.action,
           because: decision.because,
@@ -111,7 +121,9 @@ function readable(
 ): boolean | null {
   if (!detection.encrypted) return null;
   const known = detection.keyIds.some((id) =>
-    keys.some((key) => key.fingerprint.endsWith(id.toUpperCase()) || key.fingerprint.startsWith(id.toUpperCase())),
+    keys.some(
+      (key) => key.fingerprint.endsWith(id.toUpperCase()) || key.fingerprint.startsWith(id.toUpperCase()),
+    ),
   );
   if (known) return true;
   return detection.keyIds.length === 0 || detection.keyIds.some((id) => /^0+$/.test(id)) ? null : false;
@@ -122,15 +134,29 @@ interface Explanation {
   readonly resolution: ReturnType<typeof describeResolution>;
   readonly domain: { readonly name: string; readonly class: string } | null;
   readonly settings: Readonly<Record<string, { readonly value: unknown; readonly from: string }>>;
-  readonly keys: readonly { readonly fingerprint: string; readonly source: string; readonly state: string; readonly because: string }[];
+  readonly keys: readonly {
+    readonly fingerprint: string;
+    readonly source: string;
+    readonly state: string;
+    readonly because: string;
+  }[];
   readonly message: (Detection & { readonly readable: boolean | null }) | null;
-  readonly decision: { readonly action: string; readonly because: string; readonly reason: string; readonly reply?: { readonly code: number; readonly enhanced: string; readonly text: string } };
+  readonly decision: {
+    readonly action: string;
+    readonly because: string;
+    readonly reason: string;
+    readonly reply?: { readonly code: number; readonly enhanced: string; readonly text: string };
+  };
 }
 
 function formatExplanation(explanation: Explanation): string {
   const { resolution, decision, message } = explanation;
   const who = resolution.readers
-    .map((reader) => ('id' in reader ? `user ${reader.id} <${reader.address}>, ${reader.status}` : `${reader.kind} <${reader.address}>`))
+    .map((reader) =>
+      'id' in reader
+        ? `user ${reader.id} <${reader.address}>, ${reader.status}`
+        : `${reader.kind} <${reader.address}>`,
+    )
     .join('; ');
   return [
     `address   ${explanation.address}`,
@@ -140,15 +166,21 @@ function formatExplanation(explanation: Explanation): string {
       ([name, { value, from }]) => `setting   ${name} = ${String(value)} (${from})`,
     ),
     ...(explanation.keys.length === 0 ? ['key       none known'] : []),
-    ...explanation.keys.map((key) => `key       ${key.fingerprint} (${key.source}): ${key.state}, ${key.because}`),
+    ...explanation.keys.map(
+      (key) => `key       ${key.fingerprint} (${key.source}): ${key.state}, ${key.because}`,
+    ),
     ...(message === null
       ? []
       : [
           `message   ${message.encrypted ? `encrypted (${message.how})` : 'not encrypted'}: ${message.because}`,
-          ...(message.encrypted ? [`key IDs   ${message.keyIds.join(', ') || 'none'}: ${readableText(message.readable)}`] : []),
+          ...(message.encrypted
+            ? [`key IDs   ${message.keyIds.join(', ') || 'none'}: ${readableText(message.readable)}`]
+            : []),
         ]),
     `decision  ${decision.action}: ${decision.reason}`,
-    ...(decision.reply === undefined ? [] : [`reply     ${decision.reply.code} ${decision.reply.enhanced} ${decision.reply.text}`]),
+    ...(decision.reply === undefined
+      ? []
+      : [`reply     ${decision.reply.code} ${decision.reply.enhanced} ${decision.reply.text}`]),
   ].join('\n');
 }
 

@@ -32,11 +32,14 @@ export function registerInit(program: Command): void {
       try {
         await applyMigrations(database, { allowDestructive: false });
         const { applied } = await migrationStatus(database);
-        print({ config: path, written, state_dir: config.state_dir, migrations: applied }, [
-          `${written ? 'wrote' : 'kept '} ${path}`,
-          `database ready (${applied.length} migrations applied), state in ${config.state_dir}`,
-          'next: sealpost domain add example.org && sealpost user add alice@example.org && sealpost serve',
-        ].join('\n'));
+        print(
+          { config: path, written, state_dir: config.state_dir, migrations: applied },
+          [
+            `${written ? 'wrote' : 'kept '} ${path}`,
+            `database ready (${applied.length} migrations applied), state in ${config.state_dir}`,
+            'next: sealpost domain add example.org && sealpost user add alice@example.org && sealpost serve',
+          ].join('\n'),
+        );
       } finally {
         await database.close();
       }
@@ -55,7 +58,10 @@ function write(path: string, systemWide: boolean): void {
     const text = describeConfig();
     // With a folder of one's own the state stays beside the file; only the system-wide file uses /var/lib/sealpost.
     const stateDir = systemWide && process.getuid?.() === 0 ? '/var/lib/sealpost' : './.sealpost';
-    writeFileSync(path, text.replace(/^#? *state_dir = .*$/m, `state_dir = ${JSON.stringify(stateDir)}`), { mode: 0o640, flag: 'wx' });
+    writeFileSync(path, text.replace(/^#? *state_dir = .*$/m, `state_dir = ${JSON.stringify(stateDir)}`), {
+      mode: 0o640,
+      flag: 'wx',
+    });
   } catch (error) {
     throw new Refused(
       `cannot write ${path}: ${error instanceof Error ? error.message : String(error)}; choose another place with --dir`,

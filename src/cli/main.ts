@@ -16,7 +16,9 @@ import { registerStatus } from './status.ts';
 import { registerUser } from './user.ts';
 
 const program = new Command('sealpost')
-  .description('Seals mail with its recipient’s OpenPGP key before it touches a mailbox: a content filter for Postfix.')
+  .description(
+    'Seals mail with its recipient’s OpenPGP key before it touches a mailbox: a content filter for Postfix.',
+  )
   .version(packageVersion())
   .showHelpAfterError('(add --help for what is allowed, and an example)')
   .addHelpText(
@@ -55,7 +57,9 @@ function usageExits(command: Command): void {
 usageExits(program);
 
 // A reader that went away (`sealpost key list | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.refused));
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.refused),
+);
 
 try {
   await program.parseAsync();

@@ -8,11 +8,11 @@ import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
-import { createLogger, type Logger } from '../observe/log.ts';
+import { createLogger, describeError, type Logger } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
-import { EXIT, exitCodeFor, withCommonOptions } from './command.ts';
+import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
 
 const PARTS = ['filter', 'observe'] as const;
 type Part = (typeof PARTS)[number];
@@ -27,14 +27,16 @@ export function registerServe(program: Command): void {
   withCommonOptions(
     program
       .command('serve')
-      .description('run the filter listeners and the metrics server until SIGTERM; SIGHUP re-reads the configuration')
+      .description(
+        'run the filter listeners and the metrics server until SIGTERM; SIGHUP re-reads the configuration',
+      )
       .option('--only <parts>', `run only some of: ${PARTS.join(', ')}`, parseParts),
     'sealpost serve --only filter,observe',
   ).action(async (options: ServeOptions) => {
     try {
       await serve(options);
     } catch (error) {
-      process.stderr.write(`sealpost: ${error instanceof Error ? error.message : String(error)}\n`);
+      process.stderr.write(`sealpost: ${messageOf(error)}\n`);
       process.exitCode = exitCodeFor(error);
     }
   });
@@ -44,7 +46,9 @@ function parseParts(text: string): readonly Part[] {
   const parts = text.split(',').map((part) => part.trim());
   for (const part of parts) {
     if (!PARTS.some((known) => known === part)) {
-      throw new InvalidArgumentError(`found "${part}", expected one or more of ${PARTS.join(', ')}, separated by commas`);
+      throw new InvalidArgumentError(
+        `found "${part}", expected one or more of ${PARTS.join(', ')}, separated by commas`,
+      );
     }
   }
   return PARTS.filter((part) => parts.includes(part));
@@ -55,14 +59,18 @@ const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
 
 async function serve(options: ServeOptions): Promise<void> {
   const load = (): LoadedConfig => loadConfig(options.config === undefined ? {} : { path: options.config });
-  const { config, path } = load();
+  const { config, path, warnings } = load();
   const parts = new Set<Part>(options.only ?? PARTS);
   const logger = createLogger({ level: config.observe.log_level });
+  for (const warning of warnings) logger.warn(warning);
   const metrics = createMetrics();
   const stop = stopRequested();
   process.on('uncaughtException', (error) => {
     // Nothing is lost: what has not been answered stays in Postfix's queue.
-    logger.fatal({ err: { name: error.name, message: error.message, stack: error.stack } }, 'unexpected error; ending');
+    logger.fatal(
+      { err: { name: error.name, message: error.message, stack: error.stack } },
+      'unexpected error; ending',
+    );
     process.exit(EXIT.refused);
   });
 
@@ -73,7 +81,14 @@ async function serve(options: ServeOptions): Promise<void> {
   try {
     const health = () => readiness(engine, proxy, parts);
     const notifier = createServiceNotifier(process.env, async () => true, logger);
-    if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passedSockets(process.env, process.pid));
+    if (parts.has('filter'))
+      proxy = await startProxyFilter(
+        config,
+        engine,
+        logger,
+        metrics,
+        passedSockets(process.env, process.pid),
+      );
     const observe =
       parts.has('observe') && config.observe.listen !== null
         ? await startObserveServer({
@@ -103,7 +118,9 @@ async function serve(options: ServeOptions): Promise<void> {
     process.off('SIGHUP', reload);
     logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');
     notifier.stopping();
+    const graceEnds = Date.now() + config.filter.shutdown_grace;
     await proxy?.close(config.filter.shutdown_grace);
+    await lateAnswers(engine, graceEnds);
     await observe?.close();
     notifier.close();
   } finally {
@@ -112,6 +129,13 @@ async function serve(options: ServeOptions): Promise<void> {
   }
   logger.info('stopped');
   process.exit(process.exitCode ?? EXIT.done);
+}
+
+/** What a slow next hop accepts after our deadline is only known while we wait for it. */
+async function lateAnswers(engine: Engine, until: number): Promise<void> {
+  while (engine.deliverer.lateDeliveries() > 0 && Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** Waits for SIGTERM or SIGINT; a second one ends the process at once. */
@@ -142,7 +166,7 @@ async function openWhenReachable(
     } catch (error) {
       if (!isDatabaseUnavailable(error)) throw error;
       const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;
-      logger.error({ err: error instanceof Error ? error.message : String(error), retryMs: wait }, 'the database cannot be reached');
+      logger.error({ err: describeError(error), retryMs: wait }, 'the database cannot be reached');
       await Promise.race([stop.promise, new Promise((resolve) => setTimeout(resolve, wait))]);
     }
   }
@@ -162,13 +186,15 @@ async function reconfigure(
 ): Promise<void> {
   try {
     const { config } = load();
-    const needsRestart = NEEDS_RESTART.filter((key) => JSON.stringify(config[key]) !== JSON.stringify(running[key]));
+    const needsRestart = NEEDS_RESTART.filter(
+      (key) => JSON.stringify(config[key]) !== JSON.stringify(running[key]),
+    );
     logger.level = config.observe.log_level;
     engine.reconfigure(config);
     await proxy?.reconfigure(config);
     logger.info({ needsRestart }, 'configuration re-read');
   } catch (error) {
-    logger.error({ err: error instanceof Error ? error.message : String(error) }, 'the new configuration is not used');
+    logger.error({ err: describeError(error) }, 'the new configuration is not used');
   }
 }
 
@@ -187,7 +213,13 @@ async function readiness(
   return { ready: reasons.length === 0, reasons };
 }
 
-function describeRunning(config: Config, path: string | null, started: number, proxy: ProxyFilter | undefined, engine: Engine) {
+function describeRunning(
+  config: Config,
+  path: string | null,
+  started: number,
+  proxy: ProxyFilter | undefined,
+  engine: Engine,
+) {
   return {
     version: packageVersion(),
     pid: process.pid,
@@ -199,6 +231,10 @@ function describeRunning(config: Config, path: string | null, started: number, p
       address: listener.address,
       connections: listener.connections,
     })),
-    in_flight: { transactions: proxy?.inFlight() ?? 0, bytes: proxy?.bytesInFlight() ?? 0, late: engine.deliverer.lateDeliveries() },
+    in_flight: {
+      transactions: proxy?.inFlight() ?? 0,
+      bytes: proxy?.bytesInFlight() ?? 0,
+      late: engine.deliverer.lateDeliveries(),
+    },
   };
 }

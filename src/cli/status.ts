@@ -12,9 +12,7 @@ interface StatusOptions {
 
 export function registerStatus(program: Command): void {
   withCommonOptions(
-    program
-      .command('status')
-      .description('what runs, queue depths and rates; exit 1 when no serve answers'),
+    program.command('status').description('what runs, queue depths and rates; exit 1 when no serve answers'),
     'sealpost status --json',
   ).action((options: StatusOptions) =>
     run(options, async ({ loaded, database, print }) => {
@@ -42,7 +40,8 @@ const MOST_BYTES = 1_000_000;
 /** The running serve's own description, or null when nobody answers as sealpost does. */
 function askServe(listen: Endpoint): Promise<unknown> {
   return new Promise((resolve) => {
-    const target = listen.kind === 'unix' ? { socketPath: listen.path } : { host: listen.host, port: listen.port };
+    const target =
+      listen.kind === 'unix' ? { socketPath: listen.path } : { host: listen.host, port: listen.port };
     const asked = request({ ...target, path: '/status', timeout: ASK_DEADLINE_MS }, (response) => {
       let body = '';
       response.setEncoding('utf8');
@@ -77,5 +76,7 @@ async function count(database: Database): Promise<Readonly<Record<string, number
 /** Nested facts as dotted names, for a person. */
 function flatten(value: unknown, prefix = ''): readonly (readonly [string, string])[] {
   if (typeof value !== 'object' || value === null) return prefix === '' ? [] : [[prefix, String(value)]];
-  return Object.entries(value).flatMap(([name, inner]) => flatten(inner, prefix === '' ? name : `${prefix}.${name}`));
+  return Object.entries(value).flatMap(([name, inner]) =>
+    flatten(inner, prefix === '' ? name : `${prefix}.${name}`),
+  );
 }

@@ -7,6 +7,7 @@ import {
   check,
   customType,
   index,
+  date,
   integer,
   jsonb,
   pgTable,
@@ -17,6 +18,7 @@ import {
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type { SettingsOverride } from '../config/settings.ts';
+import type { RefusalOverride } from '../directory/refusal-texts.ts';
 
 const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
   dataType: () => 'bytea',
@@ -35,6 +37,8 @@ export const domains = pgTable('domains', {
   fold_local_part: boolean('fold_local_part').notNull().default(true),
   settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
   transport: text('transport'),
+  /** What check_recipient answers in place of the default texts and actions (policy.md). */
+  refusals: jsonb('refusals').$type<RefusalOverride>().notNull().default({}),
   created_at: instant('created_at').notNull().defaultNow(),
 });
 
@@ -52,6 +56,9 @@ export const users = pgTable(
     settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
     transport: text('transport'),
     quota_bytes: bigint('quota_bytes', { mode: 'number' }),
+    quota_messages: bigint('quota_messages', { mode: 'number' }),
+    /** Outside or own addresses that get a copy of everything, beside the mailbox. Normalised. */
+    forwards: text('forwards').array().notNull().default(sql`'{}'::text[]`),
     created_at: instant('created_at').notNull().defaultNow(),
   },
   (table) => [index('users_domain').on(table.domain_id)],
@@ -172,3 +179,41 @@ export const deliveries = pgTable(
     index('deliveries_accepted_at').on(table.accepted_at),
   ],
 );
+
+/**
+ * What a mailbox holds, written by the program that keeps the mailboxes (Dovecot's quota, through the view mailbox_usage).
+ * A table of its own: it changes with every message, and nothing that seals mail depends on it.
+ */
+export const userUsage = pgTable('user_usage', {
+  user_id: integer('user_id')
+    .primaryKey()
+    .references(() => users.id, { onDelete: 'cascade' }),
+  bytes: bigint('bytes', { mode: 'number' }).notNull().default(0),
+  messages: bigint('messages', { mode: 'number' }).notNull().default(0),
+  updated_at: instant('updated_at').notNull().defaultNow(),
+});
+
+/** Sender addresses that a user may use beside the ones that lead to the mailbox (smtpd_sender_login_maps). */
+export const senderLogins = pgTable(
+  'sender_logins',
+  {
+    /** Normalised; "@domain" for a whole domain. */
+    address: text('address').notNull(),
+    user_id: integer('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.address, table.user_id] }),
+    index('sender_logins_user').on(table.user_id),
+  ],
+);
+
+/** TLS client certificates that may relay (relay_clientcerts, check_ccert_access). */
+export const clientFingerprints = pgTable('client_fingerprints', {
+  /** As Postfix writes it: upper-case hexadecimal pairs with colons between them. */
+  fingerprint: text('fingerprint').primaryKey(),
+  /** The last day (UTC) on which it counts. */
+  expires_on: date('expires_on', { mode: 'string' }).notNull(),
+  created_at: instant('created_at').notNull().defaultNow(),
+});

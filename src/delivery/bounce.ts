@@ -50,7 +50,10 @@ export function buildBounce(input: BounceInput): Buffer {
     'Your message could not be delivered to one or more recipients. The header of',
     'the message is attached; its body is not returned.',
     '',
-    ...input.refused.flatMap((refused) => [`<${printable(refused.recipient)}>: ${diagnostic(refused.reply)}`, '']),
+    ...input.refused.flatMap((refused) => [
+      `<${printable(refused.recipient)}>: ${diagnostic(refused.reply)}`,
+      '',
+    ]),
     `--${input.boundary}`,
     'Content-Description: Delivery report',
     'Content-Type: message/delivery-status',
@@ -84,7 +87,9 @@ export function buildBounce(input: BounceInput): Buffer {
 
 /** A raw path as text: UTF-8 decoded, control characters replaced. */
 function printable(path: string): string {
-  return Buffer.from(path, 'latin1').toString('utf8').replace(/[\x00-\x1f\x7f]/g, '?');
+  return Buffer.from(path, 'latin1')
+    .toString('utf8')
+    .replace(/[\x00-\x1f\x7f]/g, '?');
 }
 
 function diagnostic(reply: Reply): string {

@@ -2,13 +2,18 @@
 // run through here; every failure that has no better name is a temporary one.
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
-import { type Directory, DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../directory/types.ts';
+import {
+  type Directory,
+  DirectoryUnavailable,
+  type RecipientFacts,
+  type StoredKey,
+} from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';
 import { detectEncrypted } from '../message/detect.ts';
 import { countReceived, findMessageId } from '../message/received.ts';
 import { sealMime } from '../message/seal-mime.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
-import type { Logger } from '../observe/log.ts';
+import { describeError, type Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Encrypt } from '../openpgp/types.ts';
 import type { NextHopClient } from '../smtp/client.ts';
@@ -26,7 +31,10 @@ export interface DeliveryParts {
   readonly config: () => Config;
   readonly directory: Directory;
   /** Inspects the keys of a recipient once, and gives the pure choice among them for this moment. */
-  readonly chooser: (facts: RecipientFacts, now: number) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
+  readonly chooser: (
+    facts: RecipientFacts,
+    now: number,
+  ) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
   readonly encrypt: Encrypt;
   readonly memory: DeliveryMemory;
   readonly nextHop: () => Pick<NextHopClient, 'send'>;
@@ -101,7 +109,10 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     const claimed = pending.filter((entry) => {
       const id = `${key} ${entry.key}`;
       if (underWay.has(id)) {
-        replies.set(entry.key, temporary('4.3.0', 'An earlier attempt to deliver this message has not ended yet'));
+        replies.set(
+          entry.key,
+          temporary('4.3.0', 'An earlier attempt to deliver this message has not ended yet'),
+        );
         return false;
       }
       underWay.add(id);
@@ -111,7 +122,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     try {
       await deliverClaimed(transaction, message, key, claimed, replies, settled, log);
     } catch (error) {
-      log.error({ err: describe(error) }, 'delivery failed; Postfix keeps the mail');
+      log.error({ err: describeError(error) }, 'delivery failed; Postfix keeps the mail');
     } finally {
       for (const entry of settled) underWay.delete(`${key} ${entry.key}`);
     }
@@ -141,13 +152,18 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     if (countReceived(message) > max_received) {
       log.warn({ max_received }, 'mail loop: too many Received fields');
       for (const entry of claimed) {
-        replies.set(entry.key, { code: 554, enhanced: '5.4.6', text: 'Too many hops: the message is in a loop' });
+        replies.set(entry.key, {
+          code: 554,
+          enhanced: '5.4.6',
+          text: 'Too many hops: the message is in a loop',
+        });
       }
       return;
     }
     const accepted = await recall(key, claimed, log);
     if (accepted === undefined) {
-      for (const entry of claimed) replies.set(entry.key, temporary('4.3.0', 'The database cannot be reached now; try again later'));
+      for (const entry of claimed)
+        replies.set(entry.key, temporary('4.3.0', 'The database cannot be reached now; try again later'));
       return;
     }
     const open: Pending[] = [];
@@ -156,7 +172,11 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       if (reply === undefined) open.push(entry);
       else {
         metrics.duplicatesSuppressed.inc();
-        replies.set(entry.key, { code: 250, enhanced: '2.0.0', text: reply === '' ? 'Delivered before' : reply });
+        replies.set(entry.key, {
+          code: 250,
+          enhanced: '2.0.0',
+          text: reply === '' ? 'Delivered before' : reply,
+        });
       }
     }
     const groups = await build(transaction, message, open, replies, log);
@@ -181,7 +201,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
         entries.map((entry) => entry.key),
       );
     } catch (error) {
-      log.error({ err: describe(error) }, 'the memory of deliveries cannot be asked');
+      log.error({ err: describeError(error) }, 'the memory of deliveries cannot be asked');
       return undefined;
     }
   }
@@ -220,8 +240,11 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
           stop();
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
         } catch (error) {
-          log.error({ err: describe(error) }, 'sealing failed; Postfix keeps the mail');
-          replies.set(entry.key, temporary('4.7.5', 'Encryption failed; the mail stays queued and will be tried again'));
+          log.error({ err: describeError(error) }, 'sealing failed; Postfix keeps the mail');
+          replies.set(
+            entry.key,
+            temporary('4.7.5', 'Encryption failed; the mail stays queued and will be tried again'),
+          );
         }
       } else replies.set(entry.key, decision.reply);
     });
@@ -240,7 +263,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       return planCopy({ facts, global: parts.config().encryption, detection, choose });
     } catch (error) {
       const level = error instanceof DirectoryUnavailable ? 'warn' : 'error';
-      log[level]({ err: describe(error) }, 'the directory cannot be asked');
+      log[level]({ err: describeError(error) }, 'the directory cannot be asked');
       return directoryUnavailable();
     }
   }
@@ -257,7 +280,10 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     const remember = (entry: Pending, reply: Reply): void => {
       remembered.push(
         memory.remember(key, entry.key, reply.text).catch((error: unknown) => {
-          log.error({ err: describe(error) }, 'an acceptance could not be recorded; a retry after a restart may repeat it');
+          log.error(
+            { err: describeError(error) },
+            'an acceptance could not be recorded; a retry after a restart may repeat it',
+          );
         }),
       );
     };
@@ -280,7 +306,10 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       if (recipient === undefined) return;
       replies.set(entry.key, recipient.reply);
       metrics.nextHopReplies.inc({ class: recipient.class });
-      log.info({ to: entry.key.slice(0, 12), stage: recipient.stage, reply: formatReply(recipient.reply) }, recipient.class);
+      log.info(
+        { to: entry.key.slice(0, 12), stage: recipient.stage, reply: formatReply(recipient.reply) },
+        recipient.class,
+      );
     });
     if (result.late !== undefined) waitForLate(result.late, key, group, settled, log);
     await Promise.all(remembered);
@@ -301,11 +330,16 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
         for (const result of results) {
           const entry = group.recipients[result.index];
           if (entry === undefined || result.class !== 'accepted') continue;
-          log.warn({ to: entry.key.slice(0, 12) }, 'the next hop accepted after our deadline; the retry will not send again');
+          log.warn(
+            { to: entry.key.slice(0, 12) },
+            'the next hop accepted after our deadline; the retry will not send again',
+          );
           await memory.remember(key, entry.key, result.reply.text);
         }
       })
-      .catch((error: unknown) => log.error({ err: describe(error) }, 'a late acceptance could not be recorded'))
+      .catch((error: unknown) =>
+        log.error({ err: describeError(error) }, 'a late acceptance could not be recorded'),
+      )
       .finally(() => {
         late -= 1;
         for (const entry of group.recipients) underWay.delete(`${key} ${entry.key}`);
@@ -356,7 +390,9 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       sender: transaction.envelope.sender,
       queueId: queueIdOf(transaction),
       refused: refused.map((outcome) => {
-        const original = outcome.recipient.parameters.find((parameter) => parameter.keyword === 'ORCPT')?.value;
+        const original = outcome.recipient.parameters.find(
+          (parameter) => parameter.keyword === 'ORCPT',
+        )?.value;
         return {
           recipient: outcome.recipient.path,
           reply: outcome.reply,
@@ -385,7 +421,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       return false;
     }
     await memory.remember(key, BOUNCE_KEY, reply.text).catch((error: unknown) => {
-      log.error({ err: describe(error) }, 'the bounce could not be recorded');
+      log.error({ err: describeError(error) }, 'the bounce could not be recorded');
     });
     sent.forget([0]);
     return true;
@@ -395,8 +431,12 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     const entryOf = { to: entry.key.slice(0, 12), action: decision.action, because: decision.because };
     if (decision.action === 'pass' && decision.plaintextByChoice) {
       metrics.plaintextByChoice.inc({ because: decision.because });
-      log.warn({ ...entryOf, leftOut: decision.leftOut }, `passed in plaintext by choice: ${decision.reason}`);
-    } else if (decision.leftOut.length > 0) log.warn({ ...entryOf, leftOut: decision.leftOut }, decision.reason);
+      log.warn(
+        { ...entryOf, leftOut: decision.leftOut },
+        `passed in plaintext by choice: ${decision.reason}`,
+      );
+    } else if (decision.leftOut.length > 0)
+      log.warn({ ...entryOf, leftOut: decision.leftOut }, decision.reason);
     else log.debug(entryOf, decision.reason);
   }
 
@@ -404,16 +444,11 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
 }
 
 function queueIdOf(transaction: Transaction): string {
-  return transaction.xforward['IDENT'] ?? '';
+  return transaction.xforward.IDENT ?? '';
 }
 
 function temporary(enhanced: string, text: string): Reply {
   return { code: 451, enhanced, text };
-}
-
-/** An error for the log: its name and message, never a stack with content. */
-function describe(error: unknown): { readonly name: string; readonly message: string } {
-  return error instanceof Error ? { name: error.name, message: error.message } : { name: 'Error', message: String(error) };
 }
 
 /** The raw header, up to the empty line. */

@@ -8,7 +8,7 @@ import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
 import type { RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache } from '../keys/cache.ts';
 import { chooseKeys, type KeyChoice } from '../keys/choose.ts';
-import type { Logger } from '../observe/log.ts';
+import { describeError, type Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createSealer, type Sealer } from '../openpgp/pool.ts';
 import { createNextHopClient, type NextHopClient } from '../smtp/client.ts';
@@ -17,7 +17,10 @@ import { createDeliveryMemory, type DeliveryMemory } from './memory.ts';
 import { removeLeftovers } from './outgoing.ts';
 
 /** The choice among a recipient's keys at one moment, after all of them have been inspected. */
-export type Chooser = (facts: RecipientFacts, now: number) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
+export type Chooser = (
+  facts: RecipientFacts,
+  now: number,
+) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
 
 export interface Engine {
   readonly database: Database;
@@ -56,8 +59,14 @@ export function createChooser(config: Pick<Config, 'keys'>): Chooser {
         ? facts.resolution.readers.flatMap((reader) => (reader.kind === 'outside' ? [] : reader.keys))
         : []),
     ];
-    const inspected = new Map(await Promise.all(all.map(async (key) => [key, await cache.inspect(key)] as const)));
-    return (keys) => chooseKeys(keys.flatMap((key) => inspected.get(key) ?? []), now);
+    const inspected = new Map(
+      await Promise.all(all.map(async (key) => [key, await cache.inspect(key)] as const)),
+    );
+    return (keys) =>
+      chooseKeys(
+        keys.flatMap((key) => inspected.get(key) ?? []),
+        now,
+      );
   };
 }
 
@@ -109,7 +118,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       metrics,
     });
     const expire = (): void => {
-      memory.expire().catch((error: unknown) => logger.warn({ err: String(error) }, 'old deliveries could not be removed'));
+      memory
+        .expire()
+        .catch((error: unknown) =>
+          logger.warn({ err: describeError(error) }, 'old deliveries could not be removed'),
+        );
       void removeLeftovers(outgoingDirectory, LEFTOVER_AGE_MS);
     };
     expire();
@@ -124,7 +137,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       memory,
       deliverer,
       reconfigure: (next) => {
-        const changed = JSON.stringify([current.filter, current.hostname]) !== JSON.stringify([next.filter, next.hostname]);
+        const changed =
+          JSON.stringify([current.filter, current.hostname]) !== JSON.stringify([next.filter, next.hostname]);
         current = next;
         if (!changed || options.nextHop !== undefined) return;
         const old = nextHop;

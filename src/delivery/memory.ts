@@ -20,7 +20,9 @@ export interface MessageIdentity {
 export function messageKey(identity: MessageIdentity): string {
   const content = createHash('sha256').update(identity.content).digest('hex');
   const parts =
-    identity.queueId === '' ? ['absent', identity.messageId, identity.sender, content] : ['queue', identity.queueId, content];
+    identity.queueId === ''
+      ? ['absent', identity.messageId, identity.sender, content]
+      : ['queue', identity.queueId, content];
   return createHash('sha256').update(parts.join('\0'), 'latin1').digest('hex');
 }
 
@@ -82,7 +84,11 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
              SELECT decode(m, 'hex'), decode(r, 'hex'), reply
                FROM unnest($1::text[], $2::text[], $3::text[]) AS accepted(m, r, reply)
              ON CONFLICT (message_key, recipient_key) DO NOTHING`,
-      values: [rows.map((row) => row.message), rows.map((row) => row.recipient), rows.map((row) => row.reply)],
+      values: [
+        rows.map((row) => row.message),
+        rows.map((row) => row.recipient),
+        rows.map((row) => row.reply),
+      ],
     });
     return rows.map(() => undefined);
   });
@@ -131,9 +137,10 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       timer ??= setTimeout(() => void flushForgotten(), 250);
     },
     async expire() {
-      const result = await pool.query(`DELETE FROM deliveries WHERE accepted_at < now() - $1 * interval '1 millisecond'`, [
-        lifetimeMs,
-      ]);
+      const result = await pool.query(
+        `DELETE FROM deliveries WHERE accepted_at < now() - $1 * interval '1 millisecond'`,
+        [lifetimeMs],
+      );
       return result.rowCount ?? 0;
     },
     async close() {

@@ -53,7 +53,11 @@ export function createOutgoing(directory: string, name: string, memoryLimit: num
       } finally {
         await file.close();
       }
-      return { size: ciphertext.length, bytes: () => readFile(path), discard: () => rm(path, { force: true }) };
+      return {
+        size: ciphertext.length,
+        bytes: () => readFile(path),
+        discard: () => rm(path, { force: true }),
+      };
     },
   };
 }

@@ -64,7 +64,11 @@ export function planCopy(input: PlanInput): Decision {
         text: 'The alias of this recipient is a loop; see "sealpost alias list"',
       });
     case 'nobody':
-      return planReader(input, { settings: settingsOf(input, undefined), keys: facts.domainKeys, ownKeys: false });
+      return planReader(input, {
+        settings: settingsOf(input, undefined),
+        keys: facts.domainKeys,
+        ownKeys: false,
+      });
     case 'user':
     case 'contact':
       return planReader(input, readerOf(input, resolution.readers[0]));
@@ -89,7 +93,11 @@ function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
   const { domainKeys } = input.facts;
   switch (reader.kind) {
     case 'user': {
-      const settings = effectiveSettings(input.global, reader.user.domain.settings, reader.user.settings).values;
+      const settings = effectiveSettings(
+        input.global,
+        reader.user.domain.settings,
+        reader.user.settings,
+      ).values;
       return reader.keys.length > 0
         ? { settings, keys: reader.keys, ownKeys: true }
         : { settings, keys: domainKeys, ownKeys: false };
@@ -120,7 +128,13 @@ function planReader(input: PlanInput, reader: ReaderPlan): Decision {
       }
       return onBadKey(settings.on_expired_key, 'key expired', 'expired', 'on_expired_key', choice);
     case 'unusable':
-      return onBadKey(settings.on_unusable_key, 'key unusable', 'revoked, disabled or unusable', 'on_unusable_key', choice);
+      return onBadKey(
+        settings.on_unusable_key,
+        'key unusable',
+        'revoked, disabled or unusable',
+        'on_unusable_key',
+        choice,
+      );
   }
 }
 
@@ -142,11 +156,19 @@ function seal(settings: Settings, choice: KeyChoice, because: Because, reason: s
 }
 
 function onMissing(settings: Settings): Decision {
-  if (settings.on_missing_key === 'pass') return pass('no key', 'no key is known, and on_missing_key is pass', false);
-  return refuse(settings.on_missing_key, 'no key', `no key is known, and on_missing_key is ${settings.on_missing_key}`, {
-    ...(settings.on_missing_key === 'defer' ? { code: 450, enhanced: '4.7.5' } : { code: 550, enhanced: '5.7.5' }),
-    text: 'No OpenPGP key is known for this recipient, and mail is not stored unencrypted here',
-  });
+  if (settings.on_missing_key === 'pass')
+    return pass('no key', 'no key is known, and on_missing_key is pass', false);
+  return refuse(
+    settings.on_missing_key,
+    'no key',
+    `no key is known, and on_missing_key is ${settings.on_missing_key}`,
+    {
+      ...(settings.on_missing_key === 'defer'
+        ? { code: 450, enhanced: '4.7.5' }
+        : { code: 550, enhanced: '5.7.5' }),
+      text: 'No OpenPGP key is known for this recipient, and mail is not stored unencrypted here',
+    },
+  );
 }
 
 function onBadKey(
@@ -187,14 +209,20 @@ function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
   const decisions = readers.map((reader) => planReader(input, readerOf(input, reader)));
   const [first] = decisions;
   if (first === undefined) {
-    return planReader(input, { settings: settingsOf(input, undefined), keys: input.facts.domainKeys, ownKeys: false });
+    return planReader(input, {
+      settings: settingsOf(input, undefined),
+      keys: input.facts.domainKeys,
+      ownKeys: false,
+    });
   }
   if (decisions.length === 1) return first;
   const refused =
-    decisions.find((decision) => decision.action === 'defer') ?? decisions.find((decision) => decision.action === 'reject');
+    decisions.find((decision) => decision.action === 'defer') ??
+    decisions.find((decision) => decision.action === 'reject');
   if (refused !== undefined) return refused;
   const sealing = decisions.filter((decision) => decision.action === 'seal');
-  if (sealing.length === 0) return decisions.find((decision) => decision.action === 'pass' && decision.plaintextByChoice) ?? first;
+  if (sealing.length === 0)
+    return decisions.find((decision) => decision.action === 'pass' && decision.plaintextByChoice) ?? first;
   const [firstSealing] = sealing;
   if (firstSealing === undefined || sealing.length < decisions.length) {
     return refuse(

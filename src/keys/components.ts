@@ -13,7 +13,7 @@ import {
   type User,
   type UserIDPacket,
 } from 'openpgp';
-import { lenientConfig } from './policy.ts';
+import { isWeakHash, lenientConfig } from './policy.ts';
 
 export interface UserComponent {
   readonly packet: UserIDPacket;
@@ -36,6 +36,8 @@ export interface Components {
   readonly direct: readonly SignaturePacket[];
   readonly users: readonly UserComponent[];
   readonly subkeys: readonly SubkeyComponent[];
+  /** There were self-signatures over SHA-1 or MD5 that cannot even be verified (EdDSA and ECDSA ask for longer hashes). */
+  readonly weakUnverified: boolean;
 }
 
 /** More self-signatures than this are an attack on our time, not a key. */
@@ -55,6 +57,7 @@ export async function componentsOf(key: Key): Promise<Components> {
   const { directSignatures } = key as Key & { readonly directSignatures: readonly SignaturePacket[] };
   const primary = key.keyPacket as PublicKeyPacket;
   let budget = MAX_SELF_SIGNATURES;
+  let weakUnverified = false;
   const valid = async (signatures: readonly SignaturePacket[], type: enums.signature, data: object) => {
     const kept: SignaturePacket[] = [];
     for (const signature of signatures) {
@@ -66,6 +69,7 @@ export async function componentsOf(key: Key): Promise<Components> {
         kept.push(signature);
       } catch {
         // Not made by this key, or over something else: it says nothing.
+        weakUnverified ||= isWeakHash(signature.hashAlgorithm);
       }
     }
     return kept;
@@ -82,10 +86,11 @@ export async function componentsOf(key: Key): Promise<Components> {
     const component = await subkeyComponent(subkey, valid);
     if (component.bindings.length > 0) subkeys.push(component);
   }
+  const revocations = await valid(key.revocationSignatures, enums.signature.keyRevocation, {});
   return {
     primary,
     fingerprint: key.getFingerprint().toUpperCase(),
-    revocations: await valid(key.revocationSignatures, enums.signature.keyRevocation, {}),
+    revocations,
     direct: await valid(
       directSignatures.filter(({ signatureType }) => signatureType === enums.signature.key),
       enums.signature.key,
@@ -93,6 +98,7 @@ export async function componentsOf(key: Key): Promise<Components> {
     ),
     users,
     subkeys,
+    weakUnverified,
   };
 }
 

@@ -48,7 +48,8 @@ export interface Window {
 export type Flaw =
   | { readonly kind: 'revoked' }
   | { readonly kind: 'weak'; readonly what: string }
-  | { readonly kind: 'sha1' }
+  /** `acceptable`: keys.allow_sha1 would make it work. */
+  | { readonly kind: 'sha1'; readonly acceptable: boolean }
   | { readonly kind: 'no user ID' }
   | { readonly kind: 'no encryption key'; readonly because: string };
 
@@ -301,7 +302,8 @@ async function flawOf(components: Components, policy: KeyPolicy): Promise<Flaw> 
   if (components.revocations.length > 0) return { kind: 'revoked' };
   const forgiving = sealingPart(components, { allowSha1: true });
   if (!policy.allowSha1 && (await timeline(forgiving, { allowSha1: true })).length > 0)
-    return { kind: 'sha1' };
+    return { kind: 'sha1', acceptable: true };
+  if (components.users.length === 0 && components.weakUnverified) return { kind: 'sha1', acceptable: false };
   if (components.users.every(({ revocations }) => revocations.length > 0)) return { kind: 'no user ID' };
   const encrypting = components.subkeys.filter(canEncrypt);
   const weak = encrypting

@@ -32,7 +32,12 @@ export function policyConfig(policy: KeyPolicy): Config {
   };
 }
 
+/** Whether self-signatures over this hash need keys.allow_sha1. */
+export function isWeakHash(hash: enums.hash | null): boolean {
+  return hash !== null && WEAK_HASHES.has(hash);
+}
+
 /** Whether a self-signature over this hash counts. */
 export function acceptsHash(policy: KeyPolicy, hash: enums.hash | null): boolean {
-  return hash !== null && (policy.allowSha1 || !WEAK_HASHES.has(hash));
+  return hash !== null && (policy.allowSha1 || !isWeakHash(hash));
 }

@@ -78,7 +78,7 @@ export function refuseByFacts(facts: CertificateFacts, now: number): KeyRefusal 
     fingerprint,
     sentence: `key ${fingerprint} ${sentence}`,
   });
-  if (flaw !== null) return refuse(...flawSentence(flaw));
+  if (flaw !== null) return refuse(...flawSentence(flaw, fingerprint));
   if (windows.some(({ from, until }) => from <= now && (until === null || now < until))) return null;
   const past = windows.filter(({ until }) => until !== null && until <= now).at(-1);
   if (past !== undefined) {
@@ -93,7 +93,7 @@ export function refuseByFacts(facts: CertificateFacts, now: number): KeyRefusal 
   );
 }
 
-function flawSentence(flaw: Flaw): [RefusalCode, string] {
+function flawSentence(flaw: Flaw, fingerprint: string): [RefusalCode, string] {
   switch (flaw.kind) {
     case 'revoked':
       return ['revoked', 'is revoked by its owner; ask for the key that replaces it'];
@@ -106,7 +106,7 @@ function flawSentence(flaw: Flaw): [RefusalCode, string] {
       return [
         'SHA-1',
         'has self-signatures that rest on SHA-1 or MD5 alone; its owner can renew them by setting the expiry anew ' +
-          'with a current GnuPG, or keys.allow_sha1 = true in sealpost.toml accepts them',
+          `with a current GnuPG${flaw.acceptable ? ', or keys.allow_sha1 = true in sealpost.toml accepts them' : ''}`,
       ];
     case 'no user ID':
       return [
@@ -116,7 +116,7 @@ function flawSentence(flaw: Flaw): [RefusalCode, string] {
     case 'no encryption key':
       return [
         'no encryption key',
-        `cannot be encrypted to: ${flaw.because}; its owner can add a subkey with "gpg --quick-add-key FINGERPRINT - encrypt"`,
+        `cannot be encrypted to: ${flaw.because}; its owner can add a subkey with "gpg --quick-add-key ${fingerprint} rsa3072 encr"`,
       ];
   }
 }

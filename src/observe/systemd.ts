@@ -10,11 +10,14 @@ const FIRST_FD = 3;
  * @param environment LISTEN_PID, LISTEN_FDS and LISTEN_FDNAMES of sd_listen_fds(3)
  */
 export function passedSockets(environment: NodeJS.ProcessEnv, pid: number): ReadonlyMap<string, number> {
-  const count = Number(environment['LISTEN_FDS'] ?? 0);
-  if (Number(environment['LISTEN_PID']) !== pid || !Number.isInteger(count) || count < 1) return new Map();
-  const names = (environment['LISTEN_FDNAMES'] ?? '').split(':');
+  const count = Number(environment.LISTEN_FDS ?? 0);
+  if (Number(environment.LISTEN_PID) !== pid || !Number.isInteger(count) || count < 1) return new Map();
+  const names = (environment.LISTEN_FDNAMES ?? '').split(':');
   return new Map(
-    Array.from({ length: count }, (_, index) => [names[index] || `fd${FIRST_FD + index}`, FIRST_FD + index] as const),
+    Array.from(
+      { length: count },
+      (_, index) => [names[index] || `fd${FIRST_FD + index}`, FIRST_FD + index] as const,
+    ),
   );
 }
 
@@ -41,13 +44,13 @@ export function createServiceNotifier(
   logger: Logger,
 ): ServiceNotifier {
   const notify = (...assignments: string[]): void => {
-    if (environment['NOTIFY_SOCKET'] === undefined) return;
+    if (environment.NOTIFY_SOCKET === undefined) return;
     execFile('systemd-notify', [`--pid=${process.pid}`, ...assignments], (error) => {
       if (error) logger.warn({ err: error.message }, 'systemd-notify failed');
     });
   };
-  const interval = Number(environment['WATCHDOG_USEC'] ?? 0) / 1000 / 2;
-  const forUs = environment['WATCHDOG_PID'] === undefined || Number(environment['WATCHDOG_PID']) === process.pid;
+  const interval = Number(environment.WATCHDOG_USEC ?? 0) / 1000 / 2;
+  const forUs = environment.WATCHDOG_PID === undefined || Number(environment.WATCHDOG_PID) === process.pid;
   const watchdog =
     interval > 0 && forUs
       ? setInterval(() => {

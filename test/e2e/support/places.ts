@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endWithThisProcess } from './leftovers.ts';
 
 /** The checkout that is tested. */
 export const repository = fileURLToPath(new URL('../../../', import.meta.url)).replace(/\/$/, '');
@@ -32,6 +33,7 @@ export async function allocatePlaces(): Promise<Places> {
   const dir = await mkdtemp(join(tmpdir(), 'sp-'));
   await mkdir(join(dir, 'run'), { mode: 0o755 });
   await chmod(dir, 0o755);
+  endWithThisProcess(dir);
   const [lmtpPort = 0, smtpPort = 0, reinjectPort = 0, submitPort = 0, observePort = 0] = await freePorts(5);
   return {
     dir,

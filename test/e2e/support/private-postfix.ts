@@ -44,6 +44,8 @@ export interface PrivatePostfix {
   flush(): Promise<void>;
   /** @throws an Error that shows the queue and the log's end when it is not empty within `ms` */
   waitForEmptyQueue(ms: number): Promise<void>;
+  /** Throws away what is queued, so that one failed test does not fail the next ones. */
+  discardQueue(): Promise<void>;
   log(): Promise<string>;
   /** Stops it by the pid of its own master; its files stay in the places' folder. */
   stop(): Promise<void>;
@@ -167,6 +169,9 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
   const flush = async (): Promise<void> => {
     await mustRun('postqueue', ['-c', configDir, '-f']);
   };
+  const discardQueue = async (): Promise<void> => {
+    if ((await queue()).length > 0) await mustRun('postsuper', ['-c', configDir, '-d', 'ALL']);
+  };
   const waitForEmptyQueue = async (ms: number): Promise<void> => {
     let empty = 0;
     const question = async () => {
@@ -198,6 +203,7 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     reinjectPort: places.reinjectPort,
     queue,
     flush,
+    discardQueue,
     waitForEmptyQueue,
     log,
     stop,

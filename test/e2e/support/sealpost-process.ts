@@ -1,11 +1,12 @@
 // The real `sealpost serve` as a child process, configured by an example's sealpost.toml, and the command line beside it.
 // $SEALPOST_TEST_DIST names a build to test; else dist/ when it is newer than the sources, else the sources through tsx.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse, stringify } from 'smol-toml';
 import { type Finished, mustRun, runProgram, waitUntil } from './child.ts';
+import { SERVE_PID_FILE } from './leftovers.ts';
 import { exampleFile, type Places, repository, type Substitutions } from './places.ts';
 
 export interface SealpostOptions {
@@ -130,6 +131,7 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
       stream.on('data', (chunk: Buffer) => appendFileSync(logPath, chunk));
     }
     child = started;
+    writeFileSync(join(places.dir, SERVE_PID_FILE), `${started.pid}\n`);
     exited = new Promise((resolve) => {
       started.once('error', () => resolve(null));
       started.once('exit', (code) => {

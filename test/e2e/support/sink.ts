@@ -43,6 +43,8 @@ export interface SinkTransaction {
   readonly xforward: Readonly<Record<string, string>>;
   /** Dot-stuffing undone, the final dot removed. */
   readonly message: Buffer;
+  /** Unix milliseconds, right before the final reply. */
+  readonly at: number;
 }
 
 /** One message in one recipient's mailbox. */
@@ -50,6 +52,7 @@ export interface Delivery {
   readonly sender: string;
   readonly recipient: string;
   readonly message: Buffer;
+  readonly at: number;
 }
 
 export interface Sink {
@@ -123,8 +126,8 @@ export async function startSink(options: SinkOptions): Promise<Sink> {
   };
   await up();
   const deliveries = (): Delivery[] =>
-    state.transactions.flatMap(({ sender, recipients, message }) =>
-      recipients.map((recipient) => ({ sender: sender.path, recipient: recipient.path, message })),
+    state.transactions.flatMap(({ sender, recipients, message, at }) =>
+      recipients.map((recipient) => ({ sender: sender.path, recipient: recipient.path, message, at })),
     );
   return {
     transactions: state.transactions,
@@ -264,7 +267,8 @@ async function converse(state: State, socket: Socket): Promise<void> {
           protocol === 'lmtp'
             ? recipients.filter((_, index) => replies[index]?.startsWith('2'))
             : recipients.filter(() => replies[0]?.startsWith('2'));
-        if (kept.length > 0) state.transactions.push({ sender, recipients: kept, xforward, message });
+        if (kept.length > 0)
+          state.transactions.push({ sender, recipients: kept, xforward, message, at: Date.now() });
         else state.counts.failed += 1;
         if (behaviour.die === 'after-reply') {
           socket.write(`${replies.join('\r\n')}\r\n`, 'latin1', () => socket.destroy());

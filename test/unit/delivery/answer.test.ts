@@ -26,14 +26,28 @@ interface Case {
 function summary({ sender, outcomes }: Case): string {
   const answer = singleAnswer(sender ?? 'from@example.net', outcomes);
   const reply = `${answer.reply.code} ${answer.reply.enhanced} ${answer.reply.text}`;
-  return answer.kind === 'reply' ? reply : `bounce ${answer.refused.length}, silent ${answer.silent.length}: ${reply}`;
+  return answer.kind === 'reply'
+    ? reply
+    : `bounce ${answer.refused.length}, silent ${answer.silent.length}: ${reply}`;
 }
 
 const CASES: readonly Case[] = [
   { name: 'all accepted', outcomes: [outcome(OK), outcome(OK)], expected: '250 2.0.0 Ok: queued as ABC' },
-  { name: 'one temporary failure makes all temporary', outcomes: [outcome(OK), outcome(LATER)], expected: '451 4.2.1 mailbox busy' },
-  { name: 'temporary beats permanent', outcomes: [outcome(NO), outcome(LATER)], expected: '451 4.2.1 mailbox busy' },
-  { name: 'all refused: the refusal', outcomes: [outcome(NO), outcome(NO)], expected: '550 5.1.1 no such user' },
+  {
+    name: 'one temporary failure makes all temporary',
+    outcomes: [outcome(OK), outcome(LATER)],
+    expected: '451 4.2.1 mailbox busy',
+  },
+  {
+    name: 'temporary beats permanent',
+    outcomes: [outcome(NO), outcome(LATER)],
+    expected: '451 4.2.1 mailbox busy',
+  },
+  {
+    name: 'all refused: the refusal',
+    outcomes: [outcome(NO), outcome(NO)],
+    expected: '550 5.1.1 no such user',
+  },
   {
     name: 'some accepted, some refused: a bounce, then 250',
     outcomes: [outcome(NO), outcome(OK), outcome(NO)],

@@ -5,7 +5,12 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.ts';
 import { BOUNCE_KEY, type DeliveryMemory } from '../../../src/delivery/memory.ts';
-import { type Address, DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../../../src/directory/types.ts';
+import {
+  type Address,
+  DirectoryUnavailable,
+  type RecipientFacts,
+  type StoredKey,
+} from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import type { EncryptionJob } from '../../../src/openpgp/types.ts';
@@ -47,10 +52,12 @@ function stage(script: Script = {}): Stage {
   const remembered = new Map<string, string>();
   const memory: Stage['memory'] = {
     recall: async (message, recipients) =>
-      new Map(recipients.flatMap((one) => {
-        const reply = remembered.get(`${message} ${one}`);
-        return reply === undefined ? [] : [[one, reply] as const];
-      })),
+      new Map(
+        recipients.flatMap((one) => {
+          const reply = remembered.get(`${message} ${one}`);
+          return reply === undefined ? [] : [[one, reply] as const];
+        }),
+      ),
     remember: async (message, recipient, reply) => {
       events.push('remember');
       remembered.set(`${message} ${recipient}`, reply);
@@ -79,7 +86,9 @@ function stage(script: Script = {}): Stage {
       script.encrypt?.(job);
       events.push('encrypt');
       jobs.push(job);
-      return Buffer.from(`-----BEGIN PGP MESSAGE-----\r\n\r\n${job.keys[0]?.fingerprint}\r\n-----END PGP MESSAGE-----\r\n`);
+      return Buffer.from(
+        `-----BEGIN PGP MESSAGE-----\r\n\r\n${job.keys[0]?.fingerprint}\r\n-----END PGP MESSAGE-----\r\n`,
+      );
     },
     memory: {
       recall: (...given) => memory.recall(...given),
@@ -97,7 +106,8 @@ function stage(script: Script = {}): Stage {
           const reply = script.reply?.(path, sent.length) ?? OK;
           return { reply, class: classOf(reply), stage: 'end-of-data' as const, index };
         });
-        for (const { reply, index } of recipients) if (classOf(reply) === 'accepted') await request.onAccepted?.(index, reply);
+        for (const { reply, index } of recipients)
+          if (classOf(reply) === 'accepted') await request.onAccepted?.(index, reply);
         return { recipients };
       },
     }),
@@ -110,12 +120,23 @@ function stage(script: Script = {}): Stage {
 
 function facts(path: string): RecipientFacts {
   const keys: readonly StoredKey[] = path.startsWith('keyed')
-    ? [{ fingerprint: `KEY-OF-${path}`, certificate: new Uint8Array(), status: 'active', source: 'cli', createdAt: new Date(0) }]
+    ? [
+        {
+          fingerprint: `KEY-OF-${path}`,
+          certificate: new Uint8Array(),
+          status: 'active',
+          source: 'cli',
+          createdAt: new Date(0),
+        },
+      ]
     : [];
   const address = path as Address;
   return {
     address,
-    resolution: keys.length > 0 ? { kind: 'contact', readers: [{ kind: 'contact', address, keys }], via: [] } : { kind: 'nobody' },
+    resolution:
+      keys.length > 0
+        ? { kind: 'contact', readers: [{ kind: 'contact', address, keys }], via: [] }
+        : { kind: 'nobody' },
     domain: null,
     domainKeys: [],
   };
@@ -124,7 +145,11 @@ function facts(path: string): RecipientFacts {
 function transaction(recipients: readonly string[], more: Partial<Transaction> = {}): Transaction {
   return {
     id: 't1',
-    envelope: { sender: 'c@example.net', parameters: [], recipients: recipients.map((path) => ({ path, parameters: [] })) },
+    envelope: {
+      sender: 'c@example.net',
+      parameters: [],
+      recipients: recipients.map((path) => ({ path, parameters: [] })),
+    },
     xforward: { IDENT: 'QUEUE1' },
     message: MESSAGE,
     deadline: Date.now() + 60_000,
@@ -145,7 +170,11 @@ describe('delivering one transaction', () => {
   it('seals for who has a key, and passes byte for byte for who has none, in one shared transaction', async () => {
     const { deliverer, sent } = stage();
     const given = transaction(['keyed@x', 'a@x', 'b@x']);
-    expect(await replies(deliverer, given)).toEqual(['250 2.0.0 Ok: queued', '250 2.0.0 Ok: queued', '250 2.0.0 Ok: queued']);
+    expect(await replies(deliverer, given)).toEqual([
+      '250 2.0.0 Ok: queued',
+      '250 2.0.0 Ok: queued',
+      '250 2.0.0 Ok: queued',
+    ]);
     const paths = sent.map((request) => request.envelope.recipients.map(({ path }) => path));
     expect(paths).toEqual(expect.arrayContaining([['keyed@x'], ['a@x', 'b@x']]));
     const passed = sent.find((request) => request.envelope.recipients.length === 2);
@@ -158,7 +187,10 @@ describe('delivering one transaction', () => {
   it('lesson 4: every recipient has a ciphertext of its own, which knows of no other key', async () => {
     const { deliverer, jobs, sent } = stage();
     await deliverer.deliver(transaction(['keyed1@x', 'keyed2@x']));
-    expect(jobs.map((job) => job.keys.map((key) => key.fingerprint))).toEqual([['KEY-OF-keyed1@x'], ['KEY-OF-keyed2@x']]);
+    expect(jobs.map((job) => job.keys.map((key) => key.fingerprint))).toEqual([
+      ['KEY-OF-keyed1@x'],
+      ['KEY-OF-keyed2@x'],
+    ]);
     for (const request of sent) {
       const [own] = request.envelope.recipients;
       const other = own?.path === 'keyed1@x' ? 'keyed2@x' : 'keyed1@x';
@@ -216,14 +248,24 @@ describe('delivering one transaction', () => {
     memory.recall = async () => {
       throw new Error('database away');
     };
-    expect(await replies(deliverer, transaction(['a@x']))).toEqual(['451 4.3.0 The database cannot be reached now; try again later']);
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual([
+      '451 4.3.0 The database cannot be reached now; try again later',
+    ]);
     expect(sent).toHaveLength(0);
   });
 
   it('lesson 14: a retry sends only what was not accepted before', async () => {
-    const { deliverer, sent } = stage({ reply: (path, attempt) => (path === 'keyed2@x' && attempt <= 2 ? BUSY : OK) });
-    expect(await replies(deliverer, transaction(['keyed1@x', 'keyed2@x']))).toEqual(['250 2.0.0 Ok: queued', '450 4.2.1 busy']);
-    expect(await replies(deliverer, transaction(['keyed1@x', 'keyed2@x']))).toEqual(['250 2.0.0 Ok: queued', '250 2.0.0 Ok: queued']);
+    const { deliverer, sent } = stage({
+      reply: (path, attempt) => (path === 'keyed2@x' && attempt <= 2 ? BUSY : OK),
+    });
+    expect(await replies(deliverer, transaction(['keyed1@x', 'keyed2@x']))).toEqual([
+      '250 2.0.0 Ok: queued',
+      '450 4.2.1 busy',
+    ]);
+    expect(await replies(deliverer, transaction(['keyed1@x', 'keyed2@x']))).toEqual([
+      '250 2.0.0 Ok: queued',
+      '250 2.0.0 Ok: queued',
+    ]);
     const counts = sent.flatMap((request) => request.envelope.recipients.map(({ path }) => path)).sort();
     expect(counts).toEqual(['keyed1@x', 'keyed2@x', 'keyed2@x']);
   });
@@ -241,7 +283,9 @@ describe('delivering one transaction', () => {
     await deliverer.deliver(transaction(['a@x'], { xforward: {} }));
     await deliverer.deliver(transaction(['a@x'], { xforward: {} }));
     expect(sent).toHaveLength(1);
-    await deliverer.deliver(transaction(['a@x'], { xforward: {}, message: Buffer.concat([MESSAGE, Buffer.from('more\r\n')]) }));
+    await deliverer.deliver(
+      transaction(['a@x'], { xforward: {}, message: Buffer.concat([MESSAGE, Buffer.from('more\r\n')]) }),
+    );
     expect(sent).toHaveLength(2);
   });
 
@@ -275,7 +319,10 @@ describe('delivering one transaction', () => {
   it('keeps paths that differ by case apart, each as it was sent', async () => {
     const { deliverer, sent } = stage();
     await deliverer.deliver(transaction(['a@x', 'A@x']));
-    expect(sent.flatMap((request) => request.envelope.recipients.map(({ path }) => path))).toEqual(['a@x', 'A@x']);
+    expect(sent.flatMap((request) => request.envelope.recipients.map(({ path }) => path))).toEqual([
+      'a@x',
+      'A@x',
+    ]);
   });
 
   it('defers a second attempt while the first one is under way', async () => {
@@ -286,7 +333,13 @@ describe('delivering one transaction', () => {
     const { deliverer } = stage({
       send: async (request) => {
         await wait;
-        return { recipients: request.envelope.recipients.map(() => ({ reply: OK, class: 'accepted', stage: 'end-of-data' })) };
+        return {
+          recipients: request.envelope.recipients.map(() => ({
+            reply: OK,
+            class: 'accepted',
+            stage: 'end-of-data',
+          })),
+        };
       },
     });
     const first = replies(deliverer, transaction(['a@x']));
@@ -319,7 +372,10 @@ describe('delivering one transaction', () => {
 
   it('lesson 19: Sealpost-* fields from outside are removed, and every other byte stays', async () => {
     const { deliverer, sent } = stage();
-    const forged = Buffer.concat([Buffer.from('Sealpost-Status: sealed; key=AAAA;\r\n by=evil\r\nSEALPOST-X: 1\r\n'), MESSAGE]);
+    const forged = Buffer.concat([
+      Buffer.from('Sealpost-Status: sealed; key=AAAA;\r\n by=evil\r\nSEALPOST-X: 1\r\n'),
+      MESSAGE,
+    ]);
     await deliverer.deliver(transaction(['a@x'], { message: forged }));
     expect(bytes(sent[0])).toBe(MESSAGE.toString('latin1'));
   });
@@ -348,7 +404,9 @@ describe('one answer for all (SMTP, the pipe)', () => {
     formatReply((await deliverer.deliverAsOne(given)).reply);
 
   it('is 451 when one recipient has to wait, and the retry repeats nobody', async () => {
-    const { deliverer, sent } = stage({ reply: (path, attempt) => (path === 'keyed2@x' && attempt <= 2 ? BUSY : OK) });
+    const { deliverer, sent } = stage({
+      reply: (path, attempt) => (path === 'keyed2@x' && attempt <= 2 ? BUSY : OK),
+    });
     const given = transaction(['keyed1@x', 'keyed2@x']);
     const first = await deliverer.deliverAsOne(given);
     expect(formatReply(first.reply)).toBe('451 4.2.1 busy');
@@ -394,20 +452,30 @@ describe('one answer for all (SMTP, the pipe)', () => {
       reply: (path) => (path === 'keyed@x' ? NO : path === 'c@example.net' && !bouncing ? BUSY : OK),
     });
     const given = transaction(['keyed@x', 'a@x']);
-    expect(await asOne(deliverer, given)).toBe('451 4.3.0 A recipient was refused, and the bounce could not be delivered yet');
+    expect(await asOne(deliverer, given)).toBe(
+      '451 4.3.0 A recipient was refused, and the bounce could not be delivered yet',
+    );
     bouncing = true;
     expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
     expect([...remembered.keys()].some((key) => key.endsWith(BOUNCE_KEY))).toBe(true);
     // Our 250 was lost: the same again sends neither the message nor the bounce.
-    const before = sent.filter((request) => request.envelope.recipients.some(({ path }) => path !== 'keyed@x')).length;
+    const before = sent.filter((request) =>
+      request.envelope.recipients.some(({ path }) => path !== 'keyed@x'),
+    ).length;
     expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
-    expect(sent.filter((request) => request.envelope.recipients.some(({ path }) => path !== 'keyed@x'))).toHaveLength(before);
+    expect(
+      sent.filter((request) => request.envelope.recipients.some(({ path }) => path !== 'keyed@x')),
+    ).toHaveLength(before);
   });
 
   it('lesson 3: a refused recipient of mail from the null sender ends with a log line, without a bounce', async () => {
     const { deliverer, sent } = stage({ reply: (path) => (path === 'keyed@x' ? NO : OK) });
     const given = transaction(['keyed@x', 'a@x'], {
-      envelope: { sender: '', parameters: [], recipients: ['keyed@x', 'a@x'].map((path) => ({ path, parameters: [] })) },
+      envelope: {
+        sender: '',
+        parameters: [],
+        recipients: ['keyed@x', 'a@x'].map((path) => ({ path, parameters: [] })),
+      },
     });
     expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
     expect(sent).toHaveLength(2);

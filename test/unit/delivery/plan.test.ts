@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { Settings, SettingsOverride } from '../../../src/config/settings.ts';
 import { directoryUnavailable, type PlanInput, planCopy } from '../../../src/delivery/plan.ts';
-import type { Address, Domain, Reader, RecipientFacts, Resolution, StoredKey } from '../../../src/directory/types.ts';
+import type {
+  Address,
+  Domain,
+  Reader,
+  RecipientFacts,
+  Resolution,
+  StoredKey,
+} from '../../../src/directory/types.ts';
 import type { KeyChoice } from '../../../src/keys/choose.ts';
 
 const GLOBAL: Settings = {
@@ -28,7 +35,8 @@ function key(state: Exclude<State, 'missing'>, name = 'A'): StoredKey {
 }
 
 function choose(keys: readonly StoredKey[]): KeyChoice {
-  const inState = (state: string): readonly StoredKey[] => keys.filter((one) => one.fingerprint.startsWith(state));
+  const inState = (state: string): readonly StoredKey[] =>
+    keys.filter((one) => one.fingerprint.startsWith(state));
   const use = (chosen: readonly StoredKey[]) =>
     chosen.map((one) => ({ fingerprint: one.fingerprint, certificate: one.certificate, at: 0 }));
   const leftOut = (left: readonly StoredKey[]) =>
@@ -36,10 +44,15 @@ function choose(keys: readonly StoredKey[]): KeyChoice {
   if (keys.length === 0) return { state: 'missing', use: [], leftOut: [] };
   const usable = inState('usable');
   if (usable.length > 0) {
-    return { state: 'usable', use: use(usable), leftOut: leftOut(keys.filter((one) => !usable.includes(one))) };
+    return {
+      state: 'usable',
+      use: use(usable),
+      leftOut: leftOut(keys.filter((one) => !usable.includes(one))),
+    };
   }
   const expired = inState('expired');
-  if (expired.length === keys.length) return { state: 'expired', use: use(expired), leftOut: leftOut(expired) };
+  if (expired.length === keys.length)
+    return { state: 'expired', use: use(expired), leftOut: leftOut(expired) };
   return { state: 'unusable', use: [], leftOut: leftOut(keys) };
 }
 
@@ -50,12 +63,23 @@ function domain(settings: SettingsOverride = {}): Domain {
 function user(keys: readonly StoredKey[], settings: SettingsOverride = {}, own: Domain = domain()): Reader {
   return {
     kind: 'user',
-    user: { id: 7, address: 'a@example.org' as Address, status: 'active', settings, domain: own, quotaBytes: null },
+    user: {
+      id: 7,
+      address: 'a@example.org' as Address,
+      status: 'active',
+      settings,
+      domain: own,
+      quotaBytes: null,
+    },
     keys,
   };
 }
 
-function facts(resolution: Resolution, own: Domain | null = domain(), domainKeys: readonly StoredKey[] = []): RecipientFacts {
+function facts(
+  resolution: Resolution,
+  own: Domain | null = domain(),
+  domainKeys: readonly StoredKey[] = [],
+): RecipientFacts {
   return { address: 'a@example.org' as Address, resolution, domain: own, domainKeys };
 }
 
@@ -64,7 +88,12 @@ function ofUser(keys: readonly StoredKey[], settings: SettingsOverride = {}, own
 }
 
 const plain = { encrypted: false as const, because: 'text/plain' };
-const encrypted = { encrypted: true as const, how: 'pgp-mime' as const, because: 'multipart/encrypted', keyIds: [] };
+const encrypted = {
+  encrypted: true as const,
+  how: 'pgp-mime' as const,
+  because: 'multipart/encrypted',
+  keyIds: [],
+};
 
 interface Case {
   readonly name: string;
@@ -94,10 +123,15 @@ function summary(input: Case): string {
 }
 
 const outside = (address: string): Reader => ({ kind: 'outside', address: address as Address });
-const alias = (readers: readonly Reader[]): RecipientFacts => facts({ kind: 'alias', readers, via: ['l@example.org' as Address] });
+const alias = (readers: readonly Reader[]): RecipientFacts =>
+  facts({ kind: 'alias', readers, via: ['l@example.org' as Address] });
 
 const CASES: readonly Case[] = [
-  { name: 'a user with a good key', facts: ofUser([key('usable')]), expected: 'seal / usable key / usable-A' },
+  {
+    name: 'a user with a good key',
+    facts: ofUser([key('usable')]),
+    expected: 'seal / usable key / usable-A',
+  },
   {
     name: 'several devices: every good key, in one copy',
     facts: ofUser([key('usable', 'A'), key('usable', 'B')]),
@@ -114,8 +148,18 @@ const CASES: readonly Case[] = [
     expected: 'seal / usable key / usable-A',
   },
   { name: 'no key, by default', facts: ofUser([]), expected: 'pass / no key / ' },
-  { name: 'no key, defer', facts: ofUser([]), global: { on_missing_key: 'defer' }, expected: 'defer / no key / 450 4.7.5' },
-  { name: 'no key, reject', facts: ofUser([]), global: { on_missing_key: 'reject' }, expected: 'reject / no key / 550 5.7.5' },
+  {
+    name: 'no key, defer',
+    facts: ofUser([]),
+    global: { on_missing_key: 'defer' },
+    expected: 'defer / no key / 450 4.7.5',
+  },
+  {
+    name: 'no key, reject',
+    facts: ofUser([]),
+    global: { on_missing_key: 'reject' },
+    expected: 'reject / no key / 550 5.7.5',
+  },
   {
     name: 'lesson 1: an expired key is used by default, never plaintext',
     facts: ofUser([key('expired')]),
@@ -145,7 +189,11 @@ const CASES: readonly Case[] = [
     global: { on_missing_key: 'reject' },
     expected: 'seal / expired key used / expired-A',
   },
-  { name: 'a revoked key, by default', facts: ofUser([key('unusable')]), expected: 'defer / key unusable / 450 4.7.5' },
+  {
+    name: 'a revoked key, by default',
+    facts: ofUser([key('unusable')]),
+    expected: 'defer / key unusable / 450 4.7.5',
+  },
   {
     name: 'revoked, reject',
     facts: ofUser([key('unusable')]),
@@ -209,7 +257,9 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'a user with a revoked key: never the domain key',
-    facts: facts({ kind: 'user', readers: [user([key('unusable')])], via: [] }, domain(), [key('usable', 'D')]),
+    facts: facts({ kind: 'user', readers: [user([key('unusable')])], via: [] }, domain(), [
+      key('usable', 'D'),
+    ]),
     expected: 'defer / key unusable / 450 4.7.5',
   },
   { name: 'nobody, a foreign domain', facts: facts({ kind: 'nobody' }, null), expected: 'pass / no key / ' },
@@ -221,7 +271,11 @@ const CASES: readonly Case[] = [
   {
     name: 'a contact',
     facts: facts(
-      { kind: 'contact', readers: [{ kind: 'contact', address: 'c@example.net' as Address, keys: [key('usable', 'C')] }], via: [] },
+      {
+        kind: 'contact',
+        readers: [{ kind: 'contact', address: 'c@example.net' as Address, keys: [key('usable', 'C')] }],
+        via: [],
+      },
       null,
     ),
     expected: 'seal / usable key / usable-C',
@@ -284,7 +338,10 @@ describe('the plan for one copy', () => {
   });
 
   it('lesson 11: a directory that cannot be asked is a temporary failure, never "no key"', () => {
-    expect(directoryUnavailable()).toMatchObject({ action: 'defer', reply: { code: 451, enhanced: '4.4.3' } });
+    expect(directoryUnavailable()).toMatchObject({
+      action: 'defer',
+      reply: { code: 451, enhanced: '4.4.3' },
+    });
   });
 
   it('never shows an address in a reply', () => {

@@ -70,7 +70,7 @@ export async function fakeNextHop(
   const connections: FakeConnection[] = [];
   const messages: string[] = [];
   const protocol = script.protocol ?? 'smtp';
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => undefined);
     socket.on('close', () => sockets.delete(socket));

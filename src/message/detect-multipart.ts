@@ -1,0 +1,171 @@
+// The tree of a multipart message, walked in one pass and without recursion: it is encrypted only if every leaf is.
+import type { ContentType } from './content-type.ts';
+import type { Detection } from './detect.ts';
+import { type Entity, mediaType, readEntity } from './entity.ts';
+import { splitMessage } from './header.ts';
+import { encryptedKeyIds, judgeLeaf, PGP_ENCRYPTED, rejectByHead } from './leaf.ts';
+import { nextDelimiter } from './mime-scanner.ts';
+import { trimBytes } from './transfer-encoding.ts';
+
+const PGP_MIME = 'multipart/encrypted';
+
+const MAX_DEPTH = 100;
+const MAX_PARTS = 10_000;
+const MAX_PART_HEADER = 64 * 1024;
+/** Room for "This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)", not for a letter. */
+const MAX_PREAMBLE = 512;
+
+/** One multipart that is open. */
+interface Level {
+  readonly boundary: string;
+  readonly type: string;
+  parts: number;
+  /** What is being read of it, and where that begins. While a multipart inside is open, `part` is null. */
+  inside: 'preamble' | 'part' | 'epilogue';
+  from: number;
+  part: Entity | null;
+}
+
+/** Why the message is not encrypted; null: nothing against it so far. */
+type Objection = string | null;
+
+/**
+ * Judges a multipart message.
+ * @param root with a readable content type `multipart/...`
+ * @param body everything behind the message's header
+ */
+export function detectInMultipart(root: Entity, body: Buffer): Detection {
+  const walk = createWalk(body);
+  let objection = walk.open(root, 0);
+  while (objection === null && !walk.ended()) objection = walk.step();
+  if (objection !== null) return { encrypted: false, because: objection };
+  const type = root.contentType === null ? 'multipart' : mediaType(root.contentType);
+  const keyIds = walk.keyIds();
+  return type === PGP_MIME
+    ? {
+        encrypted: true,
+        how: 'pgp-mime',
+        because: `${PGP_MIME} around one encrypted OpenPGP message`,
+        keyIds,
+      }
+    : { encrypted: true, how: 'multipart', because: `${type} whose every part is encrypted`, keyIds };
+}
+
+function createWalk(body: Buffer) {
+  const levels: Level[] = [];
+  const active = new Map<string, number>();
+  const keyIds = new Set<string>();
+  let parts = 0;
+  let at = 0;
+
+  function open({ contentType, encoding }: Entity, from: number): Objection {
+    if (contentType === null) return 'the Content-Type of a part cannot be read, or can be read in two ways';
+    const type = mediaType(contentType);
+    const objection = objectToMultipart(contentType, encoding);
+    if (objection !== null) return objection;
+    const boundary = contentType.parameters.get('boundary') ?? '';
+    if (active.has(boundary)) return `${type} with the boundary of the multipart around it`;
+    if (levels.length === MAX_DEPTH) return `more than ${MAX_DEPTH} multiparts inside each other`;
+    active.set(boundary, levels.length);
+    levels.push({ boundary, type, parts: 0, inside: 'preamble', from, part: null });
+    at = from;
+    return null;
+  }
+
+  /** Reads up to the next delimiter, and what that delimiter says. */
+  function step(): Objection {
+    const top = levels.at(-1);
+    const delimiter = nextDelimiter(body, at, body.length, active);
+    const objection = top === undefined ? null : closeRegion(top, delimiter?.before ?? body.length);
+    if (objection !== null) return objection;
+    if (delimiter === null) return closeLevels(0);
+    const index = active.get(delimiter.boundary) ?? 0;
+    const unclosed = closeLevels(index + 1);
+    const level = levels[index];
+    if (unclosed !== null || level === undefined) return unclosed;
+    if (level.inside === 'epilogue') return `${level.type} with a delimiter behind its end`;
+    at = delimiter.after;
+    level.from = at;
+    level.part = null;
+    level.inside = delimiter.closing ? 'epilogue' : 'part';
+    return delimiter.closing ? null : openPart(level);
+  }
+
+  function openPart(level: Level): Objection {
+    level.parts += 1;
+    parts += 1;
+    if (parts > MAX_PARTS) return `more than ${MAX_PARTS} parts`;
+    if (level.type === PGP_MIME && level.parts > 2) return `${PGP_MIME} with more than two parts`;
+    const next = nextDelimiter(body, at, at + MAX_PART_HEADER, active);
+    const end = next?.before ?? body.length;
+    const head = body.subarray(at, Math.min(end, at + MAX_PART_HEADER));
+    const split = splitMessage(head);
+    if (split.separator.length === 0 && at + head.length < end) return 'a part whose header does not end';
+    const entity = readEntity(split, level.type === 'multipart/digest');
+    const from = at + head.length - split.body.length;
+    if (entity.contentType?.type === 'multipart' && level.type !== PGP_MIME) return open(entity, from);
+    level.part = entity;
+    level.from = from;
+    return level.type === PGP_MIME ? null : rejectByHead(entity, body.subarray(from, end));
+  }
+
+  /** Judges what was read of a multipart: its preamble, a leaf, or its epilogue. */
+  function closeRegion(level: Level, end: number): Objection {
+    const region = body.subarray(level.from, Math.max(level.from, end));
+    if (level.inside === 'preamble') {
+      return region.length > MAX_PREAMBLE ? `${level.type} with a text before its first part` : null;
+    }
+    if (level.inside === 'epilogue') {
+      return trimBytes(region).length > 0 ? `${level.type} with a text behind its last part` : null;
+    }
+    if (level.part === null) return null;
+    if (level.type === PGP_MIME) return closePgpMimePart(level, level.part, region);
+    const verdict = judgeLeaf(level.part, region);
+    if (!verdict.encrypted) return verdict.because;
+    for (const keyId of verdict.keyIds) keyIds.add(keyId);
+    return null;
+  }
+
+  /** RFC 3156, section 4: a control part, then the message. */
+  function closePgpMimePart(level: Level, part: Entity, region: Buffer): Objection {
+    if (level.parts === 1) {
+      const isControl = part.contentType !== null && mediaType(part.contentType) === PGP_ENCRYPTED;
+      // The version may be left out; anything else would be a text that nobody has encrypted.
+      const version = trimBytes(region).toString('latin1', 0, 64);
+      return isControl && /^(?:Version:[ \t]*1)?$/i.test(version)
+        ? null
+        : `${PGP_MIME} whose first part is not ${PGP_ENCRYPTED} with "Version: 1"`;
+    }
+    const isLeaf = part.contentType !== null && part.contentType.type !== 'multipart';
+    const found = isLeaf ? encryptedKeyIds(region, part.encoding) : null;
+    if (found === null) return `${PGP_MIME} whose second part is not an encrypted OpenPGP message`;
+    for (const keyId of found) keyIds.add(keyId);
+    return null;
+  }
+
+  /** Ends the multiparts from `index` on. A missing closing delimiter is forgiven: nothing can hide behind the end. */
+  function closeLevels(index: number): Objection {
+    while (levels.length > index) {
+      const level = levels.pop();
+      if (level === undefined) break;
+      active.delete(level.boundary);
+      if (level.parts === 0) return `${level.type} without parts`;
+      if (level.type === PGP_MIME && level.parts !== 2) return `${PGP_MIME} with one part`;
+    }
+    return null;
+  }
+
+  return { open, step, ended: () => levels.length === 0, keyIds: () => [...keyIds] };
+}
+
+function objectToMultipart(contentType: ContentType, encoding: string | null): Objection {
+  const type = mediaType(contentType);
+  const boundary = contentType.parameters.get('boundary') ?? '';
+  if (boundary === '' || boundary.endsWith('--')) return `${type} without a usable boundary`;
+  // RFC 2045, section 6.4.
+  if (!['7bit', '8bit', 'binary'].includes(encoding ?? '')) return `${type} in a transfer encoding`;
+  if (type === PGP_MIME && contentType.parameters.get('protocol')?.toLowerCase() !== PGP_ENCRYPTED) {
+    return `${PGP_MIME} with another protocol than ${PGP_ENCRYPTED}`;
+  }
+  return null;
+}

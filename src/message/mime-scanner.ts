@@ -1,0 +1,64 @@
+// Finds the delimiter lines of nested multiparts (RFC 2046, section 5.1) in one pass over a body.
+
+export interface Delimiter {
+  /** Where the region before it ends; the line ending before the delimiter belongs to the delimiter. */
+  readonly before: number;
+  /** Behind the delimiter's own line. */
+  readonly after: number;
+  readonly boundary: string;
+  /** `--boundary--` */
+  readonly closing: boolean;
+}
+
+const LF = 0x0a;
+const CR = 0x0d;
+const HYPHEN = 0x2d;
+const DASHES = Buffer.from('\n--', 'latin1');
+
+/** RFC 2046 allows 70 characters; what is much longer is no delimiter line. */
+const MAX_LINE = 1000;
+
+/**
+ * The next line that is a delimiter of one of the active boundaries.
+ * @param from begin of a line
+ * @param until lines that begin here or later are not looked at
+ */
+export function nextDelimiter(
+  body: Buffer,
+  from: number,
+  until: number,
+  active: ReadonlyMap<string, number>,
+): Delimiter | null {
+  let line = body[from] === HYPHEN && body[from + 1] === HYPHEN ? from : nextDashes(body, from);
+  while (line >= 0 && line < until) {
+    const lf = body.subarray(line, line + MAX_LINE).indexOf(LF);
+    const end = lf >= 0 ? line + lf + 1 : body.length;
+    if (lf >= 0 || body.length - line < MAX_LINE) {
+      const found = matchDelimiter(body.toString('latin1', line + 2, end).trimEnd(), active);
+      if (found !== null) return { ...found, before: withoutLineEnding(body, from, line), after: end };
+    }
+    line = nextDashes(body, line);
+  }
+  return null;
+}
+
+function nextDashes(body: Buffer, from: number): number {
+  const found = body.indexOf(DASHES, from);
+  return found < 0 ? -1 : found + 1;
+}
+
+function matchDelimiter(
+  text: string,
+  active: ReadonlyMap<string, number>,
+): { readonly boundary: string; readonly closing: boolean } | null {
+  if (active.has(text)) return { boundary: text, closing: false };
+  const boundary = text.slice(0, -2);
+  return text.endsWith('--') && active.has(boundary) ? { boundary, closing: true } : null;
+}
+
+function withoutLineEnding(body: Buffer, from: number, line: number): number {
+  let end = line;
+  if (end > from && body[end - 1] === LF) end -= 1;
+  if (end > from && body[end - 1] === CR) end -= 1;
+  return end;
+}

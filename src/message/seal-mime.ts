@@ -1,0 +1,108 @@
+// Seals a message as PGP/MIME (RFC 3156): the original body, byte for byte, inside one encrypted part.
+import { randomBytes } from 'node:crypto';
+import type { Encrypt, RecipientKey } from '../openpgp/types.ts';
+import { lineEndingOf, splitMessage } from './header.ts';
+import { endedWith, type LineEnding, protectHeader } from './header-protection.ts';
+import { SEALPOST_PREFIX } from './sealpost-fields.ts';
+
+export interface SealOptions {
+  /** `hide`: `Subject: [...]` outside, the real one inside. */
+  readonly subject: 'keep' | 'hide';
+  /** Wildcard key IDs, and no `key=` in Sealpost-Status. */
+  readonly hideKeyIds: boolean;
+  readonly keys: readonly RecipientKey[];
+  readonly status: {
+    readonly host: string;
+    /** '' where none is known: `id=` is left out then. */
+    readonly queueId: string;
+    readonly date: Date;
+  };
+}
+
+/** What gets encrypted, and what goes around it. */
+export interface Envelope {
+  readonly plaintext: Buffer;
+  /** The sealed message with this armored message in it. */
+  wrap(armored: Uint8Array): Buffer;
+}
+
+/**
+ * Seals a message. Nothing of the original is parsed and written again: fields are moved as bytes, and the body is copied.
+ *
+ * What is added uses the line ending of the message's first line: CRLF from SMTP, LF from a program such as pipe(8) that hands
+ * mail over in Unix form (whoever sends it on by SMTP turns all of it into CRLF).
+ * @param message without Sealpost-* fields of others; the message may be broken in any way
+ * @returns the sealed message, in 7-bit but for 8-bit header fields of the original. Rejects with the Error of `encrypt`
+ */
+export async function sealMime(message: Buffer, options: SealOptions, encrypt: Encrypt): Promise<Buffer> {
+  const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
+  return wrap(
+    await encrypt({ plaintext, keys: options.keys, hideKeyIds: options.hideKeyIds, format: 'armor' }),
+  );
+}
+
+/**
+ * Everything of {@link sealMime} but the encryption. Pure.
+ * @param boundary cannot occur inside: a line of armor never begins with two hyphens and a letter
+ */
+export function buildEnvelope(message: Buffer, options: SealOptions, boundary: string): Envelope {
+  const eol = lineEndingOf(message);
+  const split = splitMessage(message);
+  const parts = { ...split, fields: split.fields.filter(({ name }) => !name.startsWith(SEALPOST_PREFIX)) };
+  const { inner, outer } = protectHeader(parts, { subject: options.subject, eol });
+  return {
+    plaintext: Buffer.concat([...inner, Buffer.from(eol, 'latin1'), parts.body]),
+    wrap: (armored) =>
+      Buffer.concat([
+        ...(parts.preamble.length > 0 ? [endedWith(parts.preamble, eol)] : []),
+        ...outer,
+        lines(eol, [
+          statusField(options, eol),
+          'MIME-Version: 1.0',
+          'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted";',
+          ` boundary="${boundary}"`,
+          '',
+          `--${boundary}`,
+          'Content-Type: application/pgp-encrypted',
+          '',
+          'Version: 1',
+          '',
+          `--${boundary}`,
+          'Content-Type: application/octet-stream; name="encrypted.asc"',
+          'Content-Disposition: inline; filename="encrypted.asc"',
+          '',
+        ]),
+        inLineEnding(armored, eol),
+        lines(eol, ['', `--${boundary}--`]),
+      ]),
+  };
+}
+
+function lines(eol: LineEnding, texts: readonly string[]): Buffer {
+  return Buffer.from(texts.map((text) => text + eol).join(''), 'latin1');
+}
+
+/** Armor has CRLF line endings. */
+function inLineEnding(armored: Uint8Array, eol: LineEnding): Buffer {
+  const bytes = Buffer.from(armored.buffer, armored.byteOffset, armored.byteLength);
+  return eol === '\r\n' ? bytes : Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+}
+
+/** `Sealpost-Status: sealed; key=<fingerprint>; by=<host>; id=<queue ID>; date=<RFC 3339>`; several keys between commas. */
+function statusField({ keys, hideKeyIds, status }: SealOptions, eol: LineEnding): string {
+  const fingerprints = keys.map(({ fingerprint }) => harmless(fingerprint));
+  const queueId = harmless(status.queueId);
+  const items = [
+    'Sealpost-Status: sealed',
+    ...(hideKeyIds ? [] : [`key=${fingerprints.join(`,${eol}\t`)}`]),
+    `by=${harmless(status.host)}`,
+    ...(queueId === '' ? [] : [`id=${queueId}`]),
+    `date=${status.date.toISOString().replace(/\.\d{3}Z$/, 'Z')}`,
+  ];
+  return items.join('; ');
+}
+
+/** A queue ID comes from outside: nothing in it may end the field or look like another item. */
+function harmless(text: string): string {
+  return text.replace(/[^A-Za-z0-9._:[\]-]/g, '');
+}

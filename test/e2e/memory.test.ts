@@ -1,0 +1,137 @@
+// The no-duplicates memory over a real PostgreSQL (the embedded one).
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { applyMigrations } from '../../src/database/migrate.ts';
+import { type Database, openDatabase } from '../../src/database/open.ts';
+import { createDeliveryMemory, messageKey, recipientKey } from '../../src/delivery/memory.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sealpost-memory-'));
+const config = configSchema.parse({ state_dir: folder });
+let database: Database;
+
+beforeAll(async () => {
+  database = await openDatabase(config, { requireMigrated: false });
+  await applyMigrations(database);
+});
+
+afterAll(async () => {
+  await database.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const DAY = 86_400_000;
+let messages = 0;
+
+/** A message key of its own for every test. */
+function message(): string {
+  messages += 1;
+  return messageKey({ queueId: `Q${messages}`, messageId: '', sender: '', content: Buffer.from('content') });
+}
+
+describe('the memory of deliveries', () => {
+  it('recalls what was remembered, for that message and recipient only', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const [first, second] = [message(), message()];
+    await memory.remember(first, recipientKey('a@x'), '250 queued as 1');
+    const asked = ['a@x', 'b@x'].map(recipientKey);
+    expect(await memory.recall(first, asked)).toEqual(new Map([[recipientKey('a@x'), '250 queued as 1']]));
+    expect(await memory.recall(second, asked)).toEqual(new Map());
+  });
+
+  it('is shared by processes: another memory on the same database knows it', async () => {
+    const one = message();
+    await createDeliveryMemory(database.pool, DAY).remember(one, recipientKey('a@x'), 'ok');
+    const found = await createDeliveryMemory(database.pool, DAY).recall(one, [recipientKey('a@x')]);
+    expect(found.size).toBe(1);
+  });
+
+  it('remembers the same acceptance twice without a fault, and keeps the first reply', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = message();
+    await Promise.all([
+      memory.remember(one, recipientKey('a@x'), 'first'),
+      memory.remember(one, recipientKey('a@x'), 'second'),
+    ]);
+    expect([...(await memory.recall(one, [recipientKey('a@x')])).values()]).toHaveLength(1);
+  });
+
+  it('forgets once our reply has arrived, at the latest when it is closed', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = message();
+    await memory.remember(one, recipientKey('a@x'), 'ok');
+    await memory.remember(one, recipientKey('b@x'), 'ok');
+    memory.forget(one, [recipientKey('a@x')]);
+    await memory.close();
+    const left = await memory.recall(one, ['a@x', 'b@x'].map(recipientKey));
+    expect([...left.keys()]).toEqual([recipientKey('b@x')]);
+  });
+
+  it('expires what is older than its lifetime, and nothing younger', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const [old, young] = [message(), message()];
+    await memory.remember(old, recipientKey('a@x'), 'ok');
+    await memory.remember(young, recipientKey('a@x'), 'ok');
+    await database.pool.query(
+      `UPDATE deliveries SET accepted_at = now() - interval '25 hours' WHERE message_key = decode($1, 'hex')`,
+      [old],
+    );
+    expect(await memory.expire()).toBe(1);
+    expect((await memory.recall(old, [recipientKey('a@x')])).size).toBe(0);
+    expect((await memory.recall(young, [recipientKey('a@x')])).size).toBe(1);
+  });
+
+  it('takes a reply of any bytes', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = message();
+    await memory.remember(one, recipientKey('a@x'), 'queued\0 as \u{1f4ec}');
+    expect([...(await memory.recall(one, [recipientKey('a@x')])).values()]).toEqual(['queued as \u{1f4ec}']);
+  });
+
+  it('serves a thousand transactions at once in a few statements', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const keys = Array.from({ length: 1000 }, message);
+    await Promise.all(keys.map((key) => memory.remember(key, recipientKey('a@x'), 'ok')));
+    const found = await Promise.all(keys.map((key) => memory.recall(key, [recipientKey('a@x')])));
+    expect(found.every((replies) => replies.size === 1)).toBe(true);
+  });
+
+  it('fails while the database is away, but a process that could not record still knows', async () => {
+    const own = await openDatabase(config);
+    const memory = createDeliveryMemory(own.pool, DAY);
+    const one = message();
+    await own.pool.query('ALTER TABLE deliveries RENAME TO deliveries_away');
+    try {
+      await expect(memory.remember(one, recipientKey('a@x'), 'ok')).rejects.toThrow();
+      await expect(memory.recall(one, [recipientKey('a@x')])).rejects.toThrow();
+    } finally {
+      await own.pool.query('ALTER TABLE deliveries_away RENAME TO deliveries');
+    }
+    expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(1);
+    await own.close();
+  });
+});
+
+describe('what makes two deliveries the same message', () => {
+  const content = Buffer.from('content');
+  const base = { queueId: 'Q', messageId: '<1@x>', sender: 'a@x', content };
+  it.each([
+    ['the same queue ID and content', {}, true],
+    ['another queue ID', { queueId: 'R' }, false],
+    ['other content', { content: Buffer.from('other') }, false],
+    ['the queue ID decides, not Message-ID and sender', { messageId: '<2@x>', sender: 'b@x' }, true],
+  ])('%s', (_name, change, same) => {
+    expect(messageKey({ ...base, ...change }) === messageKey(base)).toBe(same);
+  });
+  it.each([
+    ['the same Message-ID, sender and content', {}, true],
+    ['another Message-ID', { messageId: '<2@x>' }, false],
+    ['another sender', { sender: 'b@x' }, false],
+    ['other content', { content: Buffer.from('other') }, false],
+  ])('without a queue ID: %s', (_name, change, same) => {
+    const without = { ...base, queueId: '' };
+    expect(messageKey({ ...without, ...change }) === messageKey(without)).toBe(same);
+  });
+});
