@@ -6,26 +6,16 @@ import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { FilterConfig, FilterListener } from '../src/config/schema.ts';
 import type { Logger } from '../src/observe/log.ts';
-import type { Admission, Lease } from '../src/smtp/budget.ts';
-import {
-  type Command,
-  parseAddressed,
-  parseCommand,
-  parseXforward,
-  XFORWARD_ATTRIBUTES,
-} from '../src/smtp/commands.ts';
-import {
-  checkMailParameters,
-  checkRcptParameters,
-  declaredSize,
-  messageTooLarge,
-} from '../src/smtp/parameters.ts';
+import type { Admission } from '../src/smtp/budget.ts';
+import { type Command, parseCommand } from '../src/smtp/commands.ts';
+import { messageTooLarge } from '../src/smtp/parameters.ts';
 import { findParameter } from '../src/smtp/paths.ts';
 import { encodeReply, reply } from '../src/smtp/replies.ts';
-import type { EnvelopeRecipient, EsmtpParameter, RawPath, Reply, Transaction } from '../src/smtp/types.ts';
+import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { type Acknowledgements, createAcknowledgements } from './acknowledgement.ts';
 import { CommandStream } from './command-stream.ts';
 import { createDataReader, type DataOutcome } from './data-stream.ts';
+import { createDialogue, type Dialogue, type Hello, NO_STORAGE, type OpenTransaction } from './dialogue.ts';
 
 /** What a connection needs to know; shared by all connections of a listener. */
 export interface ConnectionContext {
@@ -45,16 +35,6 @@ export interface ConnectionContext {
   closing: boolean;
 }
 
-/** Between MAIL and the reply to the final dot. */
-interface OpenTransaction {
-  readonly sender: RawPath;
-  readonly parameters: readonly EsmtpParameter[];
-  readonly recipients: EnvelopeRecipient[];
-  readonly lease: Lease;
-  readonly declared: number;
-  received: number;
-}
-
 /** As Postfix's smtpd_hard_error_limit. Only lines that are no commands count: a refused recipient is no mischief. */
 const MAX_JUNK_COMMANDS = 20;
 /** What `deliver` may overrun the deadline by, before the client is answered without it. */
@@ -63,28 +43,10 @@ const OVERRUN_MS = 5_000;
 const OK = reply(250, '2.0.0', 'Ok');
 const START_DATA = reply(354, '', 'End data with <CR><LF>.<CR><LF>');
 const SHUTTING_DOWN = reply(421, '4.3.2', 'Service shutting down');
-const NO_STORAGE = reply(
-  452,
-  '4.3.1',
-  'Insufficient system storage: too many message bytes in flight, try again later',
-);
 const INTERNAL_ERROR = reply(451, '4.3.0', 'Internal error, try again later');
 /** Known from RFCs and from smtp-server, and not for a content filter. */
 const NOT_IMPLEMENTED = new Set(
-  [
-    'AUTH',
-    'STARTTLS',
-    'VRFY',
-    'EXPN',
-    'HELP',
-    'BDAT',
-    'ETRN',
-    'TURN',
-    'XCLIENT',
-    'SEND',
-    'SOML',
-    'SAML',
-  ].concat(['WIZ', 'SHELL', 'KILL']),
+  'AUTH STARTTLS VRFY EXPN HELP BDAT ETRN TURN XCLIENT SEND SOML SAML WIZ SHELL KILL'.split(' '),
 );
 
 let transactions = 0;
@@ -94,10 +56,7 @@ export class FilterConnection extends SMTPConnection {
   readonly #context: ConnectionContext;
   readonly #peer: Socket;
   readonly #acknowledgements: Acknowledgements = createAcknowledgements();
-  readonly #mayForward: boolean;
-  #greeted = '';
-  #transaction: OpenTransaction | null = null;
-  #xforward: Record<string, string> = {};
+  readonly #dialogue: Dialogue;
   #delivering = false;
   #junk = 0;
   #corked = false;
@@ -107,13 +66,18 @@ export class FilterConnection extends SMTPConnection {
     super(server, socket);
     this.#context = context;
     this.#peer = socket;
-    this.#mayForward = context.trusted(socket.remoteAddress);
+    this.#dialogue = createDialogue({
+      protocol: context.listener.protocol,
+      config: () => context.config,
+      admission: context.admission,
+      mayForward: context.trusted(socket.remoteAddress),
+    });
     context.open.add(this);
   }
 
   /** Whether a transaction has begun and is not yet answered. */
   get busy(): boolean {
-    return this.#transaction !== null || this.#delivering;
+    return this.#dialogue.open !== null || this.#delivering;
   }
 
   /** Greets at once: a client that Postfix runs needs no test for early talkers. */
@@ -177,7 +141,7 @@ export class FilterConnection extends SMTPConnection {
     super._onCloseEvent(hadError);
     this.#context.open.delete(this);
     // What was not received to its end is dropped; the client still has it.
-    if (!this.#delivering) this.#dropTransaction();
+    if (!this.#delivering) this.#dialogue.reset();
     this.#acknowledgements.closed(hadError === true || this.#peer.errored !== null || !this.#inputEnded);
   }
 
@@ -198,7 +162,7 @@ export class FilterConnection extends SMTPConnection {
     } catch (error) {
       const problem = error instanceof Error ? error.message : 'unknown';
       this.#context.logger.error({ connection: this.id, err: problem }, 'a command failed; answered 451');
-      this.#reset();
+      this.#dialogue.reset();
       this.#answer(INTERNAL_ERROR);
     }
     next();
@@ -212,19 +176,19 @@ export class FilterConnection extends SMTPConnection {
         this.#hello(verb, argument);
         break;
       case 'XFORWARD':
-        this.#answer(this.#xforwardCommand(argument));
+        this.#answer(this.#dialogue.xforward(argument));
         break;
       case 'MAIL':
-        this.#answer(this.#mail(argument));
+        this.#answer(this.#dialogue.mail(argument));
         break;
       case 'RCPT':
-        this.#answer(this.#rcpt(argument));
+        this.#answer(this.#dialogue.rcpt(argument));
         break;
       case 'DATA':
         this.#data(argument);
         break;
       case 'RSET':
-        this.#reset();
+        this.#dialogue.reset();
         this.#answer(OK);
         break;
       case 'NOOP':
@@ -240,75 +204,14 @@ export class FilterConnection extends SMTPConnection {
     }
   }
 
-  #hello(verb: 'LHLO' | 'EHLO' | 'HELO', name: string): void {
-    const lmtp = this.#context.listener.protocol === 'lmtp';
-    if (lmtp !== (verb === 'LHLO')) {
-      // RFC 2033, section 4.1.
-      this.#junkCommand(reply(500, '5.5.1', lmtp ? 'This is LMTP: use LHLO' : 'This is SMTP: use EHLO'));
-      return;
-    }
-    if (name === '' || /[\x00-\x1f\x7f]/.test(name)) {
-      this.#junkCommand(reply(501, '5.5.4', `Syntax: ${verb} hostname`));
-      return;
-    }
-    this.#greeted = name;
-    this.#reset();
-    const { config, hostname } = this.#context;
-    if (verb === 'HELO') {
-      this.#write(`250 ${hostname}\r\n`);
-      return;
-    }
-    const lines = [hostname, 'PIPELINING', `SIZE ${config.max_message_size}`, '8BITMIME', 'SMTPUTF8', 'DSN'];
-    lines.push('ENHANCEDSTATUSCODES');
-    if (this.#mayForward) lines.push(`XFORWARD ${XFORWARD_ATTRIBUTES.join(' ')}`);
-    this.#write(lines.map((line, at) => `250${at === lines.length - 1 ? ' ' : '-'}${line}\r\n`).join(''));
-  }
-
-  #xforwardCommand(argument: string): Reply {
-    if (!this.#mayForward)
-      return reply(550, '5.7.0', 'Insufficient authorisation: see filter.xforward_hosts');
-    if (this.#greeted === '') return this.#helloFirst();
-    if (this.#transaction !== null) return reply(503, '5.5.1', 'A mail transaction is in progress');
-    const attributes = parseXforward(argument);
-    if (typeof attributes === 'string') return reply(501, '5.5.4', `Bad XFORWARD: ${attributes}`);
-    Object.assign(this.#xforward, attributes);
-    return OK;
-  }
-
-  #mail(argument: string): Reply {
-    if (this.#greeted === '') return this.#helloFirst();
-    if (this.#transaction !== null) return reply(503, '5.5.1', 'Nested MAIL command');
-    const parsed = parseAddressed(argument, 'FROM');
-    if (typeof parsed === 'string') return reply(501, '5.5.4', `Syntax: MAIL FROM:<address>: ${parsed}`);
-    const { config, admission } = this.#context;
-    const refusal = checkMailParameters(parsed, config.max_message_size);
-    if (refusal !== null) return refusal;
-    const declared = declaredSize(parsed.parameters) ?? 0;
-    const lease = admission.request(declared);
-    if (lease === null) return NO_STORAGE;
-    const { path, parameters } = parsed;
-    this.#transaction = { sender: path, parameters, recipients: [], lease, declared, received: 0 };
-    return reply(250, '2.1.0', 'Ok');
-  }
-
-  /** Every RCPT is a recipient of its own, the same path twice included: LMTP owes each one a reply. */
-  #rcpt(argument: string): Reply {
-    const transaction = this.#transaction;
-    if (transaction === null) return reply(503, '5.5.1', 'Need MAIL command');
-    const parsed = parseAddressed(argument, 'TO');
-    if (typeof parsed === 'string') return reply(501, '5.5.4', `Syntax: RCPT TO:<address>: ${parsed}`);
-    if (parsed.path === '') return reply(501, '5.1.3', 'The recipient is empty');
-    const refusal = checkRcptParameters(parsed);
-    if (refusal !== null) return refusal;
-    if (transaction.recipients.length >= this.#context.config.max_recipients) {
-      return reply(452, '4.5.3', 'Too many recipients');
-    }
-    transaction.recipients.push(parsed);
-    return reply(250, '2.1.5', 'Ok');
+  #hello(verb: Hello, name: string): void {
+    const answer = this.#dialogue.hello(verb, name, this.#context.hostname);
+    if (typeof answer === 'string') this.#write(answer);
+    else this.#junkCommand(answer);
   }
 
   #data(argument: string): void {
-    const transaction = this.#transaction;
+    const transaction = this.#dialogue.open;
     const parser = this._parser;
     if (transaction === null || !(parser instanceof CommandStream)) {
       this.#answer(reply(503, '5.5.1', 'Need MAIL command'));
@@ -342,9 +245,7 @@ export class FilterConnection extends SMTPConnection {
     const answers = listener.protocol === 'lmtp' ? open.recipients.length : 1;
     const utf8 = findParameter(open.parameters, 'SMTPUTF8') !== undefined;
     const finish = (replies: readonly Reply[], flushed?: () => void): void => {
-      open.lease.release();
-      this.#transaction = null;
-      this.#xforward = {};
+      this.#dialogue.reset();
       this.#delivering = false;
       this.#write(replies.map((each) => encodeReply(notClosing(each), utf8)).join(''), flushed);
       this._whenWritable(next);
@@ -360,8 +261,8 @@ export class FilterConnection extends SMTPConnection {
     const transaction: Transaction = {
       id: `${processTag}-${transactions.toString(36)}`,
       envelope: { sender: open.sender, parameters: open.parameters, recipients: open.recipients },
-      xforward: this.#xforward,
-      client: this.#greeted,
+      xforward: this.#dialogue.attributes,
+      client: this.#dialogue.client,
       message: outcome.message,
       deadline:
         Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
@@ -419,21 +320,6 @@ export class FilterConnection extends SMTPConnection {
     if (because === 'too-large') return messageTooLarge(this.#context.config.max_message_size);
     if (because === 'no-room') return NO_STORAGE;
     return reply(550, '5.5.2', 'Message contains bare <CR> or <LF>; lines must end in <CR><LF>');
-  }
-
-  #helloFirst(): Reply {
-    return reply(503, '5.5.1', `Send ${this.#context.listener.protocol === 'lmtp' ? 'LHLO' : 'EHLO'} first`);
-  }
-
-  /** XFORWARD counts for one transaction only (XFORWARD_README). */
-  #reset(): void {
-    this.#dropTransaction();
-    this.#xforward = {};
-  }
-
-  #dropTransaction(): void {
-    this.#transaction?.lease.release();
-    this.#transaction = null;
   }
 
   #junkCommand(answer: Reply): void {

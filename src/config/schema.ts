@@ -163,6 +163,18 @@ const tcpTables = z.strictObject({
   client_fingerprint: mapAddress('client_fingerprint').prefault('127.0.0.1:2424'),
 });
 
+const socketMode = () =>
+  z
+    .string({ error: 'expected an octal mode in quotes, such as "0660"' })
+    .regex(/^0?[0-7]{3}$/, 'expected an octal mode in quotes, such as "0660"')
+    .optional()
+    .meta({
+      description: 'mode of a unix socket; default: every local user may ask, as on a TCP port',
+      example: '0660',
+    });
+const socketGroup = () =>
+  z.string().min(1).optional().meta({ description: 'group of a unix socket', example: 'postfix' });
+
 const policy = z.strictObject({
   tcp: tcpTables.prefault({}).meta({ description: 'tcp_table(5) lookups, one address per map' }),
   socketmap: z
@@ -170,6 +182,8 @@ const policy = z.strictObject({
       listen: optionalEndpoint().prefault('127.0.0.1:2525').meta({
         description: 'one address for every map, the map name is in the request; empty: off',
       }),
+      mode: socketMode(),
+      group: socketGroup(),
     })
     .prefault({})
     .meta({ description: 'socketmap_table(5) lookups' }),
@@ -178,9 +192,23 @@ const policy = z.strictObject({
       listen: optionalEndpoint().prefault('127.0.0.1:2526').meta({
         description: 'address for check_policy_service; empty: off',
       }),
+      mode: socketMode(),
+      group: socketGroup(),
     })
     .prefault({})
     .meta({ description: 'Postfix policy delegation (SMTPD_POLICY_README)' }),
+  stale_max: lifetime().prefault('1h').meta({
+    description: 'while the database is away, cached answers are given for so long',
+  }),
+  cache_entries: z.number().int().min(1).max(10_000_000).default(100_000).meta({
+    description: 'answers kept in memory, found or not, about 1.5 KB each',
+  }),
+  replica_lag: lifetime().prefault('10s').meta({
+    description: 'after a change, database.url is asked for so long in place of database.read_url',
+  }),
+  propagate_extension: z.boolean().default(false).meta({
+    description: "virtual_alias appends an extension that no entry has, as Postfix's own maps do: id_1+ext@...",
+  }),
 });
 
 const receiver = z.strictObject({

@@ -7,13 +7,22 @@ import type { Config } from '../config/schema.ts';
 import { type ConnectionTarget, DeadlineClient, findDatabase, unavailable } from './connection.ts';
 
 const changeSchema = z.object({
-  table: z.enum(['domains', 'users', 'addresses', 'alias_targets', 'keys']),
+  table: z.enum([
+    'domains',
+    'users',
+    'addresses',
+    'alias_targets',
+    'keys',
+    'user_usage',
+    'sender_logins',
+    'client_fingerprints',
+  ]),
   key: z.string().nullable(),
 });
 
 /**
  * What changed: a domain's name, a user's ID, an address, an alias's address, or a key's owner ("user:ID", "contact:ID",
- * "domain:ID"). key null: many rows; drop everything.
+ * "domain:ID"); a user's ID (user_usage), an address (sender_logins), a fingerprint. key null: many rows; drop everything.
  */
 export type Change = Readonly<z.output<typeof changeSchema>>;
 

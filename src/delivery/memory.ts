@@ -56,6 +56,10 @@ interface Row {
   readonly recipient: string;
 }
 
+function idOf({ message, recipient }: Row): string {
+  return `${message} ${recipient}`;
+}
+
 /**
  * The memory over PostgreSQL. Look-ups, insertions and removals of concurrent transactions share statements.
  * @param lifetimeMs how long an acceptance is remembered
@@ -73,8 +77,8 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
                     (SELECT decode(m, 'hex'), decode(r, 'hex') FROM unnest($1::text[], $2::text[]) AS asked(m, r))`,
       values: [rows.map((row) => row.message), rows.map((row) => row.recipient)],
     });
-    const replies = new Map(found.rows.map((row) => [`${row.message} ${row.recipient}`, row.reply]));
-    return rows.map((row) => replies.get(`${row.message} ${row.recipient}`));
+    const replies = new Map(found.rows.map((row) => [idOf(row), row.reply]));
+    return rows.map((row) => replies.get(idOf(row)));
   });
 
   const insertRow = createBatcher<Row & { readonly reply: string }, void>(async (rows) => {
@@ -93,12 +97,12 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
     return rows.map(() => undefined);
   });
 
-  let forgetting: Row[] = [];
+  /** Told to forget, not yet removed from the table: these count as unknown from now on. */
+  const forgetting = new Map<string, Row>();
   let timer: NodeJS.Timeout | undefined;
   async function flushForgotten(): Promise<void> {
     timer = undefined;
-    const rows = forgetting;
-    forgetting = [];
+    const rows = [...forgetting.values()];
     if (rows.length === 0) return;
     try {
       await pool.query({
@@ -110,6 +114,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
     } catch {
       // A row that stays is harmless: it ends with its lifetime.
     }
+    for (const row of rows) if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
   }
 
   return {
@@ -117,23 +122,30 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       const replies = await Promise.all(recipients.map((recipient) => recallRow({ message, recipient })));
       const remembered = new Map<string, string>();
       recipients.forEach((recipient, index) => {
-        const reply = replies[index] ?? unsaved.get(`${message} ${recipient}`);
-        if (reply !== undefined) remembered.set(recipient, reply);
+        const id = idOf({ message, recipient });
+        const reply = replies[index] ?? unsaved.get(id);
+        if (reply !== undefined && !forgetting.has(id)) remembered.set(recipient, reply);
       });
       return remembered;
     },
     async remember(message, recipient, reply) {
       // PostgreSQL's text holds no NUL; a next hop's reply may hold anything.
       const text = reply.replaceAll('\0', '');
+      const id = idOf({ message, recipient });
+      // The same message once more, after it was acknowledged: its row must not go with the old one's.
+      if (forgetting.has(id)) await flushForgotten();
       try {
         await insertRow({ message, recipient, reply: text });
       } catch (error) {
-        unsaved.set(`${message} ${recipient}`, text);
+        unsaved.set(id, text);
         throw error;
       }
     },
     forget(message, recipients) {
-      for (const recipient of recipients) forgetting.push({ message, recipient });
+      for (const recipient of recipients) {
+        forgetting.set(idOf({ message, recipient }), { message, recipient });
+        unsaved.delete(idOf({ message, recipient }));
+      }
       timer ??= setTimeout(() => void flushForgotten(), 250);
     },
     async expire() {

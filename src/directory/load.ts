@@ -16,12 +16,12 @@ export interface Wanted {
 const STATEMENT = `
 WITH hit AS MATERIALIZED (
   SELECT a.id, a.address, a.kind, a.user_id FROM addresses a WHERE a.address = ANY ($1::text[])
-), target AS MATERIALIZED (
+), expansion AS MATERIALIZED (
   SELECT t.alias_id, t.position, t.target, t.target_user_id
   FROM hit JOIN alias_targets t ON t.alias_id = hit.id WHERE hit.kind = 'alias'
 ), wanted AS MATERIALIZED (
   SELECT user_id AS id FROM hit WHERE user_id IS NOT NULL
-  UNION SELECT target_user_id FROM target WHERE target_user_id IS NOT NULL
+  UNION SELECT target_user_id FROM expansion WHERE target_user_id IS NOT NULL
   UNION SELECT unnest($3::int[])
 ), owner AS MATERIALIZED (
   SELECT u.id, u.domain_id, u.status, u.settings, u.quota_bytes, p.address
@@ -44,7 +44,7 @@ WITH hit AS MATERIALIZED (
   FROM (SELECT DISTINCT id FROM ours) o JOIN keys k ON k.domain_id = o.id
 )
 SELECT 'address' AS what, to_json(hit) AS row, NULL::bytea AS certificate FROM hit
-UNION ALL SELECT 'target', to_json(target), NULL FROM target
+UNION ALL SELECT 'target', to_json(expansion), NULL FROM expansion
 UNION ALL SELECT 'user', to_json(owner), NULL FROM owner
 UNION ALL SELECT 'domain', to_json(ours), NULL FROM ours
 UNION ALL SELECT 'key', json_build_object('id', id, 'owner', owner, 'fingerprint', fingerprint, 'status', status,
@@ -149,7 +149,10 @@ export async function loadRows(
     if (row.kind === 'alias') rows.targets.set(row.id, []);
   }
   for (const { row } of of('target').sort((a, b) => a.row.position - b.row.position)) {
-    rows.targets.get(row.alias_id)?.push({ target: row.target, targetUserId: row.target_user_id });
+    const targets = rows.targets.get(row.alias_id);
+    // An alias that lost its targets on the way would look like one that leads to nobody.
+    if (targets === undefined) throw new Error(`a target belongs to no alias: ${row.alias_id}`);
+    targets.push({ target: row.target, targetUserId: row.target_user_id });
   }
   for (const { row } of of('user')) {
     const domain = domainsById.get(row.domain_id);

@@ -6,9 +6,8 @@ import type { Change } from '../database/notifications.ts';
 import type { Database } from '../database/open.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { emptyRows, loadRows, type MutableRows } from './load.ts';
-import { normaliseDomain, parsePath } from './normalise.ts';
-import { MAX_ALIAS_DEPTH, resolveRecipient } from './resolve.ts';
+import { type AddressParts, normaliseDomain, parsePath } from './normalise.ts';
+import { dependencyName, type ReadRecipient, readRecipient } from './read.ts';
 import { type Directory, DirectoryUnavailable, type RecipientFacts } from './types.ts';
 
 /** A directory with a cache that has to be told of changes. */
@@ -83,34 +82,17 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
     if (parts === null)
       return { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
     const before = generation;
-    const rows = emptyRows();
-    const loaded = { addresses: new Set<string>(), domains: new Set<string>(), users: new Set<number>() };
-    // Every round goes one alias deeper; the chain ends below the limit, or is a loop.
-    for (let round = 0; round <= MAX_ALIAS_DEPTH + 1; round++) {
-      const { facts, asked } = resolveRecipient(rows, parts, resolveOptions);
-      const wanted = {
-        addresses: [...asked.addresses].filter((name) => !loaded.addresses.has(name)),
-        domains: [...asked.domains].filter((name) => !loaded.domains.has(name)),
-        users: [...asked.users].filter((id) => !loaded.users.has(id)),
-      };
-      if (wanted.addresses.length + wanted.domains.length + wanted.users.length === 0) {
-        if (facts.resolution.kind === 'loop')
-          logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
-        if (before === generation) keep(path, { facts, dependsOn: namesOf(rows, loaded) });
-        return facts;
-      }
-      await load(wanted, rows);
-      for (const name of wanted.addresses) loaded.addresses.add(name);
-      for (const name of wanted.domains) loaded.domains.add(name);
-      for (const id of wanted.users) loaded.users.add(id);
-    }
-    throw new DirectoryUnavailable('the directory changed faster than it could be read');
+    const { facts, dependsOn } = await read(parts);
+    if (facts.resolution.kind === 'loop') logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
+    if (before === generation) keep(path, { facts, dependsOn });
+    return facts;
   }
 
-  async function load(wanted: Parameters<typeof loadRows>[1], rows: MutableRows): Promise<void> {
+  async function read(parts: AddressParts): Promise<ReadRecipient> {
     try {
-      await loadRows(options.database.pool, wanted, rows);
+      return await readRecipient(options.database.pool, parts, resolveOptions);
     } catch (error) {
+      if (error instanceof DirectoryUnavailable) throw error;
       const reason = error instanceof Error ? error.message : String(error);
       throw new DirectoryUnavailable(`the directory cannot be read: ${reason}`, { cause: error });
     }
@@ -144,13 +126,16 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
     },
 
     invalidate(change) {
+      const name = dependencyName(change.table, change.key ?? '');
+      // What the lookup daemons alone care for.
+      if (name === null) return;
       generation++;
       inFlight.clear();
       if (change.key === null) {
         cache.clear();
         return;
       }
-      for (const path of [...(dependants.get(nameOf(change.table, change.key)) ?? [])]) cache.delete(path);
+      for (const path of [...(dependants.get(name) ?? [])]) cache.delete(path);
     },
 
     dropAll() {
@@ -159,51 +144,6 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
       cache.clear();
     },
   };
-}
-
-/** The name under which answers depend on a changed row. */
-function nameOf(table: Change['table'], key: string): string {
-  switch (table) {
-    case 'domains':
-      return `domain:${key}`;
-    case 'users':
-      return `user:${key}`;
-    case 'addresses':
-    case 'alias_targets':
-      return `address:${key}`;
-    case 'keys':
-      return `key of ${key}`;
-  }
-}
-
-function namesOf(
-  rows: MutableRows,
-  loaded: {
-    readonly addresses: ReadonlySet<string>;
-    readonly domains: ReadonlySet<string>;
-    readonly users: ReadonlySet<number>;
-  },
-): readonly string[] {
-  const names = new Set<string>();
-  for (const address of loaded.addresses) names.add(`address:${address}`);
-  for (const domain of loaded.domains) names.add(`domain:${domain}`);
-  for (const id of loaded.users) {
-    names.add(`user:${id}`);
-    names.add(`key of user:${id}`);
-  }
-  for (const user of rows.users.values()) {
-    names.add(`user:${user.id}`);
-    names.add(`key of user:${user.id}`);
-    names.add(`address:${user.address}`);
-  }
-  for (const domain of rows.domains.values()) {
-    names.add(`domain:${domain.name}`);
-    names.add(`key of domain:${domain.id}`);
-  }
-  for (const address of rows.addresses.values()) {
-    if (address.kind === 'contact') names.add(`key of contact:${address.id}`);
-  }
-  return [...names];
 }
 
 function certificateBytes(facts: RecipientFacts): number {

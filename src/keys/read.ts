@@ -166,11 +166,7 @@ async function readPackets(bytes: Buffer): Promise<readonly Found[]> {
   try {
     packets = await PacketList.fromBinary(new Uint8Array(bytes), ALLOWED, lenientConfig);
   } catch {
-    return [
-      refused(
-        refuseUpload(KEY_TAGS.has(first) || first === enums.packet.signature ? 'damaged' : 'not OpenPGP'),
-      ),
-    ];
+    return [refused(refuseUpload(KEY_TAGS.has(first) ? 'damaged' : 'not OpenPGP'))];
   }
   if (first === enums.packet.signature)
     return [refused(refuseUpload(isRevocation(packets) ? 'revocation certificate' : 'signature'))];

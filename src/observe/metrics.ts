@@ -25,6 +25,14 @@ export interface Metrics {
   readonly plaintextByChoice: Counter<'because'>;
   /** sealpost_directory_lookups_total: recipients looked up: from the cache (hit), the database (miss), or in vain (error). */
   readonly directoryLookups: Counter<'result'>;
+  /** sealpost_lookups_total: answers of the lookup daemons, by map, protocol and result (found, not found, temporary). */
+  readonly lookups: Counter<'map' | 'protocol' | 'result'>;
+  /** sealpost_lookup_seconds: from a request to its answer, by map. */
+  readonly lookupSeconds: Histogram<'map'>;
+  /** sealpost_lookup_cache_total: where facts came from (hit, miss, merged, stale), or that they could not be read (error). */
+  readonly lookupCache: Counter<'result'>;
+  /** sealpost_lookup_malformed_total: requests that could not be read, by protocol. */
+  readonly lookupErrors: Counter<'protocol'>;
 }
 
 /** Encrypting 4 KB takes about a millisecond, 50 MB some seconds. */
@@ -32,6 +40,9 @@ const SEAL_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 
 /** A transaction ends before Postfix's 600 s. */
 const TRANSACTION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
+
+/** A cached lookup takes microseconds; 5 s is what policy.md promises at most. */
+const LOOKUP_BUCKETS = [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5];
 
 /**
  * Makes a registry and its metrics; nothing is global, so that several may live in one process.
@@ -99,6 +110,31 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       name: 'sealpost_directory_lookups_total',
       help: 'Recipient look-ups by result (hit, miss, error)',
       labelNames: ['result'],
+      registers,
+    }),
+    lookups: new Counter({
+      name: 'sealpost_lookups_total',
+      help: 'Answers of the lookup daemons by map, protocol and result (found, not found, temporary)',
+      labelNames: ['map', 'protocol', 'result'],
+      registers,
+    }),
+    lookupSeconds: new Histogram({
+      name: 'sealpost_lookup_seconds',
+      help: 'Seconds from a lookup request to its answer, by map',
+      labelNames: ['map'],
+      buckets: LOOKUP_BUCKETS,
+      registers,
+    }),
+    lookupCache: new Counter({
+      name: 'sealpost_lookup_cache_total',
+      help: 'Where the facts of a lookup came from: hit, miss, merged, stale, or error',
+      labelNames: ['result'],
+      registers,
+    }),
+    lookupErrors: new Counter({
+      name: 'sealpost_lookup_malformed_total',
+      help: 'Lookup requests that could not be read, by protocol',
+      labelNames: ['protocol'],
       registers,
     }),
   };

@@ -46,15 +46,16 @@ export function createEngine(): Encrypt {
 
   async function certificateOf({ fingerprint, certificate }: RecipientKey): Promise<PublicKey> {
     const id = createHash('sha256').update(certificate).digest('base64');
-    const cached = certificates.get(id);
-    if (cached !== undefined) return cached;
-    const key = await readKey({ binaryKey: certificate, config: CONFIG });
-    if (key.isPrivate())
-      throw new Error(`a secret key was given for ${fingerprint}, a certificate was expected`);
-    if (key.getFingerprint().toLowerCase() !== fingerprint.toLowerCase()) {
+    let key = certificates.get(id);
+    if (key === undefined) {
+      key = await readKey({ binaryKey: certificate, config: CONFIG });
+      if (key.isPrivate())
+        throw new Error(`a secret key was given for ${fingerprint}, a certificate was expected`);
+      certificates.set(id, key);
+    }
+    if (key.getFingerprint() !== fingerprint.toLowerCase()) {
       throw new Error(`the certificate given for ${fingerprint} is that of ${key.getFingerprint()}`);
     }
-    certificates.set(id, key);
     return key;
   }
 

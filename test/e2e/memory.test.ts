@@ -69,6 +69,18 @@ describe('the memory of deliveries', () => {
     expect([...left.keys()]).toEqual([recipientKey('b@x')]);
   });
 
+  it('forgets at once, and what is remembered again is not removed with the old row', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = message();
+    await memory.remember(one, recipientKey('a@x'), 'first');
+    memory.forget(one, [recipientKey('a@x')]);
+    expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(0);
+    await memory.remember(one, recipientKey('a@x'), 'second');
+    expect([...(await memory.recall(one, [recipientKey('a@x')])).values()]).toEqual(['second']);
+    await memory.close();
+    expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(1);
+  });
+
   it('expires what is older than its lifetime, and nothing younger', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
     const [old, young] = [message(), message()];

@@ -1,19 +1,55 @@
 // The normaliser on anything at all: it never throws, is idempotent, and never makes two addresses one.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { lookupCandidates, normalisePath, parsePath, normaliseTyped, partsOf, stripExtension, toAddress } from '../../src/directory/normalise.ts';
+import {
+  lookupCandidates,
+  normalisePath,
+  normaliseTyped,
+  parsePath,
+  partsOf,
+  stripExtension,
+  toAddress,
+} from '../../src/directory/normalise.ts';
 
 const bytes = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array).toString('latin1'));
 const nearlyPath = fc
-  .array(fc.constantFrom('a', 'B', '.', '"', '\\', '@', '+', ' ', '[', ']', ':', ',', 'x.example', 'ü', 'İ', 'Σ', '\u0308', '%41'), {
-    maxLength: 14,
-  })
+  .array(
+    fc.constantFrom(
+      'a',
+      'B',
+      '.',
+      '"',
+      '\\',
+      '@',
+      '+',
+      ' ',
+      '[',
+      ']',
+      ':',
+      ',',
+      'x.example',
+      'ü',
+      'İ',
+      'Σ',
+      '\u0308',
+      '%41',
+    ),
+    {
+      maxLength: 14,
+    },
+  )
   .map((pieces) => Buffer.from(pieces.join(''), 'utf8').toString('latin1'));
 
 describe('normalising', () => {
   it('never throws, whatever the bytes', () => {
-    fc.assert(fc.property(fc.oneof(bytes, nearlyPath), (path) => void normalisePath(path, () => true, 'mx.example')), { numRuns: 3000 });
-    fc.assert(fc.property(fc.string({ unit: 'binary' }), (typed) => void normaliseTyped(typed)), { numRuns: 3000 });
+    fc.assert(
+      fc.property(fc.oneof(bytes, nearlyPath), (path) => void normalisePath(path, () => true, 'mx.example')),
+      { numRuns: 3000 },
+    );
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (typed) => void normaliseTyped(typed)),
+      { numRuns: 3000 },
+    );
   });
 
   it('changes nothing the second time', () => {
@@ -47,7 +83,8 @@ describe('normalising', () => {
         const longer = parsePath(`a${a}@x.example`);
         const known = normalisePath(`${a}@x.example`);
         const sameName = stripExtension(`a${a}`, '+') ?? `a${a}`;
-        if (longer !== null && sameName !== a) expect(lookupCandidates(longer, '+', true)).not.toContain(known);
+        if (longer !== null && sameName !== a)
+          expect(lookupCandidates(longer, '+', true)).not.toContain(known);
       }),
     );
   });

@@ -1,11 +1,11 @@
 // A whole private mail system for one wiring: Postfix with the example's files, a running sealpost, a directory with keyed,
 // unkeyed and aliased users, and a sink that stands for the mailboxes.
-import { chmod, copyFile } from 'node:fs/promises';
+import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createGpgHome, type GpgHome, makeKey, type TestKey } from './keys.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './places.ts';
 import { type PrivatePostfix, startPostfix } from './private-postfix.ts';
-import { createSealpost, type SealpostProcess, sealpostPipe } from './sealpost-process.ts';
+import { createSealpost, placeSealpostPipe, type SealpostProcess } from './sealpost-process.ts';
 import { type Sink, startSink } from './sink.ts';
 
 /** One way of standing behind Postfix, as a folder of postfix-examples/ describes it. */
@@ -110,12 +110,12 @@ export async function startMailSystem(wiring: Wiring, options: MailSystemOptions
   }
 }
 
-/** The bundle, copied to where an unprivileged user can read it, as pipe(8) runs it. */
+/** The bundle as pipe(8) runs it: by itself, and where an unprivileged user can read it. */
 async function pipeCommand(places: Places): Promise<string> {
-  const copy = join(places.dir, 'sealpost-pipe.mjs');
-  await copyFile(await sealpostPipe(), copy);
-  await chmod(copy, 0o755);
-  return `${process.execPath} ${copy} --config ${places.sealpostConfig}`;
+  const program = join(places.dir, 'sealpost-pipe.mjs');
+  await placeSealpostPipe(program);
+  await chmod(program, 0o755);
+  return `${program} --config ${places.sealpostConfig}`;
 }
 
 async function fillDirectory(sealpost: SealpostProcess, keys: ReadonlyMap<string, TestKey>): Promise<void> {

@@ -54,7 +54,7 @@ export interface PrivatePostfix {
 const BASE_MASTER = `
 pickup    unix  n       -       n       60      1       pickup
 cleanup   unix  n       -       n       -       0       cleanup
-qmgr      unix  n       -       n       300     1       qmgr
+qmgr      unix  n       -       n       2       1       qmgr
 rewrite   unix  -       -       n       -       -       trivial-rewrite
 bounce    unix  -       -       n       -       0       bounce
 defer     unix  -       -       n       -       0       bounce
@@ -109,7 +109,7 @@ function baseMainCf(options: PostfixOptions, root: string): Record<string, strin
     virtual_mailbox_maps: 'static:all',
     virtual_transport: options.mailboxes,
     default_transport: options.mailboxes,
-    // What is deferred is tried again at once, so that a test does not wait for minutes.
+    // What is deferred is tried again at once (and qmgr looks at its incoming queue every 2 s, see BASE_MASTER), so that a test does not wait for minutes.
     queue_run_delay: '1s',
     minimal_backoff_time: '1s',
     maximal_backoff_time: '2s',

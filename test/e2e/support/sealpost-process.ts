@@ -2,10 +2,11 @@
 // $SEALPOST_TEST_DIST names a build to test; else dist/ when it is newer than the sources, else the sources through tsx.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parse, stringify } from 'smol-toml';
-import { type Finished, mustRun, runProgram, waitUntil } from './child.ts';
+import { type Finished, runProgram, waitUntil } from './child.ts';
 import { SERVE_PID_FILE } from './leftovers.ts';
 import { exampleFile, type Places, repository, type Substitutions } from './places.ts';
 
@@ -17,6 +18,8 @@ export interface SealpostOptions {
   /** Laid over the example's configuration, table by table; lists replace. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Runs `sealpost migrate` first; default true. */
+  readonly migrate?: boolean;
 }
 
 export interface CliResult extends Finished {
@@ -53,15 +56,16 @@ export function sealpostCommand(): { readonly program: string; readonly args: re
   return { program: process.execPath, args: ['--import', tsx, join(repository, 'src/cli/main.ts')] };
 }
 
-/** The path of the sealpost-pipe bundle; it is built first when the sources are newer. */
-export async function sealpostPipe(): Promise<string> {
+/** Puts the sealpost-pipe bundle at a path that ends with `.mjs`: a build's own, or one made now from the sources. */
+export async function placeSealpostPipe(path: string): Promise<void> {
   const dist = process.env.SEALPOST_TEST_DIST;
-  if (dist !== undefined) return join(dist, 'sealpost-pipe.js');
-  if (isFresh('dist/sealpost-pipe.js')) return join(repository, 'dist/sealpost-pipe.js');
-  await mustRun(process.execPath, ['packaging/build.mjs'], { cwd: repository, timeout: 120_000 });
-  const built = join(repository, 'dist/sealpost-pipe.js');
-  if (!existsSync(built)) throw new Error(`packaging/build.mjs made no ${built}`);
-  return built;
+  if (dist !== undefined) {
+    await copyFile(join(dist, 'sealpost-pipe.js'), path);
+    return;
+  }
+  const packaging = pathToFileURL(join(repository, 'packaging/build.mjs')).href;
+  const { bundlePipe } = (await import(packaging)) as { bundlePipe(outfile: string): Promise<void> };
+  await bundlePipe(path);
 }
 
 function isFresh(built: string): boolean {
@@ -96,7 +100,7 @@ function isTable(value: unknown): value is Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Writes the configuration and prepares database and command line; `serve` runs after start(). */
+/** Writes the configuration and makes the database's tables; `serve` runs after start(). */
 export async function createSealpost(options: SealpostOptions): Promise<SealpostProcess> {
   const { places, substitutions } = options;
   const configPath = places.sealpostConfig;
@@ -162,7 +166,7 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     ending.kill('SIGKILL');
     throw new Error(`sealpost serve did not end within 40 s of ${signal}\n${log().slice(-4000)}`);
   };
-  return {
+  const sealpost: SealpostProcess = {
     configPath,
     pid: () => child?.pid,
     start,
@@ -188,6 +192,11 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
       await stopLeftDatabase(stateDir);
     },
   };
+  if (options.migrate !== false) {
+    const migrated = await sealpost.cli(['migrate']);
+    if (migrated.code !== 0) throw new Error(`sealpost migrate: exit ${migrated.code}\n${migrated.stderr}`);
+  }
+  return sealpost;
 }
 
 async function answersReady(port: number): Promise<boolean> {

@@ -58,7 +58,11 @@ const rows = rowsOf({
 
 const defaults: ResolveOptions = { delimiters: '+', mailboxDomain: '' };
 
-function resolve(path: string, options: Partial<ResolveOptions> = {}, from: DirectoryRows = rows): RecipientFacts {
+function resolve(
+  path: string,
+  options: Partial<ResolveOptions> = {},
+  from: DirectoryRows = rows,
+): RecipientFacts {
   const parts = parsePath(path, 'mx.example');
   if (parts === null) throw new Error(`no address: ${path}`);
   return resolveRecipient(from, parts, { ...defaults, ...options }).facts;
@@ -144,7 +148,10 @@ describe('a recipient resolves to', () => {
       'alias: user 1 [user 1], user 2 via nested@example.org sales@example.org team@example.org in example.org',
     ],
     ['twice@example.org', 'alias: user 1 [user 1] via twice@example.org sales@example.org in example.org'],
-    ['tosales@keyed.example', 'alias: user 1 [user 1] via tosales@keyed.example sales@example.org in keyed.example*'],
+    [
+      'tosales@keyed.example',
+      'alias: user 1 [user 1] via tosales@keyed.example sales@example.org in keyed.example*',
+    ],
     ['dangling@example.org', 'alias: outside ghost@example.org via dangling@example.org in example.org'],
     ['empty@example.org', 'alias via empty@example.org in example.org'],
     ['removed@example.org', 'alias: outside user99@gone.example via removed@example.org in example.org'],
@@ -153,7 +160,10 @@ describe('a recipient resolves to', () => {
     // loops
     ['self@example.org', 'loop via self@example.org self@example.org in example.org'],
     ['ping@example.org', 'loop via ping@example.org pong@example.org ping@example.org in example.org'],
-    ['half@example.org', 'loop via half@example.org ping@example.org pong@example.org ping@example.org in example.org'],
+    [
+      'half@example.org',
+      'loop via half@example.org ping@example.org pong@example.org ping@example.org in example.org',
+    ],
     // catch-alls
     ['erin@keyed.example', 'user: user 6 in keyed.example*'],
     ['erin+x@keyed.example', 'user: user 6 in keyed.example*'],
@@ -177,7 +187,9 @@ describe('a recipient resolves to', () => {
 
 describe('options', () => {
   it('splits at any character of recipient_delimiter', () => {
-    expect(line(resolve('alice-x@example.org', { delimiters: '+-' }))).toBe('user: user 1 [user 1] in example.org');
+    expect(line(resolve('alice-x@example.org', { delimiters: '+-' }))).toBe(
+      'user: user 1 [user 1] in example.org',
+    );
     expect(line(resolve('alice-x@example.org', { delimiters: '+' }))).toBe('nobody in example.org');
   });
 
@@ -227,7 +239,10 @@ describe('long chains', () => {
       aliases: {
         'top@x.example': ['a5@x.example', 'a0@x.example'],
         ...Object.fromEntries(
-          Array.from({ length: 10 }, (_, index) => [`a${index}@x.example`, [index === 9 ? '#1' : `a${index + 1}@x.example`]]),
+          Array.from({ length: 10 }, (_, index) => [
+            `a${index}@x.example`,
+            [index === 9 ? '#1' : `a${index + 1}@x.example`],
+          ]),
         ),
       },
     });
@@ -238,7 +253,8 @@ describe('long chains', () => {
     const aliases: Record<string, string[]> = {};
     for (let level = 0; level < 9; level++) {
       for (const name of ['a', 'b', 'c']) {
-        aliases[`${name}${level}@x.example`] = level === 8 ? ['#1'] : ['a', 'b', 'c'].map((next) => `${next}${level + 1}@x.example`);
+        aliases[`${name}${level}@x.example`] =
+          level === 8 ? ['#1'] : ['a', 'b', 'c'].map((next) => `${next}${level + 1}@x.example`);
       }
     }
     const rows = rowsOf({ domains: { 'x.example': {} }, users: { 'end@x.example': { id: 1 } }, aliases });

@@ -1,26 +1,48 @@
 // A small directory in memory for tests: what PostgreSQL would have answered if everything had been asked.
-import { catchAllOf, normaliseTyped, parseTyped, partsOf, toAddress } from '../../../src/directory/normalise.ts';
+import {
+  catchAllOf,
+  normaliseTyped,
+  parseTyped,
+  partsOf,
+  toAddress,
+} from '../../../src/directory/normalise.ts';
 import type { DirectoryRows } from '../../../src/directory/resolve.ts';
 import type { Address, Domain, StoredKey, User } from '../../../src/directory/types.ts';
 
 export interface Described {
   readonly domains?: Readonly<Record<string, Partial<Domain> & { readonly key?: boolean }>>;
   /** address -> id; keys: whether the user has a key. */
-  readonly users?: Readonly<Record<string, { readonly id: number; readonly key?: boolean; readonly status?: User['status'] }>>;
+  readonly users?: Readonly<
+    Record<string, { readonly id: number; readonly key?: boolean; readonly status?: User['status'] }>
+  >;
   /** A target `#7` is user 7 by id. */
   readonly aliases?: Readonly<Record<string, readonly string[]>>;
   readonly contacts?: Readonly<Record<string, { readonly key?: boolean }>>;
 }
 
 export function storedKey(fingerprint: string): StoredKey {
-  return { fingerprint, certificate: new Uint8Array(1), status: 'active', source: 'cli', createdAt: new Date(0) };
+  return {
+    fingerprint,
+    certificate: new Uint8Array(1),
+    status: 'active',
+    source: 'cli',
+    createdAt: new Date(0),
+  };
 }
 
 export function rowsOf(described: Described): DirectoryRows {
   const domains = new Map<string, Domain>();
   const keys = new Map<string, readonly StoredKey[]>();
   Object.entries(described.domains ?? {}).forEach(([name, { key, ...rest }], index) => {
-    const domain: Domain = { id: index + 1, name, class: 'virtual', foldLocalPart: true, settings: {}, transport: null, ...rest };
+    const domain: Domain = {
+      id: index + 1,
+      name,
+      class: 'virtual',
+      foldLocalPart: true,
+      settings: {},
+      transport: null,
+      ...rest,
+    };
     domains.set(name, domain);
     keys.set(`domain:${domain.id}`, key === true ? [storedKey(`domain ${name}`)] : []);
   });
@@ -31,7 +53,10 @@ export function rowsOf(described: Described): DirectoryRows {
     return address;
   };
   const users = new Map<number, User>();
-  const addresses = new Map<string, { id: number; address: Address; kind: 'user' | 'alias' | 'contact'; userId: number | null }>();
+  const addresses = new Map<
+    string,
+    { id: number; address: Address; kind: 'user' | 'alias' | 'contact'; userId: number | null }
+  >();
   const targets = new Map<number, { target: string; targetUserId: number | null }[]>();
   let nextId = 100;
   for (const [typed, { id, key, status }] of Object.entries(described.users ?? {})) {
@@ -50,10 +75,14 @@ export function rowsOf(described: Described): DirectoryRows {
       id,
       names.map((name) => {
         const userId = /^#(\d+)$/.exec(name)?.[1];
-        if (userId !== undefined) return { target: `user${userId}@gone.example`, targetUserId: Number(userId) };
+        if (userId !== undefined)
+          return { target: `user${userId}@gone.example`, targetUserId: Number(userId) };
         const parts = parseTyped(name);
         if (parts === null) throw new Error(`no target: ${name}`);
-        return { target: toAddress(parts, domains.has(parts.domain) && fold(parts.domain)), targetUserId: null };
+        return {
+          target: toAddress(parts, domains.has(parts.domain) && fold(parts.domain)),
+          targetUserId: null,
+        };
       }),
     );
   }

@@ -17,11 +17,26 @@ export interface Gpg {
 export function openGpg(): Gpg {
   const home = mkdtempSync(join(tmpdir(), 'sp-'));
   const run = (args: readonly string[], input: Uint8Array | string = ''): Buffer =>
-    execFileSync('gpg', ['--homedir', home, '--batch', '--yes', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '', ...args], {
-      input,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: { ...process.env, GNUPGHOME: home, LC_ALL: 'C' },
-    });
+    execFileSync(
+      'gpg',
+      [
+        '--homedir',
+        home,
+        '--batch',
+        '--yes',
+        '--quiet',
+        '--pinentry-mode',
+        'loopback',
+        '--passphrase',
+        '',
+        ...args,
+      ],
+      {
+        input,
+        stdio: ['pipe', 'pipe', 'pipe'],
+        env: { ...process.env, GNUPGHOME: home, LC_ALL: 'C' },
+      },
+    );
   return {
     home,
     run,
@@ -43,7 +58,10 @@ export function openGpg(): Gpg {
 }
 
 /** Lines for a key that signs and encrypts, as GnuPG makes one by default, but of a curve, which is quick. */
-export function curveKey(userId: { readonly name?: string; readonly address: string }, expire = '0'): readonly string[] {
+export function curveKey(
+  userId: { readonly name?: string; readonly address: string },
+  expire = '0',
+): readonly string[] {
   return [
     'Key-Type: eddsa',
     'Key-Curve: ed25519',

@@ -1,0 +1,133 @@
+// The lookup daemons of one process: their database connections, the cache that change notifications keep true, and the
+// listeners of [policy.tcp], [policy.socketmap] and [policy.delegation].
+import type { Config } from '../src/config/schema.ts';
+import { listenForChanges } from '../src/database/notifications.ts';
+import { type Database, openDatabase } from '../src/database/open.ts';
+import type { Logger } from '../src/observe/log.ts';
+import type { Metrics } from '../src/observe/metrics.ts';
+import { createLookupDatabase, type LookupDatabase } from './database.ts';
+import { policyDelegation } from './delegation.ts';
+import { MAPS } from './facts.ts';
+import { type ListenOptions, type LookupListener, listenForLookups } from './listen.ts';
+import { createLookups, type Lookups } from './lookups.ts';
+import { type RequestProtocol, serveRequests } from './serve-requests.ts';
+import { socketmap } from './socketmap.ts';
+import { tcpTable } from './tcp-table.ts';
+
+export interface PolicyDaemons {
+  readonly lookups: Lookups;
+  listeners(): readonly LookupListener[];
+  close(): Promise<void>;
+}
+
+/** A query that takes longer is given up, so that an answer comes within 5 s. Milliseconds. */
+const QUERY_TIMEOUT = 3000;
+const CONNECT_TIMEOUT = 3000;
+
+/** The configuration with deadlines for lookups, which Postfix waits for. */
+function withLookupDeadlines(config: Config): Config {
+  const { database } = config;
+  return {
+    ...config,
+    database: {
+      ...database,
+      query_timeout: Math.min(database.query_timeout, QUERY_TIMEOUT),
+      connect_timeout: Math.min(database.connect_timeout, CONNECT_TIMEOUT),
+    },
+  };
+}
+
+/** The connections that lookups are answered from: the primary, and the replica of database.read_url where it is set. */
+export async function openLookupDatabase(
+  config: Config,
+  logger: Logger,
+): Promise<{ readonly database: LookupDatabase; close(): Promise<void> }> {
+  const ours = withLookupDeadlines(config);
+  const primary = await openDatabase(ours, { logger });
+  let replica: Database | null = null;
+  if (ours.database.read_url !== undefined) {
+    try {
+      replica = await openDatabase(ours, { logger, replica: true });
+    } catch (error) {
+      logger.warn({ err: error }, 'the replica of database.read_url cannot be asked; lookups go to database.url');
+    }
+  }
+  const database = createLookupDatabase({
+    primary: primary.pool,
+    replica: replica?.pool ?? null,
+    replicaLag: config.policy.replica_lag,
+    logger,
+  });
+  return {
+    database,
+    async close() {
+      await replica?.close();
+      await primary.close();
+    },
+  };
+}
+
+/**
+ * Opens every configured listener, or none: when one cannot be opened, everything is closed again.
+ * @param passed file descriptors from systemd, by listener name (`tcp:virtual_alias`, `socketmap`, `policy`)
+ * @throws DatabaseUnavailable, DatabaseNotMigrated; Error with a sentence for the administrator for a listener
+ */
+export async function startPolicyDaemons(
+  config: Config,
+  logger: Logger,
+  metrics: Metrics,
+  passed: ReadonlyMap<string, number> = new Map(),
+): Promise<PolicyDaemons> {
+  const own = logger.child({ part: 'policy' });
+  const opened = await openLookupDatabase(config, own);
+  const open: LookupListener[] = [];
+  let changes: { close(): Promise<void> } | undefined;
+  const close = async (): Promise<void> => {
+    await Promise.all(open.map((listener) => listener.close()));
+    await changes?.close();
+    await opened.close();
+  };
+  try {
+    const lookups = createLookups({ config, database: opened.database, logger: own, metrics });
+    changes = await listenForChanges(
+      config,
+      {
+        onChange: (change) => lookups.invalidate(change),
+        onLost: () => lookups.lost(),
+        onRestored: () => lookups.restored(),
+      },
+      { logger: own },
+    );
+    for (const listener of listenersOf(config, lookups, own, metrics)) {
+      open.push(await listenForLookups({ ...listener, fd: passed.get(listener.name) }));
+    }
+    return { lookups, listeners: () => open, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** The listeners that a configuration names. */
+function listenersOf(config: Config, lookups: Lookups, logger: Logger, metrics: Metrics): readonly ListenOptions[] {
+  const { tcp, socketmap: sockets, delegation } = config.policy;
+  const counted = (name: string) => (connections: number) => metrics.connections.set({ listener: name }, connections);
+  const malformed = (protocol: string) => () => metrics.lookupErrors.inc({ protocol });
+  const listener = <R>(
+    name: string,
+    at: { readonly listen: ListenOptions['endpoint'] | null; readonly mode?: string | undefined; readonly group?: string | undefined },
+    protocol: RequestProtocol<R>,
+  ): readonly ListenOptions[] => {
+    if (at.listen === null) return [];
+    const log = logger.child({ listener: name });
+    const serve: ListenOptions['serve'] = (socket) => serveRequests(socket, protocol, log);
+    return [{ name, endpoint: at.listen, mode: at.mode, group: at.group, serve, counted: counted(name) }];
+  };
+  return [
+    ...MAPS.flatMap((map) =>
+      listener(`tcp:${map}`, { listen: tcp[map] }, tcpTable(map, lookups, malformed('tcp_table'))),
+    ),
+    ...listener('socketmap', sockets, socketmap(lookups, malformed('socketmap'))),
+    ...listener('policy', delegation, policyDelegation(lookups, malformed('policy'))),
+  ];
+}

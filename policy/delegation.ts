@@ -1,0 +1,43 @@
+// A policy server (SMTPD_POLICY_README): check_recipient with the size of the message.
+import { createPolicyDecoder, encodeAction, type PolicyRequest } from './delegation-codec.ts';
+import type { Answer } from './facts.ts';
+import type { Lookups } from './lookups.ts';
+import type { RequestProtocol } from './serve-requests.ts';
+
+/** The protocol. */
+export function policyDelegation(
+  lookups: Lookups,
+  malformed: (reason: string) => void,
+): RequestProtocol<PolicyRequest> {
+  return {
+    decoder: createPolicyDecoder,
+    malformed,
+    answer(request) {
+      const recipient = request.get('recipient') ?? '';
+      // Before RCPT there is none; at DATA and END-OF-MESSAGE Postfix names it only when it is the only one.
+      if (recipient === '') return encodeAction('DUNNO');
+      const answer = lookups.answer('check_recipient', recipient, { protocol: 'policy', size: sizeOf(request) });
+      return answer instanceof Promise ? answer.then(encodePolicyAnswer) : encodePolicyAnswer(answer);
+    },
+  };
+}
+
+/** An answer as an action: what is not found has no objection, what is not known now is deferred. */
+export function encodePolicyAnswer(answer: Answer): Buffer {
+  switch (answer.kind) {
+    case 'found':
+      return encodeAction(answer.value);
+    case 'not found':
+      return encodeAction('DUNNO');
+    case 'temporary':
+      return encodeAction(`DEFER ${answer.enhanced} The recipient cannot be checked now; try again later`);
+  }
+}
+
+/** Bytes as MAIL FROM's SIZE or the end of the message gave them; null where they are unknown (0: not told). */
+export function sizeOf(request: PolicyRequest): number | null {
+  const text = request.get('size') ?? '';
+  if (!/^\d{1,15}$/.test(text)) return null;
+  const size = Number(text);
+  return size === 0 ? null : size;
+}

@@ -1,0 +1,73 @@
+// The values that the lookup daemons think in: what is known of a key that Postfix asks for, and what is answered.
+import type { RefusalOverride } from '../src/directory/refusal-texts.ts';
+import type { Address, Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
+import type { KeyChoice } from '../src/keys/choose.ts';
+
+/** The maps of policy.md, by the names that are used in listeners, socketmap requests and `sealpost lookup`. */
+export const MAPS = [
+  'check_recipient',
+  'virtual_alias',
+  'virtual_mailbox',
+  'virtual_domains',
+  'relay_domains',
+  'transport',
+  'sender_login',
+  'client_fingerprint',
+] as const;
+export type MapName = (typeof MAPS)[number];
+
+/** Whether a name, as it came over the wire or from a person, is a map. */
+export function isMapName(name: string): name is MapName {
+  return MAPS.some((map) => map === name);
+}
+
+/** An answer, and why. The reason is for the log and for `sealpost lookup`: no keys, no content. */
+export type Answer =
+  | { readonly kind: 'found'; readonly value: string; readonly reason: string }
+  | { readonly kind: 'not found'; readonly reason: string }
+  /** Never to be read as "not found". `enhanced` is an RFC 3463 code for protocols that have a use for it. */
+  | { readonly kind: 'temporary'; readonly enhanced: '4.4.3' | '4.4.6' | '4.3.0'; readonly reason: string };
+
+export const found = (value: string, reason: string): Answer => ({ kind: 'found', value, reason });
+export const notFound = (reason: string): Answer => ({ kind: 'not found', reason });
+
+/** A domain of ours with everything that a lookup needs of it. */
+export interface DomainFacts {
+  readonly domain: Domain;
+  readonly refusals: RefusalOverride;
+  readonly keys: readonly StoredKey[];
+}
+
+/** What the lookups need of a user beside what the directory knows. */
+export interface Mailbox {
+  readonly transport: string | null;
+  readonly forwards: readonly Address[];
+  readonly quotaMessages: number | null;
+  readonly usedBytes: number;
+  readonly usedMessages: number;
+}
+
+/** Everything that is known of an address that Postfix asks for. */
+export interface AddressFacts {
+  /** As Postfix named it: unquoted, case kept. null when the key is no address (a bare domain, `*`, bad bytes). */
+  readonly asked: { readonly local: string; readonly domain: string } | null;
+  readonly recipient: RecipientFacts;
+  /** Of the address's own domain; of the user's for an id address below mailbox_domain; null: not ours. */
+  readonly domain: DomainFacts | null;
+  /** By user id: every user among the readers. */
+  readonly mailboxes: ReadonlyMap<number, Mailbox>;
+  /** Readers that the directory calls outside, although their domain is ours: nobody is there. */
+  readonly strangers: ReadonlySet<Address>;
+}
+
+/** The settings of sealpost.toml that answers depend on. */
+export interface AnswerOptions {
+  /** Normalised; '' for none. */
+  readonly mailboxDomain: string;
+  readonly delimiters: string;
+  /** Whether an extension that no entry has is appended to what the address without it expands to. */
+  readonly propagateExtension: boolean;
+}
+
+/** Chooses among keys at the moment of the question; see keys/choose. */
+export type Choose = (keys: readonly StoredKey[]) => KeyChoice;

@@ -1,0 +1,305 @@
+// The one place where every protocol and `sealpost lookup` get their answers: a map and a key in, an answer out, within 5 s.
+import type { Config } from '../src/config/schema.ts';
+import type { Change } from '../src/database/notifications.ts';
+import { normaliseFingerprint } from '../src/directory/fingerprint.ts';
+import { type AddressParts, normaliseDomain, parsePath, toAddress } from '../src/directory/normalise.ts';
+import { dependencyName } from '../src/directory/read.ts';
+import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
+import { createKeyCache } from '../src/keys/cache.ts';
+import { chooseKeys, type InspectedKey } from '../src/keys/choose.ts';
+import { type Logger, logAddress } from '../src/observe/log.ts';
+import type { Metrics } from '../src/observe/metrics.ts';
+import {
+  clientFingerprint,
+  domainClass,
+  domainTransport,
+  readersOf,
+  type SenderGrant,
+  senderLogin,
+  transport,
+  virtualAlias,
+  virtualMailbox,
+} from './answers.ts';
+import { type AnswerCache, type CacheResult, createAnswerCache, type Trust } from './answer-cache.ts';
+import { createChangeLog } from './change-log.ts';
+import { type CheckOptions, checkRecipient } from './check-recipient.ts';
+import type { LookupDatabase } from './database.ts';
+import { type AddressFacts, type Answer, type Choose, type DomainFacts, type MapName, notFound } from './facts.ts';
+import { createFactsReader } from './read-facts.ts';
+
+/** What a question may say beside the map and the key. */
+export interface QuestionDetails {
+  /** How the question came, for metrics and the log. */
+  readonly protocol: 'tcp_table' | 'socketmap' | 'policy' | 'command';
+  /** Bytes of the message where they are known. */
+  readonly size?: number | null;
+}
+
+export interface Lookups {
+  /**
+   * Answers; at once where everything is cached. Never rejects, and never takes longer than 5 s.
+   * @param key as it came over the wire, one character per byte (latin1)
+   */
+  answer(map: MapName, key: string, details: QuestionDetails): Answer | Promise<Answer>;
+  /** Forgets what depends on a changed row. */
+  invalidate(change: Change): void;
+  /** Change notifications are missed from now on: what is cached is only good while the database is away. */
+  lost(): void;
+  /** They arrive again: everything is read again. */
+  restored(): void;
+  /** Entries in the caches. */
+  cached(): number;
+}
+
+export interface LookupsOptions {
+  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'encryption' | 'keys' | 'policy'>;
+  readonly database: LookupDatabase;
+  readonly logger: Logger;
+  readonly metrics?: Metrics;
+  /** Unix milliseconds; replaced by tests. */
+  readonly clock?: () => number;
+}
+
+/** Below the 5 s that policy.md promises. */
+const DEADLINE_MS = 4500;
+
+/** Beside certificates: strings, objects, map entries. Bytes, estimated. */
+const ENTRY_BYTES = 1200;
+const MOST_BYTES = 128 * 1024 * 1024;
+
+const TOO_LATE: Answer = { kind: 'temporary', enhanced: '4.4.3', reason: 'the database did not answer in time' };
+
+/** Makes the lookups. Nothing is asked before the first question. */
+export function createLookups(options: LookupsOptions): Lookups {
+  const { config, database, logger, metrics } = options;
+  const clock = options.clock ?? Date.now;
+  const checkOptions: CheckOptions = {
+    mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
+    delimiters: config.recipient_delimiter,
+    propagateExtension: config.policy.propagate_extension,
+    global: config.encryption,
+  };
+  const changes = createChangeLog();
+  const epochEnds = new Map<number, number>();
+  let epoch = 0;
+  let listening = true;
+  const trust: Trust = { epoch: () => (listening ? epoch : null), endOf: (past) => epochEnds.get(past) };
+  const counted = Object.fromEntries(
+    (['hit', 'miss', 'merged', 'stale', 'error'] as const).map((result) => [result, metrics?.lookupCache.labels(result)]),
+  );
+
+  function cacheOf<T>(sizeOf: (value: T) => number, maxEntries: number): AnswerCache<T> {
+    return createAnswerCache<T>({
+      changes,
+      trust,
+      databaseAway: () => database.away(),
+      isAway: (error) => error instanceof DirectoryUnavailable,
+      maxEntries,
+      maxBytes: MOST_BYTES,
+      sizeOf,
+      staleMax: config.policy.stale_max,
+      count: (result: CacheResult) => counted[result]?.inc(),
+      clock,
+    });
+  }
+
+  const most = config.policy.cache_entries;
+  const domains = cacheOf<DomainFacts | null>(sizeOfDomain, most);
+  const addresses = cacheOf<AddressFacts>(sizeOfAddress, most);
+  const senders = cacheOf<readonly SenderGrant[]>(() => ENTRY_BYTES, most);
+  const fingerprints = cacheOf<string | null>(() => ENTRY_BYTES, most);
+  const domainOf = (name: string) => domains.get(name, () => reader.domain(name));
+  const reader = createFactsReader({ database, config, domainOf });
+  const keyCache = createKeyCache({ allowSha1: config.keys.allow_sha1 });
+  const timers = new Map<string, (seconds: number) => void>();
+
+  function addressOf(parts: AddressParts): AddressFacts | Promise<AddressFacts> {
+    // Folding is the domain's affair: the same address in another case is another cache entry.
+    return addresses.get(toAddress(parts, false), () => reader.address(parts));
+  }
+
+  /** Reads the keys that the choice may need; at once where there are none. */
+  function chooser(facts: AddressFacts): Choose | Promise<Choose> {
+    const keys = [
+      ...facts.recipient.domainKeys,
+      ...readersOf(facts).flatMap((each) => (each.kind === 'outside' ? [] : each.keys)),
+    ];
+    if (keys.length === 0) return () => chooseKeys([], clock());
+    return Promise.all(keys.map((key) => keyCache.inspect(key))).then((all) => {
+      const inspected = new Map<StoredKey, InspectedKey>(all.map((each) => [each.key, each]));
+      return (wanted: readonly StoredKey[]) => chooseKeys(wanted.flatMap((key) => inspected.get(key) ?? []), clock());
+    });
+  }
+
+  function ask(map: MapName, key: string, size: number | null): Answer | Promise<Answer> {
+    switch (map) {
+      case 'virtual_domains':
+      case 'relay_domains': {
+        const name = normaliseDomain(textOf(key));
+        const wanted = map === 'virtual_domains' ? 'virtual' : 'relay';
+        if (name === null) return domainClass(name, null, wanted, checkOptions);
+        return after(domainOf(name), (facts) => domainClass(name, facts, wanted, checkOptions));
+      }
+      case 'client_fingerprint': {
+        const canonical = normaliseFingerprint(key);
+        const today = new Date(clock()).toISOString().slice(0, 10);
+        if (canonical === null) return clientFingerprint(null, null, today);
+        const expires = fingerprints.get(canonical, () => reader.fingerprint(canonical));
+        return after(expires, (expiresOn) => clientFingerprint(canonical, expiresOn, today));
+      }
+      default:
+        return askAddress(map, key, size);
+    }
+  }
+
+  function askAddress(
+    map: 'check_recipient' | 'virtual_alias' | 'virtual_mailbox' | 'transport' | 'sender_login',
+    key: string,
+    size: number | null,
+  ): Answer | Promise<Answer> {
+    const parts = parsePath(key);
+    if (parts === null) {
+      const name = map === 'transport' ? normaliseDomain(textOf(key)) : null;
+      return name === null ? notFound('the key is no address') : after(domainOf(name), domainTransport);
+    }
+    const facts = addressOf(parts);
+    switch (map) {
+      case 'check_recipient':
+        return after(facts, (known) =>
+          after(chooser(known), (choose) => checkRecipient(known, size, choose, checkOptions)),
+        );
+      case 'virtual_alias':
+        return after(facts, (known) => virtualAlias(known, checkOptions));
+      case 'virtual_mailbox':
+        return after(facts, virtualMailbox);
+      case 'transport':
+        return after(facts, transport);
+      case 'sender_login':
+        return after(facts, (known) =>
+          after(
+            senders.get(toAddress(parts, false), () => reader.grants(parts)),
+            (grants) => senderLogin(known, grants),
+          ),
+        );
+    }
+  }
+
+  function finish(map: MapName, key: string, details: QuestionDetails, answer: Answer, started: number): Answer {
+    if (metrics !== undefined) {
+      metrics.lookups.inc({ map, protocol: details.protocol, result: answer.kind });
+      let observe = timers.get(map);
+      if (observe === undefined) {
+        const child = metrics.lookupSeconds.labels(map);
+        observe = (seconds) => child.observe(seconds);
+        timers.set(map, observe);
+      }
+      observe((performance.now() - started) / 1000);
+    }
+    if (answer.kind === 'temporary' && answer.enhanced === '4.4.6') {
+      logger.warn({ map, key: forLog(map, key, true), reason: answer.reason }, 'alias loop: deferred');
+    }
+    if (logger.isLevelEnabled('debug')) {
+      const { protocol } = details;
+      const ours = answer.kind === 'found';
+      const ms = Math.round((performance.now() - started) * 1000) / 1000;
+      logger.debug({ map, protocol, key: forLog(map, key, ours), result: answer.kind, reason: answer.reason, ms }, 'lookup');
+    }
+    return answer;
+  }
+
+  function failed(map: MapName, error: unknown): Answer {
+    if (error instanceof DirectoryUnavailable) return { kind: 'temporary', enhanced: '4.4.3', reason: error.message };
+    logger.error({ err: error, map }, 'a lookup failed');
+    return { kind: 'temporary', enhanced: '4.3.0', reason: 'an internal error' };
+  }
+
+  return {
+    answer(map, key, details) {
+      const started = performance.now();
+      try {
+        const answer = ask(map, key, details.size ?? null);
+        if (!(answer instanceof Promise)) return finish(map, key, details, answer, started);
+        return withinDeadline(answer).then(
+          (known) => finish(map, key, details, known, started),
+          (error: unknown) => finish(map, key, details, failed(map, error), started),
+        );
+      } catch (error) {
+        return finish(map, key, details, failed(map, error), started);
+      }
+    },
+
+    invalidate({ table, key }) {
+      database.changed();
+      if (key === null) changes.noteAll();
+      else if (table === 'user_usage') changes.note(`usage:${key}`, true);
+      else if (table === 'sender_logins') changes.note(`sender:${key}`);
+      else if (table === 'client_fingerprints') changes.note(`fingerprint:${key}`);
+      else {
+        const name = dependencyName(table, key);
+        if (name !== null) changes.note(name);
+      }
+    },
+
+    lost() {
+      if (!listening) return;
+      listening = false;
+      epochEnds.set(epoch, clock());
+      // Old ends are of no use: what is older than stale_max is never served.
+      for (const [past, end] of epochEnds) if (clock() - end > config.policy.stale_max) epochEnds.delete(past);
+    },
+
+    restored() {
+      if (!listening) epoch += 1;
+      listening = true;
+      database.changed();
+      database.back();
+    },
+
+    cached: () => domains.size + addresses.size + senders.size + fingerprints.size,
+  };
+}
+
+/** Goes on at once where the value is there, else when it is: a promise costs more than a cached lookup. */
+function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+async function withinDeadline(answer: Promise<Answer>): Promise<Answer> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<Answer>((resolve) => {
+    timer = setTimeout(resolve, DEADLINE_MS, TOO_LATE);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Bytes as text, for what is no path; broken UTF-8 becomes something that nobody has. */
+function textOf(key: string): string {
+  return Buffer.from(key, 'latin1').toString('utf8');
+}
+
+/** Names of domains and fingerprints are nobody's address. */
+function forLog(map: MapName, key: string, ours: boolean): string {
+  const text = key.length > 320 ? `${key.slice(0, 320)}...` : key;
+  return map.endsWith('_domains') || map === 'client_fingerprint' ? text : logAddress(text, ours);
+}
+
+function keyBytes(keys: readonly StoredKey[]): number {
+  return keys.reduce((total, { certificate }) => total + certificate.byteLength, 0);
+}
+
+function sizeOfDomain(facts: DomainFacts | null): number {
+  return ENTRY_BYTES + (facts === null ? 0 : keyBytes(facts.keys));
+}
+
+/** The domain and its keys are shared with the domain's own entry. */
+function sizeOfAddress(facts: AddressFacts): number {
+  const readers = readersOf(facts);
+  return (
+    ENTRY_BYTES * (1 + Math.floor(readers.length / 2)) +
+    readers.reduce((total, each) => total + (each.kind === 'outside' ? 0 : keyBytes(each.keys)), 0)
+  );
+}

@@ -1,0 +1,86 @@
+// socketmap_table(5) on the wire: netstrings (`len:bytes,`) with `name SPACE key` in, and `OK data`, `NOTFOUND `,
+// `TEMP reason` or `PERM reason` out. Pure: bytes in, requests or errors out.
+import type { Answer } from './facts.ts';
+import type { Decoded, Decoder } from './wire.ts';
+
+/** Bytes of a request, without the framing; as in Postfix's own socketmap server (3.12). */
+export const LONGEST_REQUEST = 10_000;
+/** Bytes of a reply that Postfix accepts (dict_sockmap). */
+export const LONGEST_REPLY = 100_000;
+
+export interface SocketmapRequest {
+  readonly map: string;
+  /** One character per byte. */
+  readonly key: string;
+}
+
+const COLON = 0x3a;
+const COMMA = 0x2c;
+/** Digits of LONGEST_REQUEST. */
+const MOST_DIGITS = 5;
+
+/** @param payload one character per byte */
+export function netstring(payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${payload.length}:`, 'latin1'), payload, Buffer.from(',', 'latin1')]);
+}
+
+function reply(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): Buffer {
+  const payload = Buffer.from(`${status} ${text}`, 'utf8');
+  return netstring(payload.length <= LONGEST_REPLY ? payload : Buffer.from('TEMP the answer is too long', 'latin1'));
+}
+
+/** An answer as a reply. An empty value would be a configuration error for Postfix: it is a temporary one here. */
+export function encodeSocketmapAnswer(answer: Answer): Buffer {
+  switch (answer.kind) {
+    case 'found':
+      return answer.value === '' ? reply('TEMP', 'the answer is empty') : reply('OK', answer.value);
+    case 'not found':
+      return reply('NOTFOUND', '');
+    case 'temporary':
+      return reply('TEMP', answer.reason);
+  }
+}
+
+/** The reply to a request that can be read but not answered; PERM is a configuration error to Postfix. */
+export function socketmapRefusal(text: string): Buffer {
+  return reply('PERM', text);
+}
+
+/** Splits input into requests; after a wrong netstring nothing can be read any more. */
+export function createSocketmapDecoder(): Decoder<SocketmapRequest> {
+  let buffer: Buffer = Buffer.alloc(0);
+
+  function next(): Decoded<SocketmapRequest> | null {
+    const at = buffer.subarray(0, MOST_DIGITS + 1).indexOf(COLON);
+    const digits = buffer.toString('latin1', 0, at === -1 ? Math.min(buffer.length, MOST_DIGITS + 1) : at);
+    if (buffer.length === 0) return null;
+    if (digits.length > MOST_DIGITS || !/^(?:0|[1-9]\d*)$/.test(digits)) {
+      return broken(`expected a netstring of at most ${LONGEST_REQUEST} bytes`, 'bad netstring length');
+    }
+    const length = Number(digits);
+    if (length > LONGEST_REQUEST) return broken(`a request has at most ${LONGEST_REQUEST} bytes`, 'overlong netstring');
+    if (at === -1) return null;
+    const end = at + 1 + length;
+    if (buffer.length <= end) return null;
+    if (buffer[end] !== COMMA) return broken('expected a comma at the end of the netstring', 'netstring without comma');
+    const payload = buffer.toString('latin1', at + 1, end);
+    buffer = buffer.subarray(end + 1);
+    const space = payload.indexOf(' ');
+    if (space < 1) {
+      return { kind: 'error', reply: socketmapRefusal('expected: map SPACE key'), reason: 'no map name', close: false };
+    }
+    return { kind: 'request', request: { map: payload.slice(0, space), key: payload.slice(space + 1) } };
+  }
+
+  return {
+    push(chunk) {
+      buffer = buffer.length === 0 ? chunk : Buffer.concat([buffer, chunk]);
+    },
+    next,
+    buffered: () => buffer.length,
+  };
+}
+
+function broken(text: string, reason: string): Decoded<SocketmapRequest> {
+  return { kind: 'error', reply: socketmapRefusal(text), reason, close: true };
+}

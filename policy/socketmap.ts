@@ -1,0 +1,30 @@
+// A socketmap_table(5) daemon: every map behind one listener, named in the request.
+import { isMapName, MAPS } from './facts.ts';
+import type { Lookups } from './lookups.ts';
+import type { RequestProtocol } from './serve-requests.ts';
+import {
+  createSocketmapDecoder,
+  encodeSocketmapAnswer,
+  type SocketmapRequest,
+  socketmapRefusal,
+} from './socketmap-codec.ts';
+
+/** The protocol for all maps. */
+export function socketmap(
+  lookups: Lookups,
+  malformed: (reason: string) => void,
+): RequestProtocol<SocketmapRequest> {
+  const details = { protocol: 'socketmap' } as const;
+  return {
+    decoder: createSocketmapDecoder,
+    malformed,
+    answer({ map, key }) {
+      if (!isMapName(map)) {
+        malformed('unknown map');
+        return socketmapRefusal(`no such map; expected one of ${MAPS.join(', ')}`);
+      }
+      const answer = lookups.answer(map, key, details);
+      return answer instanceof Promise ? answer.then(encodeSocketmapAnswer) : encodeSocketmapAnswer(answer);
+    },
+  };
+}

@@ -1,0 +1,92 @@
+// Reads one recipient from the database, round by round: what the pure resolution asks for is loaded, until it asks for
+// nothing more. Also the names under which answers depend on rows, so that a cache can be told of changes.
+import type pg from 'pg';
+import type { Change } from '../database/notifications.ts';
+import { emptyRows, loadRows, type MutableRows } from './load.ts';
+import type { AddressParts } from './normalise.ts';
+import { type DirectoryRows, MAX_ALIAS_DEPTH, type ResolveOptions, resolveRecipient } from './resolve.ts';
+import { DirectoryUnavailable, type RecipientFacts } from './types.ts';
+
+export interface ReadRecipient {
+  readonly facts: RecipientFacts;
+  readonly rows: DirectoryRows;
+  /** Names of everything that the facts rest on; see {@link dependencyName}. */
+  readonly dependsOn: readonly string[];
+}
+
+/**
+ * Reads everything about one address, without a cache.
+ * @throws DirectoryUnavailable when the rows change under every round; what the pool throws otherwise
+ */
+export async function readRecipient(
+  pool: Pick<pg.Pool, 'query'>,
+  parts: AddressParts,
+  options: ResolveOptions,
+): Promise<ReadRecipient> {
+  const rows = emptyRows();
+  const loaded = { addresses: new Set<string>(), domains: new Set<string>(), users: new Set<number>() };
+  // Every round goes one alias deeper; the chain ends below the limit, or is a loop.
+  for (let round = 0; round <= MAX_ALIAS_DEPTH + 1; round++) {
+    const { facts, asked } = resolveRecipient(rows, parts, options);
+    const wanted = {
+      addresses: [...asked.addresses].filter((name) => !loaded.addresses.has(name)),
+      domains: [...asked.domains].filter((name) => !loaded.domains.has(name)),
+      users: [...asked.users].filter((id) => !loaded.users.has(id)),
+    };
+    if (wanted.addresses.length + wanted.domains.length + wanted.users.length === 0) {
+      return { facts, rows, dependsOn: namesOf(rows, loaded) };
+    }
+    await loadRows(pool, wanted, rows);
+    for (const name of wanted.addresses) loaded.addresses.add(name);
+    for (const name of wanted.domains) loaded.domains.add(name);
+    for (const id of wanted.users) loaded.users.add(id);
+  }
+  throw new DirectoryUnavailable('the directory changed faster than it could be read');
+}
+
+/** The name under which answers depend on a changed row; null for a change that no recipient depends on. */
+export function dependencyName(table: Change['table'], key: string): string | null {
+  switch (table) {
+    case 'domains':
+      return `domain:${key}`;
+    case 'users':
+      return `user:${key}`;
+    case 'addresses':
+    case 'alias_targets':
+      return `address:${key}`;
+    case 'keys':
+      return `key of ${key}`;
+    default:
+      return null;
+  }
+}
+
+function namesOf(
+  rows: MutableRows,
+  loaded: {
+    readonly addresses: ReadonlySet<string>;
+    readonly domains: ReadonlySet<string>;
+    readonly users: ReadonlySet<number>;
+  },
+): readonly string[] {
+  const names = new Set<string>();
+  for (const address of loaded.addresses) names.add(`address:${address}`);
+  for (const domain of loaded.domains) names.add(`domain:${domain}`);
+  for (const id of loaded.users) {
+    names.add(`user:${id}`);
+    names.add(`key of user:${id}`);
+  }
+  for (const user of rows.users.values()) {
+    names.add(`user:${user.id}`);
+    names.add(`key of user:${user.id}`);
+    names.add(`address:${user.address}`);
+  }
+  for (const domain of rows.domains.values()) {
+    names.add(`domain:${domain.name}`);
+    names.add(`key of domain:${domain.id}`);
+  }
+  for (const address of rows.addresses.values()) {
+    if (address.kind === 'contact') names.add(`key of contact:${address.id}`);
+  }
+  return [...names];
+}

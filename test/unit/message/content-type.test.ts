@@ -1,0 +1,80 @@
+// Content-Type as RFC 2045 writes it, and as others do.
+import { describe, expect, it } from 'vitest';
+import {
+  contentTypeShape,
+  parseContentType,
+  parseTransferEncoding,
+} from '../../../src/message/content-type.ts';
+
+function read(value: string) {
+  const parsed = parseContentType(value);
+  return (
+    parsed && [
+      `${parsed.type}/${parsed.subtype}`,
+      Object.fromEntries(parsed.parameters),
+      parsed.ambiguous ? 'ambiguous' : 'clear',
+    ]
+  );
+}
+
+describe('parseContentType', () => {
+  it.each([
+    ['text/plain', 'text/plain', {}, 'clear'],
+    ['TEXT/Plain; Charset=UTF-8', 'text/plain', { charset: 'UTF-8' }, 'clear'],
+    ['multipart/mixed ; boundary = "a b"', 'multipart/mixed', { boundary: 'a b' }, 'clear'],
+    ['multipart/mixed; boundary="a\\"b;c"', 'multipart/mixed', { boundary: 'a"b;c' }, 'clear'],
+    ['(c) text (c (n)) / (c) plain (;x=y); a=b (c)', 'text/plain', { a: 'b' }, 'clear'],
+    ['text/plain; a=b;', 'text/plain', { a: 'b' }, 'clear'],
+    ['text/plain;; a=b', 'text/plain', { a: 'b' }, 'clear'],
+    ["application/x; name*0*=utf-8''r%C3%A9", 'application/x', { 'name*0*': "utf-8''r%C3%A9" }, 'clear'],
+    ['text/plain; a=1; A=2', 'text/plain', { a: '1' }, 'ambiguous'],
+    ['text/plain; a', 'text/plain', {}, 'ambiguous'],
+    ['text/plain charset=utf-8', 'text/plain', {}, 'ambiguous'],
+    ['text/plain; a="open', 'text/plain', {}, 'ambiguous'],
+    ['text/plain; a=b (open', 'text/plain', { a: 'b' }, 'ambiguous'],
+    ['text/plain; a=b@c', 'text/plain', { a: 'b' }, 'ambiguous'],
+  ])('reads %s', (value, type, parameters, clarity) => {
+    expect(read(value)).toEqual([type, parameters, clarity]);
+  });
+
+  it.each(['', 'text', 'text/', '/plain', '"text/plain"', ';;=";', '(open'])(
+    'reads nothing from "%s"',
+    (value) => {
+      expect(parseContentType(value)).toBeNull();
+    },
+  );
+
+  it('is linear: a megabyte of brackets, quotes or semicolons takes less than a second', () => {
+    for (const piece of ['(', '"', ';', '\\', '( ', '"\\', 'a=b;', '()']) {
+      const started = performance.now();
+      parseContentType(`text/plain; ${piece.repeat(1_000_000 / piece.length)}`);
+      contentTypeShape(`text/plain; ${piece.repeat(1_000_000 / piece.length)}`);
+      expect(performance.now() - started, piece).toBeLessThan(1000);
+    }
+  });
+});
+
+describe('contentTypeShape', () => {
+  it.each([
+    [' text/plain; a="b;"', ' text/plain', true],
+    [' text/plain; a="open', ' text/plain', false],
+    [' text/plain (open', ' text/plain', false],
+    [' text', ' text', true],
+    ['\r\n multipart/mixed;\r\n\tboundary=x', '\r\n multipart/mixed', true],
+  ])('of "%s"', (value, upTo, closed) => {
+    expect(contentTypeShape(value)).toEqual({ typeEnd: upTo.length, closed });
+  });
+});
+
+describe('parseTransferEncoding', () => {
+  it.each([
+    ['base64', 'base64'],
+    [' Quoted-Printable (really)', 'quoted-printable'],
+    ['', '7bit'],
+    ['x-uuencode', 'x-uuencode'],
+    ['base64; x', null],
+    ['8 bit', null],
+  ])('of "%s"', (value, encoding) => {
+    expect(parseTransferEncoding(value)).toBe(encoding);
+  });
+});

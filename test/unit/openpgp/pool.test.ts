@@ -1,0 +1,165 @@
+// The worker pool: jobs in threads, deadlines, dying workers, an orderly end; from sources and from compiled files.
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { createSealer, type Sealer, type SealerOptions } from '../../../src/openpgp/pool.ts';
+import { noise } from '../../fixtures/corpus.ts';
+import { decryptWith, makeKey, type TestKey } from './make-keys.ts';
+
+const open: Sealer[] = [];
+let key: TestKey;
+
+function sealer(options: SealerOptions = {}): Sealer {
+  const made = createSealer(options);
+  open.push(made);
+  return made;
+}
+
+function job(plaintext: Uint8Array, format: 'armor' | 'binary' = 'armor') {
+  return { plaintext, keys: [key.recipient], hideKeyIds: false, format };
+}
+
+/** A worker file that behaves as told by the plaintext. */
+async function workerFile(source: string): Promise<{ url: URL; remove(): Promise<void> }> {
+  const dir = await mkdtemp(join(tmpdir(), 'sealer-'));
+  const file = join(dir, 'worker.mjs');
+  await writeFile(file, source);
+  return { url: pathToFileURL(file), remove: () => rm(dir, { recursive: true, force: true }) };
+}
+
+beforeAll(async () => {
+  key = await makeKey('curve25519-legacy');
+});
+
+afterEach(async () => {
+  for (const each of open.splice(0)) await each.close();
+});
+
+describe('the sealer', () => {
+  it('seals in this thread and in workers alike', async () => {
+    for (const options of [{ workers: 0 }, { workers: 2, inlineBytes: 0 }]) {
+      const { encrypt } = sealer(options);
+      const plaintexts = [0, 1, 1000, 100_000].map((length) => noise(length, length + 1));
+      const sealed = await Promise.all(plaintexts.map((plaintext) => encrypt(job(plaintext))));
+      for (const [index, plaintext] of plaintexts.entries()) {
+        expect((await decryptWith(key.secret, sealed[index] ?? noise(1))).equals(plaintext)).toBe(true);
+      }
+    }
+  });
+
+  it('leaves the caller its buffers, also when they are views into a larger one', async () => {
+    const { encrypt } = sealer({ workers: 1, inlineBytes: 0 });
+    const large = noise(200_000);
+    const copy = Buffer.from(large);
+    const view = large.subarray(1000, 101_000);
+    const sealed = await encrypt(job(view, 'binary'));
+    expect(large.equals(copy)).toBe(true);
+    expect((await decryptWith(key.secret, sealed)).equals(view)).toBe(true);
+  });
+
+  it('keeps this thread answering while a large job runs', async () => {
+    const { encrypt } = sealer({ workers: 1 });
+    await encrypt(job(noise(100_000)));
+    let ticks = 0;
+    const timer = setInterval(() => {
+      ticks += 1;
+    }, 5);
+    await encrypt(job(noise(20_000_000), 'armor'));
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(5);
+  });
+
+  it('rejects a job that fails in a worker, and goes on with the next', async () => {
+    const { encrypt } = sealer({ workers: 1, inlineBytes: 0 });
+    await expect(encrypt({ ...job(noise(10)), keys: [] })).rejects.toThrow('no key was given');
+    expect((await encrypt(job(noise(10)))).length).toBeGreaterThan(0);
+  });
+
+  it('rejects the job of a worker that dies, and goes on with the next', async () => {
+    const worker = await workerFile(`
+      export async function encrypt({ plaintext }) {
+        if (plaintext[0] === 1) await new Promise(() => setTimeout(() => { throw new Error('worker died'); }));
+        return plaintext;
+      }`);
+    try {
+      const { encrypt } = sealer({ workers: 1, inlineBytes: 0, workerFile: worker.url });
+      expect((await encrypt(job(Uint8Array.of(0)))).length).toBe(1);
+      await expect(encrypt(job(Uint8Array.of(1)))).rejects.toThrow('worker died');
+      expect((await encrypt(job(Uint8Array.of(0)))).length).toBe(1);
+    } finally {
+      await worker.remove();
+    }
+  });
+
+  it('rejects a job that passes its deadline, ends that thread, and serves those who wait', async () => {
+    const worker = await workerFile(`
+      export async function encrypt({ plaintext }) {
+        if (plaintext[0] === 1) for (;;) {}
+        return plaintext;
+      }`);
+    try {
+      const { encrypt } = sealer({ workers: 1, inlineBytes: 0, deadline: 1500, workerFile: worker.url });
+      await encrypt(job(Uint8Array.of(0)));
+      const stuck = encrypt(job(Uint8Array.of(1)));
+      await expect(stuck).rejects.toThrow('sealing took longer than 1.5 s');
+      expect((await encrypt(job(Uint8Array.of(0)))).length).toBe(1);
+    } finally {
+      await worker.remove();
+    }
+  });
+
+  it('finishes what is under way when it is closed, and takes no more', async () => {
+    const made = createSealer({ workers: 1, inlineBytes: 0 });
+    const running = [1, 2, 3].map((seed) => made.encrypt(job(noise(300_000, seed))));
+    await made.close();
+    for (const sealed of await Promise.all(running)) expect(sealed.length).toBeGreaterThan(300_000);
+    await expect(made.encrypt(job(noise(1)))).rejects.toThrow('closed');
+  });
+});
+
+describe('the worker file', () => {
+  it('is found from compiled files as well', async () => {
+    const root = resolve(import.meta.dirname, '../../..');
+    const dir = await mkdtemp(join(tmpdir(), 'sealer-build-'));
+    try {
+      const project = join(dir, 'tsconfig.json');
+      await writeFile(
+        project,
+        JSON.stringify({
+          extends: join(root, 'tsconfig.json'),
+          compilerOptions: {
+            rootDir: root,
+            outDir: join(dir, 'dist'),
+            noEmit: false,
+            types: [],
+            noCheck: true,
+          },
+          files: [join(root, 'src/openpgp/pool.ts'), join(root, 'src/openpgp/worker.ts')],
+          include: [],
+        }),
+      );
+      const run = promisify(execFile);
+      await run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]);
+      await symlink(join(root, 'node_modules'), join(dir, 'node_modules'));
+      await writeFile(join(dir, 'package.json'), '{"type":"module"}');
+      await writeFile(
+        join(dir, 'run.js'),
+        `import { createSealer } from './dist/src/openpgp/pool.js';
+         const sealer = createSealer({ workers: 1, inlineBytes: 0 });
+         const keys = [{ fingerprint: '${key.recipient.fingerprint}', at: ${key.recipient.at},
+           certificate: Buffer.from('${Buffer.from(key.recipient.certificate).toString('base64')}', 'base64') }];
+         const sealed = await sealer.encrypt({ plaintext: Buffer.from('from dist'), keys, hideKeyIds: false, format: 'armor' });
+         await sealer.close();
+         process.stdout.write(sealed);`,
+      );
+      const { stdout } = await run(process.execPath, [join(dir, 'run.js')]);
+      expect((await decryptWith(key.secret, Buffer.from(stdout))).toString()).toBe('from dist');
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  });
+});
