@@ -8,7 +8,7 @@ import { parse, stringify } from 'smol-toml';
 import { mustRun, waitUntil } from '../test/e2e/support/child.ts';
 import { createGpgHome, gpgDecrypt, makeKey } from '../test/e2e/support/keys.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, repository } from '../test/e2e/support/places.ts';
-import { createSealpost, sealpostPipe } from '../test/e2e/support/sealpost-process.ts';
+import { createSealpost, placeSealpostPipe } from '../test/e2e/support/sealpost-process.ts';
 import { type Sink, startSink } from '../test/e2e/support/sink.ts';
 import { sendRaw } from '../test/e2e/support/submit.ts';
 import { looksSealed, unseal } from '../test/e2e/support/unseal.ts';
@@ -129,7 +129,7 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
         '--homedir',
         home.dir,
       ],
-      { stdio: ['ignore', 'ignore', 'inherit'] },
+      { stdio: 'ignore' },
     );
     children.push(child);
     await waitForPort(listen);
@@ -169,7 +169,8 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
   await cli(['key', 'import', '-'], key.publicKey);
   await sealpost.start();
   await python(peerPort, counterPort);
-  const pipe = await sealpostPipe();
+  const pipe = join(places.dir, 'sealpost-pipe.mjs');
+  await placeSealpostPipe(pipe);
 
   /** One message through `send` must come out of the checking sink sealed, and open to the body that went in. */
   async function check(name: string, send: () => Promise<unknown>): Promise<void> {

@@ -84,7 +84,12 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
       .then((result) => {
         if (changes.holds(since, result.dependsOn)) {
           // Read while notifications were missed for a moment: good as a stale answer only.
-          entries.set(key, { ...result, since, epoch: epoch === trust.epoch() ? epoch : null, readAt: clock() });
+          entries.set(key, {
+            ...result,
+            since,
+            epoch: epoch === trust.epoch() ? epoch : null,
+            readAt: clock(),
+          });
         }
         return result.value;
       })

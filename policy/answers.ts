@@ -4,7 +4,14 @@ import { userIdOf } from '../src/directory/id-address.ts';
 import { partsOf, stripExtension, toAddress } from '../src/directory/normalise.ts';
 import { DEFAULT_REFUSALS } from '../src/directory/refusal-texts.ts';
 import type { Address, Reader, User } from '../src/directory/types.ts';
-import { type AddressFacts, type Answer, type AnswerOptions, type DomainFacts, found, notFound } from './facts.ts';
+import {
+  type AddressFacts,
+  type Answer,
+  type AnswerOptions,
+  type DomainFacts,
+  found,
+  notFound,
+} from './facts.ts';
 
 /** The answer for an alias that returns to itself or is nested deeper than 10. */
 export const LOOP: Answer = {
@@ -71,7 +78,12 @@ function unmatchedExtension({ asked, recipient }: AddressFacts, { delimiters }: 
   if (bare === null) return '';
   const { resolution } = recipient;
   const [reader] = resolution.kind === 'user' ? resolution.readers : [];
-  const entry = resolution.kind === 'alias' ? resolution.via[0] : reader?.kind === 'user' ? reader.user.address : undefined;
+  const entry =
+    resolution.kind === 'alias'
+      ? resolution.via[0]
+      : reader?.kind === 'user'
+        ? reader.user.address
+        : undefined;
   const { local } = partsOf(entry ?? ('' as Address));
   return local === '' || local.length === asked.local.length ? '' : asked.local.slice(bare.length);
 }
@@ -172,7 +184,11 @@ export function senderLogin(facts: AddressFacts, grants: readonly SenderGrant[])
  * @param expiresOn the last day on which it counts, YYYY-MM-DD; null: unknown
  * @param today the same in UTC
  */
-export function clientFingerprint(fingerprint: string | null, expiresOn: string | null, today: string): Answer {
+export function clientFingerprint(
+  fingerprint: string | null,
+  expiresOn: string | null,
+  today: string,
+): Answer {
   if (fingerprint === null) return notFound('the key is no fingerprint');
   if (expiresOn === null) return notFound('unknown fingerprint');
   if (expiresOn < today) return notFound(`expired on ${expiresOn}`);

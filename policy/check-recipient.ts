@@ -5,7 +5,15 @@ import { DEFAULT_REFUSALS, type RefusalReason } from '../src/directory/refusal-t
 import type { Reader, User } from '../src/directory/types.ts';
 import type { Detection } from '../src/message/detect.ts';
 import { LOOP, readersOf } from './answers.ts';
-import { type AddressFacts, type Answer, type AnswerOptions, type Choose, found, type Mailbox, notFound } from './facts.ts';
+import {
+  type AddressFacts,
+  type Answer,
+  type AnswerOptions,
+  type Choose,
+  found,
+  type Mailbox,
+  notFound,
+} from './facts.ts';
 
 /** The message has not been seen: it counts as one that needs a key. */
 const NOT_SEEN: Detection = { encrypted: false, because: 'the message has not been sent yet' };
@@ -36,20 +44,29 @@ export function checkRecipient(
   if (facts.asked === null) return notFound('the key is no address');
   const { resolution } = facts.recipient;
   if (resolution.kind === 'loop') return LOOP;
-  if (facts.domain === null && facts.asked.domain !== options.mailboxDomain) return notFound('the domain is not ours');
+  if (facts.domain === null && facts.asked.domain !== options.mailboxDomain)
+    return notFound('the domain is not ours');
   const verdicts = readersOf(facts).map((reader) => verdictOn(reader, facts, size));
   const known = resolution.kind === 'user' || resolution.kind === 'alias';
   if (!known || verdicts.length === 0) return refusal('unknown', facts);
   if (!verdicts.includes('can take it')) {
     // What may change by itself is named first: the sender tries again.
-    const [reason = 'unknown'] = (['over_quota', 'disabled', 'unknown'] as const).filter((each) => verdicts.includes(each));
+    const [reason = 'unknown'] = (['over_quota', 'disabled', 'unknown'] as const).filter((each) =>
+      verdicts.includes(each),
+    );
     return refusal(reason, facts);
   }
   const decision = planCopy({ facts: facts.recipient, global: options.global, detection: NOT_SEEN, choose });
   // Readers that differ are no trouble once Postfix has expanded the alias, which happens after this question.
-  if ((decision.action === 'defer' || decision.action === 'reject') && decision.because !== 'alias readers differ') {
+  if (
+    (decision.action === 'defer' || decision.action === 'reject') &&
+    decision.because !== 'alias readers differ'
+  ) {
     const { enhanced, text } = decision.reply;
-    return found(`${decision.action === 'reject' ? 'REJECT' : 'DEFER_IF_PERMIT'} ${enhanced} ${text}`, decision.reason);
+    return found(
+      `${decision.action === 'reject' ? 'REJECT' : 'DEFER_IF_PERMIT'} ${enhanced} ${text}`,
+      decision.reason,
+    );
   }
   return found('DUNNO', resolution.kind === 'user' ? 'an active user' : 'an alias that somebody reads');
 }

@@ -49,7 +49,10 @@ export async function openLookupDatabase(
     try {
       replica = await openDatabase(ours, { logger, replica: true });
     } catch (error) {
-      logger.warn({ err: error }, 'the replica of database.read_url cannot be asked; lookups go to database.url');
+      logger.warn(
+        { err: error },
+        'the replica of database.read_url cannot be asked; lookups go to database.url',
+      );
     }
   }
   const database = createLookupDatabase({
@@ -109,13 +112,23 @@ export async function startPolicyDaemons(
 }
 
 /** The listeners that a configuration names. */
-function listenersOf(config: Config, lookups: Lookups, logger: Logger, metrics: Metrics): readonly ListenOptions[] {
+function listenersOf(
+  config: Config,
+  lookups: Lookups,
+  logger: Logger,
+  metrics: Metrics,
+): readonly ListenOptions[] {
   const { tcp, socketmap: sockets, delegation } = config.policy;
-  const counted = (name: string) => (connections: number) => metrics.connections.set({ listener: name }, connections);
+  const counted = (name: string) => (connections: number) =>
+    metrics.connections.set({ listener: name }, connections);
   const malformed = (protocol: string) => () => metrics.lookupErrors.inc({ protocol });
   const listener = <R>(
     name: string,
-    at: { readonly listen: ListenOptions['endpoint'] | null; readonly mode?: string | undefined; readonly group?: string | undefined },
+    at: {
+      readonly listen: ListenOptions['endpoint'] | null;
+      readonly mode?: string | undefined;
+      readonly group?: string | undefined;
+    },
     protocol: RequestProtocol<R>,
   ): readonly ListenOptions[] => {
     if (at.listen === null) return [];

@@ -66,7 +66,8 @@ export function createLookupDatabase(options: LookupDatabaseOptions): LookupData
       return result;
     } catch (error) {
       const unavailable = isDatabaseUnavailable(error);
-      if (unavailable && !isAway) logger.warn({ err: error }, 'the database cannot be asked; cached answers go on');
+      if (unavailable && !isAway)
+        logger.warn({ err: error }, 'the database cannot be asked; cached answers go on');
       if (unavailable) isAway = true;
       else logger.error({ err: error }, 'a lookup failed');
       throw new DirectoryUnavailable('the database does not answer', { cause: error });
@@ -91,5 +92,8 @@ export function createLookupDatabase(options: LookupDatabaseOptions): LookupData
 }
 
 function isTimeout(error: unknown): boolean {
-  return error instanceof Error && (/timeout/i.test(error.message) || (error as { code?: string }).code === '57014');
+  return (
+    error instanceof Error &&
+    (/timeout/i.test(error.message) || (error as { code?: string }).code === '57014')
+  );
 }

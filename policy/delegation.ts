@@ -16,7 +16,10 @@ export function policyDelegation(
       const recipient = request.get('recipient') ?? '';
       // Before RCPT there is none; at DATA and END-OF-MESSAGE Postfix names it only when it is the only one.
       if (recipient === '') return encodeAction('DUNNO');
-      const answer = lookups.answer('check_recipient', recipient, { protocol: 'policy', size: sizeOf(request) });
+      const answer = lookups.answer('check_recipient', recipient, {
+        protocol: 'policy',
+        size: sizeOf(request),
+      });
       return answer instanceof Promise ? answer.then(encodePolicyAnswer) : encodePolicyAnswer(answer);
     },
   };

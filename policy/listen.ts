@@ -48,7 +48,10 @@ export async function listenForLookups(options: ListenOptions): Promise<LookupLi
     await openSocket(server, options);
   } catch (error) {
     server.close();
-    throw new Error(`the listener ${name} on ${formatEndpoint(endpoint)} cannot be opened: ${explain(error)}`, { cause: error });
+    throw new Error(
+      `the listener ${name} on ${formatEndpoint(endpoint)} cannot be opened: ${explain(error)}`,
+      { cause: error },
+    );
   }
   server.on('error', () => undefined);
   const bound = server.address();
@@ -94,7 +97,8 @@ async function openSocket(server: Server, options: ListenOptions): Promise<void>
     });
   });
   if (fd === undefined && endpoint.kind === 'unix') {
-    if (mode === undefined && group === undefined) await chmod(endpoint.path, Number.parseInt(DEFAULT_MODE, 8));
+    if (mode === undefined && group === undefined)
+      await chmod(endpoint.path, Number.parseInt(DEFAULT_MODE, 8));
     else await setAccess(endpoint.path, mode ?? '0660', group);
   }
 }

@@ -9,6 +9,7 @@ import { createKeyCache } from '../src/keys/cache.ts';
 import { chooseKeys, type InspectedKey } from '../src/keys/choose.ts';
 import { type Logger, logAddress } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
+import { type AnswerCache, type CacheResult, createAnswerCache, type Trust } from './answer-cache.ts';
 import {
   clientFingerprint,
   domainClass,
@@ -20,11 +21,17 @@ import {
   virtualAlias,
   virtualMailbox,
 } from './answers.ts';
-import { type AnswerCache, type CacheResult, createAnswerCache, type Trust } from './answer-cache.ts';
 import { createChangeLog } from './change-log.ts';
 import { type CheckOptions, checkRecipient } from './check-recipient.ts';
 import type { LookupDatabase } from './database.ts';
-import { type AddressFacts, type Answer, type Choose, type DomainFacts, type MapName, notFound } from './facts.ts';
+import {
+  type AddressFacts,
+  type Answer,
+  type Choose,
+  type DomainFacts,
+  type MapName,
+  notFound,
+} from './facts.ts';
 import { createFactsReader } from './read-facts.ts';
 
 /** What a question may say beside the map and the key. */
@@ -67,7 +74,11 @@ const DEADLINE_MS = 4500;
 const ENTRY_BYTES = 1200;
 const MOST_BYTES = 128 * 1024 * 1024;
 
-const TOO_LATE: Answer = { kind: 'temporary', enhanced: '4.4.3', reason: 'the database did not answer in time' };
+const TOO_LATE: Answer = {
+  kind: 'temporary',
+  enhanced: '4.4.3',
+  reason: 'the database did not answer in time',
+};
 
 /** Makes the lookups. Nothing is asked before the first question. */
 export function createLookups(options: LookupsOptions): Lookups {
@@ -85,7 +96,10 @@ export function createLookups(options: LookupsOptions): Lookups {
   let listening = true;
   const trust: Trust = { epoch: () => (listening ? epoch : null), endOf: (past) => epochEnds.get(past) };
   const counted = Object.fromEntries(
-    (['hit', 'miss', 'merged', 'stale', 'error'] as const).map((result) => [result, metrics?.lookupCache.labels(result)]),
+    (['hit', 'miss', 'merged', 'stale', 'error'] as const).map((result) => [
+      result,
+      metrics?.lookupCache.labels(result),
+    ]),
   );
 
   function cacheOf<T>(sizeOf: (value: T) => number, maxEntries: number): AnswerCache<T> {
@@ -127,7 +141,11 @@ export function createLookups(options: LookupsOptions): Lookups {
     if (keys.length === 0) return () => chooseKeys([], clock());
     return Promise.all(keys.map((key) => keyCache.inspect(key))).then((all) => {
       const inspected = new Map<StoredKey, InspectedKey>(all.map((each) => [each.key, each]));
-      return (wanted: readonly StoredKey[]) => chooseKeys(wanted.flatMap((key) => inspected.get(key) ?? []), clock());
+      return (wanted: readonly StoredKey[]) =>
+        chooseKeys(
+          wanted.flatMap((key) => inspected.get(key) ?? []),
+          clock(),
+        );
     });
   }
 
@@ -184,7 +202,13 @@ export function createLookups(options: LookupsOptions): Lookups {
     }
   }
 
-  function finish(map: MapName, key: string, details: QuestionDetails, answer: Answer, started: number): Answer {
+  function finish(
+    map: MapName,
+    key: string,
+    details: QuestionDetails,
+    answer: Answer,
+    started: number,
+  ): Answer {
     if (metrics !== undefined) {
       metrics.lookups.inc({ map, protocol: details.protocol, result: answer.kind });
       let observe = timers.get(map);
@@ -202,13 +226,17 @@ export function createLookups(options: LookupsOptions): Lookups {
       const { protocol } = details;
       const ours = answer.kind === 'found';
       const ms = Math.round((performance.now() - started) * 1000) / 1000;
-      logger.debug({ map, protocol, key: forLog(map, key, ours), result: answer.kind, reason: answer.reason, ms }, 'lookup');
+      logger.debug(
+        { map, protocol, key: forLog(map, key, ours), result: answer.kind, reason: answer.reason, ms },
+        'lookup',
+      );
     }
     return answer;
   }
 
   function failed(map: MapName, error: unknown): Answer {
-    if (error instanceof DirectoryUnavailable) return { kind: 'temporary', enhanced: '4.4.3', reason: error.message };
+    if (error instanceof DirectoryUnavailable)
+      return { kind: 'temporary', enhanced: '4.4.3', reason: error.message };
     logger.error({ err: error, map }, 'a lookup failed');
     return { kind: 'temporary', enhanced: '4.3.0', reason: 'an internal error' };
   }
@@ -245,7 +273,8 @@ export function createLookups(options: LookupsOptions): Lookups {
       listening = false;
       epochEnds.set(epoch, clock());
       // Old ends are of no use: what is older than stale_max is never served.
-      for (const [past, end] of epochEnds) if (clock() - end > config.policy.stale_max) epochEnds.delete(past);
+      for (const [past, end] of epochEnds)
+        if (clock() - end > config.policy.stale_max) epochEnds.delete(past);
     },
 
     restored() {

@@ -16,12 +16,13 @@ import { readRecipient } from '../src/directory/read.ts';
 import { refusalOverrideSchema } from '../src/directory/refusal-texts.ts';
 import { type ResolveOptions, resolveRecipient } from '../src/directory/resolve.ts';
 import type { Address, KeySource, StoredKey, User } from '../src/directory/types.ts';
-import type { SenderGrant } from './answers.ts';
 import type { ReadValue } from './answer-cache.ts';
+import type { SenderGrant } from './answers.ts';
 import type { LookupDatabase } from './database.ts';
 import type { AddressFacts, DomainFacts, Mailbox } from './facts.ts';
 
-const KEY_COLUMNS = 'k.id AS key_id, k.fingerprint, k.certificate, k.status AS key_status, k.source, k.created_at AS key_created_at';
+const KEY_COLUMNS =
+  'k.id AS key_id, k.fingerprint, k.certificate, k.status AS key_status, k.source, k.created_at AS key_created_at';
 const USER_COLUMNS = `u.domain_id, u.status, u.settings, u.transport, u.quota_bytes, u.quota_messages, u.forwards,
   g.bytes, g.messages`;
 
@@ -134,7 +135,12 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
     found.domains.set(home.domain.name, home.domain);
     found.keys.set(`domain:${home.domain.id}`, [...home.keys]);
     if (asked !== null) found.keys.set(`domain:${asked.domain.id}`, [...asked.keys]);
-    found.addresses.set(row.address, { id: row.address_id, address: row.address, kind: 'user', userId: user.id });
+    found.addresses.set(row.address, {
+      id: row.address_id,
+      address: row.address,
+      kind: 'user',
+      userId: user.id,
+    });
     found.users.set(user.id, user);
     found.keys.set(`user:${user.id}`, keysOf(rows));
     return {
@@ -157,7 +163,10 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
   }
 
   /** Aliases, catch-alls, contacts, and whatever else is not simple. */
-  async function ofAnything(parts: AddressParts, domain: DomainFacts | null): Promise<ReadValue<AddressFacts>> {
+  async function ofAnything(
+    parts: AddressParts,
+    domain: DomainFacts | null,
+  ): Promise<ReadValue<AddressFacts>> {
     const { facts, rows, dependsOn } = await readRecipient(database.pool, parts, options);
     const readers = 'readers' in facts.resolution ? facts.resolution.readers : [];
     const users = readers.flatMap((reader) => (reader.kind === 'user' ? [reader.user] : []));
@@ -189,7 +198,14 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
       const { id, fold_local_part: foldLocalPart, transport } = row;
       return {
         value: {
-          domain: { id, name: row.name, class: row.class, foldLocalPart, settings: settingsOverrideSchema.parse(row.settings), transport },
+          domain: {
+            id,
+            name: row.name,
+            class: row.class,
+            foldLocalPart,
+            settings: settingsOverrideSchema.parse(row.settings),
+            transport,
+          },
           refusals: refusalOverrideSchema.parse(row.refusals),
           keys: keysOf(rows),
         },
@@ -211,7 +227,8 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
         const rows = await database.query<AddressRow>(ADDRESSES, [candidates]);
         const best = candidates.find((candidate) => rows.some(({ address }) => address === candidate));
         const hits = rows.filter(({ address }) => address === best);
-        if (hits[0]?.kind === 'user') return (await ofUser(parts, domain, hits, names)) ?? ofAnything(parts, domain);
+        if (hits[0]?.kind === 'user')
+          return (await ofUser(parts, domain, hits, names)) ?? ofAnything(parts, domain);
         caught = hits.length > 0;
         if (caught && best !== candidates.at(-1)) return ofAnything(parts, domain);
       }
@@ -222,7 +239,9 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
       const rows = await database.query<AddressRow>(USER, [id]);
       const found = await ofUser(parts, domain, rows, names);
       if (found !== null) return found;
-      return rows.length > 0 ? ofAnything(parts, domain) : { value: nobody(parts, domain), dependsOn: [...names, `user:${id}`] };
+      return rows.length > 0
+        ? ofAnything(parts, domain)
+        : { value: nobody(parts, domain), dependsOn: [...names, `user:${id}`] };
     },
 
     async grants(parts) {

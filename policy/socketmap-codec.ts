@@ -26,7 +26,9 @@ export function netstring(payload: Buffer): Buffer {
 
 function reply(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): Buffer {
   const payload = Buffer.from(`${status} ${text}`, 'utf8');
-  return netstring(payload.length <= LONGEST_REPLY ? payload : Buffer.from('TEMP the answer is too long', 'latin1'));
+  return netstring(
+    payload.length <= LONGEST_REPLY ? payload : Buffer.from('TEMP the answer is too long', 'latin1'),
+  );
 }
 
 /** An answer as a reply. An empty value would be a configuration error for Postfix: it is a temporary one here. */
@@ -58,16 +60,23 @@ export function createSocketmapDecoder(): Decoder<SocketmapRequest> {
       return broken(`expected a netstring of at most ${LONGEST_REQUEST} bytes`, 'bad netstring length');
     }
     const length = Number(digits);
-    if (length > LONGEST_REQUEST) return broken(`a request has at most ${LONGEST_REQUEST} bytes`, 'overlong netstring');
+    if (length > LONGEST_REQUEST)
+      return broken(`a request has at most ${LONGEST_REQUEST} bytes`, 'overlong netstring');
     if (at === -1) return null;
     const end = at + 1 + length;
     if (buffer.length <= end) return null;
-    if (buffer[end] !== COMMA) return broken('expected a comma at the end of the netstring', 'netstring without comma');
+    if (buffer[end] !== COMMA)
+      return broken('expected a comma at the end of the netstring', 'netstring without comma');
     const payload = buffer.toString('latin1', at + 1, end);
     buffer = buffer.subarray(end + 1);
     const space = payload.indexOf(' ');
     if (space < 1) {
-      return { kind: 'error', reply: socketmapRefusal('expected: map SPACE key'), reason: 'no map name', close: false };
+      return {
+        kind: 'error',
+        reply: socketmapRefusal('expected: map SPACE key'),
+        reason: 'no map name',
+        close: false,
+      };
     }
     return { kind: 'request', request: { map: payload.slice(0, space), key: payload.slice(space + 1) } };
   }

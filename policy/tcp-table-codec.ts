@@ -16,12 +16,17 @@ const LF = 0x0a;
 export function hexUnquote(text: string): string | null {
   if (!text.includes('%')) return text;
   if (/%(?![0-9a-f]{2})/i.test(text)) return null;
-  return text.replace(/%([0-9a-f]{2})/gi, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+  return text.replace(/%([0-9a-f]{2})/gi, (_all, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  );
 }
 
 /** Encodes `%`, white space and everything but printable ASCII as upper-case %XX. @param bytes one character per byte */
 export function hexQuote(bytes: string): string {
-  return bytes.replace(/[^!-$&-~]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+  return bytes.replace(
+    /[^!-$&-~]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
 }
 
 /** A reply line. @param text Unicode */
@@ -98,7 +103,8 @@ function readLine(line: string): Decoded<string> {
   const encoded = line.slice('get '.length);
   if (line.length === command.length) return refused(400, 'expected: get SPACE key NEWLINE', 'no key');
   // Postfix encodes all of these; a CR is what telnet sends.
-  if (/[^!-~]/.test(encoded)) return refused(400, 'expected a key with %XX for white space and 8-bit bytes', 'raw bytes in the key');
+  if (/[^!-~]/.test(encoded))
+    return refused(400, 'expected a key with %XX for white space and 8-bit bytes', 'raw bytes in the key');
   const key = hexUnquote(encoded);
   if (key === null) return refused(400, 'expected two hexadecimal digits after %', 'bad hex');
   return { kind: 'request', request: key };

@@ -3,7 +3,12 @@
 export type Decoded<R> =
   | { readonly kind: 'request'; readonly request: R }
   /** `reply`: what is sent for it, null: nothing. `close`: the stream can no longer be read, or must not be answered. */
-  | { readonly kind: 'error'; readonly reply: Buffer | null; readonly reason: string; readonly close: boolean };
+  | {
+      readonly kind: 'error';
+      readonly reply: Buffer | null;
+      readonly reason: string;
+      readonly close: boolean;
+    };
 
 /** Reads one connection. Memory is bounded by the protocol's limits and one chunk. */
 export interface Decoder<R> {

@@ -14,6 +14,18 @@ export function readQuota(text: string): number | null {
   return parsed.value;
 }
 
+/** A number of messages, or null for `none`. @throws WrongUsage */
+export function readMessageQuota(text: string): number | null {
+  if (/^(?:none|unlimited)?$/i.test(text.trim())) return null;
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(count)) {
+    throw new WrongUsage(
+      `--quota-messages: found ${JSON.stringify(text)}, expected a number such as 100000, or "none"`,
+    );
+  }
+  return count;
+}
+
 /** @throws WrongUsage */
 export function readAssignments(words: readonly string[], level: 'domain' | 'user'): Assignments {
   try {

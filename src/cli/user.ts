@@ -12,7 +12,7 @@ import {
 } from '../directory/users.ts';
 import { keysOf } from '../keys/rows.ts';
 import { type KeyView, viewKey } from '../keys/view.ts';
-import { readAssignments, readQuota } from './arguments.ts';
+import { readAssignments, readMessageQuota, readQuota } from './arguments.ts';
 import { type CommandContext, run, WrongUsage, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { settingsInWords, table } from './table.ts';
@@ -51,7 +51,7 @@ export function registerUser(program: Command): void {
   withCommonOptions(
     user
       .command('show')
-      .description('show a user with keys')
+      .description('show a user with keys and usage')
       .argument('<address>', 'the primary address, or id_NUMBER@domain'),
     'sealpost user show alice@example.org',
   ).action((address: string, options: Options) =>
@@ -70,7 +70,7 @@ export function registerUser(program: Command): void {
       .argument('<address>', 'the primary address')
       .argument(
         '[key=value...]',
-        'encrypt, style, subject, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport',
+        'encrypt, style, subject, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport, forward=ADDRESS,... (copies to outside addresses), send_as=ADDRESS,... (further sender addresses)',
       )
       .addOption(
         new Option('--status <status>', 'disabled: keeps everything, takes no new mail').choices([
@@ -78,22 +78,34 @@ export function registerUser(program: Command): void {
           'disabled',
         ]),
       )
-      .option('--quota <size>', 'such as 1GB; none: unlimited'),
+      .option('--quota <size>', 'such as 1GB; none: unlimited')
+      .option('--quota-messages <number>', 'such as 100000; none: unlimited'),
     'sealpost user set alice@example.org --quota 2GB subject=hide style=',
   ).action(
     (
       address: string,
       words: string[],
-      options: Options & { readonly status?: 'active' | 'disabled'; readonly quota?: string },
+      options: Options & {
+        readonly status?: 'active' | 'disabled';
+        readonly quota?: string;
+        readonly quotaMessages?: string;
+      },
     ) =>
       run(options, async ({ database, print }) => {
-        if (words.length === 0 && options.status === undefined && options.quota === undefined) {
-          throw new WrongUsage('nothing to set; expected key=value, --status or --quota');
+        const { status, quota, quotaMessages } = options;
+        if (
+          words.length === 0 &&
+          status === undefined &&
+          quota === undefined &&
+          quotaMessages === undefined
+        ) {
+          throw new WrongUsage('nothing to set; expected key=value, --status, --quota or --quota-messages');
         }
         const changes = {
           assignments: readAssignments(words, 'user'),
-          status: options.status,
-          quota: options.quota === undefined ? undefined : readQuota(options.quota),
+          status,
+          quota: quota === undefined ? undefined : readQuota(quota),
+          quotaMessages: quotaMessages === undefined ? undefined : readMessageQuota(quotaMessages),
         };
         const changed = await setUser(await database(), address, changes);
         print(changed, table([row(changed)]));
@@ -150,8 +162,11 @@ function row(user: UserView): readonly string[] {
     user.keys.length === 1 ? '1 key' : `${user.keys.length} keys`,
     [
       ...(user.quota === null ? [] : [`quota=${user.quota}`]),
+      ...(user.quota_messages === null ? [] : [`quota-messages=${user.quota_messages}`]),
       settingsInWords(user.settings),
       ...(user.transport === null ? [] : [`transport=${user.transport}`]),
+      ...(user.forwards.length === 0 ? [] : [`forward=${user.forwards.join(',')}`]),
+      ...(user.send_as.length === 0 ? [] : [`send_as=${user.send_as.join(',')}`]),
     ]
       .filter((word) => word !== '')
       .join(' '),
@@ -163,12 +178,19 @@ function describe(user: UserView, keys: readonly KeyView[]): string {
     `address    ${user.address}`,
     `id         ${user.id} (id_${user.id}@${user.domain})`,
     `status     ${user.status}`,
-    `quota      ${user.quota === null ? 'unlimited' : `${user.quota} bytes`}`,
+    `quota      ${limit(user.quota, 'bytes')}, ${limit(user.quota_messages, 'messages')}`,
+    `used       ${user.used.bytes} bytes, ${user.used.messages} messages`,
     `settings   ${settingsInWords(user.settings) || "the domain's"}`,
     `transport  ${user.transport ?? "the domain's"}`,
+    ...(user.forwards.length === 0 ? [] : [`forward    ${user.forwards.join(', ')}`]),
+    ...(user.send_as.length === 0 ? [] : [`send as    ${user.send_as.join(', ')}`]),
     ...(keys.length === 0 ? ['key        none'] : []),
     ...keys.map(
       (key) => `key        ${key.fingerprint} ${key.state}${key.because === null ? '' : `: ${key.because}`}`,
     ),
   ].join('\n');
+}
+
+function limit(quota: number | null, unit: string): string {
+  return `${quota === null ? 'unlimited' : quota} ${unit}`;
 }

@@ -207,7 +207,8 @@ const policy = z.strictObject({
     description: 'after a change, database.url is asked for so long in place of database.read_url',
   }),
   propagate_extension: z.boolean().default(false).meta({
-    description: "virtual_alias appends an extension that no entry has, as Postfix's own maps do: id_1+ext@...",
+    description:
+      "virtual_alias appends an extension that no entry has, as Postfix's own maps do: id_1+ext@...",
   }),
 });
 

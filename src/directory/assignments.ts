@@ -1,5 +1,12 @@
 // `key=value` arguments of `domain set` and `user set`, checked against the settings' own schema. Pure.
 import { SETTING_NAMES, type SettingName, type SettingsOverride, settingsShape } from '../config/settings.ts';
+import {
+  REFUSAL_ACTIONS,
+  REFUSAL_REASONS,
+  type RefusalOverride,
+  type RefusalReason,
+  refusalOverrideSchema,
+} from './refusal-texts.ts';
 import { ChangeRefused } from './refused.ts';
 
 /** What is to change. A setting of undefined is removed: the wider level counts again. */
@@ -9,7 +16,25 @@ export interface Assignments {
   readonly transport: string | null | undefined;
   readonly class: 'virtual' | 'relay' | undefined;
   readonly foldLocalPart: boolean | undefined;
+  /** Of a domain: texts and actions of check_recipient. A value of undefined is removed. */
+  readonly refusals: readonly RefusalAssignment[];
+  /** Of a user: outside addresses that get copies, as typed; undefined: leave. */
+  readonly forwards: readonly string[] | undefined;
+  /** Of a user: sender addresses beside the own ones, as typed; undefined: leave. */
+  readonly sendAs: readonly string[] | undefined;
 }
+
+export interface RefusalAssignment {
+  readonly reason: RefusalReason;
+  readonly part: 'text' | 'action';
+  readonly value: string | undefined;
+}
+
+/** `unknown_text`, `over_quota_action` and the like. */
+export const REFUSAL_NAMES: readonly string[] = REFUSAL_REASONS.flatMap((reason) => [
+  `${reason}_text`,
+  `${reason}_action`,
+]);
 
 /**
  * Reads assignments. Every error is named at once.
@@ -23,10 +48,13 @@ export function parseAssignments(words: readonly string[], level: 'domain' | 'us
   let transport: string | null | undefined;
   let domainClass: 'virtual' | 'relay' | undefined;
   let foldLocalPart: boolean | undefined;
+  const refusals: RefusalAssignment[] = [];
+  let forwards: readonly string[] | undefined;
+  let sendAs: readonly string[] | undefined;
   const allowed = [
     ...SETTING_NAMES,
     'transport',
-    ...(level === 'domain' ? ['class', 'fold_local_part'] : []),
+    ...(level === 'domain' ? ['class', 'fold_local_part', ...REFUSAL_NAMES] : ['forward', 'send_as']),
   ];
   for (const word of words) {
     const at = word.indexOf('=');
@@ -39,6 +67,16 @@ export function parseAssignments(words: readonly string[], level: 'domain' | 'us
       if (/[\p{Cc}\s]/u.test(value))
         errors.push(`${word}: expected a transport such as lmtp:unix:/run/dovecot/lmtp`);
       else transport = value === '' ? null : value;
+    } else if (name === 'forward') forwards = listOf(value);
+    else if (name === 'send_as') sendAs = listOf(value);
+    else if (REFUSAL_NAMES.includes(name)) {
+      const refusal = readRefusal(name, value);
+      if (refusal === null) {
+        const expected = name.endsWith('_action')
+          ? REFUSAL_ACTIONS.join(', ')
+          : 'up to 300 characters of printable ASCII';
+        errors.push(`${name}: found ${JSON.stringify(value)}, expected ${expected}`);
+      } else refusals.push(refusal);
     } else if (name === 'class') {
       if (value === 'virtual' || value === 'relay') domainClass = value;
       else if (value === '') domainClass = 'virtual';
@@ -56,7 +94,43 @@ export function parseAssignments(words: readonly string[], level: 'domain' | 'us
     }
   }
   if (errors.length > 0) throw new ChangeRefused(errors.join('; '));
-  return { settings, transport, class: domainClass, foldLocalPart };
+  return { settings, transport, class: domainClass, foldLocalPart, refusals, forwards, sendAs };
+}
+
+/** Addresses with commas between; a comma inside quotes belongs to its address. */
+function listOf(value: string): readonly string[] {
+  return (value.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? [])
+    .map((each) => each.trim())
+    .filter((each) => each !== '');
+}
+
+function readRefusal(name: string, value: string): RefusalAssignment | null {
+  const reason = REFUSAL_REASONS.find((each) => name === `${each}_text` || name === `${each}_action`);
+  if (reason === undefined) return null;
+  const part = name.endsWith('_action') ? 'action' : 'text';
+  if (value === '') return { reason, part, value: undefined };
+  return refusalOverrideSchema.safeParse({ [reason]: { [part]: value } }).success
+    ? { reason, part, value }
+    : null;
+}
+
+/** Applies texts and actions to what is stored. */
+export function applyRefusals(
+  stored: RefusalOverride,
+  { refusals }: Pick<Assignments, 'refusals'>,
+): RefusalOverride {
+  const result: Record<string, Record<string, unknown>> = structuredClone(stored) as Record<
+    string,
+    Record<string, unknown>
+  >;
+  for (const { reason, part, value } of refusals) {
+    const own = { ...result[reason] };
+    if (value === undefined) delete own[part];
+    else own[part] = value;
+    if (Object.keys(own).length === 0) delete result[reason];
+    else result[reason] = own;
+  }
+  return refusalOverrideSchema.parse(result);
 }
 
 function readSetting(name: SettingName, value: string): SettingsOverride[SettingName] {

@@ -3,9 +3,10 @@ import { asc, eq, sql } from 'drizzle-orm';
 import type { SettingsOverride } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, users } from '../database/schema.ts';
-import { type Assignments, applySettings } from './assignments.ts';
+import { type Assignments, applyRefusals, applySettings } from './assignments.ts';
 import { type DomainRow, domainName, type Orm, requireDomain } from './find.ts';
 import { partsOf, toAddress } from './normalise.ts';
+import type { RefusalOverride } from './refusal-texts.ts';
 import { ChangeRefused } from './refused.ts';
 import type { Address } from './types.ts';
 
@@ -17,6 +18,8 @@ export interface DomainView {
   readonly fold_local_part: boolean;
   readonly settings: SettingsOverride;
   readonly transport: string | null;
+  /** Texts and actions of check_recipient that differ from the default ones. */
+  readonly refusals: RefusalOverride;
   readonly users: number;
 }
 
@@ -53,6 +56,7 @@ export async function setDomain(
       .update(domains)
       .set({
         settings: applySettings(before.settings, changes),
+        refusals: applyRefusals(before.refusals, changes),
         ...(changes.transport === undefined ? {} : { transport: changes.transport }),
         ...(changes.class === undefined ? {} : { class: changes.class }),
         ...(changes.foldLocalPart === undefined ? {} : { fold_local_part: changes.foldLocalPart }),
@@ -116,6 +120,6 @@ async function countUsers(orm: Orm, domainId: number): Promise<number> {
 }
 
 function view(row: DomainRow, count: number): DomainView {
-  const { id, name, class: kind, fold_local_part, settings, transport } = row;
-  return { id, name, class: kind, fold_local_part, settings, transport, users: count };
+  const { id, name, class: kind, fold_local_part, settings, transport, refusals } = row;
+  return { id, name, class: kind, fold_local_part, settings, transport, refusals, users: count };
 }

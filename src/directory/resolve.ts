@@ -189,7 +189,8 @@ function expander(rows: DirectoryRows, find: Find): (row: AddressRow) => Expansi
     const found = find(parts);
     if (found.kind === 'user') return leaf(aliasedUser(rows, found.user));
     if (found.kind === 'row' && found.row.kind === 'alias') return expand(found.row, path);
-    const address = toAddress(parts, rows.domains.get(parts.domain)?.foldLocalPart ?? true);
+    // Outside, upper and lower case may be two people: mail is forwarded to the address as it was written.
+    const address = toAddress(parts, rows.domains.get(parts.domain)?.foldLocalPart ?? false);
     const resolution = resolutionOf(rows, found, () => ({ readers: [], via: [], height: 0 }));
     if (resolution.kind === 'user' || resolution.kind === 'contact') {
       const [reader] = resolution.readers;

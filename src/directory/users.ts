@@ -3,7 +3,15 @@
 import { and, asc, eq, sql } from 'drizzle-orm';
 import type { SettingsOverride } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
-import { addresses, aliasTargets, domains, keys, users } from '../database/schema.ts';
+import {
+  addresses,
+  aliasTargets,
+  domains,
+  keys,
+  senderLogins,
+  users,
+  userUsage,
+} from '../database/schema.ts';
 import { type Assignments, applySettings } from './assignments.ts';
 import {
   type AddressesRow,
@@ -28,7 +36,15 @@ export interface UserView {
   readonly settings: SettingsOverride;
   /** Bytes; null: unlimited. */
   readonly quota: number | null;
+  /** Messages; null: unlimited. */
+  readonly quota_messages: number | null;
+  /** What the mailbox holds, as the program that keeps it wrote it. */
+  readonly used: { readonly bytes: number; readonly messages: number };
   readonly transport: string | null;
+  /** Outside addresses that get a copy of everything. */
+  readonly forwards: readonly string[];
+  /** Sender addresses beside those that lead to the mailbox. */
+  readonly send_as: readonly string[];
   /** Fingerprints. */
   readonly keys: readonly string[];
 }
@@ -38,6 +54,8 @@ export interface UserChanges {
   readonly status?: 'active' | 'disabled' | undefined;
   /** Bytes; null: unlimited; undefined: leave. */
   readonly quota?: number | null | undefined;
+  /** Messages; null: unlimited; undefined: leave. */
+  readonly quotaMessages?: number | null | undefined;
 }
 
 /** The address, its domain being ours and nobody having it. @throws ChangeRefused */
@@ -128,9 +146,11 @@ export async function setUser(
   typed: string,
   changes: UserChanges,
 ): Promise<UserView> {
-  const { assignments, status, quota } = changes;
+  const { assignments, status, quota, quotaMessages } = changes;
   return orm.transaction(async (tx) => {
     const { user } = await requireUser(tx, typed);
+    const forwards =
+      assignments.forwards === undefined ? undefined : await readForwards(tx, assignments.forwards);
     await tx
       .update(users)
       .set({
@@ -138,10 +158,38 @@ export async function setUser(
         ...(assignments.transport === undefined ? {} : { transport: assignments.transport }),
         ...(status === undefined ? {} : { status }),
         ...(quota === undefined ? {} : { quota_bytes: quota }),
+        ...(quotaMessages === undefined ? {} : { quota_messages: quotaMessages }),
+        ...(forwards === undefined ? {} : { forwards }),
       })
       .where(eq(users.id, user.id));
+    if (assignments.sendAs !== undefined) await setSenders(tx, user.id, assignments.sendAs);
     return requireView(tx, user.id);
   });
+}
+
+/** Outside addresses; one of ours would be an alias, with its loops and its owner. @throws ChangeRefused */
+async function readForwards(orm: Orm, typed: readonly string[]): Promise<string[]> {
+  const forwards: string[] = [];
+  for (const each of typed) {
+    const { parts, domain } = await nameAddress(orm, each);
+    refuseCatchAll(each, parts);
+    if (domain !== null) {
+      throw new ChangeRefused(
+        `${each} is in a domain of ours, expected an outside address; "sealpost alias add" leads one address to several of ours`,
+      );
+    }
+    forwards.push(toAddress(parts, false));
+  }
+  return [...new Set(forwards)];
+}
+
+/** @throws ChangeRefused where one is no address */
+async function setSenders(orm: Orm, userId: number, typed: readonly string[]): Promise<void> {
+  const named: string[] = [];
+  for (const each of typed) named.push((await nameAddress(orm, each)).address);
+  await orm.delete(senderLogins).where(eq(senderLogins.user_id, userId));
+  const rows = [...new Set(named)].map((address) => ({ address, user_id: userId }));
+  if (rows.length > 0) await orm.insert(senderLogins).values(rows);
 }
 
 /** Gives a user another address; the id, keys and aliases stay. @throws ChangeRefused */
@@ -230,6 +278,10 @@ async function selectViews(orm: Orm, id?: number): Promise<readonly UserView[]> 
       user: users,
       address: addresses.address,
       domain: domains.name,
+      usage: userUsage,
+      senders: sql<
+        string[]
+      >`ARRAY(SELECT address FROM sender_logins WHERE sender_logins.user_id = ${users.id} ORDER BY address)`,
       keys: sql<
         string[]
       >`ARRAY(SELECT fingerprint FROM keys WHERE keys.user_id = ${users.id} ORDER BY keys.id)`,
@@ -237,16 +289,21 @@ async function selectViews(orm: Orm, id?: number): Promise<readonly UserView[]> 
     .from(users)
     .innerJoin(domains, eq(domains.id, users.domain_id))
     .innerJoin(addresses, and(eq(addresses.user_id, users.id), eq(addresses.kind, 'user')))
+    .leftJoin(userUsage, eq(userUsage.user_id, users.id))
     .where(id === undefined ? undefined : eq(users.id, id))
     .orderBy(asc(addresses.address));
-  return rows.map(({ user, address, domain, keys: fingerprints }) => ({
+  return rows.map(({ user, address, domain, usage, senders, keys: fingerprints }) => ({
     id: user.id,
     address,
     domain,
     status: user.status,
     settings: user.settings,
     quota: user.quota_bytes,
+    quota_messages: user.quota_messages,
+    used: { bytes: usage?.bytes ?? 0, messages: usage?.messages ?? 0 },
     transport: user.transport,
+    forwards: user.forwards,
+    send_as: senders,
     keys: fingerprints,
   }));
 }

@@ -57,10 +57,15 @@ export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
   while (found.length < count) {
     const port = 12_000 + Math.floor(Math.random() * 20_000);
-    if (!found.includes(port) && (await isFree(port))) found.push(port);
+    if (givenOut.has(port) || !(await isFree(port))) continue;
+    givenOut.add(port);
+    found.push(port);
   }
   return found;
 }
+
+/** Ports that this process has handed out: they may have no listener yet. */
+const givenOut = new Set<number>();
 
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -158,7 +158,9 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     child.once('exit', resolve);
   });
   if (code !== 0) {
-    throw new Error(`postfix start: exit ${code}\n${await readFile(output, 'utf8')}\n${await log()}`);
+    const said = `${await readFile(output, 'utf8')}\n${await log()}`;
+    const hint = `is port ${places.submitPort} or ${places.reinjectPort} taken?`;
+    throw new Error(`postfix start: exit ${code} (${hint})\n${said}`);
   }
 
   const queue = async (): Promise<QueuedMessage[]> => {
