@@ -18,6 +18,7 @@ export type Because =
   | 'key unusable'
   | 'alias loop'
   | 'alias readers differ'
+  | 'alias without readers'
   | 'directory unavailable';
 
 interface Decided {
@@ -209,10 +210,10 @@ function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
   const decisions = readers.map((reader) => planReader(input, readerOf(input, reader)));
   const [first] = decisions;
   if (first === undefined) {
-    return planReader(input, {
-      settings: settingsOf(input, undefined),
-      keys: input.facts.domainKeys,
-      ownKeys: false,
+    return refuse('defer', 'alias without readers', 'the alias has no targets', {
+      code: 451,
+      enhanced: '4.2.4',
+      text: 'The alias of this recipient has no targets; see "sealpost alias list"',
     });
   }
   if (decisions.length === 1) return first;

@@ -306,6 +306,11 @@ const CASES: readonly Case[] = [
     expected: 'defer / key unusable / 450 4.7.5',
   },
   {
+    name: 'an alias without readers is a temporary failure: nobody said that its mail may pass',
+    facts: alias([]),
+    expected: 'defer / alias without readers / 451 4.2.4',
+  },
+  {
     name: 'an alias loop is a temporary failure',
     facts: facts({ kind: 'loop', via: [] }),
     expected: 'defer / alias loop / 451 4.4.6',
