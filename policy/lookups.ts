@@ -54,6 +54,8 @@ export interface Lookups {
   lost(): void;
   /** They arrive again: everything is read again. */
   restored(): void;
+  /** Takes the [encryption] settings of a configuration that was read again. */
+  reconfigure(config: Pick<Config, 'encryption'>): void;
   /** Entries in the caches. */
   cached(): number;
 }
@@ -84,7 +86,7 @@ const TOO_LATE: Answer = {
 export function createLookups(options: LookupsOptions): Lookups {
   const { config, database, logger, metrics } = options;
   const clock = options.clock ?? Date.now;
-  const checkOptions: CheckOptions = {
+  let checkOptions: CheckOptions = {
     mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
     delimiters: config.recipient_delimiter,
     propagateExtension: config.policy.propagate_extension,
@@ -282,6 +284,10 @@ export function createLookups(options: LookupsOptions): Lookups {
       listening = true;
       database.changed();
       database.back();
+    },
+
+    reconfigure({ encryption }) {
+      checkOptions = { ...checkOptions, global: encryption };
     },
 
     cached: () => domains.size + addresses.size + senders.size + fingerprints.size,

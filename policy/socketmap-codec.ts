@@ -16,8 +16,9 @@ export interface SocketmapRequest {
 
 const COLON = 0x3a;
 const COMMA = 0x2c;
-/** Digits of LONGEST_REQUEST. */
-const MOST_DIGITS = 5;
+const ZERO = 0x30;
+
+const EXPECTED = `expected a netstring of at most ${LONGEST_REQUEST} bytes`;
 
 /** @param payload one character per byte */
 export function netstring(payload: Buffer): Buffer {
@@ -53,16 +54,18 @@ export function createSocketmapDecoder(): Decoder<SocketmapRequest> {
   let buffer: Buffer = Buffer.alloc(0);
 
   function next(): Decoded<SocketmapRequest> | null {
-    const at = buffer.subarray(0, MOST_DIGITS + 1).indexOf(COLON);
-    const digits = buffer.toString('latin1', 0, at === -1 ? Math.min(buffer.length, MOST_DIGITS + 1) : at);
-    if (buffer.length === 0) return null;
-    if (digits.length > MOST_DIGITS || !/^(?:0|[1-9]\d*)$/.test(digits)) {
-      return broken(`expected a netstring of at most ${LONGEST_REQUEST} bytes`, 'bad netstring length');
+    // Digit by digit, so that the verdict does not depend on how the bytes were cut.
+    let length = 0;
+    let at = 0;
+    for (; at < buffer.length && buffer[at] !== COLON; at += 1) {
+      const digit = (buffer[at] ?? 0) - ZERO;
+      if (digit < 0 || digit > 9 || (at === 1 && length === 0))
+        return broken(EXPECTED, 'bad netstring length');
+      length = length * 10 + digit;
+      if (length > LONGEST_REQUEST) return broken(EXPECTED, 'overlong netstring');
     }
-    const length = Number(digits);
-    if (length > LONGEST_REQUEST)
-      return broken(`a request has at most ${LONGEST_REQUEST} bytes`, 'overlong netstring');
-    if (at === -1) return null;
+    if (at === buffer.length) return null;
+    if (at === 0) return broken(EXPECTED, 'bad netstring length');
     const end = at + 1 + length;
     if (buffer.length <= end) return null;
     if (buffer[end] !== COMMA)

@@ -8,8 +8,10 @@ import { registerConfig } from './config.ts';
 import { registerDomain } from './domain.ts';
 import { registerEncrypt } from './encrypt.ts';
 import { registerExplain } from './explain.ts';
+import { registerFingerprint } from './fingerprint.ts';
 import { registerInit } from './init.ts';
 import { registerKey } from './key.ts';
+import { registerLookup } from './lookup.ts';
 import { registerMigrate } from './migrate.ts';
 import { registerServe } from './serve.ts';
 import { registerStatus } from './status.ts';
@@ -40,7 +42,9 @@ for (const register of [
   registerUser,
   registerAlias,
   registerKey,
+  registerFingerprint,
   registerExplain,
+  registerLookup,
   registerEncrypt,
   registerStatus,
 ]) {

@@ -2,6 +2,7 @@
 // the configuration. The parts themselves are elsewhere; this is their life.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
+import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
@@ -14,7 +15,7 @@ import { startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
 import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
 
-const PARTS = ['filter', 'observe'] as const;
+const PARTS = ['filter', 'policy', 'observe'] as const;
 type Part = (typeof PARTS)[number];
 
 interface ServeOptions {
@@ -78,17 +79,14 @@ async function serve(options: ServeOptions): Promise<void> {
   if (engine === undefined) return;
   const started = Date.now();
   let proxy: ProxyFilter | undefined;
+  let policy: PolicyDaemons | undefined;
   try {
-    const health = () => readiness(engine, proxy, parts);
+    const health = () => readiness(engine, proxy, policy, parts);
     const notifier = createServiceNotifier(process.env, async () => true, logger);
-    if (parts.has('filter'))
-      proxy = await startProxyFilter(
-        config,
-        engine,
-        logger,
-        metrics,
-        passedSockets(process.env, process.pid),
-      );
+    const passed = passedSockets(process.env, process.pid);
+    if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
+    if (parts.has('policy')) policy = await startPolicyDaemons(config, logger, metrics, passed);
+    const listeners = () => [...(proxy?.listeners() ?? []), ...(policy?.listeners() ?? [])];
     const observe =
       parts.has('observe') && config.observe.listen !== null
         ? await startObserveServer({
@@ -96,14 +94,14 @@ async function serve(options: ServeOptions): Promise<void> {
             metrics,
             logger,
             health,
-            status: () => describeRunning(config, path, started, proxy, engine),
+            status: () => describeRunning(config, path, started, proxy, policy, engine),
           })
         : undefined;
     logger.info(
       {
         version: packageVersion(),
         config: path,
-        listeners: proxy?.listeners().map((listener) => `${listener.name} ${listener.address}`) ?? [],
+        listeners: listeners().map((listener) => `${listener.name} ${listener.address}`),
         next_hop: formatNextHop(config.filter.next_hop),
       },
       'sealpost is ready',
@@ -111,7 +109,7 @@ async function serve(options: ServeOptions): Promise<void> {
     notifier.ready();
     const reload = (): void => {
       notifier.reloading();
-      void reconfigure(load, config, engine, logger, proxy).then(() => notifier.ready());
+      void reconfigure(load, config, engine, logger, proxy, policy).then(() => notifier.ready());
     };
     process.on('SIGHUP', reload);
     const signal = await stop.promise;
@@ -121,10 +119,12 @@ async function serve(options: ServeOptions): Promise<void> {
     const graceEnds = Date.now() + config.filter.shutdown_grace;
     await proxy?.close(config.filter.shutdown_grace);
     await lateAnswers(engine, graceEnds);
+    await policy?.close();
     await observe?.close();
     notifier.close();
   } finally {
     await proxy?.close(0);
+    await policy?.close();
     await engine.close();
   }
   logger.info('stopped');
@@ -174,7 +174,14 @@ async function openWhenReachable(
 }
 
 /** What is fixed at start; everything else takes effect on SIGHUP. */
-const NEEDS_RESTART = ['state_dir', 'database', 'keys', 'recipient_delimiter', 'mailbox_domain'] as const;
+const NEEDS_RESTART = [
+  'state_dir',
+  'database',
+  'keys',
+  'recipient_delimiter',
+  'mailbox_domain',
+  'policy',
+] as const;
 
 /** Takes the new configuration; an invalid one is logged, and the running one stays. */
 async function reconfigure(
@@ -183,6 +190,7 @@ async function reconfigure(
   engine: Engine,
   logger: Logger,
   proxy: ProxyFilter | undefined,
+  policy: PolicyDaemons | undefined,
 ): Promise<void> {
   try {
     const { config } = load();
@@ -192,6 +200,7 @@ async function reconfigure(
     logger.level = config.observe.log_level;
     engine.reconfigure(config);
     await proxy?.reconfigure(config);
+    policy?.lookups.reconfigure(config);
     logger.info({ needsRestart }, 'configuration re-read');
   } catch (error) {
     logger.error({ err: describeError(error) }, 'the new configuration is not used');
@@ -201,6 +210,7 @@ async function reconfigure(
 async function readiness(
   engine: Engine,
   proxy: ProxyFilter | undefined,
+  policy: PolicyDaemons | undefined,
   parts: ReadonlySet<Part>,
 ): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }> {
   const reasons: string[] = [];
@@ -210,6 +220,7 @@ async function readiness(
     reasons.push('the database does not answer');
   }
   if (parts.has('filter') && proxy === undefined) reasons.push('the filter listeners are not open yet');
+  if (parts.has('policy') && policy === undefined) reasons.push('the lookup listeners are not open yet');
   return { ready: reasons.length === 0, reasons };
 }
 
@@ -218,6 +229,7 @@ function describeRunning(
   path: string | null,
   started: number,
   proxy: ProxyFilter | undefined,
+  policy: PolicyDaemons | undefined,
   engine: Engine,
 ) {
   return {
@@ -226,7 +238,7 @@ function describeRunning(
     config: path,
     uptime_seconds: Math.round((Date.now() - started) / 1000),
     next_hop: formatNextHop(config.filter.next_hop),
-    listeners: (proxy?.listeners() ?? []).map((listener) => ({
+    listeners: [...(proxy?.listeners() ?? []), ...(policy?.listeners() ?? [])].map((listener) => ({
       name: listener.name,
       address: listener.address,
       connections: listener.connections,

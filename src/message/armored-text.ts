@@ -9,7 +9,7 @@ const END = Buffer.from('-----END PGP MESSAGE-----', 'latin1');
 const MAX_HEADERS = 4096;
 
 const ARMOR_HEADERS =
-  /^-----BEGIN PGP MESSAGE-----[ \t]*\r?\n(?:(?:Version|Comment|MessageID|Hash|Charset): ?[^\r\n]*\r?\n)*[ \t]*\r?\n/;
+  /^-----BEGIN PGP MESSAGE-----[ \t]*\r?\n(?:(?:Version|Comment|MessageID|Hash|Charset):[^\r\n]*\r?\n)*[ \t]*\r?\n/;
 const CHECKSUM = /\n=[A-Za-z0-9+/]{4}[ \t\r\n]*$/;
 
 /** Whether a text begins with the first line of an armored message. Looks at the beginning only. */

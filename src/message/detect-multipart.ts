@@ -75,7 +75,8 @@ function createWalk(body: Buffer) {
   /** Reads up to the next delimiter, and what that delimiter says. */
   function step(): Objection {
     const top = levels.at(-1);
-    const delimiter = nextDelimiter(body, at, body.length, active);
+    const until = top?.inside === 'preamble' ? top.from + MAX_PREAMBLE + 3 : body.length;
+    const delimiter = nextDelimiter(body, at, until, active);
     const objection = top === undefined ? null : closeRegion(top, delimiter?.before ?? body.length);
     if (objection !== null) return objection;
     if (delimiter === null) return closeLevels(0);

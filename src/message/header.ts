@@ -50,7 +50,7 @@ export function walkHeader(
   message: Buffer,
   visit: (from: number, nameEnd: number, end: number) => boolean,
 ): Extent {
-  const preamble = message.toString('latin1', 0, 5) === 'From ' ? lineEnd(message, 0) : 0;
+  const preamble = isMboxLine(message) ? lineEnd(message, 0) : 0;
   let at = preamble;
   while (at < message.length) {
     const first = message[at];
@@ -64,6 +64,11 @@ export function walkHeader(
     at = end;
   }
   return { preamble, fields: at, body: at };
+}
+
+/** "From alice@example.org Mon Feb 5 ...", and not the field "From :". */
+export function isMboxLine(message: Buffer): boolean {
+  return message.toString('latin1', 0, 5) === 'From ' && fieldNameEnd(message, 0) === null;
 }
 
 /** Takes a message apart. The parts are views into `message`. */

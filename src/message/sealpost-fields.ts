@@ -1,8 +1,11 @@
 // Nobody outside can claim that we sealed something: Sealpost-* fields of incoming mail go before anything else (filters.md).
-import { walkHeader } from './header.ts';
+import { isMboxLine, walkHeader } from './header.ts';
 
 /** What the names of our own fields begin with, in lower case. */
 export const SEALPOST_PREFIX = 'sealpost-';
+
+const CR = 0x0d;
+const LF = 0x0a;
 
 /**
  * Takes the Sealpost-* fields out of a message's header section.
@@ -11,16 +14,27 @@ export const SEALPOST_PREFIX = 'sealpost-';
 export function stripSealpostFields(message: Buffer): Buffer {
   const kept: Buffer[] = [];
   let keptUntil = 0;
+  const keep = (from: number, end: number): void => {
+    const last = kept.at(-1)?.at(-1);
+    // A bare CR and the LF of an empty line must not become one line ending: the empty line would be gone.
+    if (last === CR && message[from] === LF) kept.push(Buffer.from([LF]));
+    // Nor must a text that begins with "From " come to stand at the top, where it would pass for an mbox line.
+    if (keptUntil > 0 && kept.length === 0 && isMboxLine(message.subarray(from)))
+      kept.push(Buffer.from([LF]));
+    if (end > from) kept.push(message.subarray(from, end));
+  };
   walkHeader(message, (from, nameEnd, end) => {
     const prefixEnd = from + SEALPOST_PREFIX.length;
     if (
       nameEnd > prefixEnd &&
       message.toString('latin1', from, prefixEnd).toLowerCase() === SEALPOST_PREFIX
     ) {
-      kept.push(message.subarray(keptUntil, from));
+      keep(keptUntil, from);
       keptUntil = end;
     }
     return true;
   });
-  return keptUntil === 0 ? message : Buffer.concat([...kept, message.subarray(keptUntil)]);
+  if (keptUntil === 0) return message;
+  keep(keptUntil, message.length);
+  return Buffer.concat(kept);
 }

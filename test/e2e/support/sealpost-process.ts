@@ -100,6 +100,15 @@ function isTable(value: unknown): value is Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** The default ports of the lookup daemons are one set for the whole machine: off, unless an example or a test names some. */
+const NO_LOOKUPS: Table = {
+  policy: {
+    tcp: { check_recipient: '', virtual_alias: '', client_fingerprint: '' },
+    socketmap: { listen: '' },
+    delegation: { listen: '' },
+  },
+};
+
 /** Writes the configuration and makes the database's tables; `serve` runs after start(). */
 export async function createSealpost(options: SealpostOptions): Promise<SealpostProcess> {
   const { places, substitutions } = options;
@@ -114,9 +123,13 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     state_dir: stateDir,
     observe: { listen: `127.0.0.1:${places.observePort}` },
   };
-  await writeFile(configPath, stringify(overlay(overlay(example, ours), options.config ?? {})), {
-    mode: 0o644,
-  });
+  await writeFile(
+    configPath,
+    stringify(overlay(overlay(overlay(NO_LOOKUPS, example), ours), options.config ?? {})),
+    {
+      mode: 0o644,
+    },
+  );
   await writeFile(logPath, '');
   const command = sealpostCommand();
   const env = { ...options.env };

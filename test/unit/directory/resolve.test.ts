@@ -135,7 +135,7 @@ describe('a recipient resolves to', () => {
     ['sales@example.org', 'alias: user 1 [user 1] via sales@example.org in example.org'],
     ['sales+x@example.org', 'alias: user 1 [user 1] via sales@example.org in example.org'],
     ['team@example.org', 'alias: user 1 [user 1], user 2 via team@example.org in example.org'],
-    ['forward@example.org', 'alias: outside out@elsewhere.example via forward@example.org in example.org'],
+    ['forward@example.org', 'alias: outside Out@elsewhere.example via forward@example.org in example.org'],
     [
       'mixed@example.org',
       'alias: user 1 [user 1], outside out@elsewhere.example, contact keyed@outside.example [contact keyed@outside.example] via mixed@example.org in example.org',

@@ -71,6 +71,10 @@ describe('splitMessage', () => {
     expect(fieldsNamed(parts, 'from')).toHaveLength(1);
   });
 
+  it('takes "From :" at the top for the field that it is', () => {
+    expect(shape('From : a@example.org\r\n\r\n').fields).toEqual(['from']);
+  });
+
   it('unfolds a value without changing a byte of it', () => {
     const [field] = splitMessage(bytes('Subject: Gr\xfc\xdfe\r\n\taus  K\xf6ln \r\n\r\n')).fields;
     expect(field && fieldValue(field)).toBe('Gr\xfc\xdfe\taus  K\xf6ln');
@@ -136,6 +140,18 @@ describe('Sealpost-* fields from outside', () => {
     );
     const many = 'a:\n'.repeat(12_000);
     expect(stripSealpostFields(bytes(`${many}Sealpost-Status: x\n\n`)).toString()).toBe(`${many}\n`);
+  });
+
+  it('leave the empty line behind them what it was, also between a bare CR and an LF', () => {
+    const clean = stripSealpostFields(bytes('A: 1\rSealpost-Status: x\r\n\nbody: text'));
+    expect(clean.toString()).toBe('A: 1\r\n\nbody: text');
+    expect(splitMessage(clean).body.toString()).toBe('body: text');
+  });
+
+  it('leave a text that begins with "From " body, and do not make it an mbox line', () => {
+    const message = bytes('Sealpost-Status: x\nFrom here on\nPlan: secret\n\nmore');
+    const { body } = splitMessage(message);
+    expect(splitMessage(stripSealpostFields(message)).body.equals(body)).toBe(true);
   });
 
   it('leave a message that has none as the very same buffer', () => {
