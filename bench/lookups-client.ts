@@ -12,7 +12,7 @@ export async function measurePostmap(
   configDir: string,
   table: string,
   keys: readonly string[],
-  valueOf: (key: string) => string,
+  answerTo: (key: string) => string,
 ): Promise<number> {
   const stdin = keys.map((key) => `${key}\n`).join('');
   const started = process.hrtime.bigint();
@@ -29,7 +29,7 @@ export async function measurePostmap(
     [first, keys[0]],
     [last, keys.at(-1)],
   ] as const) {
-    if (line !== `${key}\t${valueOf(key ?? '')}`) throw new Error(`${table}: found ${line} for ${key}`);
+    if (line !== `${key}\t${answerTo(key ?? '')}`) throw new Error(`${table}: found ${line} for ${key}`);
   }
   return micros / keys.length;
 }

@@ -24,7 +24,7 @@ const SMALL = 1000;
 const CONNECTIONS = 100;
 
 const address = (index: number): string => `user${index}@bench.test`;
-const valueOf = (key: string): string => `id_${Number(/^user(\d+)/.exec(key)?.[1]) + 1}@bench.test`;
+const answerTo = (key: string): string => `id_${Number(/^user(\d+)/.exec(key)?.[1]) + 1}@bench.test`;
 
 /** A stride that visits every number below any size that it does not divide: random access that can be repeated. */
 const scattered = (index: number, size: number): number => (index * 7919) % size;
@@ -151,9 +151,9 @@ export async function benchLookups(options: LookupsBenchOptions = {}): Promise<s
       );
       await forget();
       const table = `tcp:127.0.0.1:${port}`;
-      fresh.push(await measurePostmap(configDir, table, keys, valueOf));
-      ours.push(await measurePostmap(configDir, table, keys, valueOf));
-      theirs.push(await measurePostmap(configDir, `pgsql:${pgsql}`, keys, valueOf));
+      fresh.push(await measurePostmap(configDir, table, keys, answerTo));
+      ours.push(await measurePostmap(configDir, table, keys, answerTo));
+      theirs.push(await measurePostmap(configDir, `pgsql:${pgsql}`, keys, answerTo));
       progress(
         `lookups: round ${round + 1}: cached ${ours.at(-1)?.toFixed(0)}, uncached ${fresh.at(-1)?.toFixed(0)}, pgsql: ${theirs.at(-1)?.toFixed(0)} µs`,
       );

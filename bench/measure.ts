@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { mustRun } from '../test/e2e/support/child.ts';
-import type { Stand } from './stand.ts';
+import type { PipeProgram, Stand } from './stand.ts';
 
 export interface ProxyFigure {
   readonly perSecond: number;
@@ -54,10 +54,7 @@ export async function measureProxy(stand: Stand, target: Target, count: number):
 let calls = 0;
 
 /** One whole process from its start to its exit, with one message of 4 KB. */
-export async function measurePipe(
-  stand: Stand,
-  program: 'sealpost-pipe' | 'python-gpg-pipe' | 'node -e 0',
-): Promise<PipeFigure> {
+export async function measurePipe(stand: Stand, program: PipeProgram): Promise<PipeFigure> {
   const { command, args } = stand.pipes[program];
   calls += 1;
   const before = await stand.arrived();

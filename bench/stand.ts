@@ -13,6 +13,9 @@ import { type Sink, startSink } from '../test/e2e/support/sink.ts';
 import { sendRaw } from '../test/e2e/support/submit.ts';
 import { looksSealed, unseal } from '../test/e2e/support/unseal.ts';
 
+/** What one call is measured of: ours, the Python filters (as they are built, and stripped to the bone), and Node.js alone. */
+export type PipeProgram = 'sealpost-pipe' | 'mailgate-pipe' | 'bare-python-pipe' | 'node -e 0';
+
 export interface Stand {
   readonly recipient: string;
   /** A 4 KB message with LF line ends, as pipe(8) gives it. */
@@ -148,10 +151,10 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     '--',
     RECIPIENT,
   ];
-  const pythonPipe = (nextHop: number) => ({
+  const pythonPipe = (script: string, nextHop: number) => ({
     command: PYTHON,
     args: [
-      join(repository, 'bench/peers/pipe-gpg.py'),
+      join(repository, 'bench/peers', script),
       '--homedir',
       home.dir,
       '--next-hop',
@@ -197,7 +200,8 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     },
     pipes: {
       'sealpost-pipe': { command: pipe, args: pipeArgs },
-      'python-gpg-pipe': pythonPipe(counterPort),
+      'mailgate-pipe': pythonPipe('pipe-mailgate.py', counterPort),
+      'bare-python-pipe': pythonPipe('pipe-gpg.py', counterPort),
       'node -e 0': { command: process.execPath, args: ['-e', '0'] },
     },
     arrived: counter.arrived,
@@ -219,8 +223,8 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
       );
       await check('aiosmtpd + gpg', () => sendRaw({ ...mail, to: { port: peerCheckPort } }));
       await check('sealpost-pipe', () => mustRun(pipe, pipeArgs.with(3, 'CHECK'), { stdin: letter() }));
-      const peer = pythonPipe(sinkPort);
-      await check('the Python pipe filter', () => mustRun(peer.command, peer.args, { stdin: letter() }));
+      const bare = pythonPipe('pipe-gpg.py', sinkPort);
+      await check('the bare Python pipe', () => mustRun(bare.command, bare.args, { stdin: letter() }));
     },
     async close() {
       for (const child of children) child.kill('SIGTERM');

@@ -36,6 +36,8 @@ export interface DomainFacts {
   readonly domain: Domain;
   readonly refusals: RefusalOverride;
   readonly keys: readonly StoredKey[];
+  /** Whether the domain has a catch-all. */
+  readonly catchAll: boolean;
 }
 
 /** What the lookups need of a user beside what the directory knows. */
@@ -58,6 +60,8 @@ export interface AddressFacts {
   readonly mailboxes: ReadonlyMap<number, Mailbox>;
   /** Readers that the directory calls outside, although their domain is ours: nobody is there. */
   readonly strangers: ReadonlySet<Address>;
+  /** The user whose keys have not been read yet, since most maps need none: `recipient` shows no keys; else null. */
+  readonly keysUnread: number | null;
 }
 
 /** The settings of sealpost.toml that answers depend on. */

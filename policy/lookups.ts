@@ -123,6 +123,7 @@ export function createLookups(options: LookupsOptions): Lookups {
   const domains = cacheOf<DomainFacts | null>(sizeOfDomain, most);
   const addresses = cacheOf<AddressFacts>(sizeOfAddress, most);
   const senders = cacheOf<readonly SenderGrant[]>(() => ENTRY_BYTES, most);
+  const userKeys = cacheOf<readonly StoredKey[]>((keys) => ENTRY_BYTES + keyBytes(keys), most);
   const fingerprints = cacheOf<string | null>(() => ENTRY_BYTES, most);
   const domainOf = (name: string) => domains.get(name, () => reader.domain(name));
   const reader = createFactsReader({ database, config, domainOf });
@@ -132,6 +133,26 @@ export function createLookups(options: LookupsOptions): Lookups {
   function addressOf(parts: AddressParts): AddressFacts | Promise<AddressFacts> {
     // Folding is the domain's affair: the same address in another case is another cache entry.
     return addresses.get(toAddress(parts, false), () => reader.address(parts));
+  }
+
+  /** check_recipient asks the plan, which must see the keys. */
+  function withKeys(facts: AddressFacts): AddressFacts | Promise<AddressFacts> {
+    const { keysUnread: id, recipient } = facts;
+    if (id === null) return facts;
+    return after(
+      userKeys.get(String(id), () => reader.keys(id)),
+      (keys) => {
+        const { resolution } = recipient;
+        const [user] = resolution.kind === 'user' ? resolution.readers : [];
+        if (user?.kind !== 'user') throw new Error('keys of no user');
+        const readers = [{ ...user, keys }] as const;
+        return {
+          ...facts,
+          keysUnread: null,
+          recipient: { ...recipient, resolution: { ...resolution, kind: 'user', readers, via: [] } },
+        };
+      },
+    );
   }
 
   /** Reads the keys that the choice may need; at once where there are none. */
@@ -185,8 +206,10 @@ export function createLookups(options: LookupsOptions): Lookups {
     const facts = addressOf(parts);
     switch (map) {
       case 'check_recipient':
-        return after(facts, (known) =>
-          after(chooser(known), (choose) => checkRecipient(known, size, choose, checkOptions)),
+        return after(facts, (unread) =>
+          after(withKeys(unread), (known) =>
+            after(chooser(known), (choose) => checkRecipient(known, size, choose, checkOptions)),
+          ),
         );
       case 'virtual_alias':
         return after(facts, (known) => virtualAlias(known, checkOptions));
@@ -290,7 +313,7 @@ export function createLookups(options: LookupsOptions): Lookups {
       checkOptions = { ...checkOptions, global: encryption };
     },
 
-    cached: () => domains.size + addresses.size + senders.size + fingerprints.size,
+    cached: () => domains.size + addresses.size + userKeys.size + senders.size + fingerprints.size,
   };
 }
 

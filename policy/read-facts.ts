@@ -23,25 +23,39 @@ import type { AddressFacts, DomainFacts, Mailbox } from './facts.ts';
 
 const KEY_COLUMNS =
   'k.id AS key_id, k.fingerprint, k.certificate, k.status AS key_status, k.source, k.created_at AS key_created_at';
-const USER_COLUMNS = `u.domain_id, u.status, u.settings, u.transport, u.quota_bytes, u.quota_messages, u.forwards,
-  g.bytes, g.messages`;
+const USER_COLUMNS =
+  'u.domain_id, u.status, u.settings, u.transport, u.quota_bytes, u.quota_messages, u.forwards';
 
 const DOMAIN = {
   name: 'sealpost-lookup-domain',
-  text: `SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport, d.refusals, ${KEY_COLUMNS}
+  text: `SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport, d.refusals,
+      EXISTS (SELECT FROM addresses c WHERE c.address = '@' || d.name) AS catch_all, ${KEY_COLUMNS}
     FROM domains d LEFT JOIN keys k ON k.domain_id = d.id WHERE d.name = $1 ORDER BY k.id`,
 };
-const ADDRESSES = {
-  name: 'sealpost-lookup-addresses',
-  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}, ${KEY_COLUMNS}
-    FROM addresses a LEFT JOIN users u ON u.id = a.user_id LEFT JOIN user_usage g ON g.user_id = a.user_id
-    LEFT JOIN keys k ON k.user_id = a.user_id WHERE a.address = ANY ($1::text[])`,
+/** The most frequent question, hence no column and no table more than it needs. */
+const ADDRESS = {
+  name: 'sealpost-lookup-address',
+  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}
+    FROM addresses a LEFT JOIN users u ON u.id = a.user_id WHERE a.address = $1`,
+};
+/** The same for an address with an extension. */
+const EITHER_ADDRESS = {
+  name: 'sealpost-lookup-either-address',
+  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}
+    FROM addresses a LEFT JOIN users u ON u.id = a.user_id WHERE a.address IN ($1, $2)`,
 };
 const USER = {
   name: 'sealpost-lookup-user',
-  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}, ${KEY_COLUMNS}
-    FROM users u JOIN addresses a ON a.user_id = u.id AND a.kind = 'user' LEFT JOIN user_usage g ON g.user_id = u.id
-    LEFT JOIN keys k ON k.user_id = u.id WHERE u.id = $1`,
+  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}
+    FROM users u JOIN addresses a ON a.user_id = u.id AND a.kind = 'user' WHERE u.id = $1`,
+};
+const USER_KEYS = {
+  name: 'sealpost-lookup-keys',
+  text: `SELECT ${KEY_COLUMNS} FROM keys k WHERE k.user_id = $1 ORDER BY k.id`,
+};
+const USAGE = {
+  name: 'sealpost-lookup-usage',
+  text: 'SELECT bytes, messages FROM user_usage WHERE user_id = $1',
 };
 const MAILBOXES = {
   name: 'sealpost-lookup-mailboxes',
@@ -76,17 +90,21 @@ interface DomainRow extends KeyColumns {
   readonly settings: unknown;
   readonly transport: string | null;
   readonly refusals: unknown;
+  readonly catch_all: boolean;
+}
+
+interface UsageColumns {
+  readonly bytes: string | null;
+  readonly messages: string | null;
 }
 
 interface MailboxColumns {
   readonly transport: string | null;
   readonly quota_messages: string | null;
   readonly forwards: readonly string[];
-  readonly bytes: string | null;
-  readonly messages: string | null;
 }
 
-interface AddressRow extends KeyColumns, MailboxColumns {
+interface AddressRow extends MailboxColumns {
   readonly address_id: number;
   readonly address: Address;
   readonly kind: 'user' | 'alias' | 'contact';
@@ -101,6 +119,8 @@ interface AddressRow extends KeyColumns, MailboxColumns {
 export interface FactsReader {
   domain(name: string): Promise<ReadValue<DomainFacts | null>>;
   address(parts: AddressParts): Promise<ReadValue<AddressFacts>>;
+  /** The keys of a user. */
+  keys(userId: number): Promise<ReadValue<readonly StoredKey[]>>;
   grants(parts: AddressParts): Promise<ReadValue<readonly SenderGrant[]>>;
   fingerprint(canonical: string): Promise<ReadValue<string | null>>;
 }
@@ -122,14 +142,15 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
   async function ofUser(
     parts: AddressParts,
     asked: DomainFacts | null,
-    rows: readonly AddressRow[],
+    row: AddressRow | undefined,
     names: readonly string[],
   ): Promise<ReadValue<AddressFacts> | null> {
-    const [row] = rows;
     if (row === undefined || row.user_id === null) return null;
-    const home = await domainOf(partsOf(row.address).domain);
+    const home = asked?.domain.id === row.domain_id ? asked : await domainOf(partsOf(row.address).domain);
     if (home?.domain.id !== row.domain_id) return null;
     const user = userOf(row, row.user_id, home);
+    const limited = user.quotaBytes !== null || row.quota_messages !== null;
+    const [usage] = limited ? await database.query<UsageColumns>(USAGE, [user.id]) : [];
     const found = emptyRows();
     if (asked !== null) found.domains.set(asked.domain.name, asked.domain);
     found.domains.set(home.domain.name, home.domain);
@@ -142,22 +163,22 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
       userId: user.id,
     });
     found.users.set(user.id, user);
-    found.keys.set(`user:${user.id}`, keysOf(rows));
     return {
       value: {
         asked: parts,
         recipient: resolveRecipient(found, parts, options).facts,
         domain: asked ?? home,
-        mailboxes: new Map([[user.id, mailboxOf(row)]]),
+        mailboxes: new Map([[user.id, mailboxOf(row, usage)]]),
         strangers: NO_STRANGERS,
+        keysUnread: user.id,
       },
+      // What a mailbox holds changes with every message: only a limit makes the answer depend on it.
       dependsOn: [
         ...names,
         `user:${user.id}`,
-        `key of user:${user.id}`,
-        `domain:${home.domain.name}`,
+        ...(home === asked ? [] : [`domain:${home.domain.name}`]),
         `key of domain:${home.domain.id}`,
-        ...(isLimited(user, row) ? [`usage:${user.id}`] : []),
+        ...(limited ? [`usage:${user.id}`] : []),
       ],
     };
   }
@@ -173,7 +194,9 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
     const found =
       users.length === 0
         ? []
-        : await database.query<MailboxColumns & { id: number }>(MAILBOXES, [users.map(({ id }) => id)]);
+        : await database.query<MailboxColumns & UsageColumns & { id: number }>(MAILBOXES, [
+            users.map(({ id }) => id),
+          ]);
     const strangers = readers.flatMap((reader) =>
       reader.kind === 'outside' && rows.domains.has(partsOf(reader.address).domain) ? [reader.address] : [],
     );
@@ -182,8 +205,9 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
         asked: parts,
         recipient: facts,
         domain: domain ?? (facts.domain === null ? null : await domainOf(facts.domain.name)),
-        mailboxes: new Map(found.map((row) => [row.id, mailboxOf(row)])),
+        mailboxes: new Map(found.map((row) => [row.id, mailboxOf(row, row)])),
         strangers: new Set(strangers),
+        keysUnread: null,
       },
       dependsOn: [...dependsOn, ...users.map(({ id }) => `usage:${id}`)],
     };
@@ -193,7 +217,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
     async domain(name) {
       const rows = await database.query<DomainRow>(DOMAIN, [name]);
       const [row] = rows;
-      const names = [`domain:${name}`];
+      const names = [`domain:${name}`, `address:@${name}`];
       if (row === undefined) return { value: null, dependsOn: names };
       const { id, fold_local_part: foldLocalPart, transport } = row;
       return {
@@ -208,6 +232,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
           },
           refusals: refusalOverrideSchema.parse(row.refusals),
           keys: keysOf(rows),
+          catchAll: row.catch_all,
         },
         dependsOn: [...names, `key of domain:${id}`],
       };
@@ -220,28 +245,35 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
         // Users and aliases live in domains of ours only, and keys of contacts change no answer.
         return { value: nobody(parts, null), dependsOn: names };
       }
-      let caught = false;
       if (domain !== null) {
         const candidates = lookupCandidates(parts, options.delimiters, domain.domain.foldLocalPart);
         for (const candidate of candidates) names.push(`address:${candidate}`);
-        const rows = await database.query<AddressRow>(ADDRESSES, [candidates]);
-        const best = candidates.find((candidate) => rows.some(({ address }) => address === candidate));
-        const hits = rows.filter(({ address }) => address === best);
-        if (hits[0]?.kind === 'user')
-          return (await ofUser(parts, domain, hits, names)) ?? ofAnything(parts, domain);
-        caught = hits.length > 0;
-        if (caught && best !== candidates.at(-1)) return ofAnything(parts, domain);
+        const spelled = candidates.slice(0, -1);
+        const rows = await database.query<AddressRow>(
+          spelled.length === 1 ? ADDRESS : EITHER_ADDRESS,
+          spelled,
+        );
+        const best = rows.length < 2 ? rows[0] : rows.find(({ address }) => address === spelled[0]);
+        if (best?.kind === 'user')
+          return (await ofUser(parts, domain, best, names)) ?? ofAnything(parts, domain);
+        if (best !== undefined) return ofAnything(parts, domain);
       }
       const id = userIdOf(stripExtension(parts.local, options.delimiters) ?? parts.local);
       if (id === null) {
-        return caught ? ofAnything(parts, domain) : { value: nobody(parts, domain), dependsOn: names };
+        if (domain?.catchAll) return ofAnything(parts, domain);
+        return { value: nobody(parts, domain), dependsOn: names };
       }
-      const rows = await database.query<AddressRow>(USER, [id]);
-      const found = await ofUser(parts, domain, rows, names);
+      const [row] = await database.query<AddressRow>(USER, [id]);
+      const found = await ofUser(parts, domain, row, names);
       if (found !== null) return found;
-      return rows.length > 0
-        ? ofAnything(parts, domain)
-        : { value: nobody(parts, domain), dependsOn: [...names, `user:${id}`] };
+      return row === undefined
+        ? { value: nobody(parts, domain), dependsOn: [...names, `user:${id}`] }
+        : ofAnything(parts, domain);
+    },
+
+    async keys(userId) {
+      const rows = await database.query<KeyColumns>(USER_KEYS, [userId]);
+      return { value: keysOf(rows), dependsOn: [`key of user:${userId}`] };
     },
 
     async grants(parts) {
@@ -282,6 +314,7 @@ function nobody(parts: AddressParts, domain: DomainFacts | null): AddressFacts {
     domain,
     mailboxes: NO_MAILBOXES,
     strangers: NO_STRANGERS,
+    keysUnread: null,
   };
 }
 
@@ -302,19 +335,14 @@ function isEmpty(settings: unknown): boolean {
   return typeof settings === 'object' && settings !== null && Object.keys(settings).length === 0;
 }
 
-function mailboxOf(row: MailboxColumns): Mailbox {
+function mailboxOf(row: MailboxColumns, usage: UsageColumns | undefined): Mailbox {
   return {
     transport: row.transport,
     forwards: row.forwards as readonly Address[],
     quotaMessages: row.quota_messages === null ? null : Number(row.quota_messages),
-    usedBytes: Number(row.bytes ?? 0),
-    usedMessages: Number(row.messages ?? 0),
+    usedBytes: Number(usage?.bytes ?? 0),
+    usedMessages: Number(usage?.messages ?? 0),
   };
-}
-
-/** Only then does an answer depend on what the mailbox holds, which changes with every message. */
-function isLimited(user: User, row: MailboxColumns): boolean {
-  return user.quotaBytes !== null || row.quota_messages !== null;
 }
 
 function keysOf(rows: readonly KeyColumns[]): StoredKey[] {

@@ -1,12 +1,15 @@
 // `sealpost explain`: who an address is, which settings and keys count, and what would happen to a message, with reasons.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { Config } from '../config/schema.ts';
 import { effectiveSettings, SETTING_NAMES } from '../config/settings.ts';
 import { createChooser } from '../delivery/engine.ts';
-import { type Decision, planCopy } from '../delivery/plan.ts';
+import { planCopy } from '../delivery/plan.ts';
 import { createDirectory } from '../directory/lookup.ts';
 import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
-import { type Detection, detectEncrypted } from '../message/detect.ts';
+import { createKeyCache } from '../keys/cache.ts';
+import type { Detection } from '../message/detect.ts';
+import { explainMessage, type MessageView } from '../message/explain.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { Refused, run, withCommonOptions } from './command.ts';
 
@@ -18,6 +21,9 @@ interface ExplainOptions {
 
 /** What stands for "no message": anything that is not encrypted. */
 const ANY_MESSAGE: Detection = { encrypted: false, because: 'no message was given' };
+
+/** Hexadecimal digits of a v6 fingerprint; v4 ones have 40. */
+const V6_DIGITS = 64;
 
 export function registerExplain(program: Command): void {
   withCommonOptions(
@@ -35,10 +41,9 @@ export function registerExplain(program: Command): void {
       if (facts.address === null) {
         throw new Refused(`found ${JSON.stringify(address)}, expected an address such as alice@example.org`);
       }
-      const detection =
-        options.message === undefined
-          ? ANY_MESSAGE
-          : detectEncrypted(stripSealpostFields(read(options.message)));
+      const view =
+        options.message === undefined ? null : explainMessage(stripSealpostFields(read(options.message)));
+      const detection = view?.detection ?? ANY_MESSAGE;
       const choose = await createChooser(config)(facts, Date.now());
       const decision = planCopy({ facts, global: config.encryption, detection, choose });
       const settings = settingsOf(facts, config.encryption);
@@ -61,9 +66,9 @@ export function registerExplain(program: Command): void {
         ),
         keys,
         message:
-          options.message === undefined
+          view === null
             ? null
-            : { ...detection, readable: readable(detection, decision, keys) },
+            : { ...view, readable: readable(detection, await encryptionKeysOf(facts, config)) },
         decision: {
           action: decision.action,
           because: decision.because,
@@ -113,20 +118,33 @@ function describeResolution(facts: RecipientFacts) {
   return { kind: resolution.kind, via, readers };
 }
 
-/** Whether one of the message's own recipients' key IDs belongs to a known key; null where the message hides them. */
-function readable(
-  detection: Detection,
-  _decision: Decision,
-  keys: readonly { readonly fingerprint: string }[],
-): boolean | null {
-  if (!detection.encrypted) return null;
-  const known = detection.keyIds.some((id) =>
-    keys.some(
-      (key) => key.fingerprint.endsWith(id.toUpperCase()) || key.fingerprint.startsWith(id.toUpperCase()),
-    ),
+/** The fingerprints of everything that can decrypt for this recipient: lower case, subkeys included. */
+async function encryptionKeysOf(
+  facts: RecipientFacts,
+  config: Pick<Config, 'keys'>,
+): Promise<readonly string[]> {
+  const cache = createKeyCache({ allowSha1: config.keys.allow_sha1 });
+  const inspected = await Promise.all(keysOf(facts).map((key) => cache.inspect(key)));
+  return inspected.flatMap(
+    (key) => key.facts?.encryptionKeys.map(({ fingerprint }) => fingerprint.toLowerCase()) ?? [],
   );
-  if (known) return true;
-  return detection.keyIds.length === 0 || detection.keyIds.some((id) => /^0+$/.test(id)) ? null : false;
+}
+
+/**
+ * Whether the message is encrypted to one of these keys; null where that cannot be told (no key IDs, or hidden ones).
+ * A key ID is the end of a v4 fingerprint and the beginning of a v6 one (RFC 9580, section 5.5.4).
+ */
+function readable(detection: Detection, fingerprints: readonly string[]): boolean | null {
+  if (!detection.encrypted) return null;
+  const ids = detection.keyIds.map((id) => id.toLowerCase());
+  const matches = (id: string, fingerprint: string): boolean =>
+    id.length === fingerprint.length
+      ? id === fingerprint
+      : fingerprint.length === V6_DIGITS
+        ? fingerprint.startsWith(id)
+        : fingerprint.endsWith(id);
+  if (ids.some((id) => fingerprints.some((fingerprint) => matches(id, fingerprint)))) return true;
+  return ids.length === 0 || ids.some((id) => /^0+$/.test(id)) ? null : false;
 }
 
 interface Explanation {
@@ -140,7 +158,7 @@ interface Explanation {
     readonly state: string;
     readonly because: string;
   }[];
-  readonly message: (Detection & { readonly readable: boolean | null }) | null;
+  readonly message: (MessageView & { readonly readable: boolean | null }) | null;
   readonly decision: {
     readonly action: string;
     readonly because: string;
@@ -169,19 +187,26 @@ function formatExplanation(explanation: Explanation): string {
     ...explanation.keys.map(
       (key) => `key       ${key.fingerprint} (${key.source}): ${key.state}, ${key.because}`,
     ),
-    ...(message === null
-      ? []
-      : [
-          `message   ${message.encrypted ? `encrypted (${message.how})` : 'not encrypted'}: ${message.because}`,
-          ...(message.encrypted
-            ? [`key IDs   ${message.keyIds.join(', ') || 'none'}: ${readableText(message.readable)}`]
-            : []),
-        ]),
+    ...(message === null ? [] : describeMessage(message)),
     `decision  ${decision.action}: ${decision.reason}`,
     ...(decision.reply === undefined
       ? []
       : [`reply     ${decision.reply.code} ${decision.reply.enhanced} ${decision.reply.text}`]),
   ].join('\n');
+}
+
+function describeMessage({
+  detection,
+  mediaType,
+  size,
+  readable: canRead,
+}: NonNullable<Explanation['message']>): readonly string[] {
+  const what = `${mediaType ?? 'of no clear type'}, ${size} bytes`;
+  if (!detection.encrypted) return [`message   ${what}; not encrypted: ${detection.because}`];
+  return [
+    `message   ${what}; encrypted (${detection.how}): ${detection.because}`,
+    `key IDs   ${detection.keyIds.join(', ') || 'none'}: ${readableText(canRead)}`,
+  ];
 }
 
 function readableText(readable: boolean | null): string {

@@ -28,6 +28,7 @@ const NO_FACTS: AddressFacts = {
   domain: null,
   mailboxes: new Map(),
   strangers: new Set(),
+  keysUnread: null,
 };
 
 function facts(key: string, options: CheckOptions): AddressFacts {

@@ -46,7 +46,7 @@ for (const [index, { name, set = [] }] of DOMAINS.entries()) {
     settings: applySettings({}, assignments),
     transport: assignments.transport ?? null,
   };
-  domains.set(domain.name, { domain, refusals: applyRefusals({}, assignments), keys: [] });
+  domains.set(domain.name, { domain, refusals: applyRefusals({}, assignments), keys: [], catchAll: false });
 }
 
 for (const [index, row] of USERS.entries()) {
@@ -113,6 +113,7 @@ export function factsOf(parts: AddressParts, options: ResolveOptions): AddressFa
         reader.kind === 'outside' && domains.has(partsOf(reader.address).domain) ? [reader.address] : [],
       ),
     ),
+    keysUnread: null,
   };
 }
 
