@@ -13,7 +13,7 @@ export interface PipeFigure {
 }
 
 /** What a burst goes through; the SMTP ones without connection reuse, as the issue of the benchmark says. */
-export type Target = 'sealpost' | 'sealpost-lmtp' | 'aiosmtpd-gpg' | 'direct';
+export type Target = 'sealpost' | 'sealpost-lmtp' | 'lacre-like' | 'overlapping-python' | 'direct';
 
 const SESSIONS = 8;
 const MESSAGE_BYTES = 4096;

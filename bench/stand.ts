@@ -12,6 +12,7 @@ import { createSealpost, placeSealpostPipe } from '../test/e2e/support/sealpost-
 import { type Sink, startSink } from '../test/e2e/support/sink.ts';
 import { sendRaw } from '../test/e2e/support/submit.ts';
 import { looksSealed, unseal } from '../test/e2e/support/unseal.ts';
+import type { Target } from './measure.ts';
 
 /** What one call is measured of: ours, the Python filters (as they are built, and stripped to the bone), and Node.js alone. */
 export type PipeProgram = 'sealpost-pipe' | 'mailgate-pipe' | 'bare-python-pipe' | 'node -e 0';
@@ -20,12 +21,9 @@ export interface Stand {
   readonly recipient: string;
   /** A 4 KB message with LF line ends, as pipe(8) gives it. */
   readonly message: Buffer;
-  readonly ports: Readonly<Record<'sealpost' | 'sealpost-lmtp' | 'aiosmtpd-gpg' | 'direct', number>>;
+  readonly ports: Readonly<Record<Target, number>>;
   readonly pipes: Readonly<
-    Record<
-      'sealpost-pipe' | 'python-gpg-pipe' | 'node -e 0',
-      { readonly command: string; readonly args: readonly string[] }
-    >
+    Record<PipeProgram, { readonly command: string; readonly args: readonly string[] }>
   >;
   /** Messages that the next hop has taken so far. */
   arrived(): Promise<number>;
@@ -100,7 +98,14 @@ function letter(): Buffer {
 export async function createStand(progress: (text: string) => void): Promise<Stand> {
   progress('making a key, an embedded database, sealpost and the peers ...');
   const places = await allocatePlaces();
-  const [counterPort = 0, sinkPort = 0, peerPort = 0, peerCheckPort = 0] = await freePorts(4);
+  const [
+    counterPort = 0,
+    sinkPort = 0,
+    lacrePort = 0,
+    overlapPort = 0,
+    lacreCheckPort = 0,
+    overlapCheckPort = 0,
+  ] = await freePorts(6);
   const home = await createGpgHome();
   const key = await makeKey(home, RECIPIENT, 'future-default');
   const counter = await startCounter(counterPort);
@@ -120,11 +125,11 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     },
   });
   const children: ChildProcess[] = [counter.child];
-  const python = async (listen: number, nextHop: number): Promise<void> => {
+  const python = async (script: string, listen: number, nextHop: number): Promise<void> => {
     const child = spawn(
       PYTHON,
       [
-        join(repository, 'bench/peers/aiosmtpd-gpg-proxy.py'),
+        join(repository, 'bench/peers', script),
         '--listen',
         `127.0.0.1:${listen}`,
         '--next-hop',
@@ -171,7 +176,8 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
   await cli(['user', 'add', RECIPIENT]);
   await cli(['key', 'import', '-'], key.publicKey);
   await sealpost.start();
-  await python(peerPort, counterPort);
+  await python('aiosmtpd-lacre-proxy.py', lacrePort, counterPort);
+  await python('aiosmtpd-gpg-proxy.py', overlapPort, counterPort);
   const pipe = join(places.dir, 'sealpost-pipe.mjs');
   await placeSealpostPipe(pipe);
 
@@ -195,7 +201,8 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     ports: {
       sealpost: places.smtpPort,
       'sealpost-lmtp': places.lmtpPort,
-      'aiosmtpd-gpg': peerPort,
+      'lacre-like': lacrePort,
+      'overlapping-python': overlapPort,
       direct: counterPort,
     },
     pipes: {
@@ -214,14 +221,15 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
       const pid = sealpost.pid();
       if (pid !== undefined) process.kill(pid, 'SIGHUP');
       await new Promise((resolve) => setTimeout(resolve, 500));
-      await python(peerCheckPort, sinkPort);
+      await python('aiosmtpd-lacre-proxy.py', lacreCheckPort, sinkPort);
+      await python('aiosmtpd-gpg-proxy.py', overlapCheckPort, sinkPort);
       const message = Buffer.from(letter().toString('latin1').replaceAll('\n', '\r\n'), 'latin1');
       const mail = { sender: 'carol@example.net', recipients: [RECIPIENT], message };
       await check('sealpost over SMTP', () => sendRaw({ ...mail, to: { port: places.smtpPort } }));
       await check('sealpost over LMTP', () =>
         sendRaw({ ...mail, protocol: 'lmtp', to: { port: places.lmtpPort } }),
       );
-      await check('aiosmtpd + gpg', () => sendRaw({ ...mail, to: { port: peerCheckPort } }));
+      await check('the overlapping Python proxy', () => sendRaw({ ...mail, to: { port: overlapCheckPort } }));
       await check('sealpost-pipe', () => mustRun(pipe, pipeArgs.with(3, 'CHECK'), { stdin: letter() }));
       const bare = pythonPipe('pipe-gpg.py', sinkPort);
       await check('the bare Python pipe', () => mustRun(bare.command, bare.args, { stdin: letter() }));

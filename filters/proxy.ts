@@ -81,9 +81,9 @@ export async function startProxyFilter(
       },
       acknowledged: (transaction) => forgetting.get(transaction)?.(),
       lost: (transaction) =>
-        logger.warn(
+        logger.debug(
           { transaction: transaction.id },
-          'our reply may not have reached the client; its retry is remembered',
+          'our reply may not have reached the client; a retry will be recognised',
         ),
     });
   }

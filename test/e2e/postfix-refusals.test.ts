@@ -1,0 +1,157 @@
+// Permanent refusals behind a real Postfix: who is told, how often, and that nobody else's copy suffers. And the pipe in
+// its two other ways of working: standalone, and re-injecting by sendmail.
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { runProgram } from './support/child.ts';
+import { openpgpDecrypt } from './support/keys.ts';
+import {
+  ALICE,
+  BOB,
+  type MailSystem,
+  SENDER,
+  startMailSystem,
+  ULLA,
+  type Wiring,
+} from './support/mail-system.ts';
+import type { Delivery } from './support/sink.ts';
+import { sendRaw } from './support/submit.ts';
+import { looksSealed, unsealAndCompare } from './support/unseal.ts';
+
+const PATIENCE = 60_000;
+const NO_SUCH_USER = '550 5.1.1 no such user here';
+
+function letter(subject: string): Buffer {
+  return Buffer.from(
+    `From: <${SENDER}>\r\nTo: undisclosed-recipients:;\r\nSubject: ${subject}\r\nMessage-ID: <${subject}@outside.test>\r\n\r\nThe body that nobody else may see.\r\n`,
+  );
+}
+
+async function send(
+  system: MailSystem,
+  subject: string,
+  recipients: readonly string[],
+  sender = SENDER,
+): Promise<Buffer> {
+  const message = letter(subject);
+  await sendRaw({ to: { port: system.postfix.submitPort }, sender, recipients, message });
+  await system.postfix.waitForEmptyQueue(PATIENCE);
+  return message;
+}
+
+function recipientsOf(deliveries: readonly Delivery[]): readonly string[] {
+  return deliveries.map((delivery) => delivery.recipient).sort();
+}
+
+const WIRINGS: readonly Wiring[] = [
+  { example: 'after-queue-lmtp', aliasesExpandedBefore: false, deliversItself: false },
+  { example: 'after-queue-smtp', aliasesExpandedBefore: false, deliversItself: false },
+  { example: 'pipe', aliasesExpandedBefore: false, deliversItself: false },
+];
+
+describe.each(WIRINGS)('a next hop that refuses for good, behind postfix-examples/$example', (wiring) => {
+  let system: MailSystem;
+  beforeAll(async () => {
+    system = await startMailSystem(wiring, { sinkAsNextHop: true });
+  });
+  afterAll(() => system?.close());
+  afterEach(async () => {
+    await system.postfix.discardQueue();
+    system.nextHop?.clear();
+    system.mailboxes.clear();
+  });
+
+  /** What reached anybody: by the filter's next hop, and Postfix's own bounces, which go past the filter's sink. */
+  function arrived(): readonly Delivery[] {
+    return [...(system.nextHop?.deliveries() ?? []), ...system.mailboxes.deliveries()];
+  }
+
+  it('one recipient of three refused: the others get theirs once, and the sender one bounce without the body', async () => {
+    system.nextHop?.behave({ recipient: (path) => (path === BOB ? NO_SUCH_USER : undefined) });
+    await send(system, 'one-refused', [ALICE, BOB, ULLA]);
+    expect(recipientsOf(arrived())).toEqual([ALICE, SENDER, ULLA].sort());
+    const bounce = arrived().find((delivery) => delivery.recipient === SENDER);
+    expect(bounce?.sender).toBe('');
+    const text = bounce?.message.toString('latin1') ?? '';
+    expect(text).toContain('multipart/report');
+    expect(text).toContain('5.1.1');
+    expect(text).toContain(BOB);
+    expect(text).not.toContain('The body that nobody else may see');
+    expect(text).not.toContain(ALICE);
+  });
+
+  it('everybody refused: one bounce, no copy', async () => {
+    system.nextHop?.behave({ recipient: (path) => (path === SENDER ? undefined : NO_SUCH_USER) });
+    await send(system, 'all-refused', [ALICE, ULLA]);
+    const all = arrived();
+    expect([...new Set(recipientsOf(all))]).toEqual([SENDER]);
+    expect(all.length).toBeLessThanOrEqual(2);
+    expect(all.length).toBeGreaterThan(0);
+  });
+
+  it('the null sender gets no bounce, and the queue is empty at the end', async () => {
+    system.nextHop?.behave({ recipient: (path) => (path === BOB ? NO_SUCH_USER : undefined) });
+    await send(system, 'null-sender', [ALICE, BOB], '');
+    expect(recipientsOf(arrived())).toEqual([ALICE]);
+  });
+});
+
+describe('the pipe filter that works in its own process', () => {
+  const wiring = { example: 'pipe', aliasesExpandedBefore: false, deliversItself: false };
+  let system: MailSystem | undefined;
+  afterEach(async () => {
+    await system?.close();
+    system = undefined;
+  });
+
+  it('standalone: seals, and passes what has no key', async () => {
+    system = await startMailSystem(wiring, { config: { pipe: { standalone: true } }, sinkAsNextHop: true });
+    const message = await send(system, 'standalone', [ALICE, ULLA]);
+    const deliveries = system.nextHop?.deliveries() ?? [];
+    expect(recipientsOf(deliveries)).toEqual([ALICE, ULLA]);
+    await check(system, message, deliveries);
+  });
+
+  it('reinject = "sendmail": the same, by sendmail(1) and the pickup service', async () => {
+    // As FILTER_README says of this way: what sendmail submits must not meet the filter again.
+    system = await startMailSystem(wiring, {
+      config: { pipe: { reinject: 'sendmail' } },
+      mainCf: { content_filter: '' },
+    });
+    const message = letter('sendmail');
+    const lf = Buffer.from(message.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+    const program = join(system.places.dir, 'sealpost-pipe.mjs');
+    const args = [
+      '--config',
+      system.places.sealpostConfig,
+      '--queue-id',
+      'TEST1',
+      '-f',
+      SENDER,
+      '--',
+      ALICE,
+      ULLA,
+    ];
+    const env = { MAIL_CONFIG: system.postfix.configDir };
+    const done = await runProgram(program, args, { stdin: lf, env });
+    expect(done.code, done.stdout.toString('utf8')).toBe(0);
+    await system.postfix.waitForEmptyQueue(PATIENCE);
+    const deliveries = system.mailboxes.deliveries();
+    expect(recipientsOf(deliveries)).toEqual([ALICE, ULLA]);
+    await check(system, message, deliveries);
+    // Postfix never saw the exit code, and asks again: nobody gets a second copy.
+    const again = await runProgram(program, args, { stdin: lf, env });
+    expect(again.code).toBe(0);
+    await system.postfix.waitForEmptyQueue(PATIENCE);
+    expect(system.mailboxes.deliveries()).toHaveLength(2);
+  });
+});
+
+async function check(system: MailSystem, message: Buffer, deliveries: readonly Delivery[]): Promise<void> {
+  const key = system.keys.get(ALICE);
+  const sealed = deliveries.find((delivery) => delivery.recipient === ALICE);
+  const passed = deliveries.find((delivery) => delivery.recipient === ULLA);
+  if (key === undefined || sealed === undefined || passed === undefined) throw new Error('a copy is missing');
+  await unsealAndCompare(message, sealed.message, openpgpDecrypt(key));
+  expect(looksSealed(passed.message)).toBe(false);
+  expect(passed.message.toString('latin1')).toContain('The body that nobody else may see.\r\n');
+}
