@@ -22,7 +22,12 @@ const MESSAGE_BYTES = 4096;
  * Sends `count` messages of 4 KB with smtp-source and waits until the last one was answered.
  * @throws Error when not every message arrived at the next hop
  */
-export async function measureProxy(stand: Stand, target: Target, count: number): Promise<ProxyFigure> {
+export async function measureProxy(
+  stand: Stand,
+  target: Target,
+  count: number,
+  recipient: string = stand.recipient,
+): Promise<ProxyFigure> {
   const before = await stand.arrived();
   const reuse = target === 'sealpost-lmtp' || target === 'direct';
   const started = process.hrtime.bigint();
@@ -40,7 +45,7 @@ export async function measureProxy(stand: Stand, target: Target, count: number):
       '-f',
       'carol@example.net',
       '-t',
-      stand.recipient,
+      recipient,
       `127.0.0.1:${stand.ports[target]}`,
     ],
     { timeout: 300_000 },

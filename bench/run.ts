@@ -43,6 +43,8 @@ try {
       `round ${round}: sealpost ${ours.at(-1)?.perSecond.toFixed(0)}/s, aiosmtpd + gpg ${peers.at(-1)?.perSecond.toFixed(0)}/s, overlapped ${overlapping.at(-1)?.perSecond.toFixed(0)}/s`,
     );
   }
+  const modern = await measureProxy(stand, 'sealpost', Math.round(2000 * scale), stand.modern);
+  const modernPeer = await measureProxy(stand, 'lacre-like', Math.round(200 * scale), stand.modern);
   const lmtp = await measureProxy(stand, 'sealpost-lmtp', Math.round(2000 * scale));
   const direct = await measureProxy(stand, 'direct', Math.round(2000 * scale));
   progress(
@@ -77,6 +79,7 @@ try {
     '|---|---|---|',
     `| 4 KB sealed, SMTP, 8 sessions, no reuse: sealpost over aiosmtpd + gpg, built as Lacre is | ${(rate / peerRate).toFixed(1)} | > 20 |`,
     `| the same, over a Python proxy that overlaps its gpg processes and leaves out all it can | ${(rate / overlapRate).toFixed(1)} | |`,
+    `| the same with a Curve25519 key, over aiosmtpd + gpg, built as Lacre is | ${(modern.perSecond / modernPeer.perSecond).toFixed(1)} | |`,
     `| pipe: sealpost-pipe over a Python pipe filter built as GPG-Mailgate is (time) | ${(pipeMs / pythonMs).toFixed(2)} | < 0.5 |`,
     `| pipe: sealpost-pipe over a Python pipe filter stripped to gpg and smtplib (time) | ${(pipeMs / bareMs).toFixed(2)} | |`,
     `| pipe: sealpost-pipe over \`node -e 0\` (time) | ${(pipeMs / nodeMs).toFixed(2)} | |`,
@@ -85,6 +88,7 @@ try {
     '| figure | value |',
     '|---|---|',
     `| sealpost, SMTP, no reuse | ${rate.toFixed(0)} messages per second |`,
+    `| sealpost, SMTP, no reuse, Curve25519 | ${modern.perSecond.toFixed(0)} messages per second |`,
     `| aiosmtpd + gpg, the same | ${peerRate.toFixed(0)} messages per second |`,
     `| Python, overlapping gpg processes, the same | ${overlapRate.toFixed(0)} messages per second |`,
     `| sealpost, LMTP, reuse | ${lmtp.perSecond.toFixed(0)} messages per second |`,

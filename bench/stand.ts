@@ -18,7 +18,10 @@ import type { Target } from './measure.ts';
 export type PipeProgram = 'sealpost-pipe' | 'mailgate-pipe' | 'bare-python-pipe' | 'node -e 0';
 
 export interface Stand {
+  /** Has the key that gpg makes by default (GnuPG 2.2: RSA 3072). */
   readonly recipient: string;
+  /** Has a Curve25519 key. */
+  readonly modern: string;
   /** A 4 KB message with LF line ends, as pipe(8) gives it. */
   readonly message: Buffer;
   readonly ports: Readonly<Record<Target, number>>;
@@ -33,6 +36,7 @@ export interface Stand {
 }
 
 const RECIPIENT = 'alice@example.org';
+const MODERN = 'bob@example.org';
 const PYTHON = '/usr/bin/python3';
 
 /** smtp-sink with running counters: `sess=1 quit=1 mesg=1`. */
@@ -107,7 +111,7 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     overlapCheckPort = 0,
   ] = await freePorts(6);
   const home = await createGpgHome();
-  const key = await makeKey(home, RECIPIENT, 'future-default');
+  const keys = [await makeKey(home, RECIPIENT, 'default'), await makeKey(home, MODERN, 'future-default')];
   const counter = await startCounter(counterPort);
   const sealpost = await createSealpost({
     places,
@@ -173,8 +177,10 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
   let sink: Sink | undefined;
   await cli(['migrate']);
   await cli(['domain', 'add', 'example.org']);
-  await cli(['user', 'add', RECIPIENT]);
-  await cli(['key', 'import', '-'], key.publicKey);
+  for (const key of keys) {
+    await cli(['user', 'add', key.address]);
+    await cli(['key', 'import', '-'], key.publicKey);
+  }
   await sealpost.start();
   await python('aiosmtpd-lacre-proxy.py', lacrePort, counterPort);
   await python('aiosmtpd-gpg-proxy.py', overlapPort, counterPort);
@@ -197,6 +203,7 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
 
   return {
     recipient: RECIPIENT,
+    modern: MODERN,
     message: letter(),
     ports: {
       sealpost: places.smtpPort,

@@ -94,10 +94,13 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       changes = await listenForChanges(config, {
         onChange: (change) => directory.invalidate(change),
         onLost: () => {
-          logger.warn('the notification connection was lost; the directory cache is dropped');
-          directory.dropAll();
+          logger.warn('the notification connection was lost; the directory is not cached until it is back');
+          directory.watch(false);
         },
-        onRestored: () => directory.dropAll(),
+        onRestored: () => {
+          logger.info('the notification connection is back');
+          directory.watch(true);
+        },
       });
     }
     sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });

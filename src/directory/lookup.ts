@@ -16,6 +16,8 @@ export interface CachedDirectory extends Directory {
   invalidate(change: Change): void;
   /** Forgets everything: notifications may have been missed. */
   dropAll(): void;
+  /** Whether changes are told of. While they are not, every look-up asks the database. Forgets everything, either way. */
+  watch(watching: boolean): void;
 }
 
 export interface DirectoryOptions {
@@ -53,6 +55,8 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
   const inFlight = new Map<string, Promise<RecipientFacts>>();
   /** Counts changes: an answer that was read before one must not be kept after it. */
   let generation = 0;
+  /** Nobody tells of changes: nothing may be kept. */
+  let blind = false;
 
   const cache = new LRUCache<string, Answer>({
     max: options.maxEntries ?? 100_000,
@@ -77,6 +81,12 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
     }
   }
 
+  function dropAll(): void {
+    generation++;
+    inFlight.clear();
+    cache.clear();
+  }
+
   async function ask(path: string): Promise<RecipientFacts> {
     const parts = parsePath(path, config.hostname);
     if (parts === null)
@@ -84,7 +94,7 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
     const before = generation;
     const { facts, dependsOn } = await read(parts);
     if (facts.resolution.kind === 'loop') logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
-    if (before === generation) keep(path, { facts, dependsOn });
+    if (before === generation && !blind) keep(path, { facts, dependsOn });
     return facts;
   }
 
@@ -138,10 +148,11 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
       for (const path of [...(dependants.get(name) ?? [])]) cache.delete(path);
     },
 
-    dropAll() {
-      generation++;
-      inFlight.clear();
-      cache.clear();
+    dropAll,
+
+    watch(watching) {
+      blind = !watching;
+      dropAll();
     },
   };
 }

@@ -408,7 +408,7 @@ describe('aliases', () => {
     const { resolution } = await recipient('anybody+x@catch.example');
     expect(resolution).toMatchObject({
       kind: 'alias',
-      readers: [{ kind: 'user' }, { kind: 'outside', address: 'out@outside.example' }, { kind: 'outside' }],
+      readers: [{ kind: 'user' }, { kind: 'outside', address: 'Out@outside.example' }, { kind: 'outside' }],
       via: ['@catch.example', 'crew@example.org'],
     });
     await json('alias', 'remove', '@catch.example', '--yes');
@@ -669,8 +669,8 @@ describe('the cached directory', () => {
     const directory = createDirectory({ database, config });
     const listener = await listenForChanges(config, {
       onChange: (change) => directory.invalidate(change),
-      onLost: () => directory.dropAll(),
-      onRestored: () => directory.dropAll(),
+      onLost: () => directory.watch(false),
+      onRestored: () => directory.watch(true),
     });
     const soon = async (path: string, wanted: (facts: RecipientFacts) => boolean): Promise<void> => {
       const deadline = Date.now() + 1000;
@@ -720,7 +720,7 @@ describe('the cached directory', () => {
     }
   });
 
-  it('answers more than 10,000 cached look-ups a second, and asks once for many at the same time', async () => {
+  it('asks once for many look-ups at the same time and afterwards, but keeps nothing while nobody tells of changes', async () => {
     let queries = 0;
     const counted = {
       pool: {
@@ -733,10 +733,14 @@ describe('the cached directory', () => {
     const directory = createDirectory({ database: counted, config });
     await Promise.all(Array.from({ length: 100 }, () => directory.recipient('taken+a@example.org')));
     expect(queries).toBe(1);
-    const begin = performance.now();
-    for (let index = 0; index < 20_000; index++) await directory.recipient('taken+a@example.org');
+    for (let index = 0; index < 1000; index++) await directory.recipient('taken+a@example.org');
     expect(queries).toBe(1);
-    expect(performance.now() - begin).toBeLessThan(2000);
+    directory.watch(false);
+    for (let index = 0; index < 3; index++) await directory.recipient('taken+a@example.org');
+    expect(queries).toBe(4);
+    directory.watch(true);
+    for (let index = 0; index < 3; index++) await directory.recipient('taken+a@example.org');
+    expect(queries).toBe(5);
   });
 
   it('asks twice at most for an alias of users', async () => {

@@ -1,5 +1,6 @@
 // Permanent refusals behind a real Postfix: who is told, how often, and that nobody else's copy suffers. And the pipe in
 // its two other ways of working: standalone, and re-injecting by sendmail.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runProgram } from './support/child.ts';
@@ -13,6 +14,7 @@ import {
   ULLA,
   type Wiring,
 } from './support/mail-system.ts';
+import { repository } from './support/places.ts';
 import type { Delivery } from './support/sink.ts';
 import { sendRaw } from './support/submit.ts';
 import { looksSealed, unsealAndCompare } from './support/unseal.ts';
@@ -75,8 +77,10 @@ describe.each(WIRINGS)('a next hop that refuses for good, behind postfix-example
     expect(text).toContain('multipart/report');
     expect(text).toContain('5.1.1');
     expect(text).toContain(BOB);
-    expect(text).not.toContain('The body that nobody else may see');
     expect(text).not.toContain(ALICE);
+    // Behind LMTP it is Postfix that bounces, with what its bounce_size_limit says; ours never has the body.
+    if (wiring.example !== 'after-queue-lmtp')
+      expect(text).not.toContain('The body that nobody else may see');
   });
 
   it('everybody refused: one bounce, no copy', async () => {
@@ -103,26 +107,13 @@ describe('the pipe filter that works in its own process', () => {
     system = undefined;
   });
 
-  it('standalone: seals, and passes what has no key', async () => {
-    system = await startMailSystem(wiring, { config: { pipe: { standalone: true } }, sinkAsNextHop: true });
-    const message = await send(system, 'standalone', [ALICE, ULLA]);
-    const deliveries = system.nextHop?.deliveries() ?? [];
-    expect(recipientsOf(deliveries)).toEqual([ALICE, ULLA]);
-    await check(system, message, deliveries);
-  });
-
-  it('reinject = "sendmail": the same, by sendmail(1) and the pickup service', async () => {
-    // As FILTER_README says of this way: what sendmail submits must not meet the filter again.
-    system = await startMailSystem(wiring, {
-      config: { pipe: { reinject: 'sendmail' } },
-      mainCf: { content_filter: '' },
-    });
-    const message = letter('sendmail');
-    const lf = Buffer.from(message.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
-    const program = join(system.places.dir, 'sealpost-pipe.mjs');
+  /** The built program, as pipe(8) would call it; the bundle alone has no database and no OpenPGP in it. */
+  function pipe(running: MailSystem, subject: string): ReturnType<typeof runProgram> {
+    const program = join(repository, 'dist', 'sealpost-pipe.js');
+    if (!existsSync(program)) throw new Error(`found no ${program}; run "npm run build" first`);
     const args = [
       '--config',
-      system.places.sealpostConfig,
+      running.places.sealpostConfig,
       '--queue-id',
       'TEST1',
       '-f',
@@ -131,18 +122,47 @@ describe('the pipe filter that works in its own process', () => {
       ALICE,
       ULLA,
     ];
-    const env = { MAIL_CONFIG: system.postfix.configDir };
-    const done = await runProgram(program, args, { stdin: lf, env });
-    expect(done.code, done.stdout.toString('utf8')).toBe(0);
+    const stdin = Buffer.from(letter(subject).toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+    return runProgram(program, args, { stdin, env: { MAIL_CONFIG: running.postfix.configDir } });
+  }
+
+  it('standalone: seals, passes what has no key, and a retry repeats nobody, all without a running serve', async () => {
+    system = await startMailSystem(wiring, { config: { pipe: { standalone: true } }, sinkAsNextHop: true });
+    await system.sealpost.stop();
+    for (const attempt of [1, 2]) {
+      const done = await pipe(system, 'standalone');
+      expect(done.code, `attempt ${attempt}: ${done.stdout.toString('utf8')}`).toBe(0);
+    }
+    const deliveries = system.nextHop?.deliveries() ?? [];
+    expect(recipientsOf(deliveries)).toEqual([ALICE, ULLA]);
+    await check(system, letter('standalone'), deliveries);
+  });
+
+  it('standalone with a next hop that is away: exit 75 and one sentence, and nothing is lost', async () => {
+    system = await startMailSystem(wiring, { config: { pipe: { standalone: true } }, sinkAsNextHop: true });
+    await system.nextHop?.down();
+    const done = await pipe(system, 'away');
+    expect(done.code).toBe(75);
+    expect(done.stdout.toString('utf8')).toMatch(/^4\.\d+\.\d+ [^\n]+\n?$/);
+    await system.nextHop?.up();
+    expect((await pipe(system, 'away')).code).toBe(0);
+    expect(recipientsOf(system.nextHop?.deliveries() ?? [])).toEqual([ALICE, ULLA]);
+  });
+
+  it('reinject = "sendmail": the same, by sendmail(1) and the pickup service', async () => {
+    // As FILTER_README says of this way: what sendmail submits must not meet the filter again.
+    system = await startMailSystem(wiring, {
+      config: { pipe: { reinject: 'sendmail' } },
+      mainCf: { content_filter: '' },
+    });
+    for (const attempt of [1, 2]) {
+      const done = await pipe(system, 'sendmail');
+      expect(done.code, `attempt ${attempt}: ${done.stdout.toString('utf8')}`).toBe(0);
+    }
     await system.postfix.waitForEmptyQueue(PATIENCE);
     const deliveries = system.mailboxes.deliveries();
     expect(recipientsOf(deliveries)).toEqual([ALICE, ULLA]);
-    await check(system, message, deliveries);
-    // Postfix never saw the exit code, and asks again: nobody gets a second copy.
-    const again = await runProgram(program, args, { stdin: lf, env });
-    expect(again.code).toBe(0);
-    await system.postfix.waitForEmptyQueue(PATIENCE);
-    expect(system.mailboxes.deliveries()).toHaveLength(2);
+    await check(system, letter('sendmail'), deliveries);
   });
 });
 
