@@ -20,12 +20,13 @@ const PACKAGES = {
   swaks: ['/usr/bin/swaks'],
   python3: ['/usr/bin/python3'],
   'python3-aiosmtpd': ['/usr/lib/python3/dist-packages/aiosmtpd'],
+  'python3-m2crypto': ['/usr/lib/python3/dist-packages/M2Crypto'],
 };
 
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   test: ['postfix', 'postgresql', 'gnupg', 'sq', 'swaks', 'python3'],
-  bench: ['postfix', 'postgresql', 'gnupg', 'python3', 'python3-aiosmtpd'],
+  bench: ['postfix', 'postfix-pgsql', 'postgresql', 'gnupg', 'python3', 'python3-aiosmtpd', 'python3-m2crypto'],
 };
 
 /**

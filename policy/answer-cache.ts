@@ -41,8 +41,9 @@ export interface AnswerCache<T> {
   /**
    * The value for a key, at once where it is cached.
    * @param read asks the database; rejects when it cannot be known now
+   * @param allowStale false for what goes into another answer, which would then count as true
    */
-  get(key: string, read: () => Promise<ReadValue<T>>): T | Promise<T>;
+  get(key: string, read: () => Promise<ReadValue<T>>, allowStale?: boolean): T | Promise<T>;
   readonly size: number;
 }
 
@@ -125,7 +126,7 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
   }
 
   return {
-    get(key, read) {
+    get(key, read, allowStale = true) {
       const entry = entries.get(key);
       let stale: Entry<T> | undefined;
       if (entry !== undefined) {
@@ -133,7 +134,7 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
         else if (entry.epoch !== null && entry.epoch === trust.epoch()) {
           count('hit');
           return entry.value;
-        } else if (mayServeStale(entry)) stale = entry;
+        } else if (allowStale && mayServeStale(entry)) stale = entry;
       }
       if (stale !== undefined && databaseAway()) {
         count('stale');

@@ -5,6 +5,7 @@ import { listenForChanges } from '../src/database/notifications.ts';
 import { type Database, openDatabase } from '../src/database/open.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
+import { keepConnectionAtHand } from './connection-at-hand.ts';
 import { createLookupDatabase, type LookupDatabase } from './database.ts';
 import { policyDelegation } from './delegation.ts';
 import { MAPS } from './facts.ts';
@@ -55,15 +56,19 @@ export async function openLookupDatabase(
       );
     }
   }
+  const fromPrimary = keepConnectionAtHand(primary.pool);
+  const fromReplica = replica === null ? null : keepConnectionAtHand(replica.pool);
   const database = createLookupDatabase({
-    primary: primary.pool,
-    replica: replica?.pool ?? null,
+    primary: fromPrimary,
+    replica: fromReplica,
     replicaLag: config.policy.replica_lag,
     logger,
   });
   return {
     database,
     async close() {
+      fromReplica?.release();
+      fromPrimary.release();
       await replica?.close();
       await primary.close();
     },
@@ -72,7 +77,7 @@ export async function openLookupDatabase(
 
 /**
  * Opens every configured listener, or none: when one cannot be opened, everything is closed again.
- * @param passed file descriptors from systemd, by listener name (`tcp:virtual_alias`, `socketmap`, `policy`)
+ * @param passed file descriptors from systemd, by listener name (the map, `socketmap`, `policy`)
  * @throws DatabaseUnavailable, DatabaseNotMigrated; Error with a sentence for the administrator for a listener
  */
 export async function startPolicyDaemons(
@@ -138,7 +143,7 @@ function listenersOf(
   };
   return [
     ...MAPS.flatMap((map) =>
-      listener(`tcp:${map}`, { listen: tcp[map] }, tcpTable(map, lookups, malformed('tcp_table'))),
+      listener(map, { listen: tcp[map] }, tcpTable(map, lookups, malformed('tcp_table'))),
     ),
     ...listener('socketmap', sockets, socketmap(lookups, malformed('socketmap'))),
     ...listener('policy', delegation, policyDelegation(lookups, malformed('policy'))),

@@ -34,6 +34,9 @@ export interface LookupDatabaseOptions {
   readonly logger: Logger;
 }
 
+/** How long a replica that failed is not asked. */
+const REPLICA_REST_MS = 30_000;
+
 export function createLookupDatabase(options: LookupDatabaseOptions): LookupDatabase {
   const { primary, replica, replicaLag, logger } = options;
   let isAway = false;
@@ -52,7 +55,10 @@ export function createLookupDatabase(options: LookupDatabaseOptions): LookupData
     } catch (error) {
       // One that did not answer in time is not asked again: the client waits.
       if (!isDatabaseUnavailable(error) || (first === second && isTimeout(error))) throw error;
-      return second.query<R>(query);
+      const result = await second.query<R>(query);
+      // A replica that does not answer is left alone for a while: every question would wait for it.
+      if (first !== second) primaryUntil = Math.max(primaryUntil, Date.now() + REPLICA_REST_MS);
+      return result;
     }
   }
 

@@ -38,6 +38,8 @@ export interface DomainFacts {
   readonly keys: readonly StoredKey[];
   /** Whether the domain has a catch-all. */
   readonly catchAll: boolean;
+  /** The names that this rests on; whoever uses it rests on them, too. */
+  readonly names: readonly string[];
 }
 
 /** What the lookups need of a user beside what the directory knows. */

@@ -5,7 +5,7 @@ import { clearStaleSocket, setAccess } from '../filters/unix-socket.ts';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 
 export interface LookupListener {
-  /** `tcp:virtual_alias`, `socketmap`, `policy`. */
+  /** The map of a tcp_table, `socketmap`, or `policy`. systemd knows sockets by it (no colons). */
   readonly name: string;
   /** As a person writes it; the port that was really opened. */
   readonly address: string;

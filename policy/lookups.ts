@@ -7,9 +7,9 @@ import { dependencyName } from '../src/directory/read.ts';
 import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
 import { createKeyCache } from '../src/keys/cache.ts';
 import { chooseKeys, type InspectedKey } from '../src/keys/choose.ts';
-import { type Logger, logAddress } from '../src/observe/log.ts';
+import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
-import { type AnswerCache, type CacheResult, createAnswerCache, type Trust } from './answer-cache.ts';
+import { type AnswerCache, type CacheResult, createAnswerCache } from './answer-cache.ts';
 import {
   clientFingerprint,
   domainClass,
@@ -33,11 +33,13 @@ import {
   notFound,
 } from './facts.ts';
 import { createFactsReader } from './read-facts.ts';
+import { createLookupRecorder, type LookupProtocol } from './record-lookup.ts';
+import { createTrust } from './trust.ts';
 
 /** What a question may say beside the map and the key. */
 export interface QuestionDetails {
   /** How the question came, for metrics and the log. */
-  readonly protocol: 'tcp_table' | 'socketmap' | 'policy' | 'command';
+  readonly protocol: LookupProtocol;
   /** Bytes of the message where they are known. */
   readonly size?: number | null;
 }
@@ -93,10 +95,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     global: config.encryption,
   };
   const changes = createChangeLog();
-  const epochEnds = new Map<number, number>();
-  let epoch = 0;
-  let listening = true;
-  const trust: Trust = { epoch: () => (listening ? epoch : null), endOf: (past) => epochEnds.get(past) };
+  const trust = createTrust(config.policy.stale_max, clock);
   const counted = Object.fromEntries(
     (['hit', 'miss', 'merged', 'stale', 'error'] as const).map((result) => [
       result,
@@ -125,10 +124,11 @@ export function createLookups(options: LookupsOptions): Lookups {
   const senders = cacheOf<readonly SenderGrant[]>(() => ENTRY_BYTES, most);
   const userKeys = cacheOf<readonly StoredKey[]>((keys) => ENTRY_BYTES + keyBytes(keys), most);
   const fingerprints = cacheOf<string | null>(() => ENTRY_BYTES, most);
-  const domainOf = (name: string) => domains.get(name, () => reader.domain(name));
-  const reader = createFactsReader({ database, config, domainOf });
+  const domainOf = (name: string, allowStale = true) =>
+    domains.get(name, () => reader.domain(name), allowStale);
+  const reader = createFactsReader({ database, config, domainOf: (name) => domainOf(name, false) });
   const keyCache = createKeyCache({ allowSha1: config.keys.allow_sha1 });
-  const timers = new Map<string, (seconds: number) => void>();
+  const record = createLookupRecorder(logger, metrics);
 
   function addressOf(parts: AddressParts): AddressFacts | Promise<AddressFacts> {
     // Folding is the domain's affair: the same address in another case is another cache entry.
@@ -227,38 +227,6 @@ export function createLookups(options: LookupsOptions): Lookups {
     }
   }
 
-  function finish(
-    map: MapName,
-    key: string,
-    details: QuestionDetails,
-    answer: Answer,
-    started: number,
-  ): Answer {
-    if (metrics !== undefined) {
-      metrics.lookups.inc({ map, protocol: details.protocol, result: answer.kind });
-      let observe = timers.get(map);
-      if (observe === undefined) {
-        const child = metrics.lookupSeconds.labels(map);
-        observe = (seconds) => child.observe(seconds);
-        timers.set(map, observe);
-      }
-      observe((performance.now() - started) / 1000);
-    }
-    if (answer.kind === 'temporary' && answer.enhanced === '4.4.6') {
-      logger.warn({ map, key: forLog(map, key, true), reason: answer.reason }, 'alias loop: deferred');
-    }
-    if (logger.isLevelEnabled('debug')) {
-      const { protocol } = details;
-      const ours = answer.kind === 'found';
-      const ms = Math.round((performance.now() - started) * 1000) / 1000;
-      logger.debug(
-        { map, protocol, key: forLog(map, key, ours), result: answer.kind, reason: answer.reason, ms },
-        'lookup',
-      );
-    }
-    return answer;
-  }
-
   function failed(map: MapName, error: unknown): Answer {
     if (error instanceof DirectoryUnavailable)
       return { kind: 'temporary', enhanced: '4.4.3', reason: error.message };
@@ -271,13 +239,14 @@ export function createLookups(options: LookupsOptions): Lookups {
       const started = performance.now();
       try {
         const answer = ask(map, key, details.size ?? null);
-        if (!(answer instanceof Promise)) return finish(map, key, details, answer, started);
+        if (!(answer instanceof Promise))
+          return record({ map, key, protocol: details.protocol }, answer, started);
         return withinDeadline(answer).then(
-          (known) => finish(map, key, details, known, started),
-          (error: unknown) => finish(map, key, details, failed(map, error), started),
+          (known) => record({ map, key, protocol: details.protocol }, known, started),
+          (error: unknown) => record({ map, key, protocol: details.protocol }, failed(map, error), started),
         );
       } catch (error) {
-        return finish(map, key, details, failed(map, error), started);
+        return record({ map, key, protocol: details.protocol }, failed(map, error), started);
       }
     },
 
@@ -293,18 +262,10 @@ export function createLookups(options: LookupsOptions): Lookups {
       }
     },
 
-    lost() {
-      if (!listening) return;
-      listening = false;
-      epochEnds.set(epoch, clock());
-      // Old ends are of no use: what is older than stale_max is never served.
-      for (const [past, end] of epochEnds)
-        if (clock() - end > config.policy.stale_max) epochEnds.delete(past);
-    },
+    lost: () => trust.lost(),
 
     restored() {
-      if (!listening) epoch += 1;
-      listening = true;
+      trust.restored();
       database.changed();
       database.back();
     },
@@ -337,12 +298,6 @@ async function withinDeadline(answer: Promise<Answer>): Promise<Answer> {
 /** Bytes as text, for what is no path; broken UTF-8 becomes something that nobody has. */
 function textOf(key: string): string {
   return Buffer.from(key, 'latin1').toString('utf8');
-}
-
-/** Names of domains and fingerprints are nobody's address. */
-function forLog(map: MapName, key: string, ours: boolean): string {
-  const text = key.length > 320 ? `${key.slice(0, 320)}...` : key;
-  return map.endsWith('_domains') || map === 'client_fingerprint' ? text : logAddress(text, ours);
 }
 
 function keyBytes(keys: readonly StoredKey[]): number {

@@ -3,7 +3,6 @@
 import type { Config } from '../src/config/schema.ts';
 import { settingsOverrideSchema } from '../src/config/settings.ts';
 import { userIdOf } from '../src/directory/id-address.ts';
-import { emptyRows } from '../src/directory/load.ts';
 import {
   type AddressParts,
   lookupCandidates,
@@ -14,106 +13,31 @@ import {
 } from '../src/directory/normalise.ts';
 import { readRecipient } from '../src/directory/read.ts';
 import { refusalOverrideSchema } from '../src/directory/refusal-texts.ts';
-import { type ResolveOptions, resolveRecipient } from '../src/directory/resolve.ts';
-import type { Address, KeySource, StoredKey, User } from '../src/directory/types.ts';
+import type { ResolveOptions } from '../src/directory/resolve.ts';
+import type { Address, StoredKey } from '../src/directory/types.ts';
 import type { ReadValue } from './answer-cache.ts';
 import type { SenderGrant } from './answers.ts';
 import type { LookupDatabase } from './database.ts';
 import type { AddressFacts, DomainFacts, Mailbox } from './facts.ts';
-
-const KEY_COLUMNS =
-  'k.id AS key_id, k.fingerprint, k.certificate, k.status AS key_status, k.source, k.created_at AS key_created_at';
-const USER_COLUMNS =
-  'u.domain_id, u.status, u.settings, u.transport, u.quota_bytes, u.quota_messages, u.forwards';
-
-const DOMAIN = {
-  name: 'sealpost-lookup-domain',
-  text: `SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport, d.refusals,
-      EXISTS (SELECT FROM addresses c WHERE c.address = '@' || d.name) AS catch_all, ${KEY_COLUMNS}
-    FROM domains d LEFT JOIN keys k ON k.domain_id = d.id WHERE d.name = $1 ORDER BY k.id`,
-};
-/** The most frequent question, hence no column and no table more than it needs. */
-const ADDRESS = {
-  name: 'sealpost-lookup-address',
-  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}
-    FROM addresses a LEFT JOIN users u ON u.id = a.user_id WHERE a.address = $1`,
-};
-/** The same for an address with an extension. */
-const EITHER_ADDRESS = {
-  name: 'sealpost-lookup-either-address',
-  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}
-    FROM addresses a LEFT JOIN users u ON u.id = a.user_id WHERE a.address IN ($1, $2)`,
-};
-const USER = {
-  name: 'sealpost-lookup-user',
-  text: `SELECT a.id AS address_id, a.address, a.kind, a.user_id, ${USER_COLUMNS}
-    FROM users u JOIN addresses a ON a.user_id = u.id AND a.kind = 'user' WHERE u.id = $1`,
-};
-const USER_KEYS = {
-  name: 'sealpost-lookup-keys',
-  text: `SELECT ${KEY_COLUMNS} FROM keys k WHERE k.user_id = $1 ORDER BY k.id`,
-};
-const USAGE = {
-  name: 'sealpost-lookup-usage',
-  text: 'SELECT bytes, messages FROM user_usage WHERE user_id = $1',
-};
-const MAILBOXES = {
-  name: 'sealpost-lookup-mailboxes',
-  text: `SELECT u.id, u.transport, u.quota_messages, u.forwards, g.bytes, g.messages
-    FROM users u LEFT JOIN user_usage g ON g.user_id = u.id WHERE u.id = ANY ($1::int[])`,
-};
-const GRANTS = {
-  name: 'sealpost-lookup-senders',
-  text: `SELECT s.address AS granted, s.user_id, a.address AS login, u.status FROM sender_logins s
-    JOIN users u ON u.id = s.user_id JOIN addresses a ON a.user_id = u.id AND a.kind = 'user'
-    WHERE s.address = ANY ($1::text[]) ORDER BY a.address`,
-};
-const FINGERPRINT = {
-  name: 'sealpost-lookup-fingerprint',
-  text: `SELECT to_char(expires_on, 'YYYY-MM-DD') AS expires_on FROM client_fingerprints WHERE fingerprint = $1`,
-};
-
-interface KeyColumns {
-  readonly key_id: number | null;
-  readonly fingerprint: string;
-  readonly certificate: Buffer;
-  readonly key_status: StoredKey['status'];
-  readonly source: KeySource;
-  readonly key_created_at: Date;
-}
-
-interface DomainRow extends KeyColumns {
-  readonly id: number;
-  readonly name: string;
-  readonly class: 'virtual' | 'relay';
-  readonly fold_local_part: boolean;
-  readonly settings: unknown;
-  readonly transport: string | null;
-  readonly refusals: unknown;
-  readonly catch_all: boolean;
-}
-
-interface UsageColumns {
-  readonly bytes: string | null;
-  readonly messages: string | null;
-}
-
-interface MailboxColumns {
-  readonly transport: string | null;
-  readonly quota_messages: string | null;
-  readonly forwards: readonly string[];
-}
-
-interface AddressRow extends MailboxColumns {
-  readonly address_id: number;
-  readonly address: Address;
-  readonly kind: 'user' | 'alias' | 'contact';
-  readonly user_id: number | null;
-  readonly domain_id: number;
-  readonly status: User['status'];
-  readonly settings: unknown;
-  readonly quota_bytes: string | null;
-}
+import {
+  ADDRESS,
+  type AddressRow,
+  DOMAIN,
+  type DomainRow,
+  EITHER_ADDRESS,
+  FINGERPRINT,
+  GRANTS,
+  type KeyColumns,
+  keysOf,
+  MAILBOXES,
+  type MailboxColumns,
+  mailboxOf,
+  USAGE,
+  USER,
+  USER_KEYS,
+  type UsageColumns,
+  userOf,
+} from './lookup-rows.ts';
 
 /** Reads from the database; every reader rejects with DirectoryUnavailable when it cannot be known now. */
 export interface FactsReader {
@@ -128,7 +52,7 @@ export interface FactsReader {
 export interface FactsReaderOptions {
   readonly database: LookupDatabase;
   readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain'>;
-  /** A domain, from the cache where it is there. `name` is normalised. */
+  /** A domain, from the cache where it is there and true. `name` is normalised. */
   readonly domainOf: (name: string) => DomainFacts | null | Promise<DomainFacts | null>;
 }
 
@@ -138,7 +62,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
     mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
   };
 
-  /** A user found by a primary address or by id, resolved by the directory's own rules. */
+  /** A user found by a primary address or by id: what the directory's resolution says of both. */
   async function ofUser(
     parts: AddressParts,
     asked: DomainFacts | null,
@@ -151,22 +75,15 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
     const user = userOf(row, row.user_id, home);
     const limited = user.quotaBytes !== null || row.quota_messages !== null;
     const [usage] = limited ? await database.query<UsageColumns>(USAGE, [user.id]) : [];
-    const found = emptyRows();
-    if (asked !== null) found.domains.set(asked.domain.name, asked.domain);
-    found.domains.set(home.domain.name, home.domain);
-    found.keys.set(`domain:${home.domain.id}`, [...home.keys]);
-    if (asked !== null) found.keys.set(`domain:${asked.domain.id}`, [...asked.keys]);
-    found.addresses.set(row.address, {
-      id: row.address_id,
-      address: row.address,
-      kind: 'user',
-      userId: user.id,
-    });
-    found.users.set(user.id, user);
     return {
       value: {
         asked: parts,
-        recipient: resolveRecipient(found, parts, options).facts,
+        recipient: {
+          address: toAddress(parts, asked?.domain.foldLocalPart ?? true),
+          resolution: { kind: 'user', readers: [{ kind: 'user', user, keys: NO_KEYS }], via: [] },
+          domain: (asked ?? home).domain,
+          domainKeys: home.keys,
+        },
         domain: asked ?? home,
         mailboxes: new Map([[user.id, mailboxOf(row, usage)]]),
         strangers: NO_STRANGERS,
@@ -176,8 +93,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
       dependsOn: [
         ...names,
         `user:${user.id}`,
-        ...(home === asked ? [] : [`domain:${home.domain.name}`]),
-        `key of domain:${home.domain.id}`,
+        ...(home === asked ? [] : home.names),
         ...(limited ? [`usage:${user.id}`] : []),
       ],
     };
@@ -220,8 +136,10 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
       const names = [`domain:${name}`, `address:@${name}`];
       if (row === undefined) return { value: null, dependsOn: names };
       const { id, fold_local_part: foldLocalPart, transport } = row;
+      names.push(`key of domain:${id}`);
       return {
         value: {
+          names,
           domain: {
             id,
             name: row.name,
@@ -234,21 +152,22 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
           keys: keysOf(rows),
           catchAll: row.catch_all,
         },
-        dependsOn: [...names, `key of domain:${id}`],
+        dependsOn: names,
       };
     },
 
     async address(parts) {
       const domain = await domainOf(parts.domain);
-      const names = [`domain:${parts.domain}`];
+      // The strings of the domain are shared by all of its addresses.
+      const names = domain === null ? [`domain:${parts.domain}`] : [...domain.names];
       if (domain === null && parts.domain !== options.mailboxDomain) {
         // Users and aliases live in domains of ours only, and keys of contacts change no answer.
         return { value: nobody(parts, null), dependsOn: names };
       }
       if (domain !== null) {
         const candidates = lookupCandidates(parts, options.delimiters, domain.domain.foldLocalPart);
-        for (const candidate of candidates) names.push(`address:${candidate}`);
         const spelled = candidates.slice(0, -1);
+        for (const candidate of spelled) names.push(`address:${candidate}`);
         const rows = await database.query<AddressRow>(
           spelled.length === 1 ? ADDRESS : EITHER_ADDRESS,
           spelled,
@@ -299,6 +218,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
   };
 }
 
+const NO_KEYS: readonly StoredKey[] = [];
 const NO_STRANGERS: ReadonlySet<Address> = new Set();
 const NO_MAILBOXES: ReadonlyMap<number, Mailbox> = new Map();
 
@@ -316,44 +236,4 @@ function nobody(parts: AddressParts, domain: DomainFacts | null): AddressFacts {
     strangers: NO_STRANGERS,
     keysUnread: null,
   };
-}
-
-function userOf(row: AddressRow, id: number, home: DomainFacts): User {
-  return {
-    id,
-    address: row.address,
-    status: row.status,
-    settings: isEmpty(row.settings) ? NO_SETTINGS : settingsOverrideSchema.parse(row.settings),
-    domain: home.domain,
-    quotaBytes: row.quota_bytes === null ? null : Number(row.quota_bytes),
-  };
-}
-
-const NO_SETTINGS = {};
-
-function isEmpty(settings: unknown): boolean {
-  return typeof settings === 'object' && settings !== null && Object.keys(settings).length === 0;
-}
-
-function mailboxOf(row: MailboxColumns, usage: UsageColumns | undefined): Mailbox {
-  return {
-    transport: row.transport,
-    forwards: row.forwards as readonly Address[],
-    quotaMessages: row.quota_messages === null ? null : Number(row.quota_messages),
-    usedBytes: Number(usage?.bytes ?? 0),
-    usedMessages: Number(usage?.messages ?? 0),
-  };
-}
-
-function keysOf(rows: readonly KeyColumns[]): StoredKey[] {
-  return rows
-    .filter((row) => row.key_id !== null)
-    .sort((a, b) => (a.key_id ?? 0) - (b.key_id ?? 0))
-    .map((row) => ({
-      fingerprint: row.fingerprint,
-      certificate: row.certificate,
-      status: row.key_status,
-      source: row.source,
-      createdAt: row.key_created_at,
-    }));
 }

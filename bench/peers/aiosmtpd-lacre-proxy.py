@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""An after-queue SMTP content filter built as the Lacre daemon is: aiosmtpd receives, and handle_DATA does everything in turn
-with the usual libraries: parse with email, list the keyring, one gpg call for each recipient, rebuild, send with smtplib.
+"""An after-queue SMTP content filter with the steps of GPG-Mailgate and Lacre behind aiosmtpd: handle_DATA does everything in
+turn, with the usual libraries: parse with email, list the secret and the public keyring, one gpg call for each recipient,
+rebuild, send with smtplib.
 
 Its twin aiosmtpd-gpg-proxy.py overlaps its gpg processes and leaves out everything that could be left out.
 Needs Debian's python3-aiosmtpd and gpg. Ends on SIGTERM.
@@ -23,14 +24,14 @@ def gpg(home, *arguments, **more):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, **more).stdout
 
 
-def public_keys(home):
-    """Fingerprint by address, from the keyring."""
+def list_keys(home, which):
+    """Fingerprint by address, from the keyring of public or secret keys."""
     keys, fingerprint = {}, None
-    for line in gpg(home, "--list-keys", "--with-colons").decode("utf-8", "replace").split("\n"):
+    for line in gpg(home, which, "--with-colons").decode("utf-8", "replace").split("\n"):
         columns = line.split(":")
         if columns[0] == "fpr":
             fingerprint = fingerprint or columns[9]
-        elif columns[0] == "pub":
+        elif columns[0] in ("pub", "sec"):
             fingerprint = None
         elif columns[0] == "uid":
             found = re.search(r"<(.*?)>", columns[9])
@@ -62,7 +63,9 @@ class Filter:
     async def handle_DATA(self, server, session, envelope):
         try:
             message = email.message_from_bytes(envelope.content)
-            keys = public_keys(self.home)
+            # First what can be decrypted here, then what can be encrypted: two listings for every message.
+            list_keys(self.home, "--list-secret-keys")
+            keys = list_keys(self.home, "--list-keys")
             for recipient in envelope.rcpt_tos:
                 fingerprint = keys.get(recipient.lower())
                 copy = encrypt(self.home, fingerprint, message) if fingerprint else envelope.content

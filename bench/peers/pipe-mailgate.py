@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""A pipe(8) content filter built as GPG-Mailgate and Zeyple are: configuration by configparser, the keyring listed for every
-message, the message parsed and rebuilt with the email package, one gpg call for each recipient, logging, smtplib.
+"""A pipe(8) content filter with the steps and the imports of GPG-Mailgate: configuration by configparser, M2Crypto for S/MIME,
+the secret and the public keyring listed for every message, the message parsed and rebuilt with the email package, one gpg
+call for each recipient, logging, smtplib. Needs Debian's python3-m2crypto and gpg.
 
     pipe-mailgate.py --homedir GNUPGHOME --next-hop HOST:PORT -f SENDER -- RECIPIENT...
 
@@ -20,6 +21,8 @@ import smtplib
 import subprocess
 import sys
 import tempfile
+
+from M2Crypto import BIO, SMIME, X509  # noqa: F401  loaded for every message, used for S/MIME recipients only
 
 EX_TEMPFAIL = 75
 CONFIGURATION = """
@@ -47,14 +50,14 @@ def gpg(home, *arguments, **more):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True, **more).stdout
 
 
-def public_keys(home):
-    """Fingerprint by address, from the keyring."""
+def list_keys(home, which):
+    """Fingerprint by address, from the keyring of public or secret keys."""
     keys, fingerprint = {}, None
-    for line in gpg(home, "--list-keys", "--with-colons").decode("utf-8", "replace").split("\n"):
+    for line in gpg(home, which, "--with-colons").decode("utf-8", "replace").split("\n"):
         columns = line.split(":")
         if columns[0] == "fpr":
             fingerprint = fingerprint or columns[9]
-        elif columns[0] == "pub":
+        elif columns[0] in ("pub", "sec"):
             fingerprint = None
         elif columns[0] == "uid":
             found = re.search(r"<(.*?)>", columns[9])
@@ -87,7 +90,9 @@ def main(arguments):
     home = configuration.get("gpg", "keyhome")
     raw = sys.stdin.buffer.read()
     message = email.message_from_bytes(raw)
-    keys = public_keys(home)
+    # First what can be decrypted here, then what can be encrypted: two listings for every message.
+    list_keys(home, "--list-secret-keys")
+    keys = list_keys(home, "--list-keys")
     for recipient in arguments[at + 1 :]:
         fingerprint = keys.get(email.utils.parseaddr(recipient)[1].lower())
         copy = encrypt(home, fingerprint, message) if fingerprint else raw

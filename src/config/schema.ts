@@ -200,8 +200,8 @@ const policy = z.strictObject({
   stale_max: lifetime().prefault('1h').meta({
     description: 'while the database is away, cached answers are given for so long',
   }),
-  cache_entries: z.number().int().min(1).max(10_000_000).default(100_000).meta({
-    description: 'answers kept in memory, found or not, about 1.5 KB each',
+  cache_entries: z.number().int().min(1).max(10_000_000).default(50_000).meta({
+    description: 'answers kept in memory, found or not, about 2 KB each',
   }),
   replica_lag: lifetime().prefault('10s').meta({
     description: 'after a change, database.url is asked for so long in place of database.read_url',

@@ -8,7 +8,9 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
+import { createLookupDatabase } from '../../policy/database.ts';
 import { MAPS, type MapName } from '../../policy/facts.ts';
+import { createLookups } from '../../policy/lookups.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
@@ -171,6 +173,25 @@ describe('the table of questions', () => {
         .map(([, key, value]) => `${key}\t${value}`);
       expect(stdout.toString('utf8').split('\n').slice(0, -1), stderr).toEqual(found);
     }
+  });
+
+  it('is answered by `sealpost lookup`, which has no cache', async () => {
+    const { pool } = database;
+    const logger = createLogger({ level: 'silent' });
+    const answers: string[] = [];
+    for (const [map, key] of QUESTIONS) {
+      const lookups = createLookups({
+        config,
+        logger,
+        database: createLookupDatabase({ primary: pool, replica: null, replicaLag: 0, logger }),
+      });
+      const answer = await lookups.answer(map, Buffer.from(key, 'utf8').toString('latin1'), {
+        protocol: 'command',
+      });
+      const value = answer.kind === 'found' ? answer.value : answer.kind === 'temporary' ? TEMPORARY : null;
+      answers.push(`${map} ${key}: ${value}`);
+    }
+    expect(answers).toEqual(expected);
   });
 
   it('gives postmap an error, and not "not found", for a loop', async () => {
@@ -459,6 +480,15 @@ describe('without its database', () => {
     );
     expect(await tcpAnswer('check_recipient', 'thawed@example.org')).toBe(
       'REJECT 5.1.1 No such recipient here',
+    );
+  });
+});
+
+describe('starting', () => {
+  it('where another process listens already says which listener, and leaves nothing open', async () => {
+    const starting = startPolicyDaemons(config, createLogger({ level: 'silent' }), createMetrics());
+    await expect(starting).rejects.toThrow(
+      /^the listener check_recipient on 127\.0\.0\.1:\d+ cannot be opened: another process/,
     );
   });
 });

@@ -11,6 +11,8 @@ export interface PrivatePostgres {
   /** postgres://... of the database `sealpost`. */
   readonly url: string;
   readonly port: number;
+  /** The folder of its unix socket. */
+  readonly socketFolder: string;
   start(): Promise<void>;
   /** Ends the server at once (pg_ctl's "immediate" is not needed: no data is lost). */
   stop(): Promise<void>;
@@ -123,6 +125,7 @@ export async function startPostgres(settings: readonly string[] = ['fsync=off'])
   return {
     url: `${base}/sealpost`,
     port,
+    socketFolder: inside,
     start,
     stop,
     freeze: () => signal('SIGSTOP'),

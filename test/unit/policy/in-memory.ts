@@ -46,7 +46,13 @@ for (const [index, { name, set = [] }] of DOMAINS.entries()) {
     settings: applySettings({}, assignments),
     transport: assignments.transport ?? null,
   };
-  domains.set(domain.name, { domain, refusals: applyRefusals({}, assignments), keys: [], catchAll: false });
+  domains.set(domain.name, {
+    domain,
+    refusals: applyRefusals({}, assignments),
+    keys: [],
+    catchAll: false,
+    names: [],
+  });
 }
 
 for (const [index, row] of USERS.entries()) {

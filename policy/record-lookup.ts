@@ -1,0 +1,62 @@
+// What is kept of each lookup: the metrics, a warning for a loop, and at debug level the answer with its reason.
+import type { Counter, Histogram } from 'prom-client';
+import { type Logger, logAddress } from '../src/observe/log.ts';
+import type { Metrics } from '../src/observe/metrics.ts';
+import type { Answer, MapName } from './facts.ts';
+
+export type LookupProtocol = 'tcp_table' | 'socketmap' | 'policy' | 'command';
+
+export interface LookupQuestion {
+  readonly map: MapName;
+  readonly key: string;
+  readonly protocol: LookupProtocol;
+}
+
+/** @param started performance.now() when the question came; gives the answer back */
+export type RecordLookup = (question: LookupQuestion, answer: Answer, started: number) => Answer;
+
+interface Children {
+  readonly count: Counter.Internal;
+  readonly seconds: Histogram.Internal<'map'>;
+}
+
+export function createLookupRecorder(logger: Logger, metrics: Metrics | undefined): RecordLookup {
+  /** By map, protocol and result: finding a metric by its labels anew costs more than a cached answer. */
+  const children = new Map<string, Children>();
+
+  function childrenFor(known: Metrics, { map, protocol }: LookupQuestion, result: Answer['kind']): Children {
+    const label = `${map} ${protocol} ${result}`;
+    const kept = children.get(label);
+    if (kept !== undefined) return kept;
+    const made = {
+      count: known.lookups.labels(map, protocol, result),
+      seconds: known.lookupSeconds.labels(map),
+    };
+    children.set(label, made);
+    return made;
+  }
+
+  return (question, answer, started) => {
+    if (metrics !== undefined) {
+      const { count, seconds } = childrenFor(metrics, question, answer.kind);
+      count.inc();
+      seconds.observe((performance.now() - started) / 1000);
+    }
+    const { map, protocol, key } = question;
+    if (answer.kind === 'temporary' && answer.enhanced === '4.4.6') {
+      logger.warn({ map, key: forLog(map, key, true), reason: answer.reason }, 'alias loop: deferred');
+    }
+    if (logger.isLevelEnabled('debug')) {
+      const ms = Math.round((performance.now() - started) * 1000) / 1000;
+      const shown = forLog(map, key, answer.kind === 'found');
+      logger.debug({ map, protocol, key: shown, result: answer.kind, reason: answer.reason, ms }, 'lookup');
+    }
+    return answer;
+  };
+}
+
+/** Names of domains and fingerprints are nobody's address. */
+function forLog(map: MapName, key: string, ours: boolean): string {
+  const text = key.length > 320 ? `${key.slice(0, 320)}...` : key;
+  return map.endsWith('_domains') || map === 'client_fingerprint' ? text : logAddress(text, ours);
+}

@@ -1,0 +1,233 @@
+// The cache of the lookups: hits, misses, changes, questions at the same time, and what is given while the database is away.
+import { describe, expect, it } from 'vitest';
+import {
+  type AnswerCache,
+  type CacheResult,
+  createAnswerCache,
+  type ReadValue,
+} from '../../../policy/answer-cache.ts';
+import { type ChangeLog, createChangeLog } from '../../../policy/change-log.ts';
+
+class Away extends Error {}
+
+interface World {
+  readonly cache: AnswerCache<string>;
+  readonly changes: ChangeLog;
+  readonly counts: Record<CacheResult, number>;
+  /** null: notifications are missed. */
+  epoch: number | null;
+  ended: number | undefined;
+  away: boolean;
+  now: number;
+  reads: number;
+  /** Answers of the database in order; a function is called when it is asked. */
+  database: () => Promise<ReadValue<string>>;
+  get(key?: string): string | Promise<string>;
+}
+
+function world(maxEntries = 100): World {
+  const changes = createChangeLog();
+  const self: World = {
+    changes,
+    counts: { hit: 0, miss: 0, merged: 0, stale: 0, error: 0 },
+    epoch: 1,
+    ended: undefined,
+    away: false,
+    now: 1_000_000,
+    reads: 0,
+    database: async () => ({ value: `value ${self.reads}`, dependsOn: ['name'] }),
+    cache: createAnswerCache<string>({
+      changes,
+      trust: { epoch: () => self.epoch, endOf: () => self.ended },
+      databaseAway: () => self.away,
+      isAway: (error) => error instanceof Away,
+      maxEntries,
+      maxBytes: 1_000_000,
+      sizeOf: () => 1,
+      staleMax: 3_600_000,
+      count: (result) => {
+        self.counts[result] += 1;
+      },
+      clock: () => self.now,
+    }),
+    get: (key = 'key') =>
+      self.cache.get(key, () => {
+        self.reads += 1;
+        return self.database();
+      }),
+  };
+  return self;
+}
+
+const refuse = async (): Promise<ReadValue<string>> => {
+  throw new Away('away');
+};
+
+describe('a cached answer', () => {
+  it('is given at once, without a promise, the second time', async () => {
+    const w = world();
+    expect(await w.get()).toBe('value 1');
+    expect(w.get()).toBe('value 1');
+    expect(w.counts).toMatchObject({ miss: 1, hit: 1 });
+  });
+  it('is forgotten when a name that it rests on changes', async () => {
+    const w = world();
+    await w.get();
+    w.changes.note('name');
+    expect(await w.get()).toBe('value 2');
+  });
+  it('stays when another name changes', async () => {
+    const w = world();
+    await w.get();
+    w.changes.note('other');
+    expect(w.get()).toBe('value 1');
+  });
+  it('is forgotten when everything may have changed', async () => {
+    const w = world();
+    await w.get();
+    w.changes.noteAll();
+    expect(await w.get()).toBe('value 2');
+  });
+  it('gives way to newer ones beyond the bound', async () => {
+    const w = world(10);
+    for (let index = 0; index < 100; index += 1) await w.get(`key ${index}`);
+    expect(w.cache.size).toBe(10);
+  });
+});
+
+describe('a change while the answer is read', () => {
+  it('keeps the answer out of the cache', async () => {
+    const w = world();
+    let release: (value: ReadValue<string>) => void = () => undefined;
+    w.database = () => new Promise((resolve) => (release = resolve));
+    const first = w.get();
+    w.changes.note('name');
+    release({ value: 'old', dependsOn: ['name'] });
+    expect(await first).toBe('old');
+    w.database = async () => ({ value: 'new', dependsOn: ['name'] });
+    expect(await w.get()).toBe('new');
+  });
+  it('lets nobody who asks after it join the older reading', async () => {
+    const w = world();
+    w.database = () => new Promise(() => undefined);
+    void w.get();
+    w.changes.note('name');
+    w.database = async () => ({ value: 'new', dependsOn: ['name'] });
+    expect(await w.get()).toBe('new');
+    expect(w.reads).toBe(2);
+  });
+  it('of what a mailbox holds may be overlooked by it', () => {
+    const w = world();
+    w.database = () => new Promise(() => undefined);
+    void w.get();
+    w.changes.note('usage:1', true);
+    void w.get();
+    expect([w.reads, w.counts.merged]).toEqual([1, 1]);
+  });
+});
+
+describe('identical questions at the same time', () => {
+  it('are one reading', async () => {
+    const w = world();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => w.get()));
+    expect(new Set(answers)).toEqual(new Set(['value 1']));
+    expect(w.counts).toMatchObject({ miss: 1, merged: 49 });
+  });
+  it('fail together, and the next one asks again', async () => {
+    const w = world();
+    w.database = refuse;
+    const failed = await Promise.allSettled([w.get(), w.get()]);
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    w.database = async () => ({ value: 'back', dependsOn: [] });
+    expect(await w.get()).toBe('back');
+  });
+});
+
+describe('while notifications are missed', () => {
+  it('every question is asked of the database', async () => {
+    const w = world();
+    await w.get();
+    w.epoch = null;
+    w.ended = w.now;
+    expect(await w.get()).toBe('value 2');
+    expect(await w.get()).toBe('value 3');
+  });
+  it('and after, what was cached before is read again', async () => {
+    const w = world();
+    await w.get();
+    w.ended = w.now;
+    w.epoch = 2;
+    expect(await w.get()).toBe('value 2');
+    expect(w.get()).toBe('value 2');
+  });
+});
+
+describe('while the database is away', () => {
+  async function outage(): Promise<World> {
+    const w = world();
+    await w.get();
+    w.epoch = null;
+    w.ended = w.now;
+    w.database = refuse;
+    return w;
+  }
+  it('a cached answer goes on, and is counted', async () => {
+    const w = await outage();
+    expect(await w.get()).toBe('value 1');
+    expect(w.counts.stale).toBe(1);
+  });
+  it('it comes at once when the outage is known', async () => {
+    const w = await outage();
+    w.away = true;
+    expect(w.get()).toBe('value 1');
+  });
+  it('it does not wait for a database that hangs', async () => {
+    const w = await outage();
+    w.database = () => new Promise(() => undefined);
+    const started = Date.now();
+    expect(await w.get()).toBe('value 1');
+    expect(Date.now() - started).toBeLessThan(2000);
+  });
+  it('not beyond stale_max', async () => {
+    const w = await outage();
+    w.now += 3_600_001;
+    await expect(w.get()).rejects.toThrow(Away);
+  });
+  it('its age counts from when it was last known to be true', async () => {
+    const w = world();
+    await w.get();
+    w.now += 10 * 3_600_000;
+    w.epoch = null;
+    w.ended = w.now;
+    w.database = refuse;
+    w.now += 3_000_000;
+    expect(await w.get()).toBe('value 1');
+  });
+  it('an uncached question fails, and is never answered by silence', async () => {
+    const w = await outage();
+    await expect(w.get('other')).rejects.toThrow(Away);
+    expect(w.counts.error).toBe(1);
+  });
+  it('an answer that a change has made false is not given', async () => {
+    const w = await outage();
+    w.changes.note('name');
+    await expect(w.get()).rejects.toThrow(Away);
+  });
+  it('an error that does not mean "away" is not hidden', async () => {
+    const w = await outage();
+    w.database = async () => {
+      throw new TypeError('a fault of ours');
+    };
+    await expect(w.get()).rejects.toThrow(TypeError);
+  });
+});
+
+describe('the change log', () => {
+  it('forgets the oldest names as "everything before"', () => {
+    const log = createChangeLog(10);
+    const before = log.now();
+    for (let index = 0; index < 100; index += 1) log.note(`name ${index}`);
+    expect(log.holds(before, ['never changed'])).toBe(false);
+    expect(log.holds(log.now(), ['name 0', 'never changed'])).toBe(true);
+  });
+});
