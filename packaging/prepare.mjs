@@ -53,12 +53,10 @@ function installNpmPackages() {
   const marker = join(root, 'node_modules', '.package-lock.json');
   const lock = join(root, 'package-lock.json');
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return;
-  say('installing the npm packages (npm ci) ...');
-  run(
-    'npm',
-    ['ci', '--no-audit', '--no-fund', '--loglevel=error'],
-    'npm ci failed; is the npm registry reachable?',
-  );
+  say('installing the npm packages (npm install) ...');
+  // Not npm ci: it refuses a lock file that lacks optional packages of other platforms, which a registry may not have.
+  const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  run('npm', args, 'npm install failed; is the npm registry reachable?');
 }
 
 function isThere(name) {
