@@ -1,6 +1,7 @@
 // The proxy filter: the listeners of [[filter.listen]] in front of the delivery engine. LMTP answers for each recipient,
 // SMTP once for all.
 import type { Config, FilterListener } from '../src/config/schema.ts';
+import { formatEndpoint } from '../src/config/units.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
@@ -24,6 +25,12 @@ export interface ProxyFilter {
 /** The LHLO name of sealpost-pipe, which has one exit code for all recipients: it is answered as SMTP is. */
 export const PIPE_CLIENT = 'sealpost-pipe';
 
+/** The address of a listener by its key in the table of open ones. */
+function addressOf(key: string): string {
+  const listener: FilterListener = JSON.parse(key);
+  return formatEndpoint(listener.address);
+}
+
 const GAUGE_EVERY_MS = 1000;
 
 /**
@@ -38,6 +45,7 @@ export async function startProxyFilter(
   metrics: Metrics,
   passed: ReadonlyMap<string, number> = new Map(),
 ): Promise<ProxyFilter> {
+  const unused = new Map(passed);
   let current = config;
   const budget = createBudget(config.filter.memory_budget);
   const forgetting = new WeakMap<Transaction, () => void>();
@@ -61,7 +69,9 @@ export async function startProxyFilter(
 
   async function openListener(listener: FilterListener): Promise<FilterListenerHandle> {
     const name = listener.name ?? listener.protocol;
-    const fd = passed.get(name);
+    const fd = unused.get(name);
+    // Once closed, a passed socket is gone.
+    unused.delete(name);
     return startListener({
       listener,
       config: current.filter,
@@ -121,14 +131,23 @@ export async function startProxyFilter(
     inFlight: () => inFlight,
     bytesInFlight: () => budget.used(),
     async reconfigure(next) {
+      const before = current;
       current = next;
       const wanted = new Set(next.filter.listen.map((listener) => JSON.stringify(listener)));
       const gone = [...open.keys()].filter((key) => !wanted.has(key));
-      // First the old ones: a listener whose mode changed keeps its address.
-      const closing = gone.map((key) => closeListener(key, next.filter.shutdown_grace));
+      const addresses = next.filter.listen.map((listener) => formatEndpoint(listener.address));
+      // A listener that keeps its address must free it first; the others serve on until the new ones are open.
+      const moved = gone.filter((key) => addresses.includes(addressOf(key)));
+      const closing = moved.map((key) => closeListener(key, next.filter.shutdown_grace));
+      try {
+        await openAll(next.filter.listen);
+      } catch (error) {
+        current = before;
+        throw error;
+      }
       for (const handle of open.values()) handle.reconfigure(next.filter);
-      await openAll(next.filter.listen);
-      await Promise.all(closing);
+      const rest = gone.filter((key) => !moved.includes(key));
+      await Promise.all([...closing, ...rest.map((key) => closeListener(key, next.filter.shutdown_grace))]);
     },
     async close(graceMs) {
       clearInterval(gauges);

@@ -9,7 +9,7 @@ import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
-import { createLogger, describeError, type Logger } from '../observe/log.ts';
+import { createLogger, type Logger } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
@@ -166,7 +166,7 @@ async function openWhenReachable(
     } catch (error) {
       if (!isDatabaseUnavailable(error)) throw error;
       const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;
-      logger.error({ err: describeError(error), retryMs: wait }, 'the database cannot be reached');
+      logger.error({ err: error, retryMs: wait }, 'the database cannot be reached');
       await Promise.race([stop.promise, new Promise((resolve) => setTimeout(resolve, wait))]);
     }
   }
@@ -203,7 +203,7 @@ async function reconfigure(
     policy?.lookups.reconfigure(config);
     logger.info({ needsRestart }, 'configuration re-read');
   } catch (error) {
-    logger.error({ err: describeError(error) }, 'the new configuration is not used');
+    logger.error({ err: error }, 'the new configuration is not used');
   }
 }
 

@@ -13,7 +13,7 @@ import { detectEncrypted } from '../message/detect.ts';
 import { countReceived, findMessageId } from '../message/received.ts';
 import { sealMime } from '../message/seal-mime.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
-import { describeError, type Logger } from '../observe/log.ts';
+import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Encrypt } from '../openpgp/types.ts';
 import type { NextHopClient } from '../smtp/client.ts';
@@ -122,7 +122,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     try {
       await deliverClaimed(transaction, message, key, claimed, replies, settled, log);
     } catch (error) {
-      log.error({ err: describeError(error) }, 'delivery failed; Postfix keeps the mail');
+      log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
     } finally {
       for (const entry of settled) underWay.delete(`${key} ${entry.key}`);
     }
@@ -201,7 +201,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
         entries.map((entry) => entry.key),
       );
     } catch (error) {
-      log.error({ err: describeError(error) }, 'the memory of deliveries cannot be asked');
+      log.error({ err: error }, 'the memory of deliveries cannot be asked');
       return undefined;
     }
   }
@@ -240,7 +240,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
           stop();
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
         } catch (error) {
-          log.error({ err: describeError(error) }, 'sealing failed; Postfix keeps the mail');
+          log.error({ err: error }, 'sealing failed; Postfix keeps the mail');
           replies.set(
             entry.key,
             temporary('4.7.5', 'Encryption failed; the mail stays queued and will be tried again'),
@@ -263,7 +263,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       return planCopy({ facts, global: parts.config().encryption, detection, choose });
     } catch (error) {
       const level = error instanceof DirectoryUnavailable ? 'warn' : 'error';
-      log[level]({ err: describeError(error) }, 'the directory cannot be asked');
+      log[level]({ err: error }, 'the directory cannot be asked');
       return directoryUnavailable();
     }
   }
@@ -281,7 +281,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       remembered.push(
         memory.remember(key, entry.key, reply.text).catch((error: unknown) => {
           log.error(
-            { err: describeError(error) },
+            { err: error },
             'an acceptance could not be recorded; a retry after a restart may repeat it',
           );
         }),
@@ -337,9 +337,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
           await memory.remember(key, entry.key, result.reply.text);
         }
       })
-      .catch((error: unknown) =>
-        log.error({ err: describeError(error) }, 'a late acceptance could not be recorded'),
-      )
+      .catch((error: unknown) => log.error({ err: error }, 'a late acceptance could not be recorded'))
       .finally(() => {
         late -= 1;
         for (const entry of group.recipients) underWay.delete(`${key} ${entry.key}`);
@@ -421,7 +419,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       return false;
     }
     await memory.remember(key, BOUNCE_KEY, reply.text).catch((error: unknown) => {
-      log.error({ err: describeError(error) }, 'the bounce could not be recorded');
+      log.error({ err: error }, 'the bounce could not be recorded');
     });
     sent.forget([0]);
     return true;

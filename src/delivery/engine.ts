@@ -8,7 +8,7 @@ import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
 import type { RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache } from '../keys/cache.ts';
 import { chooseKeys, type KeyChoice } from '../keys/choose.ts';
-import { describeError, type Logger } from '../observe/log.ts';
+import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createSealer, type Sealer } from '../openpgp/pool.ts';
 import { createNextHopClient, type NextHopClient } from '../smtp/client.ts';
@@ -123,9 +123,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const expire = (): void => {
       memory
         .expire()
-        .catch((error: unknown) =>
-          logger.warn({ err: describeError(error) }, 'old deliveries could not be removed'),
-        );
+        .catch((error: unknown) => logger.warn({ err: error }, 'old deliveries could not be removed'));
       void removeLeftovers(outgoingDirectory, LEFTOVER_AGE_MS);
     };
     expire();

@@ -1,0 +1,207 @@
+// The life of `sealpost serve`: what systemd sees of it, SIGHUP, a database that is away, wrong starts.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { stringify } from 'smol-toml';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { waitUntil } from './support/child.ts';
+import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './support/places.ts';
+import { createSealpost, type SealpostProcess } from './support/sealpost-process.ts';
+import { type Sink, startSink } from './support/sink.ts';
+import { sendRaw } from './support/submit.ts';
+
+let places: Places;
+let sealpost: SealpostProcess;
+const cleanups: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  places = await allocatePlaces();
+  sealpost = await createSealpost({
+    places,
+    example: null,
+    substitutions: exampleSubstitutions(places),
+    config: config(),
+  });
+});
+
+afterEach(async () => {
+  await sealpost.close();
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+  await places.remove();
+});
+
+function config(nextHop = places.reinjectPort, lmtp = places.lmtpPort): Record<string, unknown> {
+  return {
+    filter: {
+      next_hop: `smtp:127.0.0.1:${nextHop}`,
+      listen: [{ name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${lmtp}` }],
+    },
+  };
+}
+
+async function sinkOn(port: number): Promise<Sink> {
+  const sink = await startSink({ protocol: 'smtp', listen: { port } });
+  cleanups.push(() => sink.stop());
+  return sink;
+}
+
+/** Rewrites the configuration of the running serve and tells it. */
+async function reload(overrides: Record<string, unknown>, raw?: string): Promise<void> {
+  const old = await readFile(places.sealpostConfig, 'utf8');
+  const base = old.slice(0, old.indexOf('[filter]') < 0 ? old.length : old.indexOf('[filter]'));
+  await writeFile(places.sealpostConfig, raw ?? `${base}\n${stringify(overrides)}`);
+  process.kill(sealpost.pid() ?? 0, 'SIGHUP');
+  await waitUntil('serve to have read its configuration', 5000, () =>
+    /configuration re-read|new configuration is not used/.test(sealpost.log().slice(mark)),
+  );
+  mark = sealpost.log().length;
+}
+
+let mark = 0;
+
+const message = Buffer.from('From: <c@outside.example>\r\nSubject: x\r\n\r\nbody\r\n');
+
+async function deliver(port: number): Promise<string[]> {
+  return sendRaw({
+    to: { port },
+    protocol: 'lmtp',
+    sender: 'c@outside.example',
+    recipients: ['a@b.example'],
+    message,
+  });
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('data', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+describe('SIGHUP', () => {
+  it('takes a new next hop and new listeners without losing the old ones before the new ones are open', async () => {
+    const [secondPort = 0, newLmtp = 0] = await freePorts(2);
+    const [first, second] = [await sinkOn(places.reinjectPort), await sinkOn(secondPort)];
+    await sealpost.start();
+    mark = sealpost.log().length;
+    expect(await deliver(places.lmtpPort)).toMatchObject([expect.stringMatching(/^250 /)]);
+    await reload(config(secondPort, newLmtp));
+    expect(await deliver(newLmtp)).toMatchObject([expect.stringMatching(/^250 /)]);
+    expect([first.transactions.length, second.transactions.length]).toEqual([1, 1]);
+    expect(await answers(places.lmtpPort)).toBe(false);
+  });
+
+  it('keeps the running configuration when the new one is wrong, or a new listener cannot be opened', async () => {
+    const sink = await sinkOn(places.reinjectPort);
+    await sealpost.start();
+    mark = sealpost.log().length;
+    await reload({}, 'this is = no toml [');
+    expect(await deliver(places.lmtpPort)).toMatchObject([expect.stringMatching(/^250 /)]);
+    const [taken = 0] = await freePorts(1);
+    const other: Server = createServer().listen(taken, '127.0.0.1');
+    cleanups.push(() => other.close());
+    await reload(
+      config(places.reinjectPort, taken),
+      stringify({ state_dir: join(places.dir, 'state'), ...config(places.reinjectPort, taken) }),
+    );
+    expect(await deliver(places.lmtpPort)).toMatchObject([expect.stringMatching(/^250 /)]);
+    expect(sink.transactions).toHaveLength(2);
+    expect(sealpost.log()).toContain('another process already listens there');
+  });
+});
+
+describe('systemd', () => {
+  /** Python, since Node.js has no datagram unix sockets. Prints one line for each notification. */
+  function listenForNotifications(path: string): {
+    readonly child: ChildProcess;
+    readonly lines: () => string;
+  } {
+    const script =
+      'import socket,sys\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\ns.bind(sys.argv[1])\nprint("bound",flush=True)\nwhile True: print(s.recv(4096).decode(),flush=True)\n';
+    const child = spawn('python3', ['-c', script, path], { stdio: ['ignore', 'pipe', 'ignore'] });
+    let seen = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      seen += chunk.toString('utf8');
+    });
+    cleanups.push(() => child.kill());
+    return { child, lines: () => seen };
+  }
+
+  it('is told when serve is ready, alive, reloading and stopping', async () => {
+    const path = join(places.dir, 'notify.sock');
+    const notifications = listenForNotifications(path);
+    await waitUntil('the notification socket', 5000, () => notifications.lines().includes('bound'));
+    await sealpost.close();
+    sealpost = await createSealpost({
+      places,
+      example: null,
+      substitutions: exampleSubstitutions(places),
+      config: config(),
+      env: { NOTIFY_SOCKET: path, WATCHDOG_USEC: '400000' },
+    });
+    await sealpost.start();
+    mark = sealpost.log().length;
+    await waitUntil('READY and WATCHDOG', 10_000, () =>
+      /READY=1[\s\S]*WATCHDOG=1/.test(notifications.lines()),
+    );
+    await reload(config());
+    await waitUntil('RELOADING', 5000, () => notifications.lines().includes('RELOADING=1'));
+    await sealpost.stop();
+    await waitUntil('STOPPING', 5000, () => notifications.lines().includes('STOPPING=1'));
+  });
+});
+
+describe('wrong starts', () => {
+  it('refuses a database without tables, and names the command that makes them', async () => {
+    await sealpost.close();
+    await places.remove();
+    places = await allocatePlaces();
+    sealpost = await createSealpost({
+      places,
+      example: null,
+      substitutions: exampleSubstitutions(places),
+      config: config(),
+      migrate: false,
+    });
+    const done = await sealpost.cli(['serve']);
+    expect(done.code).toBe(1);
+    expect(done.stderr).toMatch(/run `sealpost migrate`/);
+    expect(done.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('names the address that is taken', async () => {
+    const other: Server = createServer().listen(places.lmtpPort, '127.0.0.1');
+    cleanups.push(() => other.close());
+    const done = await sealpost.cli(['serve']);
+    expect(done.code).toBe(1);
+    expect(done.stderr).toContain(
+      `listener "lmtp" on 127.0.0.1:${places.lmtpPort} cannot be opened: another process already listens there`,
+    );
+  });
+
+  it('waits for a database that is away, and ends on SIGTERM meanwhile', async () => {
+    const [nobody = 0] = await freePorts(1);
+    const done = sealpost.cli(['--version']);
+    expect((await done).code).toBe(0);
+    await sealpost.close();
+    const away = await createSealpost({
+      places,
+      example: null,
+      substitutions: exampleSubstitutions(places),
+      config: { ...config(), database: { url: `postgres://nobody@127.0.0.1:${nobody}/none` } },
+      migrate: false,
+    });
+    const starting = away.start().catch(() => 'not ready');
+    await waitUntil('serve to say that the database is away', 15_000, () =>
+      away.log().includes('the database cannot be reached'),
+    );
+    expect(await answers(places.lmtpPort)).toBe(false);
+    expect(await away.stop()).toBe(0);
+    expect(await starting).toBe('not ready');
+  });
+});
