@@ -26,7 +26,15 @@ const PACKAGES = {
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   test: ['postfix', 'postgresql', 'gnupg', 'sq', 'swaks', 'python3'],
-  bench: ['postfix', 'postfix-pgsql', 'postgresql', 'gnupg', 'python3', 'python3-aiosmtpd', 'python3-m2crypto'],
+  bench: [
+    'postfix',
+    'postfix-pgsql',
+    'postgresql',
+    'gnupg',
+    'python3',
+    'python3-aiosmtpd',
+    'python3-m2crypto',
+  ],
 };
 
 /**
