@@ -7,6 +7,7 @@ import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { repository } from '../test/e2e/support/places.ts';
+import { benchLookups } from './lookups.ts';
 import { measureGreeting, measurePipe, measureProxy, type PipeFigure, type ProxyFigure } from './measure.ts';
 import { createStand } from './stand.ts';
 
@@ -105,7 +106,8 @@ try {
 } finally {
   await stand.close();
 }
-const report = lines.join('\n');
+const lookups = await benchLookups({ quick: values.quick, progress });
+const report = `${lines.join('\n')}\n${lookups}\n`;
 await mkdir(join(repository, 'bench', 'results'), { recursive: true });
 await writeFile(join(repository, 'bench', 'results', 'latest.md'), report);
 process.stdout.write(`\n${report}\n`);

@@ -2,9 +2,11 @@
 // wired by postfix-examples/after-queue-lmtp, hands real mail to a real `sealpost serve` with an embedded database; the
 // mail is shown before, sealed, and after decryption with a demo key. Everything lives in one temporary folder.
 import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { decrypt, generateKey, readMessage, readPrivateKey } from 'openpgp';
+import { runProgram } from '../test/e2e/support/child.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../test/e2e/support/places.ts';
 import { type PrivatePostfix, startPostfix } from '../test/e2e/support/private-postfix.ts';
 import { createSealpost, type SealpostProcess } from '../test/e2e/support/sealpost-process.ts';
@@ -70,11 +72,13 @@ interface Running {
   readonly sealpost: SealpostProcess;
   readonly mailboxes: Sink;
   readonly postfix: PrivatePostfix | undefined;
+  /** Ports of the lookup daemons, by map. */
+  readonly lookups: Readonly<Record<'check_recipient' | 'virtual_alias', number>>;
 }
 
 async function start(): Promise<Running> {
   const places = await allocatePlaces();
-  const [mailboxPort = 0] = await freePorts(1);
+  const [mailboxPort = 0, recipientPort = 0, aliasPort = 0] = await freePorts(3);
   const withPostfix = existsSync('/usr/sbin/postfix') && process.getuid?.() === 0;
   say(`Private folder ${places.dir}, free loopback ports, embedded PostgreSQL.`);
   const mailboxes = await startSink({ protocol: 'smtp', listen: { port: mailboxPort } });
@@ -82,7 +86,12 @@ async function start(): Promise<Running> {
     places,
     example: EXAMPLE,
     substitutions: exampleSubstitutions(places),
-    ...(withPostfix ? {} : { config: { filter: { next_hop: `smtp:127.0.0.1:${mailboxPort}` } } }),
+    config: {
+      policy: {
+        tcp: { check_recipient: `127.0.0.1:${recipientPort}`, virtual_alias: `127.0.0.1:${aliasPort}` },
+      },
+      ...(withPostfix ? {} : { filter: { next_hop: `smtp:127.0.0.1:${mailboxPort}` } }),
+    },
   });
   await command(sealpost, ['migrate']);
   await sealpost.start();
@@ -100,7 +109,13 @@ async function start(): Promise<Running> {
       ? `    Postfix on ${postfix.submitPort} -> sealpost (LMTP ${places.lmtpPort}) -> Postfix on ${postfix.reinjectPort} -> mailbox\n`
       : `    no Postfix here (it needs root and Debian's package): mail goes straight to sealpost (LMTP ${places.lmtpPort}) -> mailbox\n`,
   );
-  return { places, sealpost, mailboxes, postfix };
+  return {
+    places,
+    sealpost,
+    mailboxes,
+    postfix,
+    lookups: { check_recipient: recipientPort, virtual_alias: aliasPort },
+  };
 }
 
 async function command(sealpost: SealpostProcess, args: readonly string[], stdin?: string): Promise<string> {
@@ -171,8 +186,43 @@ async function demonstrate(running: Running): Promise<void> {
   for (const line of (await command(sealpost, ['explain', BOB])).split('\n'))
     process.stdout.write(`    ${line}\n`);
 
+  say('The lookup daemons, asked as Postfix asks them (tcp_table):');
+  await lookUp(running, 'virtual_alias', ALICE, `200 id_1@example.org`);
+  await lookUp(running, 'check_recipient', ALICE, '200 DUNNO');
+  await lookUp(running, 'check_recipient', 'nobody@example.org', '200 REJECT 5.1.1');
+
   say('What runs:');
   for (const line of (await command(sealpost, ['status'])).split('\n')) process.stdout.write(`    ${line}\n`);
+}
+
+/** By postmap(1) where Postfix is installed, else over a socket; the answer must begin as expected. */
+async function lookUp(
+  { lookups }: Running,
+  map: keyof Running['lookups'],
+  key: string,
+  expected: string,
+): Promise<void> {
+  const table = `tcp:127.0.0.1:${lookups[map]}`;
+  const withPostmap = existsSync('/usr/sbin/postmap');
+  const answer = withPostmap
+    ? `200 ${(await runProgram('postmap', ['-q', key, table])).stdout.toString('utf8').trim()}`
+    : await askTcpTable(lookups[map], key);
+  process.stdout.write(
+    `    $ ${withPostmap ? `postmap -q ${key} ${table}` : `get ${key}`}\n    ${answer.replace(/^200 /, '')}\n`,
+  );
+  must(answer.startsWith(expected), `an answer of ${map} that begins with "${expected}", found "${answer}"`);
+}
+
+/** One request of tcp_table(5). */
+function askTcpTable(port: number, key: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(`get ${key}\n`));
+    socket.once('data', (bytes: Buffer) => {
+      socket.destroy();
+      resolve(bytes.toString('utf8').trim().replaceAll('%20', ' '));
+    });
+    socket.once('error', reject);
+  });
 }
 
 async function stop(running: Running): Promise<void> {
