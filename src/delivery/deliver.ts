@@ -1,6 +1,5 @@
 // One transaction from end of data to the outcome of every recipient: recall, plan, build, send, remember. Both filters
 // run through here; every failure that has no better name is a temporary one.
-import { randomBytes } from 'node:crypto';
 import type { Config } from '../config/schema.ts';
 import {
   type Directory,
@@ -17,13 +16,14 @@ import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Encrypt } from '../openpgp/types.ts';
 import type { NextHopClient } from '../smtp/client.ts';
-import { classOf, formatReply } from '../smtp/replies.ts';
+import { formatReply } from '../smtp/replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
-import { type RecipientOutcome, singleAnswer } from './answer.ts';
-import { buildBounce } from './bounce.ts';
+import type { RecipientOutcome } from './answer.ts';
+import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
 import { BOUNCE_KEY, type DeliveryMemory, messageKey, recipientKey } from './memory.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { type Decision, directoryUnavailable, planCopy } from './plan.ts';
+import { queueIdOf, temporary } from './transaction.ts';
 
 /** What the delivery stands on. */
 export interface DeliveryParts {
@@ -61,7 +61,7 @@ export interface Deliverer {
    * SMTP and the pipe: one reply for all, after a bounce where one is owed. Never throws.
    * @returns the reply, and what {@link Delivered.forget} needs
    */
-  deliverAsOne(transaction: Transaction): Promise<{ readonly reply: Reply; readonly forget: () => void }>;
+  deliverAsOne(transaction: Transaction): Promise<AnsweredAsOne>;
   /** Deliveries that are waiting for a next hop's late reply. */
   readonly lateDeliveries: () => number;
 }
@@ -344,87 +344,6 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       });
   }
 
-  async function deliverAsOne(
-    transaction: Transaction,
-  ): Promise<{ readonly reply: Reply; readonly forget: () => void }> {
-    const delivered = await deliver(transaction);
-    const answer = singleAnswer(transaction.envelope.sender, delivered.outcomes);
-    const everyone = delivered.outcomes.map((_, index) => index);
-    const forget = (): void => delivered.forget(everyone);
-    const keep = (): void => undefined;
-    if (answer.kind === 'reply') {
-      return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? keep : forget };
-    }
-    for (const outcome of answer.silent) {
-      logger.warn(
-        { transaction: transaction.id, queueId: queueIdOf(transaction), reply: formatReply(outcome.reply) },
-        'a recipient was refused, and no bounce may be sent',
-      );
-    }
-    if (answer.refused.length === 0 || (await bounce(transaction, delivered.messageKey, answer.refused))) {
-      return { reply: answer.reply, forget };
-    }
-    return {
-      reply: temporary('4.3.0', 'A recipient was refused, and the bounce could not be delivered yet'),
-      forget: keep,
-    };
-  }
-
-  /**
-   * Sends the bounce through the same plan (its reader may have a key); remembered like any other acceptance.
-   * @returns whether it has been accepted downstream, now or by an earlier attempt
-   */
-  async function bounce(
-    transaction: Transaction,
-    key: string,
-    refused: readonly RecipientOutcome[],
-  ): Promise<boolean> {
-    const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
-    const sentBefore = await recall(key, [{ recipient: { path: '', parameters: [] }, key: BOUNCE_KEY }], log);
-    if (sentBefore === undefined) return false;
-    if (sentBefore.has(BOUNCE_KEY)) return true;
-    const notification = buildBounce({
-      reportingMta: parts.config().hostname,
-      sender: transaction.envelope.sender,
-      queueId: queueIdOf(transaction),
-      refused: refused.map((outcome) => {
-        const original = outcome.recipient.parameters.find(
-          (parameter) => parameter.keyword === 'ORCPT',
-        )?.value;
-        return {
-          recipient: outcome.recipient.path,
-          reply: outcome.reply,
-          ...(original === undefined ? {} : { originalRecipient: original }),
-        };
-      }),
-      originalHeader: headerOf(transaction.message),
-      date: new Date(),
-      boundary: `sealpost-${randomBytes(15).toString('hex')}`,
-    });
-    const sent = await deliver({
-      id: `${transaction.id}-bounce`,
-      envelope: {
-        sender: '',
-        parameters: transaction.envelope.parameters.filter((parameter) => parameter.keyword === 'SMTPUTF8'),
-        recipients: [{ path: transaction.envelope.sender, parameters: [] }],
-      },
-      xforward: {},
-      message: notification,
-      deadline: transaction.deadline,
-    });
-    const reply = sent.outcomes[0]?.reply ?? temporary('4.3.0', 'The bounce has no outcome');
-    if (classOf(reply) !== 'accepted') {
-      // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
-      log.error({ reply: formatReply(reply) }, 'the bounce for refused recipients was not accepted');
-      return false;
-    }
-    await memory.remember(key, BOUNCE_KEY, reply.text).catch((error: unknown) => {
-      log.error({ err: error }, 'the bounce could not be recorded');
-    });
-    sent.forget([0]);
-    return true;
-  }
-
   function logDecision(log: Logger, entry: Pending, decision: Decision): void {
     const entryOf = { to: entry.key.slice(0, 12), action: decision.action, because: decision.because };
     if (decision.action === 'pass' && decision.plaintextByChoice) {
@@ -438,21 +357,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     else log.debug(entryOf, decision.reason);
   }
 
-  return { deliver, deliverAsOne, lateDeliveries: () => late };
-}
-
-function queueIdOf(transaction: Transaction): string {
-  return transaction.xforward.IDENT ?? '';
-}
-
-function temporary(enhanced: string, text: string): Reply {
-  return { code: 451, enhanced, text };
-}
-
-/** The raw header, up to the empty line. */
-function headerOf(message: Buffer): Buffer {
-  const ends = [message.indexOf('\r\n\r\n'), message.indexOf('\n\n')].filter((end) => end >= 0);
-  return ends.length === 0 ? message.subarray(0, 0) : message.subarray(0, Math.min(...ends));
+  return { deliver, deliverAsOne: createDeliverAsOne(parts, deliver), lateDeliveries: () => late };
 }
 
 /** Runs `work` for every item, at most `limit` at a time. */

@@ -1,0 +1,117 @@
+// One reply for all recipients (SMTP, the pipe): the outcomes of a delivery put together, after a bounce where one is owed.
+import { randomBytes } from 'node:crypto';
+import { walkHeader } from '../message/header.ts';
+import { classOf, formatReply } from '../smtp/replies.ts';
+import type { Reply, Transaction } from '../smtp/types.ts';
+import { type RecipientOutcome, singleAnswer } from './answer.ts';
+import { buildBounce } from './bounce.ts';
+import type { Delivered, DeliveryParts } from './deliver.ts';
+import { BOUNCE_KEY } from './memory.ts';
+import { queueIdOf, temporary } from './transaction.ts';
+
+/** The one reply, and what to call once the client is known to have it. */
+export interface AnsweredAsOne {
+  readonly reply: Reply;
+  readonly forget: () => void;
+}
+
+/** Makes the delivery with one reply out of the one with a reply for each recipient. */
+export function createDeliverAsOne(
+  parts: Pick<DeliveryParts, 'config' | 'memory' | 'logger'>,
+  deliver: (transaction: Transaction) => Promise<Delivered>,
+): (transaction: Transaction) => Promise<AnsweredAsOne> {
+  const { memory } = parts;
+
+  async function deliverAsOne(transaction: Transaction): Promise<AnsweredAsOne> {
+    const delivered = await deliver(transaction);
+    const answer = singleAnswer(transaction.envelope.sender, delivered.outcomes);
+    const everyone = delivered.outcomes.map((_, index) => index);
+    const forget = (): void => delivered.forget(everyone);
+    const keep = (): void => undefined;
+    if (answer.kind === 'reply') {
+      return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? keep : forget };
+    }
+    const log = parts.logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+    for (const outcome of answer.silent) {
+      log.warn({ reply: formatReply(outcome.reply) }, 'a recipient was refused, and no bounce may be sent');
+    }
+    if (
+      answer.refused.length === 0 ||
+      (await bounce(transaction, delivered.messageKey, answer.refused, log))
+    ) {
+      return { reply: answer.reply, forget };
+    }
+    return {
+      reply: temporary('4.3.0', 'A recipient was refused, and the bounce could not be delivered yet'),
+      forget: keep,
+    };
+  }
+
+  /**
+   * Sends the bounce through the same plan (its reader may have a key); remembered like any other acceptance.
+   * @returns whether it has been accepted downstream, now or by an earlier attempt
+   */
+  async function bounce(
+    transaction: Transaction,
+    key: string,
+    refused: readonly RecipientOutcome[],
+    log: DeliveryParts['logger'],
+  ): Promise<boolean> {
+    try {
+      if ((await memory.recall(key, [BOUNCE_KEY])).has(BOUNCE_KEY)) return true;
+    } catch (error) {
+      log.error({ err: error }, 'the memory of deliveries cannot be asked');
+      return false;
+    }
+    const sent = await deliver(bounceOf(transaction, refused, parts.config().hostname));
+    const reply = sent.outcomes[0]?.reply ?? temporary('4.3.0', 'The bounce has no outcome');
+    if (classOf(reply) !== 'accepted') {
+      // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
+      log.error({ reply: formatReply(reply) }, 'the bounce for refused recipients was not accepted');
+      return false;
+    }
+    await memory.remember(key, BOUNCE_KEY, reply.text).catch((error: unknown) => {
+      log.error({ err: error }, 'the bounce could not be recorded');
+    });
+    sent.forget([0]);
+    return true;
+  }
+
+  return deliverAsOne;
+}
+
+/** The bounce as a transaction of its own: from the null sender to the sender. */
+function bounceOf(
+  transaction: Transaction,
+  refused: readonly RecipientOutcome[],
+  hostname: string,
+): Transaction {
+  const { sender, parameters } = transaction.envelope;
+  const header = walkHeader(transaction.message, () => true);
+  return {
+    id: `${transaction.id}-bounce`,
+    envelope: {
+      sender: '',
+      parameters: parameters.filter((parameter) => parameter.keyword === 'SMTPUTF8'),
+      recipients: [{ path: sender, parameters: [] }],
+    },
+    xforward: {},
+    message: buildBounce({
+      reportingMta: hostname,
+      sender,
+      queueId: queueIdOf(transaction),
+      refused: refused.map(({ recipient, reply }) => {
+        const original = recipient.parameters.find((parameter) => parameter.keyword === 'ORCPT')?.value;
+        return {
+          recipient: recipient.path,
+          reply,
+          ...(original === undefined ? {} : { originalRecipient: original }),
+        };
+      }),
+      originalHeader: transaction.message.subarray(header.preamble, header.fields),
+      date: new Date(),
+      boundary: `sealpost-${randomBytes(15).toString('hex')}`,
+    }),
+    deadline: transaction.deadline,
+  };
+}
