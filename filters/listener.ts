@@ -7,9 +7,9 @@ import { formatEndpoint } from '../src/config/units.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Admission } from '../src/smtp/budget.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
+import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 import { type ConnectionContext, FilterConnection } from './connection.ts';
 import { trustedClients } from './trusted.ts';
-import { clearStaleSocket, setAccess } from './unix-socket.ts';
 
 export interface ListenerOptions {
   readonly listener: FilterListener;

@@ -1,8 +1,8 @@
 // Opens the listening sockets of the lookup daemons, on TCP and unix sockets.
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { clearStaleSocket, setAccess } from '../filters/unix-socket.ts';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
+import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 
 export interface LookupListener {
   /** The map of a tcp_table, `socketmap`, or `policy`. systemd knows sockets by it (no colons). */
