@@ -4,11 +4,10 @@ import { connect, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 import { classOf, createReplyReader } from '../src/smtp/replies.ts';
 import type { RawPath, Reply } from '../src/smtp/types.ts';
+import { PIPE_CLIENT } from './pipe-client.ts';
 import { TryAgain } from './pipe-outcome.ts';
 import { toData } from './pipe-wire.ts';
 
-/** The LHLO name by which `sealpost serve` knows that one exit code answers for all recipients. */
-const CLIENT_NAME = 'sealpost-pipe';
 /** Reaching the daemon and reading its greeting; it greets within milliseconds, or it hangs. */
 const GREETING_TIMEOUT_MS = 30_000;
 
@@ -71,7 +70,7 @@ async function transact(conversation: Conversation, message: LmtpMessage): Promi
 
 async function greet(conversation: Conversation): Promise<ReadonlyMap<string, string>> {
   mustBe(220, await conversation.next());
-  const [reply] = await conversation.converse([`LHLO ${CLIENT_NAME}`], false);
+  const [reply] = await conversation.converse([`LHLO ${PIPE_CLIENT}`], false);
   mustBe(250, reply);
   const lines = (reply?.text ?? '').split('\n').slice(1);
   return new Map(

@@ -6,14 +6,16 @@ import { createLogger } from '../src/observe/log.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
 import type { RawPath, Reply } from '../src/smtp/types.ts';
 import { createSendmailNextHop } from './pipe-sendmail.ts';
-import { toCrlf } from './pipe-wire.ts';
+
+/** Before the pipe's own deadline: what the next hop accepts late must be recorded, or the retry repeats it. */
+const LATE_MARGIN_MS = 4000;
 
 export interface StandaloneInput {
   readonly configPath: string | undefined;
   readonly queueId: string;
   readonly sender: RawPath;
   readonly recipients: readonly RawPath[];
-  /** As pipe(8) gave it. */
+  /** With CRLF line ends. */
   readonly message: Buffer;
   /** Unix milliseconds. */
   readonly deadline: number;
@@ -30,7 +32,7 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
   const engine = await openEngine({
     config,
     logger,
-    metrics: createMetrics(),
+    metrics: createMetrics({ processMetrics: false }),
     workers: 0,
     ...(config.pipe.reinject === 'sendmail'
       ? { nextHop: createSendmailNextHop({ sendmail: config.pipe.sendmail }) }
@@ -45,9 +47,10 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
         recipients: input.recipients.map((path) => ({ path, parameters: [] })),
       },
       xforward: { IDENT: input.queueId },
-      message: toCrlf(input.message),
+      message: input.message,
       deadline: input.deadline,
     });
+    await engine.settle(input.deadline + LATE_MARGIN_MS);
     // The acceptances stay remembered: Postfix learns our end only from the exit code, which nobody confirms.
     return reply;
   } finally {

@@ -58,10 +58,3 @@ export function toLf(message: Uint8Array): Buffer {
   }
   return out.subarray(0, length);
 }
-
-/** The header of a message with CRLF line ends, without the empty line; empty when no empty line ends it. */
-export function headerOf(message: Buffer): Buffer {
-  if (message[0] === CR) return message.subarray(0, 0);
-  const end = message.indexOf('\r\n\r\n');
-  return end === -1 ? message.subarray(0, 0) : message.subarray(0, end + 2);
-}

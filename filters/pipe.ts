@@ -4,6 +4,7 @@ import { existsSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildBounce } from '../src/delivery/bounce.ts';
+import { rawHeader } from '../src/message/header.ts';
 import { classOf } from '../src/smtp/replies.ts';
 import type { RawPath, Reply } from '../src/smtp/types.ts';
 import { HELP, type PipeArguments, parsePipeArguments, USAGE } from './pipe-arguments.ts';
@@ -11,7 +12,7 @@ import { rawArguments } from './pipe-argv.ts';
 import { deliverOverLmtp } from './pipe-lmtp.ts';
 import { type PipeEnd, pipeOutcome, SYSEXITS, TryAgain, tryAgain, withoutAddresses } from './pipe-outcome.ts';
 import { BadConfiguration, loadPipeSettings, type PipeSettings } from './pipe-settings.ts';
-import { headerOf, toCrlf } from './pipe-wire.ts';
+import { toCrlf } from './pipe-wire.ts';
 
 /** Put in by the bundler (packaging/build.mjs), so that the file needs nothing beside it. */
 declare const SEALPOST_VERSION: string;
@@ -163,7 +164,7 @@ async function bounce(
       const reply = replies[index];
       return recipient === undefined || reply === undefined ? [] : [{ recipient, reply }];
     }),
-    originalHeader: headerOf(toCrlf(message)),
+    originalHeader: rawHeader(toCrlf(message)),
     date: new Date(),
     boundary: `sealpost-${crypto.randomUUID().replaceAll('-', '')}`,
   });

@@ -9,6 +9,7 @@ import { createBudget } from '../src/smtp/budget.ts';
 import { classOf } from '../src/smtp/replies.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { type FilterListenerHandle, startListener } from './listener.ts';
+import { PIPE_CLIENT } from './pipe-client.ts';
 
 export interface ProxyFilter {
   listeners(): readonly FilterListenerHandle[];
@@ -21,9 +22,6 @@ export interface ProxyFilter {
   /** Stops accepting, lets what is in flight finish within the grace, then 421. */
   close(graceMs: number): Promise<void>;
 }
-
-/** The LHLO name of sealpost-pipe, which has one exit code for all recipients: it is answered as SMTP is. */
-export const PIPE_CLIENT = 'sealpost-pipe';
 
 /** The address of a listener by its key in the table of open ones. */
 function addressOf(key: string): string {
@@ -143,6 +141,9 @@ export async function startProxyFilter(
         await openAll(next.filter.listen);
       } catch (error) {
         current = before;
+        // What was closed for its address opens again, as it was.
+        await Promise.allSettled(closing);
+        await openAll(before.filter.listen);
         throw error;
       }
       for (const handle of open.values()) handle.reconfigure(next.filter);

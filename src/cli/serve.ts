@@ -29,7 +29,7 @@ export function registerServe(program: Command): void {
     program
       .command('serve')
       .description(
-        'run the filter listeners and the metrics server until SIGTERM; SIGHUP re-reads the configuration',
+        'run the filter, the lookup daemons and the metrics server until SIGTERM; SIGHUP re-reads the configuration',
       )
       .option('--only <parts>', `run only some of: ${PARTS.join(', ')}`, parseParts),
     'sealpost serve --only filter,observe',
@@ -80,6 +80,8 @@ async function serve(options: ServeOptions): Promise<void> {
   const started = Date.now();
   let proxy: ProxyFilter | undefined;
   let policy: PolicyDaemons | undefined;
+  /** What holds now: a reload replaces it. */
+  let running = config;
   try {
     const health = () => readiness(engine, proxy, policy, parts);
     const notifier = createServiceNotifier(process.env, async () => true, logger);
@@ -94,7 +96,7 @@ async function serve(options: ServeOptions): Promise<void> {
             metrics,
             logger,
             health,
-            status: () => describeRunning(config, path, started, proxy, policy, engine),
+            status: () => describeRunning(running, path, started, proxy, policy, engine),
           })
         : undefined;
     logger.info(
@@ -109,16 +111,20 @@ async function serve(options: ServeOptions): Promise<void> {
     notifier.ready();
     const reload = (): void => {
       notifier.reloading();
-      void reconfigure(load, config, engine, logger, proxy, policy).then(() => notifier.ready());
+      void reconfigure(load, running, engine, logger, proxy, policy).then((taken) => {
+        running = taken;
+        notifier.ready();
+      });
     };
     process.on('SIGHUP', reload);
     const signal = await stop.promise;
     process.off('SIGHUP', reload);
     logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');
     notifier.stopping();
-    const graceEnds = Date.now() + config.filter.shutdown_grace;
-    await proxy?.close(config.filter.shutdown_grace);
-    await lateAnswers(engine, graceEnds);
+    const { shutdown_grace } = running.filter;
+    const graceEnds = Date.now() + shutdown_grace;
+    await proxy?.close(shutdown_grace);
+    await engine.settle(graceEnds);
     await policy?.close();
     await observe?.close();
     notifier.close();
@@ -129,13 +135,6 @@ async function serve(options: ServeOptions): Promise<void> {
   }
   logger.info('stopped');
   process.exit(process.exitCode ?? EXIT.done);
-}
-
-/** What a slow next hop accepts after our deadline is only known while we wait for it. */
-async function lateAnswers(engine: Engine, until: number): Promise<void> {
-  while (engine.deliverer.lateDeliveries() > 0 && Date.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** Waits for SIGTERM or SIGINT; a second one ends the process at once. */
@@ -174,16 +173,23 @@ async function openWhenReachable(
 }
 
 /** What is fixed at start; everything else takes effect on SIGHUP. */
-const NEEDS_RESTART = [
-  'state_dir',
-  'database',
-  'keys',
-  'recipient_delimiter',
-  'mailbox_domain',
-  'policy',
-] as const;
+const FIXED_AT_START: Readonly<Record<string, (config: Config) => unknown>> = {
+  hostname: (config) => config.hostname,
+  state_dir: (config) => config.state_dir,
+  database: (config) => config.database,
+  keys: (config) => config.keys,
+  recipient_delimiter: (config) => config.recipient_delimiter,
+  mailbox_domain: (config) => config.mailbox_domain,
+  policy: (config) => config.policy,
+  'observe.listen': (config) => config.observe.listen,
+  'filter.memory_budget': (config) => config.filter.memory_budget,
+  'filter.duplicate_lifetime': (config) => config.filter.duplicate_lifetime,
+};
 
-/** Takes the new configuration; an invalid one is logged, and the running one stays. */
+/**
+ * Takes the new configuration; one that is wrong, or whose listeners cannot be opened, is logged, and nothing changes.
+ * @returns the configuration that holds now
+ */
 async function reconfigure(
   load: () => LoadedConfig,
   running: Config,
@@ -191,19 +197,21 @@ async function reconfigure(
   logger: Logger,
   proxy: ProxyFilter | undefined,
   policy: PolicyDaemons | undefined,
-): Promise<void> {
+): Promise<Config> {
   try {
     const { config } = load();
-    const needsRestart = NEEDS_RESTART.filter(
-      (key) => JSON.stringify(config[key]) !== JSON.stringify(running[key]),
-    );
-    logger.level = config.observe.log_level;
-    engine.reconfigure(config);
+    const needsRestart = Object.entries(FIXED_AT_START)
+      .filter(([, value]) => JSON.stringify(value(config)) !== JSON.stringify(value(running)))
+      .map(([key]) => key);
     await proxy?.reconfigure(config);
+    engine.reconfigure(config);
     policy?.lookups.reconfigure(config);
+    logger.level = config.observe.log_level;
     logger.info({ needsRestart }, 'configuration re-read');
+    return config;
   } catch (error) {
     logger.error({ err: error }, 'the new configuration is not used');
+    return running;
   }
 }
 

@@ -12,7 +12,9 @@ interface StatusOptions {
 
 export function registerStatus(program: Command): void {
   withCommonOptions(
-    program.command('status').description('what runs, queue depths and rates; exit 1 when no serve answers'),
+    program
+      .command('status')
+      .description('what runs and what the database holds; exit 1 when no serve answers'),
     'sealpost status --json',
   ).action((options: StatusOptions) =>
     run(options, async ({ loaded, database, print }) => {

@@ -52,6 +52,12 @@ export function warningsAbout(config: Config, document: unknown): string[] {
       );
     }
   }
+  const { receiver } = config;
+  if (receiver.spool.length > 0 || receiver.listen.length > 0 || receiver.api.listen !== null) {
+    warnings.push(
+      'receiver: this version has no receiver yet; nothing is read from the spool, and nothing listens',
+    );
+  }
   return warnings;
 }
 

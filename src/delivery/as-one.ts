@@ -1,6 +1,6 @@
 // One reply for all recipients (SMTP, the pipe): the outcomes of a delivery put together, after a bounce where one is owed.
 import { randomBytes } from 'node:crypto';
-import { walkHeader } from '../message/header.ts';
+import { rawHeader } from '../message/header.ts';
 import { classOf, formatReply } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import { type RecipientOutcome, singleAnswer } from './answer.ts';
@@ -21,6 +21,7 @@ export function createDeliverAsOne(
   deliver: (transaction: Transaction) => Promise<Delivered>,
 ): (transaction: Transaction) => Promise<AnsweredAsOne> {
   const { memory } = parts;
+  const bouncing = new Set<string>();
 
   async function deliverAsOne(transaction: Transaction): Promise<AnsweredAsOne> {
     const delivered = await deliver(transaction);
@@ -57,6 +58,22 @@ export function createDeliverAsOne(
     refused: readonly RecipientOutcome[],
     log: DeliveryParts['logger'],
   ): Promise<boolean> {
+    // A retry that comes while the bounce is on its way must not send another one.
+    if (bouncing.has(key)) return false;
+    bouncing.add(key);
+    try {
+      return await bounceOnce(transaction, key, refused, log);
+    } finally {
+      bouncing.delete(key);
+    }
+  }
+
+  async function bounceOnce(
+    transaction: Transaction,
+    key: string,
+    refused: readonly RecipientOutcome[],
+    log: DeliveryParts['logger'],
+  ): Promise<boolean> {
     try {
       if ((await memory.recall(key, [BOUNCE_KEY])).has(BOUNCE_KEY)) return true;
     } catch (error) {
@@ -87,7 +104,6 @@ function bounceOf(
   hostname: string,
 ): Transaction {
   const { sender, parameters } = transaction.envelope;
-  const header = walkHeader(transaction.message, () => true);
   return {
     id: `${transaction.id}-bounce`,
     envelope: {
@@ -108,7 +124,7 @@ function bounceOf(
           ...(original === undefined ? {} : { originalRecipient: original }),
         };
       }),
-      originalHeader: transaction.message.subarray(header.preamble, header.fields),
+      originalHeader: rawHeader(transaction.message),
       date: new Date(),
       boundary: `sealpost-${randomBytes(15).toString('hex')}`,
     }),

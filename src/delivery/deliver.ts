@@ -64,6 +64,8 @@ export interface Deliverer {
   deliverAsOne(transaction: Transaction): Promise<AnsweredAsOne>;
   /** Deliveries that are waiting for a next hop's late reply. */
   readonly lateDeliveries: () => number;
+  /** Deliveries that are under way, late ones included. */
+  readonly busy: () => number;
 }
 
 /** Ciphertext of one transaction that may stay in memory. */
@@ -89,6 +91,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   /** Message and recipient whose fate is not known yet: a second attempt must wait. */
   const underWay = new Set<string>();
   let late = 0;
+  let active = 0;
 
   async function deliver(transaction: Transaction): Promise<Delivered> {
     const started = process.hrtime.bigint();
@@ -119,12 +122,14 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       return true;
     });
     const settled = new Set(claimed);
+    active += 1;
     try {
       await deliverClaimed(transaction, message, key, claimed, replies, settled, log);
     } catch (error) {
       log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
     } finally {
       for (const entry of settled) underWay.delete(`${key} ${entry.key}`);
+      active -= 1;
     }
     metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
     const unexpected = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
@@ -181,9 +186,13 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     }
     const groups = await build(transaction, message, open, replies, log);
     try {
-      await mapLimited(groups, message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES, (group) =>
-        send(transaction, key, group, replies, settled, log),
-      );
+      await mapLimited(groups, message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES, async (group) => {
+        try {
+          await send(transaction, key, group, replies, settled, log);
+        } catch (error) {
+          log.error({ err: error }, 'a copy could not be sent; Postfix keeps the mail');
+        }
+      });
     } finally {
       await Promise.all(groups.map((group) => group.copy.discard()));
     }
@@ -268,6 +277,15 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     }
   }
 
+  /** Never rejects: what was accepted was accepted. */
+  async function remember(key: string, entry: Pending, reply: Reply, log: Logger): Promise<void> {
+    try {
+      await memory.remember(key, entry.key, reply.text);
+    } catch (error) {
+      log.error({ err: error }, 'an acceptance could not be recorded; a retry after a restart may repeat it');
+    }
+  }
+
   async function send(
     transaction: Transaction,
     key: string,
@@ -276,17 +294,6 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     settled: Set<Pending>,
     log: Logger,
   ): Promise<void> {
-    const remembered: Promise<void>[] = [];
-    const remember = (entry: Pending, reply: Reply): void => {
-      remembered.push(
-        memory.remember(key, entry.key, reply.text).catch((error: unknown) => {
-          log.error(
-            { err: error },
-            'an acceptance could not be recorded; a retry after a restart may repeat it',
-          );
-        }),
-      );
-    };
     const result = await parts.nextHop().send({
       envelope: {
         sender: transaction.envelope.sender,
@@ -296,9 +303,10 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       xforward: transaction.xforward,
       message: await group.copy.bytes(),
       deadline: transaction.deadline,
+      // The client waits for the record before it gives its result.
       onAccepted: (index, reply) => {
         const entry = group.recipients[index];
-        if (entry !== undefined) remember(entry, reply);
+        return entry === undefined ? undefined : remember(key, entry, reply, log);
       },
     });
     group.recipients.forEach((entry, index) => {
@@ -312,7 +320,6 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       );
     });
     if (result.late !== undefined) waitForLate(result.late, key, group, settled, log);
-    await Promise.all(remembered);
   }
 
   /** The deadline came before the next hop's answer: until it comes, a retry must not send again. */
@@ -326,18 +333,20 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     for (const entry of group.recipients) settled.delete(entry);
     late += 1;
     void answers
-      .then(async (results) => {
-        for (const result of results) {
-          const entry = group.recipients[result.index];
-          if (entry === undefined || result.class !== 'accepted') continue;
-          log.warn(
-            { to: entry.key.slice(0, 12) },
-            'the next hop accepted after our deadline; the retry will not send again',
-          );
-          await memory.remember(key, entry.key, result.reply.text);
-        }
-      })
-      .catch((error: unknown) => log.error({ err: error }, 'a late acceptance could not be recorded'))
+      .then((results) =>
+        Promise.all(
+          results.map(async (result) => {
+            const entry = group.recipients[result.index];
+            if (entry === undefined || result.class !== 'accepted') return;
+            log.warn(
+              { to: entry.key.slice(0, 12) },
+              'the next hop accepted after our deadline; the retry will not send again',
+            );
+            await remember(key, entry, result.reply, log);
+          }),
+        ),
+      )
+      .catch((error: unknown) => log.error({ err: error }, 'the late answers of the next hop were lost'))
       .finally(() => {
         late -= 1;
         for (const entry of group.recipients) underWay.delete(`${key} ${entry.key}`);
@@ -357,10 +366,15 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     else log.debug(entryOf, decision.reason);
   }
 
-  return { deliver, deliverAsOne: createDeliverAsOne(parts, deliver), lateDeliveries: () => late };
+  return {
+    deliver,
+    deliverAsOne: createDeliverAsOne(parts, deliver),
+    lateDeliveries: () => late,
+    busy: () => active + late,
+  };
 }
 
-/** Runs `work` for every item, at most `limit` at a time. */
+/** Runs `work` for every item, at most `limit` at a time; rejects with the first error once nothing runs any more. */
 async function mapLimited<Item>(
   items: readonly Item[],
   limit: number,
@@ -374,5 +388,7 @@ async function mapLimited<Item>(
       if (item !== undefined) await work(item);
     }
   };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, runner));
+  const ended = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, runner));
+  const failed = ended.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

@@ -31,6 +31,8 @@ export interface Engine {
   readonly deliverer: Deliverer;
   /** Takes a new configuration without a restart (SIGHUP): global settings, limits, the next hop. */
   reconfigure(config: Config): void;
+  /** Waits until nothing is being delivered any more, late answers included, or until the moment (Unix milliseconds). */
+  settle(until: number): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -64,7 +66,12 @@ export function createChooser(config: Pick<Config, 'keys'>): Chooser {
     );
     return (keys) =>
       chooseKeys(
-        keys.flatMap((key) => inspected.get(key) ?? []),
+        keys.map((key) => {
+          const known = inspected.get(key);
+          // Left out it would count as "no key": that must not happen by mistake.
+          if (known === undefined) throw new Error('a key of this recipient was not inspected');
+          return known;
+        }),
         now,
       );
   };
@@ -145,6 +152,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         const old = nextHop;
         nextHop = nextHopOf(next, logger);
         void old.close();
+      },
+      async settle(until) {
+        while (deliverer.busy() > 0 && Date.now() < until) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
       },
       async close() {
         clearInterval(timer);

@@ -47,7 +47,7 @@ export interface DeliveryMemory {
   forget(message: string, recipients: readonly string[]): void;
   /** Removes what is older than the lifetime; returns the number of rows. */
   expire(): Promise<number>;
-  /** Waits for what `forget` still has to do. */
+  /** Waits for what is being recorded, and for what `forget` still has to do. */
   close(): Promise<void>;
 }
 
@@ -107,7 +107,13 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
   /** Told to forget, not yet removed from the table: these count as unknown from now on. */
   const forgetting = new Map<string, Row>();
   let timer: NodeJS.Timeout | undefined;
-  async function flushForgotten(): Promise<void> {
+  /** One removal after the other: a late one must not take a row that was remembered meanwhile. */
+  let flushing = Promise.resolve();
+  function flushForgotten(): Promise<void> {
+    flushing = flushing.then(removeForgotten);
+    return flushing;
+  }
+  async function removeForgotten(): Promise<void> {
     timer = undefined;
     const rows = [...forgetting.values()];
     if (rows.length === 0) return;
@@ -122,6 +128,16 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       // A row that stays is harmless: it ends with its lifetime.
     }
     for (const row of rows) if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
+  }
+
+  const inserting = new Set<Promise<void>>();
+  async function keptInMind(insertion: Promise<void>): Promise<void> {
+    inserting.add(insertion);
+    try {
+      await insertion;
+    } finally {
+      inserting.delete(insertion);
+    }
   }
 
   return {
@@ -142,7 +158,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       // The same message once more, after it was acknowledged: its row must not go with the old one's.
       if (forgetting.has(id)) await flushForgotten();
       try {
-        await insertRow({ message, recipient, reply: text });
+        await keptInMind(insertRow({ message, recipient, reply: text }));
       } catch (error) {
         unsaved.set(id, text);
         throw error;
@@ -163,6 +179,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       return result.rowCount ?? 0;
     },
     async close() {
+      await Promise.allSettled([...inserting]);
       clearTimeout(timer);
       await flushForgotten();
     },

@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { StoredKey } from '../directory/types.ts';
 import type { InspectedKey } from './choose.ts';
-import { type CertificateFacts, inspectCertificate } from './inspect.ts';
+import { readComponents } from './components.ts';
+import { type CertificateFacts, inspectComponents } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
 
 export interface KeyCache {
-  /** The key with its facts; facts null where the certificate cannot be read. Never rejects. */
+  /** The key with its facts; facts null where the certificate cannot be read. Rejects when it cannot be inspected now. */
   inspect(key: StoredKey): Promise<InspectedKey>;
 }
 
@@ -23,20 +24,23 @@ export interface KeyCacheOptions extends KeyPolicy {
 const FACTS_OVERHEAD = 2048;
 
 export function createKeyCache(options: KeyCacheOptions): KeyCache {
-  const cache = new LRUCache<string, { readonly facts: CertificateFacts | null }>({
+  const cache = new LRUCache<string, { readonly facts: CertificateFacts | null }, Uint8Array>({
     max: options.maxEntries ?? 20_000,
     maxSize: options.maxBytes ?? 64 * 1024 * 1024,
     sizeCalculation: ({ facts }) => FACTS_OVERHEAD + (facts?.sealing.byteLength ?? 0),
     ignoreFetchAbort: true,
-    fetchMethod: async (_digest, _stale, { context }) => ({
-      facts: await inspectCertificate(context as Uint8Array, options).catch(() => null),
-    }),
+    // What cannot be read is a fact; any other error rejects, and is not kept: it must not turn a key into a dead one.
+    fetchMethod: async (_digest, _stale, { context }) => {
+      const components = await readComponents(context).catch(() => null);
+      return { facts: components === null ? null : await inspectComponents(components, options) };
+    },
   });
   return {
     async inspect(key) {
       const digest = createHash('sha256').update(key.certificate).digest('base64');
       const known = await cache.fetch(digest, { context: key.certificate });
-      return { key, facts: known?.facts ?? null };
+      if (known === undefined) throw new Error('a certificate could not be inspected');
+      return { key, facts: known.facts };
     },
   };
 }

@@ -38,6 +38,12 @@ interface Extent {
   readonly body: number;
 }
 
+/** The raw header section: its fields, and nothing of what follows. */
+export function rawHeader(message: Buffer): Buffer {
+  const { preamble, fields } = walkHeader(message, () => true);
+  return message.subarray(preamble, fields);
+}
+
 /**
  * Walks through the header section, keeping nothing. Linear in its length.
  *

@@ -142,7 +142,7 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
       return pool.connections;
     },
     async close() {
-      await Promise.all(sending);
+      while (sending.size > 0) await Promise.allSettled([...sending]);
       pool.close();
     },
     destroy: () => pool.destroy(),

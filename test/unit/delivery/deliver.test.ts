@@ -389,6 +389,27 @@ describe('delivering one transaction', () => {
     expect(sent).toHaveLength(0);
   });
 
+  it('when one copy cannot be sent, the others are sent and remembered before anything is answered', async () => {
+    let slowDone = false;
+    const { deliverer, remembered } = stage({
+      send: async (request) => {
+        const [first] = request.envelope.recipients;
+        if (first?.path === 'keyed1@x') throw new Error('the copy could not be read');
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        await request.onAccepted?.(0, OK);
+        slowDone = true;
+        return { recipients: [{ reply: OK, class: 'accepted', stage: 'end-of-data' }] };
+      },
+    });
+    expect(await replies(deliverer, transaction(['keyed1@x', 'keyed2@x']))).toEqual([
+      '451 4.3.0 Internal error; the mail stays queued and will be tried again',
+      '250 2.0.0 Ok: queued',
+    ]);
+    expect(slowDone).toBe(true);
+    expect(remembered.size).toBe(1);
+    expect(deliverer.busy()).toBe(0);
+  });
+
   it('keeps ciphertext that does not fit into memory in files, and leaves none behind', async () => {
     const { deliverer, sent } = stage();
     const large = Buffer.concat([MESSAGE, Buffer.alloc(2 ** 21, 'x\r\n')]);
@@ -479,6 +500,32 @@ describe('one answer for all (SMTP, the pipe)', () => {
     });
     expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
     expect(sent).toHaveLength(2);
+  });
+
+  it('does not send a second bounce while the first one is on its way', async () => {
+    let release: () => void = () => undefined;
+    const wait = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { deliverer, sent } = stage({
+      send: async (request) => {
+        if (request.envelope.sender === '') await wait;
+        const recipients = request.envelope.recipients.map(({ path }) => {
+          const reply = path === 'keyed@x' ? NO : OK;
+          return { reply, class: classOf(reply), stage: 'end-of-data' as const };
+        });
+        recipients.forEach(({ reply }, index) => {
+          if (reply === OK) void request.onAccepted?.(index, reply);
+        });
+        return { recipients };
+      },
+    });
+    const first = asOne(deliverer, transaction(['keyed@x', 'a@x']));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(await asOne(deliverer, transaction(['keyed@x', 'a@x']))).toMatch(/^451 4\.3\.0 /);
+    release();
+    expect(await first).toBe('250 2.0.0 Ok: queued');
+    expect(sent.filter((request) => request.envelope.sender === '')).toHaveLength(1);
   });
 
   it('is the refusal itself when everybody was refused', async () => {
