@@ -13,8 +13,9 @@ interface Answered {
  * Follows the replies of one connection. Proof is either
  * - input that arrives after the replies were flushed, QUIT excepted: Postfix pipelines that behind the final dot
  *   without waiting; or
- * - the client closing its side after they were flushed, and the connection ending without an error: a close with
- *   unread data would have reset it.
+ * - QUIT, and the client closing its side after they were flushed, and the connection ending without an error: a close
+ *   with unread data would have reset it. A close without QUIT may be the end of a process that was killed before it
+ *   wrote down what it had read.
  */
 export interface Acknowledgements {
   /**
@@ -25,6 +26,8 @@ export interface Acknowledgements {
   answered(tell: (reached: boolean) => void): () => void;
   /** Bytes have arrived. @param fresh whether they begin a command, and everything before them was dealt with */
   heard(bytes: Buffer, fresh: boolean): void;
+  /** The client has said QUIT. */
+  quit(): void;
   /** The client has closed its side. */
   ended(): void;
   /** The connection is gone. */
@@ -35,6 +38,7 @@ export function createAcknowledgements(): Acknowledgements {
   let waiting: Answered[] = [];
   let endedInTime: ReadonlySet<Answered> = new Set();
   let over = false;
+  let saidQuit = false;
 
   function settle(these: readonly Answered[], reached: boolean): void {
     if (these.length === 0) return;
@@ -65,12 +69,15 @@ export function createAcknowledgements(): Acknowledgements {
         true,
       );
     },
+    quit() {
+      saidQuit = true;
+    },
     ended() {
       endedInTime = new Set(waiting.filter((entry) => entry.flushed));
     },
     closed(withError) {
       over = true;
-      const reached = withError ? [] : waiting.filter((entry) => endedInTime.has(entry));
+      const reached = withError || !saidQuit ? [] : waiting.filter((entry) => endedInTime.has(entry));
       settle(reached, true);
       settle(waiting, false);
     },

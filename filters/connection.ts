@@ -195,6 +195,7 @@ export class FilterConnection extends SMTPConnection {
         this.#answer(OK);
         break;
       case 'QUIT':
+        this.#acknowledgements.quit();
         this.#answer(reply(221, '2.0.0', 'Bye'));
         this.close();
         break;

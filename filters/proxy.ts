@@ -23,6 +23,10 @@ export interface ProxyFilter {
   close(graceMs: number): Promise<void>;
 }
 
+function replyOf(outcome: { readonly reply: Reply }): Reply {
+  return outcome.reply;
+}
+
 /** The address of a listener by its key in the table of open ones. */
 function addressOf(key: string): string {
   const listener: FilterListener = JSON.parse(key);
@@ -59,10 +63,12 @@ export async function startProxyFilter(
       return protocol === 'smtp' ? [reply] : transaction.envelope.recipients.map(() => reply);
     }
     const { outcomes, forget } = await deliverer.deliver(transaction);
+    // Some have to wait: the client will come again, and may ask for all of them.
+    if (outcomes.some((outcome) => classOf(outcome.reply) === 'temporary')) return outcomes.map(replyOf);
     forgetting.set(transaction, () =>
       forget(outcomes.flatMap((outcome, index) => (classOf(outcome.reply) === 'accepted' ? [index] : []))),
     );
-    return outcomes.map((outcome) => outcome.reply);
+    return outcomes.map(replyOf);
   }
 
   async function openListener(listener: FilterListener): Promise<FilterListenerHandle> {
