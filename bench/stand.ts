@@ -12,6 +12,7 @@ import { createSealpost, placeSealpostPipe } from '../test/e2e/support/sealpost-
 import { type Sink, startSink } from '../test/e2e/support/sink.ts';
 import { sendRaw } from '../test/e2e/support/submit.ts';
 import { looksSealed, unseal } from '../test/e2e/support/unseal.ts';
+import { addColleagues } from './colleagues.ts';
 import type { Target } from './measure.ts';
 
 /** What one call is measured of: ours, the Python filters (as they are built, and stripped to the bone), and Node.js alone. */
@@ -37,6 +38,8 @@ export interface Stand {
 
 const RECIPIENT = 'alice@example.org';
 const MODERN = 'bob@example.org';
+/** Users with keys, in the directory and in the peers' keyring: a small company. */
+export const USERS = 100;
 const PYTHON = '/usr/bin/python3';
 
 /** smtp-sink with running counters: `sess=1 quit=1 mesg=1`. */
@@ -181,6 +184,7 @@ export async function createStand(progress: (text: string) => void): Promise<Sta
     await cli(['user', 'add', key.address]);
     await cli(['key', 'import', '-'], key.publicKey);
   }
+  await addColleagues(USERS - keys.length, 'example.org', places.sealpostConfig, home);
   await sealpost.start();
   await python('aiosmtpd-lacre-proxy.py', lacrePort, counterPort);
   await python('aiosmtpd-gpg-proxy.py', overlapPort, counterPort);
