@@ -38,8 +38,8 @@ export interface Stand {
 
 const RECIPIENT = 'alice@example.org';
 const MODERN = 'bob@example.org';
-/** Users with keys, in the directory and in the peers' keyring: a small company. */
-export const USERS = 100;
+/** Users with keys, in the directory and in the peers' keyring: a company or a department. */
+export const USERS = 200;
 const PYTHON = '/usr/bin/python3';
 
 /** smtp-sink with running counters: `sess=1 quit=1 mesg=1`. */
