@@ -6,6 +6,7 @@ import type { FilterConfig, FilterListener } from '../src/config/schema.ts';
 import { formatEndpoint } from '../src/config/units.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Admission } from '../src/smtp/budget.ts';
+import { explainListenError } from '../src/smtp/listen-error.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 import { type ConnectionContext, FilterConnection } from './connection.ts';
@@ -111,7 +112,9 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
       await setAccess(endpoint.path, listener.mode, listener.group);
   } catch (error) {
     server.server.close();
-    throw new Error(`listener "${name}" on ${formatEndpoint(endpoint)} cannot be opened: ${explain(error)}`);
+    throw new Error(
+      `listener "${name}" on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
+    );
   }
   const bound = server.server.address();
   const address =
@@ -176,17 +179,4 @@ function listen(
       resolve();
     });
   });
-}
-
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another process already listens there ("ss -ltnp" names it)',
-    EACCES: 'permission denied: ports below 1024 and foreign directories need more rights',
-    EADDRNOTAVAIL: 'this machine does not have that address ("ip address" lists the ones it has)',
-    ENOENT: 'the directory of the socket does not exist',
-    ENOTFOUND: 'the host name cannot be resolved; write an IP address',
-  };
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return reasons[code] ?? error.message;
 }

@@ -2,6 +2,7 @@
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
+import { explainListenError } from '../src/smtp/listen-error.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 
 export interface LookupListener {
@@ -49,7 +50,7 @@ export async function listenForLookups(options: ListenOptions): Promise<LookupLi
   } catch (error) {
     server.close();
     throw new Error(
-      `the listener ${name} on ${formatEndpoint(endpoint)} cannot be opened: ${explain(error)}`,
+      `the listener ${name} on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
       { cause: error },
     );
   }
@@ -101,17 +102,4 @@ async function openSocket(server: Server, options: ListenOptions): Promise<void>
       await chmod(endpoint.path, Number.parseInt(DEFAULT_MODE, 8));
     else await setAccess(endpoint.path, mode ?? '0660', group);
   }
-}
-
-function explain(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another process already listens there ("ss -ltnp" names it)',
-    EACCES: 'permission denied: ports below 1024 and foreign directories need more rights',
-    EADDRNOTAVAIL: 'this machine does not have that address ("ip address" lists the ones it has)',
-    ENOENT: 'the directory of the socket does not exist',
-    ENOTFOUND: 'the host name cannot be resolved; write an IP address',
-  };
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  return reasons[code] ?? error.message;
 }
