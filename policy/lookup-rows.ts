@@ -1,10 +1,10 @@
 // The prepared statements of the lookups, the rows that they give, and what becomes of them.
 import { settingsOverrideSchema } from '../src/config/settings.ts';
-import type { Address, KeySource, StoredKey, User } from '../src/directory/types.ts';
+import type { Address, KeyKind, KeySource, StoredKey, User } from '../src/directory/types.ts';
 import type { DomainFacts, Mailbox } from './facts.ts';
 
 const KEY_COLUMNS =
-  'k.id AS key_id, k.fingerprint, k.certificate, k.status AS key_status, k.source, k.created_at AS key_created_at';
+  'k.id AS key_id, k.kind AS key_kind, k.fingerprint, k.certificate, k.status AS key_status, k.source, k.created_at AS key_created_at';
 const USER_COLUMNS =
   'u.domain_id, u.status, u.settings, u.transport, u.quota_bytes, u.quota_messages, u.forwards';
 
@@ -57,6 +57,7 @@ export const FINGERPRINT = {
 
 export interface KeyColumns {
   readonly key_id: number | null;
+  readonly key_kind: KeyKind;
   readonly fingerprint: string;
   readonly certificate: Buffer;
   readonly key_status: StoredKey['status'];
@@ -128,6 +129,7 @@ export function keysOf(rows: readonly KeyColumns[]): StoredKey[] {
     .filter((row) => row.key_id !== null)
     .sort((a, b) => (a.key_id ?? 0) - (b.key_id ?? 0))
     .map((row) => ({
+      kind: row.key_kind,
       fingerprint: row.fingerprint,
       certificate: row.certificate,
       status: row.key_status,

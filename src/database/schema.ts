@@ -107,17 +107,21 @@ export const aliasTargets = pgTable(
 /** Where a key came from, weakest first; a weaker source never replaces a stronger one. */
 export const KEY_SOURCES = ['autocrypt', 'wkd', 'import', 'portal', 'cli'] as const;
 
+/** OpenPGP certificates, and X.509 certificates for S/MIME. */
+export const KEY_KINDS = ['openpgp', 'x509'] as const;
+
 /** Public keys, one row for each owner of a certificate. Exactly one owner column is set. */
 export const keys = pgTable(
   'keys',
   {
     id: serial('id').primaryKey(),
-    /** 40 (v4) or 64 (v6) upper-case hexadecimal digits. */
+    kind: text('kind', { enum: KEY_KINDS }).notNull().default('openpgp'),
+    /** 40 (v4) or 64 (v6) upper-case hexadecimal digits; of an X.509 certificate the SHA-256 of its DER. */
     fingerprint: text('fingerprint').notNull(),
     user_id: integer('user_id').references(() => users.id, { onDelete: 'cascade' }),
     contact_id: integer('contact_id').references(() => addresses.id, { onDelete: 'cascade' }),
     domain_id: integer('domain_id').references(() => domains.id, { onDelete: 'cascade' }),
-    /** The certificate in binary, canonical: third-party certifications and unrelated user IDs stripped. */
+    /** The certificate in binary, canonical: third-party certifications and unrelated user IDs stripped; X.509: the DER. */
     certificate: bytea('certificate').notNull(),
     status: text('status', { enum: ['active', 'disabled'] })
       .notNull()
@@ -126,6 +130,8 @@ export const keys = pgTable(
     /** Copies of what the certificate says, for listing and SQL; the certificate decides. */
     expires_at: instant('expires_at'),
     revoked: boolean('revoked').notNull().default(false),
+    /** X.509: an administrator vouched for it, whoever issued it. */
+    pinned: boolean('pinned').notNull().default(false),
     created_at: instant('created_at').notNull().defaultNow(),
     updated_at: instant('updated_at').notNull().defaultNow(),
   },

@@ -3,7 +3,7 @@
 import type pg from 'pg';
 import { type SettingsOverride, settingsOverrideSchema } from '../config/settings.ts';
 import type { AddressRow, DirectoryRows, TargetRow } from './resolve.ts';
-import type { Address, Domain, KeySource, StoredKey, User } from './types.ts';
+import type { Address, Domain, KeyKind, KeySource, StoredKey, User } from './types.ts';
 
 /** Names to look up; those that do not exist are simply not in the answer. */
 export interface Wanted {
@@ -34,21 +34,21 @@ WITH hit AS MATERIALIZED (
   SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport
   FROM (SELECT DISTINCT domain_id FROM owner) o JOIN domains d ON d.id = o.domain_id
 ), key AS (
-  SELECT k.id, 'user:' || k.user_id AS owner, k.fingerprint, k.status, k.source, k.created_at, k.certificate
+  SELECT k.id, 'user:' || k.user_id AS owner, k.kind, k.fingerprint, k.status, k.source, k.created_at, k.certificate
   FROM owner JOIN keys k ON k.user_id = owner.id
   UNION ALL
-  SELECT k.id, 'contact:' || k.contact_id, k.fingerprint, k.status, k.source, k.created_at, k.certificate
+  SELECT k.id, 'contact:' || k.contact_id, k.kind, k.fingerprint, k.status, k.source, k.created_at, k.certificate
   FROM hit JOIN keys k ON k.contact_id = hit.id WHERE hit.kind = 'contact'
   UNION ALL
-  SELECT k.id, 'domain:' || k.domain_id, k.fingerprint, k.status, k.source, k.created_at, k.certificate
+  SELECT k.id, 'domain:' || k.domain_id, k.kind, k.fingerprint, k.status, k.source, k.created_at, k.certificate
   FROM (SELECT DISTINCT id FROM ours) o JOIN keys k ON k.domain_id = o.id
 )
 SELECT 'address' AS what, to_json(hit) AS row, NULL::bytea AS certificate FROM hit
 UNION ALL SELECT 'target', to_json(expansion), NULL FROM expansion
 UNION ALL SELECT 'user', to_json(owner), NULL FROM owner
 UNION ALL SELECT 'domain', to_json(ours), NULL FROM ours
-UNION ALL SELECT 'key', json_build_object('id', id, 'owner', owner, 'fingerprint', fingerprint, 'status', status,
-                                          'source', source, 'created_at', created_at), certificate FROM key`;
+UNION ALL SELECT 'key', json_build_object('id', id, 'owner', owner, 'kind', kind, 'fingerprint', fingerprint,
+                                          'status', status, 'source', source, 'created_at', created_at), certificate FROM key`;
 
 interface RawDomain {
   readonly id: number;
@@ -95,6 +95,7 @@ type Row =
       readonly row: {
         readonly id: number;
         readonly owner: string;
+        readonly kind: KeyKind;
         readonly fingerprint: string;
         readonly status: StoredKey['status'];
         readonly source: KeySource;
@@ -172,6 +173,7 @@ export async function loadRows(
   for (const { row, certificate } of of('key').sort((a, b) => a.row.id - b.row.id)) {
     const keys = rows.keys.get(row.owner) ?? [];
     keys.push({
+      kind: row.kind,
       fingerprint: row.fingerprint,
       certificate,
       status: row.status,

@@ -29,12 +29,16 @@ export interface User {
 
 /** One stored certificate of one owner. */
 export interface StoredKey {
+  readonly kind: KeyKind;
   readonly fingerprint: string;
   readonly certificate: Uint8Array;
   readonly status: 'active' | 'disabled';
   readonly source: KeySource;
   readonly createdAt: Date;
 }
+
+/** OpenPGP certificates, and X.509 certificates for S/MIME. */
+export type KeyKind = 'openpgp' | 'x509';
 
 export type KeySource = 'autocrypt' | 'wkd' | 'import' | 'portal' | 'cli';
 

@@ -43,6 +43,7 @@ export interface KeyView {
 export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: number): Promise<KeyView> {
   const facts = await inspectCertificate(row.certificate, policy).catch(() => null);
   const key = {
+    kind: row.kind,
     fingerprint: row.fingerprint,
     certificate: row.certificate,
     status: row.status,

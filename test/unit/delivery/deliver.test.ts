@@ -122,6 +122,7 @@ function facts(path: string): RecipientFacts {
   const keys: readonly StoredKey[] = path.startsWith('keyed')
     ? [
         {
+          kind: 'openpgp',
           fingerprint: `KEY-OF-${path}`,
           certificate: new Uint8Array(),
           status: 'active',

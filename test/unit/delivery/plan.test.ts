@@ -26,6 +26,7 @@ type State = KeyChoice['state'];
 /** A key whose state is told by its fingerprint, so that the fake choice below can be pure. */
 function key(state: Exclude<State, 'missing'>, name = 'A'): StoredKey {
   return {
+    kind: 'openpgp',
     fingerprint: `${state}-${name}`,
     certificate: new Uint8Array(),
     status: 'active',

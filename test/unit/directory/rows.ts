@@ -22,6 +22,7 @@ export interface Described {
 
 export function storedKey(fingerprint: string): StoredKey {
   return {
+    kind: 'openpgp',
     fingerprint,
     certificate: new Uint8Array(1),
     status: 'active',

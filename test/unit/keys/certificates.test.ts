@@ -24,6 +24,7 @@ function stored(
   fingerprint = createHash('sha256').update(certificate).digest('hex'),
 ) {
   return {
+    kind: 'openpgp' as const,
     fingerprint,
     certificate,
     status: 'active' as const,

@@ -31,7 +31,14 @@ function key(
   status: 'active' | 'disabled' = 'active',
 ): InspectedKey {
   return {
-    key: { fingerprint, certificate: new Uint8Array(), status, source: 'cli', createdAt: new Date(0) },
+    key: {
+      kind: 'openpgp',
+      fingerprint,
+      certificate: new Uint8Array(),
+      status,
+      source: 'cli',
+      createdAt: new Date(0),
+    },
     facts: what === null ? null : facts({ ...what, fingerprint }),
   };
 }
