@@ -1,16 +1,18 @@
 // The prepared statements of the lookups, the rows that they give, and what becomes of them.
 import { settingsOverrideSchema } from '../src/config/settings.ts';
+import { type RawRule, rulesOf } from '../src/directory/rule-rows.ts';
 import type { Address, KeyKind, KeySource, StoredKey, User } from '../src/directory/types.ts';
 import type { DomainFacts, Mailbox } from './facts.ts';
 
 const KEY_COLUMNS =
   'k.id AS key_id, k.kind AS key_kind, k.fingerprint, k.certificate, k.status AS key_status, k.source, k.created_at AS key_created_at';
-const USER_COLUMNS =
-  'u.domain_id, u.status, u.settings, u.transport, u.quota_bytes, u.quota_messages, u.forwards';
+const USER_COLUMNS = `u.domain_id, u.status, u.settings, u.transport, u.quota_bytes, u.quota_messages, u.forwards,
+  (SELECT json_agg(r) FROM rules r WHERE r.user_id = u.id) AS rules`;
 
 export const DOMAIN = {
   name: 'sealpost-lookup-domain',
   text: `SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport, d.refusals,
+      (SELECT json_agg(r) FROM rules r WHERE r.domain_id = d.id) AS rules,
       EXISTS (SELECT FROM addresses c WHERE c.address = '@' || d.name) AS catch_all, ${KEY_COLUMNS}
     FROM domains d LEFT JOIN keys k ON k.domain_id = d.id WHERE d.name = $1 ORDER BY k.id`,
 };
@@ -73,6 +75,7 @@ export interface DomainRow extends KeyColumns {
   readonly settings: unknown;
   readonly transport: string | null;
   readonly refusals: unknown;
+  readonly rules: readonly RawRule[] | null;
   readonly catch_all: boolean;
 }
 
@@ -95,6 +98,7 @@ export interface AddressRow extends MailboxColumns {
   readonly status: User['status'];
   readonly settings: unknown;
   readonly quota_bytes: string | null;
+  readonly rules: readonly RawRule[] | null;
 }
 
 export function userOf(row: AddressRow, id: number, home: DomainFacts): User {
@@ -105,6 +109,7 @@ export function userOf(row: AddressRow, id: number, home: DomainFacts): User {
     settings: isEmpty(row.settings) ? NO_SETTINGS : settingsOverrideSchema.parse(row.settings),
     domain: home.domain,
     quotaBytes: row.quota_bytes === null ? null : Number(row.quota_bytes),
+    rules: rulesOf(row.rules),
   };
 }
 

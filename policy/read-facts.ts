@@ -14,6 +14,7 @@ import {
 import { readRecipient } from '../src/directory/read.ts';
 import { refusalOverrideSchema } from '../src/directory/refusal-texts.ts';
 import type { ResolveOptions } from '../src/directory/resolve.ts';
+import { rulesOf } from '../src/directory/rule-rows.ts';
 import type { Address, StoredKey } from '../src/directory/types.ts';
 import type { ReadValue } from './answer-cache.ts';
 import type { SenderGrant } from './answers.ts';
@@ -147,6 +148,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
             foldLocalPart,
             settings: settingsOverrideSchema.parse(row.settings),
             transport,
+            rules: rulesOf(row.rules),
           },
           refusals: refusalOverrideSchema.parse(row.refusals),
           keys: keysOf(rows),

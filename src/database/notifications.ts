@@ -16,13 +16,14 @@ const changeSchema = z.object({
     'user_usage',
     'sender_logins',
     'client_fingerprints',
+    'rules',
   ]),
   key: z.string().nullable(),
 });
 
 /**
  * What changed: a domain's name, a user's ID, an address, an alias's address, or a key's owner ("user:ID", "contact:ID",
- * "domain:ID"); a user's ID (user_usage), an address (sender_logins), a fingerprint. key null: many rows; drop everything.
+ * "domain:ID"); a rule's owner ("user:ID", "domain:NAME"); a user's ID (user_usage), an address (sender_logins), a fingerprint. key null: many rows; drop everything.
  */
 export type Change = Readonly<z.output<typeof changeSchema>>;
 

@@ -140,6 +140,7 @@ export const keys = pgTable(
     uniqueIndex('keys_contact_fingerprint').on(table.contact_id, table.fingerprint),
     uniqueIndex('keys_domain_fingerprint').on(table.domain_id, table.fingerprint),
     index('keys_fingerprint').on(table.fingerprint),
+    index('keys_expires').on(table.expires_at),
     check('keys_one_owner', sql`num_nonnulls(${table.user_id}, ${table.contact_id}, ${table.domain_id}) = 1`),
   ],
 );
@@ -223,3 +224,74 @@ export const clientFingerprints = pgTable('client_fingerprints', {
   expires_on: date('expires_on', { mode: 'string' }).notNull(),
   created_at: instant('created_at').notNull().defaultNow(),
 });
+
+/** What a rule does with the mail that it matches (delivery/rules.ts). */
+export const RULE_ACTIONS = ['seal', 'pass', 'reject'] as const;
+
+/** Exceptions before sealing, of a user or of a domain; all given conditions must hold, the first match in order decides. */
+export const rules = pgTable(
+  'rules',
+  {
+    id: serial('id').primaryKey(),
+    user_id: integer('user_id').references(() => users.id, { onDelete: 'cascade' }),
+    domain_id: integer('domain_id').references(() => domains.id, { onDelete: 'cascade' }),
+    /** Their order within one owner; equal ones by id. */
+    position: integer('position').notNull(),
+    action: text('action', { enum: RULE_ACTIONS }).notNull(),
+    /** A pattern for the whole normalised envelope sender; "<>" for the null sender. */
+    sender: text('sender'),
+    /** In lower case, with the pattern for its value. */
+    header_name: text('header_name'),
+    header_pattern: text('header_pattern'),
+    /** Bytes: the message must be larger. */
+    larger_than: bigint('larger_than', { mode: 'number' }),
+    created_at: instant('created_at').notNull().defaultNow(),
+  },
+  (table) => [
+    index('rules_user').on(table.user_id),
+    index('rules_domain').on(table.domain_id),
+    check('rules_one_owner', sql`num_nonnulls(${table.user_id}, ${table.domain_id}) = 1`),
+    check('rules_header', sql`(${table.header_name} IS NULL) = (${table.header_pattern} IS NULL)`),
+    check(
+      'rules_condition',
+      sql`num_nonnulls(${table.sender}, ${table.header_name}, ${table.larger_than}) > 0`,
+    ),
+  ],
+);
+
+/**
+ * Notices of keys that expire: one row for each key, threshold and reader, claimed before the mail is sent, so that it is
+ * sent once by however many servers (delivery/notices.ts). A renewed key has another `expires_at`, and is told of anew.
+ */
+export const keyNotices = pgTable(
+  'key_notices',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    audience: text('audience', { enum: ['user', 'administrator'] }).notNull(),
+    /** `user:1`, `contact:2` (the address's id), `domain:3`. */
+    owner: text('owner').notNull(),
+    fingerprint: text('fingerprint').notNull(),
+    expires_at: instant('expires_at').notNull(),
+    /** The threshold: so many days before. */
+    days: integer('days').notNull(),
+    state: text('state', { enum: ['claimed', 'sent', 'refused', 'cancelled'] })
+      .notNull()
+      .default('claimed'),
+    /** The mail that the row goes out with; with its date it makes the mail the same bytes at every attempt. */
+    mail: text('mail').notNull(),
+    mail_date: instant('mail_date').notNull(),
+    /** Until then nobody else tries it. */
+    claimed_until: instant('claimed_until').notNull(),
+    attempts: integer('attempts').notNull().default(1),
+  },
+  (table) => [
+    uniqueIndex('key_notices_once').on(
+      table.audience,
+      table.owner,
+      table.fingerprint,
+      table.expires_at,
+      table.days,
+    ),
+    index('key_notices_open').on(table.claimed_until).where(sql`${table.state} = 'claimed'`),
+  ],
+);

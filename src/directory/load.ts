@@ -3,6 +3,7 @@
 import type pg from 'pg';
 import { type SettingsOverride, settingsOverrideSchema } from '../config/settings.ts';
 import type { AddressRow, DirectoryRows, TargetRow } from './resolve.ts';
+import { type RawRule, rulesOf } from './rule-rows.ts';
 import type { Address, Domain, KeyKind, KeySource, StoredKey, User } from './types.ts';
 
 /** Names to look up; those that do not exist are simply not in the answer. */
@@ -42,11 +43,18 @@ WITH hit AS MATERIALIZED (
   UNION ALL
   SELECT k.id, 'domain:' || k.domain_id, k.kind, k.fingerprint, k.status, k.source, k.created_at, k.certificate
   FROM (SELECT DISTINCT id FROM ours) o JOIN keys k ON k.domain_id = o.id
+), rule AS (
+  SELECT r.id, r.position, 'user:' || r.user_id AS owner, r.action, r.sender, r.header_name, r.header_pattern, r.larger_than
+  FROM owner JOIN rules r ON r.user_id = owner.id
+  UNION ALL
+  SELECT r.id, r.position, 'domain:' || r.domain_id, r.action, r.sender, r.header_name, r.header_pattern, r.larger_than
+  FROM (SELECT DISTINCT id FROM ours) o JOIN rules r ON r.domain_id = o.id
 )
 SELECT 'address' AS what, to_json(hit) AS row, NULL::bytea AS certificate FROM hit
 UNION ALL SELECT 'target', to_json(expansion), NULL FROM expansion
 UNION ALL SELECT 'user', to_json(owner), NULL FROM owner
 UNION ALL SELECT 'domain', to_json(ours), NULL FROM ours
+UNION ALL SELECT 'rule', to_json(rule), NULL FROM rule
 UNION ALL SELECT 'key', json_build_object('id', id, 'owner', owner, 'kind', kind, 'fingerprint', fingerprint,
                                           'status', status, 'source', source, 'created_at', created_at), certificate FROM key`;
 
@@ -90,6 +98,7 @@ type Row =
       };
     }
   | { readonly what: 'domain'; readonly row: RawDomain }
+  | { readonly what: 'rule'; readonly row: RawRule & { readonly owner: string } }
   | {
       readonly what: 'key';
       readonly row: {
@@ -135,8 +144,10 @@ export async function loadRows(
     result.rows.filter((row): row is Extract<Row, { what: W }> => row.what === what);
 
   const domainsById = new Map<number, Domain>();
+  const rules = new Map<string, RawRule[]>();
+  for (const { row } of of('rule')) rules.set(row.owner, [...(rules.get(row.owner) ?? []), row]);
   for (const { row } of of('domain')) {
-    const domain = domainOf(row);
+    const domain = domainOf(row, rules.get(`domain:${row.id}`));
     domainsById.set(domain.id, domain);
     rows.domains.set(domain.name, domain);
   }
@@ -166,6 +177,7 @@ export async function loadRows(
       settings: settingsOf(row.settings),
       domain,
       quotaBytes: row.quota_bytes,
+      rules: rulesOf(rules.get(`user:${row.id}`)),
     });
     rows.keys.set(`user:${row.id}`, []);
   }
@@ -184,7 +196,7 @@ export async function loadRows(
   }
 }
 
-function domainOf(row: RawDomain): Domain {
+function domainOf(row: RawDomain, rules: readonly RawRule[] | undefined): Domain {
   return {
     id: row.id,
     name: row.name,
@@ -192,6 +204,7 @@ function domainOf(row: RawDomain): Domain {
     foldLocalPart: row.fold_local_part,
     settings: settingsOf(row.settings),
     transport: row.transport,
+    rules: rulesOf(rules),
   };
 }
 

@@ -56,6 +56,8 @@ export function dependencyName(table: Change['table'], key: string): string | nu
       return `address:${key}`;
     case 'keys':
       return `key of ${key}`;
+    case 'rules':
+      return key;
     default:
       return null;
   }

@@ -7,6 +7,22 @@ import type { SettingsOverride } from '../config/settings.ts';
  */
 export type Address = string & { readonly __brand: 'Address' };
 
+/**
+ * An exception before sealing, for the mail that meets every condition which is given (null: none is). Evaluated by
+ * delivery/rules.ts; added by `sealpost rule add`.
+ */
+export interface Rule {
+  /** The number by which `rule list` and `explain` name it. */
+  readonly id: number;
+  readonly action: 'seal' | 'pass' | 'reject';
+  /** A pattern for the whole normalised envelope sender; `<>` for the null sender. */
+  readonly sender: string | null;
+  /** A field's name in lower case, and a pattern for its value. */
+  readonly header: { readonly name: string; readonly pattern: string } | null;
+  /** Bytes. */
+  readonly largerThan: number | null;
+}
+
 /** A domain of ours. */
 export interface Domain {
   readonly id: number;
@@ -15,6 +31,8 @@ export interface Domain {
   readonly foldLocalPart: boolean;
   readonly settings: SettingsOverride;
   readonly transport: string | null;
+  /** In the order in which they are tried. */
+  readonly rules: readonly Rule[];
 }
 
 /** A mailbox owner. `address` is the primary one. */
@@ -25,6 +43,8 @@ export interface User {
   readonly settings: SettingsOverride;
   readonly domain: Domain;
   readonly quotaBytes: number | null;
+  /** In the order in which they are tried, before those of the domain. */
+  readonly rules: readonly Rule[];
 }
 
 /** One stored certificate of one owner. */

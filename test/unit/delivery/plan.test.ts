@@ -58,7 +58,15 @@ function choose(keys: readonly StoredKey[]): KeyChoice {
 }
 
 function domain(settings: SettingsOverride = {}): Domain {
-  return { id: 1, name: 'example.org', class: 'virtual', foldLocalPart: true, settings, transport: null };
+  return {
+    id: 1,
+    name: 'example.org',
+    class: 'virtual',
+    foldLocalPart: true,
+    settings,
+    transport: null,
+    rules: [],
+  };
 }
 
 function user(keys: readonly StoredKey[], settings: SettingsOverride = {}, own: Domain = domain()): Reader {
@@ -71,6 +79,7 @@ function user(keys: readonly StoredKey[], settings: SettingsOverride = {}, own: 
       settings,
       domain: own,
       quotaBytes: null,
+      rules: [],
     },
     keys,
   };

@@ -42,6 +42,7 @@ export function rowsOf(described: Described): DirectoryRows {
       foldLocalPart: true,
       settings: {},
       transport: null,
+      rules: [],
       ...rest,
     };
     domains.set(name, domain);
@@ -64,7 +65,15 @@ export function rowsOf(described: Described): DirectoryRows {
     const address = canonical(typed);
     const domain = domains.get(partsOf(address).domain);
     if (domain === undefined) throw new Error(`no domain for ${typed}`);
-    users.set(id, { id, address, status: status ?? 'active', settings: {}, domain, quotaBytes: null });
+    users.set(id, {
+      id,
+      address,
+      status: status ?? 'active',
+      settings: {},
+      domain,
+      quotaBytes: null,
+      rules: [],
+    });
     addresses.set(address, { id: nextId++, address, kind: 'user', userId: id });
     keys.set(`user:${id}`, key === true ? [storedKey(`user ${id}`)] : []);
   }

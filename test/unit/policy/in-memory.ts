@@ -45,6 +45,7 @@ for (const [index, { name, set = [] }] of DOMAINS.entries()) {
     foldLocalPart: assignments.foldLocalPart ?? true,
     settings: applySettings({}, assignments),
     transport: assignments.transport ?? null,
+    rules: [],
   };
   domains.set(domain.name, {
     domain,
@@ -69,6 +70,7 @@ for (const [index, row] of USERS.entries()) {
     settings: applySettings({}, assignments),
     domain,
     quotaBytes: row.quota ?? null,
+    rules: [],
   });
   mailboxes.set(id, {
     transport: assignments.transport ?? null,
