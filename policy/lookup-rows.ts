@@ -37,14 +37,19 @@ export const USER_KEYS = {
   name: 'sealpost-lookup-keys',
   text: `SELECT ${KEY_COLUMNS} FROM keys k WHERE k.user_id = $1 ORDER BY k.id`,
 };
+/** What counts against a quota: what the mailbox holds, and what waits in the queue for the user's client. */
+const USAGE_COLUMNS = `coalesce(g.bytes, 0) + coalesce(q.bytes, 0) AS bytes,
+    coalesce(g.messages, 0) + coalesce(q.messages, 0) AS messages`;
+const USAGE_TABLES = `users u LEFT JOIN user_usage g ON g.user_id = u.id
+    LEFT JOIN incoming_counts q ON q.user_id = u.id`;
 export const USAGE = {
   name: 'sealpost-lookup-usage',
-  text: 'SELECT bytes, messages FROM user_usage WHERE user_id = $1',
+  text: `SELECT ${USAGE_COLUMNS} FROM ${USAGE_TABLES} WHERE u.id = $1`,
 };
 export const MAILBOXES = {
   name: 'sealpost-lookup-mailboxes',
-  text: `SELECT u.id, u.transport, u.quota_messages, u.forwards, g.bytes, g.messages
-    FROM users u LEFT JOIN user_usage g ON g.user_id = u.id WHERE u.id = ANY ($1::int[])`,
+  text: `SELECT u.id, u.transport, u.quota_messages, u.forwards, ${USAGE_COLUMNS}
+    FROM ${USAGE_TABLES} WHERE u.id = ANY ($1::int[])`,
 };
 export const GRANTS = {
   name: 'sealpost-lookup-senders',

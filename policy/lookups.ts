@@ -253,7 +253,7 @@ export function createLookups(options: LookupsOptions): Lookups {
     invalidate({ table, key }) {
       database.changed();
       if (key === null) changes.noteAll();
-      else if (table === 'user_usage') changes.note(`usage:${key}`, true);
+      else if (table === 'user_usage' || table === 'incoming_counts') changes.note(`usage:${key}`, true);
       else if (table === 'sender_logins') changes.note(`sender:${key}`);
       else if (table === 'client_fingerprints') changes.note(`fingerprint:${key}`);
       else {

@@ -17,13 +17,16 @@ const changeSchema = z.object({
     'sender_logins',
     'client_fingerprints',
     'rules',
+    'incoming_counts',
+    'api_tokens',
   ]),
   key: z.string().nullable(),
 });
 
 /**
  * What changed: a domain's name, a user's ID, an address, an alias's address, or a key's owner ("user:ID", "contact:ID",
- * "domain:ID"); a rule's owner ("user:ID", "domain:NAME"); a user's ID (user_usage), an address (sender_logins), a fingerprint. key null: many rows; drop everything.
+ * "domain:ID"); a rule's owner ("user:ID", "domain:NAME"); a user's ID (user_usage,
+ * incoming_counts, api_tokens), an address (sender_logins), a fingerprint. key null: many rows; drop everything.
  */
 export type Change = Readonly<z.output<typeof changeSchema>>;
 

@@ -1,0 +1,47 @@
+// What the two sides of the queue agree on: the receiver that files sealed messages, and everything that lists, fetches and
+// acknowledges them. The tables and their promises are described in src/database/schema.ts.
+import { z } from 'zod';
+
+/** 32 hexadecimal digits in lower case; opaque to everybody but the receiver, and no secret. */
+export type MessageId = string;
+
+export const MESSAGE_ID = /^[0-9a-f]{32}$/;
+
+/** What is known of a queued message without its key. */
+export interface QueuedMessage {
+  readonly id: MessageId;
+  /** Order within one user's queue, and the cursor: commits follow it, so "number > cursor" skips nothing. */
+  readonly number: number;
+  /** Bytes of the ciphertext. */
+  readonly size: number;
+  readonly received: Date;
+}
+
+/** The channel on which the database tells of a message, once it is committed. */
+export const INCOMING_CHANNEL = 'sealpost_incoming';
+
+const arrivalSchema = z.object({
+  user: z.int(),
+  id: z.string().regex(MESSAGE_ID),
+  number: z.int(),
+  size: z.int(),
+  received: z.string(),
+});
+
+/** A notification on {@link INCOMING_CHANNEL}. `received` is RFC 3339 in UTC. */
+export type Arrival = Readonly<z.output<typeof arrivalSchema>>;
+
+/** Reads a notification's payload; null for one that is not ours to read. Pure. */
+export function parseArrival(payload: string | undefined): Arrival | null {
+  try {
+    return arrivalSchema.parse(JSON.parse(payload ?? ''));
+  } catch {
+    return null;
+  }
+}
+
+/** Messages up to this size (bytes of ciphertext) are one value in `incoming.content`; larger ones are in chunks. */
+export const WHOLE_BYTES = 1024 * 1024;
+
+/** Size of a chunk; the last one of a message may be smaller. */
+export const CHUNK_BYTES = 512 * 1024;
