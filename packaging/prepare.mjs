@@ -18,6 +18,9 @@ const PACKAGES = {
   gnupg: ['/usr/bin/gpg'],
   sq: ['/usr/bin/sq'],
   swaks: ['/usr/bin/swaks'],
+  'dovecot-imapd': ['/usr/lib/dovecot/imap'],
+  'dovecot-lmtpd': ['/usr/lib/dovecot/lmtp'],
+  'dovecot-pgsql': ['/usr/lib/dovecot/modules/libdriver_pgsql.so'],
   python3: ['/usr/bin/python3'],
   'python3-aiosmtpd': ['/usr/lib/python3/dist-packages/aiosmtpd'],
   'python3-m2crypto': ['/usr/lib/python3/dist-packages/M2Crypto'],
@@ -25,7 +28,17 @@ const PACKAGES = {
 
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
-  test: ['postfix', 'postgresql', 'gnupg', 'sq', 'swaks', 'python3'],
+  test: [
+    'postfix',
+    'postgresql',
+    'gnupg',
+    'sq',
+    'swaks',
+    'python3',
+    'dovecot-imapd',
+    'dovecot-lmtpd',
+    'dovecot-pgsql',
+  ],
   bench: [
     'postfix',
     'postfix-pgsql',

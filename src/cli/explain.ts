@@ -10,6 +10,7 @@ import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache } from '../keys/cache.ts';
 import type { Detection } from '../message/detect.ts';
 import { explainMessage, type MessageView } from '../message/explain.ts';
+import { canRead } from '../message/readable.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { Refused, run, withCommonOptions } from './command.ts';
 
@@ -21,9 +22,6 @@ interface ExplainOptions {
 
 /** What stands for "no message": anything that is not encrypted. */
 const ANY_MESSAGE: Detection = { encrypted: false, because: 'no message was given' };
-
-/** Hexadecimal digits of a v6 fingerprint; v4 ones have 40. */
-const V6_DIGITS = 64;
 
 export function registerExplain(program: Command): void {
   withCommonOptions(
@@ -68,7 +66,7 @@ export function registerExplain(program: Command): void {
         message:
           view === null
             ? null
-            : { ...view, readable: readable(detection, await encryptionKeysOf(facts, config)) },
+            : { ...view, readable: canRead(detection, await encryptionKeysOf(facts, config)) },
         decision: {
           action: decision.action,
           because: decision.because,
@@ -128,23 +126,6 @@ async function encryptionKeysOf(
   return inspected.flatMap(
     (key) => key.facts?.encryptionKeys.map(({ fingerprint }) => fingerprint.toLowerCase()) ?? [],
   );
-}
-
-/**
- * Whether the message is encrypted to one of these keys; null where that cannot be told (no key IDs, or hidden ones).
- * A key ID is the end of a v4 fingerprint and the beginning of a v6 one (RFC 9580, section 5.5.4).
- */
-function readable(detection: Detection, fingerprints: readonly string[]): boolean | null {
-  if (!detection.encrypted) return null;
-  const ids = detection.keyIds.map((id) => id.toLowerCase());
-  const matches = (id: string, fingerprint: string): boolean =>
-    id.length === fingerprint.length
-      ? id === fingerprint
-      : fingerprint.length === V6_DIGITS
-        ? fingerprint.startsWith(id)
-        : fingerprint.endsWith(id);
-  if (ids.some((id) => fingerprints.some((fingerprint) => matches(id, fingerprint)))) return true;
-  return ids.length === 0 || ids.some((id) => /^0+$/.test(id)) ? null : false;
 }
 
 interface Explanation {

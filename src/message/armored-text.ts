@@ -5,8 +5,11 @@ import { decodeBase64, trimBytes } from './transfer-encoding.ts';
 const BEGIN = '-----BEGIN PGP MESSAGE-----';
 const END = Buffer.from('-----END PGP MESSAGE-----', 'latin1');
 
-/** Armor headers are few and short; what does not fit in here is no armor header. */
-const MAX_HEADERS = 4096;
+/**
+ * Armor headers are few and short ("Comment: Using GnuPG with ..."). They are allowed, since programs write them; but whatever
+ * does not fit in here is no remark of a program, and might be a letter.
+ */
+const MAX_HEADERS = 512;
 
 const ARMOR_HEADERS =
   /^-----BEGIN PGP MESSAGE-----[ \t]*\r?\n(?:(?:Version|Comment|MessageID|Hash|Charset):[^\r\n]*\r?\n)*[ \t]*\r?\n/;

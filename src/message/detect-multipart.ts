@@ -11,8 +11,13 @@ const PGP_MIME = 'multipart/encrypted';
 
 const MAX_DEPTH = 100;
 const MAX_PARTS = 10_000;
-const MAX_PART_HEADER = 64 * 1024;
-/** Room for "This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)", not for a letter. */
+/** Of Content-* fields, with room for a long file name. */
+const MAX_PART_HEADER = 4096;
+/**
+ * Room for "This is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)", in any language, not for a letter. Such a remark is
+ * no part of the message (RFC 2046, section 5.1.1): its sender put it in the open as he did the Subject, and to seal the
+ * message once more for its sake would make two shells, which few mail programs open.
+ */
 const MAX_PREAMBLE = 512;
 
 /** One multipart that is open. */

@@ -2,11 +2,21 @@
 // says is OpenPGP.js's business. Its own reader would do, but can be kept busy for minutes by 25 MB of empty packets.
 import { enums, PublicKeyEncryptedSessionKeyPacket, SymEncryptedSessionKeyPacket } from 'openpgp';
 
-/** A packet of this many bytes or more is no session key. */
-const MAX_SESSION_KEY_PACKET = 64 * 1024;
+/** A packet of this many bytes or more is no session key: RSA of 16384 bits takes 2 KB, ML-KEM-1024 with X448 1.7 KB. */
+const MAX_SESSION_KEY_PACKET = 4096;
+/** The longest way to write a password (Argon2, nonce, key, tag) takes 100 bytes. */
+const MAX_PASSWORD_PACKET = 128;
 const MAX_SESSION_KEY_PACKETS = 5000;
-/** Prefix, shortest literal packet and checksum: less than this cannot be a message. */
-const MIN_DATA = 40;
+/** Sections 5.1 and 5.3, and version 5 of the drafts before them. A body of another version may be anything. */
+const KEY_VERSIONS: ReadonlySet<number | undefined> = new Set([3, 6]);
+const PASSWORD_VERSIONS: ReadonlySet<number | undefined> = new Set([4, 5, 6]);
+/** So many octets may follow what was read of a session key packet: leading zeros of its numbers, left out when written again. */
+const MAX_ZEROS = 8;
+/** The shortest literal packet (RFC 9580, section 5.9). */
+const MIN_LITERAL = 8;
+/** Section 5.13.2: chunks of 2^22 octets at the most; the AEAD data packet of the drafts before it allowed 2^62. */
+const MAX_CHUNK_SIZE = 16;
+const MAX_DRAFT_CHUNK_SIZE = 56;
 /** RFC 9580, section 4.2.1.4: the first partial length is at least 512 octets. */
 const MIN_FIRST_PARTIAL = 512;
 
@@ -22,7 +32,7 @@ interface Packet {
  * Whether bytes are an encrypted message of RFC 9580, section 10.3: one or more PKESK or SKESK packets, then one SEIPD or
  * AEAD data packet, and nothing else up to the last byte. The old data packet without integrity protection is not enough.
  * @returns key IDs of 16 or fingerprints of 40 or 64 hexadecimal digits in lower case, 16 zeros for a wildcard, none for a
- * password or a version that OpenPGP.js does not know; null when the bytes are anything else
+ * password; null when the bytes are anything else
  */
 export function encryptedMessageKeyIds(bytes: Uint8Array): string[] | null {
   const keyIds: string[] = [];
@@ -33,8 +43,8 @@ export function encryptedMessageKeyIds(bytes: Uint8Array): string[] | null {
     if (packet === null) return null;
     const { tag, body } = packet;
     if (isData(tag)) {
-      const whole = packet.end === bytes.length && body.length + (packet.partial ? MIN_DATA : 0) >= MIN_DATA;
-      return whole && sessionKeys > 0 && isKnownVersion(tag, body[0]) ? keyIds : null;
+      const whole = packet.end === bytes.length && sessionKeys > 0;
+      return whole && isSealedData(tag, body) ? keyIds : null;
     }
     if (packet.partial || body.length >= MAX_SESSION_KEY_PACKET) return null;
     if (tag === enums.packet.marker) {
@@ -54,18 +64,37 @@ function isData(tag: number): boolean {
   return tag === enums.packet.symEncryptedIntegrityProtectedData || tag === enums.packet.aeadEncryptedData;
 }
 
-function isKnownVersion(tag: number, version: number | undefined): boolean {
-  return version === 1 || (version === 2 && tag === enums.packet.symEncryptedIntegrityProtectedData);
+/** Whether a data packet begins as one does, and is long enough for the shortest message (sections 5.13 and 5.16). */
+function isSealedData(tag: number, body: Uint8Array): boolean {
+  const [version, cipher = 0, aead = 0, chunkSize = 0] = body;
+  const named = isCipher(cipher) && aead >= 1 && aead <= 3;
+  if (tag === enums.packet.aeadEncryptedData) {
+    // Four octets, a nonce of 12 to 16, and two tags.
+    const whole = body.length >= 4 + 12 + MIN_LITERAL + 2 * 16;
+    return version === 1 && named && chunkSize <= MAX_DRAFT_CHUNK_SIZE && whole;
+  }
+  // A prefix of one block and two octets, and the modification detection packet.
+  if (version === 1) return body.length >= 1 + 10 + MIN_LITERAL + 22;
+  // A salt of 32 octets, and two tags.
+  return (
+    version === 2 && named && chunkSize <= MAX_CHUNK_SIZE && body.length >= 4 + 32 + MIN_LITERAL + 2 * 16
+  );
+}
+
+/** Section 9.3: the ciphers with a name; 0 is plaintext. */
+function isCipher(id: number): boolean {
+  return id >= 1 && id <= 13 && id !== 5 && id !== 6;
 }
 
 /** The key ID or fingerprint, '' where there is none to tell, null when this is no session key packet. */
 function readSessionKey(tag: number, body: Uint8Array): string | null {
   if (tag === enums.packet.symEncryptedSessionKey) {
-    return readBody(() => new SymEncryptedSessionKeyPacket().read(body)) ? '' : null;
+    const isKnown = PASSWORD_VERSIONS.has(body[0]) && body.length <= MAX_PASSWORD_PACKET;
+    return isKnown && isWholly(body, new SymEncryptedSessionKeyPacket()) ? '' : null;
   }
-  if (tag !== enums.packet.publicKeyEncryptedSessionKey) return null;
+  if (tag !== enums.packet.publicKeyEncryptedSessionKey || !KEY_VERSIONS.has(body[0])) return null;
   const packet = new PublicKeyEncryptedSessionKeyPacket();
-  if (!readBody(() => packet.read(body))) return null;
+  if (!isWholly(body, packet)) return null;
   // Both fields are missing from OpenPGP.js's types.
   const { publicKeyID, publicKeyFingerprint } = packet as unknown as {
     readonly publicKeyID: { toHex(): string };
@@ -76,11 +105,15 @@ function readSessionKey(tag: number, body: Uint8Array): string | null {
     : Buffer.from(publicKeyFingerprint).toString('hex');
 }
 
-/** false when the body is malformed. An algorithm or version that is newer than our OpenPGP.js is no error. */
-function readBody(read: () => void): boolean {
+/**
+ * Whether a body is this packet from its first to its last octet: OpenPGP.js reads numbers and leaves alone what stands behind
+ * them. An algorithm that is newer than our OpenPGP.js is no error.
+ */
+function isWholly(body: Uint8Array, packet: { read(bytes: Uint8Array): void; write(): Uint8Array }): boolean {
   try {
-    read();
-    return true;
+    packet.read(body);
+    const left = body.length - packet.write().length;
+    return left >= 0 && left <= MAX_ZEROS;
   } catch (error) {
     return error instanceof Error && error.name === 'UnsupportedError';
   }

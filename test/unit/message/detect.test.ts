@@ -3,6 +3,19 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Detection, detectEncrypted } from '../../../src/message/detect.ts';
 import { armorMessage } from '../../../src/openpgp/armor.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
+import {
+  base64,
+  CONTROL,
+  MIXED,
+  mail,
+  multipart,
+  NOT_ARMORED,
+  octets,
+  PGP_MIME,
+  part,
+  qp,
+  smime,
+} from './compose.ts';
 import { cms, cmsIndefinite, makeSamples, pieces, type Samples } from './encrypted-samples.ts';
 
 let samples: Samples;
@@ -10,40 +23,6 @@ let samples: Samples;
 beforeAll(async () => {
   samples = await makeSamples();
 });
-
-const HEAD = 'From: alice@example.org\r\nTo: bob@example.net\r\nSubject: x\r\nMIME-Version: 1.0\r\n';
-
-function mail(fields: string, body: string | Buffer): Buffer {
-  return Buffer.concat([
-    Buffer.from(`${HEAD}${fields}\r\n\r\n`, 'latin1'),
-    typeof body === 'string' ? Buffer.from(body, 'latin1') : body,
-  ]);
-}
-
-function part(fields: string, body: string): string {
-  return `${fields}\r\n\r\n${body}`;
-}
-
-function multipart(boundary: string, ...parts: readonly string[]): string {
-  return `${parts.map((each) => `--${boundary}\r\n${each}\r\n`).join('')}--${boundary}--\r\n`;
-}
-
-const CONTROL = part('Content-Type: application/pgp-encrypted', 'Version: 1\r\n');
-const PGP_MIME = 'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b';
-const MIXED = 'Content-Type: multipart/mixed; boundary=m';
-const NOT_ARMORED = 'that is not one armored encrypted message';
-
-function octets(body: string): string {
-  return part('Content-Type: application/octet-stream; name=encrypted.asc', body);
-}
-
-function base64(data: Buffer): string {
-  return data.toString('base64').replace(/.{76}/g, '$&\r\n');
-}
-
-function qp(text: string): string {
-  return text.replace(/=/g, '=3D').replace(/(.{70})(?=.)/g, '$1=\r\n');
-}
 
 type Case = readonly [name: string, message: () => Buffer, expected: () => Detection];
 
@@ -265,13 +244,6 @@ const ENCRYPTED: readonly Case[] = [
     yes('multipart', EVERY_PART),
   ],
 ];
-
-function smime(
-  der: Buffer,
-  type = 'application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m',
-): Buffer {
-  return mail(`Content-Type: ${type}\r\nContent-Transfer-Encoding: base64`, `${base64(der)}\r\n`);
-}
 
 function fakePgpMime(second: string): Buffer {
   return mail(PGP_MIME, multipart('b', CONTROL, octets(second)));
@@ -684,6 +656,17 @@ function literal(): Buffer {
   return Buffer.concat([Buffer.from([0xcb, 6 + text.length, 0x62, 0, 0, 0, 0, 0]), text]);
 }
 
+/** Milliseconds of the quickest of at most three runs: a busy machine delays one of them, and hardly all. */
+function quickest(enough: number, run: () => void): number {
+  let best = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < 3 && best >= enough; attempt += 1) {
+    const started = performance.now();
+    run();
+    best = Math.min(best, performance.now() - started);
+  }
+  return best;
+}
+
 function named(name: string): Buffer {
   const found = corpus().find((each) => each.name === name);
   if (found === undefined) throw new Error(`no ${name} in the corpus`);
@@ -721,20 +704,14 @@ describe('already encrypted', () => {
     );
     const encrypted = mail(PGP_MIME, multipart('b', CONTROL, octets(armor)));
     expect(encrypted.length).toBeGreaterThan(25_000_000);
-    let started = performance.now();
-    expect(detectEncrypted(encrypted).encrypted).toBe(true);
-    expect(performance.now() - started).toBeLessThan(1000);
+    expect(quickest(1000, () => expect(detectEncrypted(encrypted).encrypted).toBe(true))).toBeLessThan(1000);
     const ordinary = largeMessage(25_000_000);
-    started = performance.now();
-    expect(detectEncrypted(ordinary).encrypted).toBe(false);
-    expect(performance.now() - started).toBeLessThan(20);
+    expect(quickest(20, () => expect(detectEncrypted(ordinary).encrypted).toBe(false))).toBeLessThan(20);
   });
 
   it.each(ATTACKS)('is linear: %s', (_name, message) => {
     const attack = message();
     expect(attack.length).toBeGreaterThan(4_000_000);
-    const started = performance.now();
-    expect(detectEncrypted(attack).encrypted).toBe(false);
-    expect(performance.now() - started).toBeLessThan(3000);
+    expect(quickest(3000, () => expect(detectEncrypted(attack).encrypted).toBe(false))).toBeLessThan(3000);
   });
 });
