@@ -51,6 +51,7 @@ export function registerEncrypt(program: Command): void {
             message,
             {
               subject: decision.subject,
+              headerPolicy: decision.headerPolicy,
               hideKeyIds: decision.hideKeyIds,
               keys: decision.keys,
               status: { host: config.hostname, queueId: '', date: new Date(now) },

@@ -121,6 +121,7 @@ const encryption = z.strictObject({
   encrypt: settingsShape.encrypt.prefault(true),
   style: settingsShape.style.default('mime'),
   subject: settingsShape.subject.default('keep'),
+  header_policy: settingsShape.header_policy.default('no_confidentiality'),
   on_missing_key: settingsShape.on_missing_key.default('pass'),
   on_expired_key: settingsShape.on_expired_key.default('encrypt'),
   on_unusable_key: settingsShape.on_unusable_key.default('defer'),

@@ -21,6 +21,10 @@ export const settingsShape = {
   subject: z
     .enum(['keep', 'hide'])
     .meta({ description: 'keep the Subject outside, or show [...] there; the real one is always inside' }),
+  header_policy: z.enum(['no_confidentiality', 'baseline', 'shy']).meta({
+    description:
+      'what stands outside (RFC 9788): everything; baseline: no Subject, Comments, Keywords; shy: nor names, nor the time zone',
+  }),
   on_missing_key: z
     .enum(['pass', 'defer', 'reject'])
     .meta({ description: 'no key is known for the recipient' }),
@@ -71,6 +75,7 @@ export function effectiveSettings(
     encrypt: user.encrypt ?? domain.encrypt ?? global.encrypt,
     style: user.style ?? domain.style ?? global.style,
     subject: user.subject ?? domain.subject ?? global.subject,
+    header_policy: user.header_policy ?? domain.header_policy ?? global.header_policy,
     on_missing_key: user.on_missing_key ?? domain.on_missing_key ?? global.on_missing_key,
     on_expired_key: user.on_expired_key ?? domain.on_expired_key ?? global.on_expired_key,
     on_unusable_key: user.on_unusable_key ?? domain.on_unusable_key ?? global.on_unusable_key,

@@ -1,5 +1,6 @@
 // The delivery status notification (RFC 3464) for recipients that were refused while others were accepted. It returns the
 // original's header only: a bounce is plaintext on its way, so no byte of the body may be in it.
+import { rfc5322Date } from '../message/date-time.ts';
 import type { RawPath, Reply } from '../smtp/types.ts';
 
 /** One refused recipient. */
@@ -101,9 +102,4 @@ function withoutTrailingNewlines(header: Uint8Array): Uint8Array {
   let end = header.length;
   while (end > 0 && (header[end - 1] === 0x0a || header[end - 1] === 0x0d)) end -= 1;
   return header.subarray(0, end);
-}
-
-/** `Sat, 21 Nov 2026 08:00:00 +0000` (RFC 5322, section 3.3). */
-export function rfc5322Date(date: Date): string {
-  return date.toUTCString().replace('GMT', '+0000');
 }

@@ -240,6 +240,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
             message,
             {
               subject: decision.subject,
+              headerPolicy: decision.headerPolicy,
               hideKeyIds: decision.hideKeyIds,
               keys: decision.keys,
               status: { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },

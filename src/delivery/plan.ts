@@ -35,6 +35,7 @@ export type Decision =
       readonly keys: readonly RecipientKey[];
       readonly style: Settings['style'];
       readonly subject: Settings['subject'];
+      readonly headerPolicy: Settings['header_policy'];
       readonly hideKeyIds: boolean;
     })
   | (Decided & {
@@ -152,6 +153,7 @@ function seal(settings: Settings, choice: KeyChoice, because: Because, reason: s
     keys: choice.use,
     style: settings.style,
     subject: settings.subject,
+    headerPolicy: settings.header_policy,
     hideKeyIds: settings.hide_key_ids,
   };
 }
@@ -242,9 +244,16 @@ function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
     reason: `${count(new Set(sealing.flatMap((decision) => decision.keys.map((key) => key.fingerprint))).size)} of ${readers.length} readers of the alias`,
     keys: uniqueKeys(sealing.flatMap((decision) => decision.keys)),
     leftOut: sealing.flatMap((decision) => decision.leftOut),
+    // The reader who wants more hidden decides for all: so does the one who wants PGP/MIME, which hides more than inline does.
+    style: sealing.every((decision) => decision.style === 'inline') ? 'inline' : 'mime',
     subject: sealing.some((decision) => decision.subject === 'hide') ? 'hide' : 'keep',
+    headerPolicy: strictest(sealing.map((decision) => decision.headerPolicy)),
     hideKeyIds: true,
   };
+}
+
+function strictest(policies: readonly Settings['header_policy'][]): Settings['header_policy'] {
+  return (['shy', 'baseline'] as const).find((policy) => policies.includes(policy)) ?? 'no_confidentiality';
 }
 
 function uniqueKeys(keys: readonly RecipientKey[]): readonly RecipientKey[] {

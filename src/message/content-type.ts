@@ -1,5 +1,7 @@
 // Content-Type and Content-Transfer-Encoding as RFC 2045 writes them, read strictly: what could be read in two ways is marked.
 
+import { behindComment } from './comment.ts';
+
 export interface ContentType {
   /** Lower case, without the subtype. */
   readonly type: string;
@@ -73,7 +75,7 @@ function createScanner(text: string) {
     for (;;) {
       while (at < text.length && ' \t\r\n'.includes(text.charAt(at))) at += 1;
       if (text.charAt(at) !== '(') return;
-      const end = commentEnd(text, at);
+      const end = behindComment(text, at);
       if (end === null) return;
       at = end;
     }
@@ -122,19 +124,4 @@ function createScanner(text: string) {
       return at >= text.length;
     },
   };
-}
-
-/** Where the comment that opens at `from` ends, its parenthesis included; null where it is not closed. */
-function commentEnd(text: string, from: number): number | null {
-  let depth = 0;
-  for (let at = from; at < text.length; at += 1) {
-    const char = text.charAt(at);
-    if (char === '\\') at += 1;
-    else if (char === '(') depth += 1;
-    else if (char === ')') {
-      depth -= 1;
-      if (depth === 0) return at + 1;
-    }
-  }
-  return null;
 }

@@ -1,14 +1,13 @@
 // Header protection (RFC 9788): the header section of the entity that gets encrypted, and what stands outside in its place.
 import { isAscii } from 'node:buffer';
 import { contentTypeShape, parseContentType } from './content-type.ts';
-import { fieldsNamed, fieldValue, type HeaderField, type MessageParts } from './header.ts';
-
-export type LineEnding = '\r\n' | '\n';
+import { fieldsNamed, fieldValue, type HeaderField, type LineEnding, type MessageParts } from './header.ts';
+import { type OuterHeaderOptions, outerFields } from './header-policy.ts';
 
 export interface ProtectedHeader {
   /** Header section of what gets encrypted, without the empty line. */
   readonly inner: readonly Buffer[];
-  /** The original fields that stand outside: without Content-* and MIME-Version, Subject hidden if so wished. */
+  /** The original fields that stand outside: without Content-* and MIME-Version, as the policy has them. */
   readonly outer: readonly Buffer[];
 }
 
@@ -28,8 +27,6 @@ const USER_FACING: ReadonlySet<string> = new Set([
   'comments',
 ]);
 
-/** RFC 9788, section 3.2.2. */
-const HIDDEN_SUBJECT = 'Subject: [...]';
 const CIPHER = 'hp="cipher"';
 /** Lines that would become longer than this are folded (RFC 5322, section 2.1.1). */
 const LONG_LINE = 78;
@@ -38,12 +35,9 @@ const LONG_LINE = 78;
  * Divides a message's header between inside and outside. Pure; original fields keep their bytes and their order.
  *
  * A multipart/signed root keeps its exact Content-* fields and gets nothing else inside, or its signature would cover other
- * bytes than before; so its Subject stays outside, since nothing inside could carry it.
+ * bytes than before; so its header stays outside as it is, Subject included, since nothing inside could carry it.
  */
-export function protectHeader(
-  parts: MessageParts,
-  options: { readonly subject: 'keep' | 'hide'; readonly eol: LineEnding },
-): ProtectedHeader {
+export function protectHeader(parts: MessageParts, options: OuterHeaderOptions): ProtectedHeader {
   const { eol } = options;
   const content = parts.fields.filter(isContentField);
   const rest = parts.fields.filter((field) => !isContentField(field) && field.name !== 'mime-version');
@@ -53,10 +47,13 @@ export function protectHeader(
       outer: rest.map((field) => endedWith(field.raw, eol)),
     };
   }
-  const outer = options.subject === 'hide' ? hideSubject(rest, eol) : rest;
+  const outer = outerFields(rest, options);
+  const names = new Set(outer.map((field) => field.name));
+  // What is nowhere outside is inside, or it would be lost.
+  const inside = rest.filter((field) => isUserFacing(field) || !names.has(field.name));
   return {
     inner: [
-      ...rest.filter(isUserFacing).map((field) => endedWith(field.raw, eol)),
+      ...inside.map((field) => endedWith(field.raw, eol)),
       ...outer.filter(isUserFacing).map((field) => hpOuter(field, eol)),
       ...withCipher(content, parts.body, eol),
     ],
@@ -79,17 +76,7 @@ function isSigned(parts: MessageParts): boolean {
   });
 }
 
-/** One `Subject: [...]` in the place of the first Subject, whatever the number of them. */
-function hideSubject(fields: readonly HeaderField[], eol: LineEnding): readonly HeaderField[] {
-  const first = fields.find((field) => field.name === 'subject');
-  return fields
-    .filter((field) => field.name !== 'subject' || field === first)
-    .map((field) =>
-      field === first ? { ...field, raw: Buffer.from(`${HIDDEN_SUBJECT}${eol}`, 'latin1') } : field,
-    );
-}
-
-/** RFC 9788, section 2.2: the field as it stands outside, so that a change on the way, or a hidden Subject, is seen. */
+/** RFC 9788, section 2.2: the field as it stands outside, so that a change on the way, or a hidden Subject, is seen. A field that is not outside has none. */
 function hpOuter(field: HeaderField, eol: LineEnding): Buffer {
   return Buffer.concat([Buffer.from('HP-Outer: ', 'latin1'), endedWith(field.raw, eol)]);
 }
@@ -106,11 +93,13 @@ function withCipher(content: readonly HeaderField[], body: Buffer, eol: LineEndi
 
 /**
  * Puts the parameter into a Content-Type field without touching another byte: at the end, or, where a quoted string or a
- * comment is not closed, behind the type. A field that has an `hp` parameter keeps it.
+ * comment is not closed, behind the type. A field that says that its header is protected, as RFC 9788 does (`hp`) or as mail
+ * programs did before (`protected-headers`), keeps its bytes.
  */
 function addCipher(field: HeaderField, eol: LineEnding): Buffer {
   const whole = field.raw.toString('latin1');
-  if (parseContentType(fieldValue(field))?.parameters.has('hp')) return endedWith(field.raw, eol);
+  const { parameters } = parseContentType(fieldValue(field)) ?? {};
+  if (parameters?.has('hp') || parameters?.has('protected-headers')) return endedWith(field.raw, eol);
   const colon = whole.indexOf(':') + 1;
   const end = whole.trimEnd().length;
   const value = whole.slice(colon, end);

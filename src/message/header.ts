@@ -9,6 +9,9 @@ export interface HeaderField {
   readonly raw: Buffer;
 }
 
+/** How a message ends its lines, and what is added to it does. */
+export type LineEnding = '\r\n' | '\n';
+
 /** A message taken apart. `preamble`, the fields' `raw`, `separator` and `body` in this order are the message. */
 export interface MessageParts {
   /** An mbox "From " line at the very top, or nothing. */
@@ -138,7 +141,7 @@ export function fieldsNamed(parts: MessageParts, name: string): readonly HeaderF
  * The line ending that a message uses: that of its first line. LF where a program such as pipe(8) hands it over in Unix form;
  * CRLF where it says nothing or ends lines in a bare CR.
  */
-export function lineEndingOf(message: Buffer): '\r\n' | '\n' {
+export function lineEndingOf(message: Buffer): LineEnding {
   const lf = message.indexOf(LF);
   return lf >= 0 && message[lf - 1] !== CR ? '\n' : '\r\n';
 }

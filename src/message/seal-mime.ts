@@ -1,13 +1,16 @@
 // Seals a message as PGP/MIME (RFC 3156): the original body, byte for byte, inside one encrypted part.
 import { randomBytes } from 'node:crypto';
 import type { Encrypt, RecipientKey } from '../openpgp/types.ts';
-import { lineEndingOf, splitMessage } from './header.ts';
-import { endedWith, type LineEnding, protectHeader } from './header-protection.ts';
+import { type LineEnding, lineEndingOf, splitMessage } from './header.ts';
+import type { HeaderPolicy } from './header-policy.ts';
+import { endedWith, protectHeader } from './header-protection.ts';
 import { SEALPOST_PREFIX } from './sealpost-fields.ts';
 
 export interface SealOptions {
   /** `hide`: `Subject: [...]` outside, the real one inside. */
   readonly subject: 'keep' | 'hide';
+  /** How much of the header stands outside. Default `no_confidentiality`: all of it, but for what `subject` hides. */
+  readonly headerPolicy?: HeaderPolicy;
   /** Wildcard key IDs, and no `key=` in Sealpost-Status. */
   readonly hideKeyIds: boolean;
   readonly keys: readonly RecipientKey[];
@@ -49,7 +52,8 @@ export function buildEnvelope(message: Buffer, options: SealOptions, boundary: s
   const eol = lineEndingOf(message);
   const split = splitMessage(message);
   const parts = { ...split, fields: split.fields.filter(({ name }) => !name.startsWith(SEALPOST_PREFIX)) };
-  const { inner, outer } = protectHeader(parts, { subject: options.subject, eol });
+  const { subject, headerPolicy: policy = 'no_confidentiality' } = options;
+  const { inner, outer } = protectHeader(parts, { subject, policy, eol });
   return {
     plaintext: Buffer.concat([...inner, Buffer.from(eol, 'latin1'), parts.body]),
     wrap: (armored) =>

@@ -15,6 +15,7 @@ const GLOBAL: Settings = {
   encrypt: true,
   style: 'mime',
   subject: 'keep',
+  header_policy: 'no_confidentiality',
   on_missing_key: 'pass',
   on_expired_key: 'encrypt',
   on_unusable_key: 'defer',

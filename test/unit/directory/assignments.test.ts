@@ -27,7 +27,7 @@ describe('assignments', () => {
   });
 
   const ALL =
-    'encrypt, style, subject, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport';
+    'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport';
   const table: readonly (readonly [words: readonly string[], level: 'domain' | 'user', message: string])[] = [
     [['style=html'], 'user', 'style: found "html", expected mime or inline'],
     [['encrypt=maybe'], 'user', 'encrypt: found "maybe", expected on or off'],
@@ -35,6 +35,11 @@ describe('assignments', () => {
       ['on_expired_key=bounce'],
       'user',
       'on_expired_key: found "bounce", expected encrypt, defer, reject or pass',
+    ],
+    [
+      ['header_policy=hcp_shy'],
+      'user',
+      'header_policy: found "hcp_shy", expected no_confidentiality, baseline or shy',
     ],
     [['style'], 'user', 'found "style", expected NAME=VALUE such as style=inline'],
     [['colour=red'], 'user', `found the setting "colour", expected one of ${ALL}`],
