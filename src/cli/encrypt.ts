@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { createChooser } from '../delivery/engine.ts';
 import { planCopy } from '../delivery/plan.ts';
+import { sealCopy } from '../delivery/seal-copy.ts';
 import { createDirectory } from '../directory/lookup.ts';
 import { detectEncrypted } from '../message/detect.ts';
-import { sealMime } from '../message/seal-mime.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { createSealer } from '../openpgp/pool.ts';
 import { formatReply } from '../smtp/replies.ts';
@@ -47,15 +47,10 @@ export function registerEncrypt(program: Command): void {
       if (decision.action === 'seal') {
         const sealer = createSealer({ workers: 0 });
         try {
-          result = await sealMime(
+          result = await sealCopy(
             message,
-            {
-              subject: decision.subject,
-              headerPolicy: decision.headerPolicy,
-              hideKeyIds: decision.hideKeyIds,
-              keys: decision.keys,
-              status: { host: config.hostname, queueId: '', date: new Date(now) },
-            },
+            decision,
+            { host: config.hostname, queueId: '', date: new Date(now) },
             sealer.encrypt,
           );
         } finally {

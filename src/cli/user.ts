@@ -70,7 +70,7 @@ export function registerUser(program: Command): void {
       .argument('<address>', 'the primary address')
       .argument(
         '[key=value...]',
-        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport, forward=ADDRESS,... (copies to outside addresses), send_as=ADDRESS,... (further sender addresses)',
+        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, forward=ADDRESS,... (copies to outside addresses), send_as=ADDRESS,... (further sender addresses)',
       )
       .addOption(
         new Option('--status <status>', 'disabled: keeps everything, takes no new mail').choices([

@@ -126,6 +126,8 @@ const encryption = z.strictObject({
   on_expired_key: settingsShape.on_expired_key.default('encrypt'),
   on_unusable_key: settingsShape.on_unusable_key.default('defer'),
   hide_key_ids: settingsShape.hide_key_ids.prefault(false),
+  prefer: settingsShape.prefer.default('openpgp'),
+  smime_cipher: settingsShape.smime_cipher.default('gcm'),
 });
 
 const database = z.strictObject({
@@ -147,6 +149,14 @@ const database = z.strictObject({
 const keys = z.strictObject({
   allow_sha1: z.boolean().default(false).meta({
     description: 'accept keys whose self-signatures are SHA-1 or MD5 only',
+  }),
+});
+
+const smime = z.strictObject({
+  trust: listOf('"system" or a PEM file of trusted authorities', parsePath).prefault('system').meta({
+    description:
+      'who may issue X.509 certificates: "system" (the machine\'s certificate authorities), a PEM file, or a list of them; "": nobody, every certificate needs key import --pin',
+    example: '/etc/sealpost/our-ca.pem',
   }),
 });
 
@@ -280,6 +290,7 @@ export const configSchema = z.strictObject({
     description: 'global settings; domains and users override them, setting by setting',
   }),
   keys: keys.prefault({}).meta({ description: 'which keys are accepted' }),
+  smime: smime.prefault({}).meta({ description: 'which X.509 (S/MIME) certificates are accepted' }),
   policy: policy.prefault({}).meta({ description: 'the lookup daemons' }),
   receiver: receiver.prefault({}).meta({
     description: 'spool or LMTP into encrypted per-user queues; off unless a spool or a listener is named',

@@ -34,7 +34,17 @@ export const settingsShape = {
   on_unusable_key: z
     .enum(['defer', 'reject', 'pass'])
     .meta({ description: 'every key is revoked, disabled, or cannot encrypt' }),
-  hide_key_ids: flag.meta({ description: 'write wildcard key IDs, and no key= in Sealpost-Status' }),
+  hide_key_ids: flag.meta({
+    description:
+      'write wildcard key IDs, and no key= in Sealpost-Status; S/MIME names the key instead of issuer and serial number',
+  }),
+  prefer: z.enum(['openpgp', 'smime']).meta({
+    description: 'which one seals for a reader who has both: an OpenPGP key or an X.509 certificate',
+  }),
+  smime_cipher: z.enum(['gcm', 'cbc', 'cbc-pkcs1']).meta({
+    description:
+      'gcm: AES-256-GCM (S/MIME 4.0); cbc: AES-256-CBC for older clients, which do not see changes to the ciphertext; cbc-pkcs1: also RSA PKCS #1 v1.5 in place of OAEP, for the oldest',
+  }),
 } as const;
 
 /** A complete set of settings, as `[encryption]` in sealpost.toml holds it. */
@@ -80,6 +90,8 @@ export function effectiveSettings(
     on_expired_key: user.on_expired_key ?? domain.on_expired_key ?? global.on_expired_key,
     on_unusable_key: user.on_unusable_key ?? domain.on_unusable_key ?? global.on_unusable_key,
     hide_key_ids: user.hide_key_ids ?? domain.hide_key_ids ?? global.hide_key_ids,
+    prefer: user.prefer ?? domain.prefer ?? global.prefer,
+    smime_cipher: user.smime_cipher ?? domain.smime_cipher ?? global.smime_cipher,
   };
   return { values, levels };
 }

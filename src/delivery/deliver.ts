@@ -4,17 +4,17 @@ import type { Config } from '../config/schema.ts';
 import {
   type Directory,
   DirectoryUnavailable,
+  type KeyKind,
   type RecipientFacts,
   type StoredKey,
 } from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';
 import { detectEncrypted } from '../message/detect.ts';
 import { countReceived, findMessageId } from '../message/received.ts';
-import { sealMime } from '../message/seal-mime.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Encrypt } from '../openpgp/types.ts';
+import type { Seal } from '../openpgp/types.ts';
 import type { NextHopClient } from '../smtp/client.ts';
 import { formatReply } from '../smtp/replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
@@ -23,6 +23,7 @@ import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
 import { BOUNCE_KEY, type DeliveryMemory, messageKey, recipientKey } from './memory.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { type Decision, directoryUnavailable, planCopy } from './plan.ts';
+import { sealCopy } from './seal-copy.ts';
 import { queueIdOf, temporary } from './transaction.ts';
 
 /** What the delivery stands on. */
@@ -34,8 +35,8 @@ export interface DeliveryParts {
   readonly chooser: (
     facts: RecipientFacts,
     now: number,
-  ) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
-  readonly encrypt: Encrypt;
+  ) => Promise<(keys: readonly StoredKey[], prefer: KeyKind) => KeyChoice>;
+  readonly encrypt: Seal;
   readonly memory: DeliveryMemory;
   readonly nextHop: () => Pick<NextHopClient, 'send'>;
   /** For ciphertext that does not fit into memory. */
@@ -236,15 +237,10 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       else if (decision.action === 'seal') {
         try {
           const stop = metrics.sealSeconds.startTimer();
-          const ciphertext = await sealMime(
+          const ciphertext = await sealCopy(
             message,
-            {
-              subject: decision.subject,
-              headerPolicy: decision.headerPolicy,
-              hideKeyIds: decision.hideKeyIds,
-              keys: decision.keys,
-              status: { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
-            },
+            decision,
+            { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
             parts.encrypt,
           );
           stop();

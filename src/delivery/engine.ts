@@ -5,7 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
-import type { RecipientFacts, StoredKey } from '../directory/types.ts';
+import type { KeyKind, RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache } from '../keys/cache.ts';
 import { chooseKeys, type KeyChoice } from '../keys/choose.ts';
 import type { Logger } from '../observe/log.ts';
@@ -20,7 +20,7 @@ import { removeLeftovers } from './outgoing.ts';
 export type Chooser = (
   facts: RecipientFacts,
   now: number,
-) => Promise<(keys: readonly StoredKey[]) => KeyChoice>;
+) => Promise<(keys: readonly StoredKey[], prefer?: KeyKind) => KeyChoice>;
 
 export interface Engine {
   readonly database: Database;
@@ -64,7 +64,7 @@ export function createChooser(config: Pick<Config, 'keys'>): Chooser {
     const inspected = new Map(
       await Promise.all(all.map(async (key) => [key, await cache.inspect(key)] as const)),
     );
-    return (keys) =>
+    return (keys, prefer) =>
       chooseKeys(
         keys.map((key) => {
           const known = inspected.get(key);
@@ -73,6 +73,7 @@ export function createChooser(config: Pick<Config, 'keys'>): Chooser {
           return known;
         }),
         now,
+        prefer,
       );
   };
 }

@@ -1,7 +1,7 @@
 // What happens to one recipient's copy: recipients x keys x settings in, a decision with its reason out (messages.md,
 // "Who gets what: the plan"). Pure: nothing is looked up here.
 import { effectiveSettings, type Settings, type SettingsOverride } from '../config/settings.ts';
-import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
+import type { KeyKind, Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';
 import type { Detection } from '../message/detect.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
@@ -33,6 +33,9 @@ export type Decision =
   | (Decided & {
       readonly action: 'seal';
       readonly keys: readonly RecipientKey[];
+      /** Of all the keys: an OpenPGP message, or S/MIME, which has one shape whatever the style. */
+      readonly kind: KeyKind;
+      readonly smimeCipher: Settings['smime_cipher'];
       readonly style: Settings['style'];
       readonly subject: Settings['subject'];
       readonly headerPolicy: Settings['header_policy'];
@@ -51,7 +54,7 @@ export interface PlanInput {
   readonly global: Settings;
   readonly detection: Detection;
   /** Chooses among stored keys at the moment of the plan (keys/choose over inspected certificates). */
-  readonly choose: (keys: readonly StoredKey[]) => KeyChoice;
+  readonly choose: (keys: readonly StoredKey[], prefer: KeyKind) => KeyChoice;
 }
 
 /** Decides on one recipient's copy, in the order of messages.md. */
@@ -117,16 +120,16 @@ function planReader(input: PlanInput, reader: ReaderPlan): Decision {
   const { settings } = reader;
   if (!settings.encrypt) return pass('encryption off', 'encrypt is off for this recipient', false);
   if (input.detection.encrypted) return pass('already encrypted', input.detection.because, false);
-  const choice = input.choose(reader.keys);
+  const choice = input.choose(reader.keys, settings.prefer === 'smime' ? 'x509' : 'openpgp');
   const whose = reader.ownKeys ? 'the recipient' : 'the domain';
   switch (choice.state) {
     case 'usable':
-      return seal(settings, choice, 'usable key', `${count(choice.use.length)} of ${whose}`);
+      return seal(settings, choice, 'usable key', `${inWords(choice)} of ${whose}`);
     case 'missing':
       return onMissing(settings);
     case 'expired':
       if (settings.on_expired_key === 'encrypt' && choice.use.length > 0) {
-        return seal(settings, choice, 'expired key used', `${count(choice.use.length)} of ${whose}, expired`);
+        return seal(settings, choice, 'expired key used', `${inWords(choice)} of ${whose}, expired`);
       }
       return onBadKey(settings.on_expired_key, 'key expired', 'expired', 'on_expired_key', choice);
     case 'unusable':
@@ -140,8 +143,12 @@ function planReader(input: PlanInput, reader: ReaderPlan): Decision {
   }
 }
 
-function count(keys: number): string {
-  return keys === 1 ? '1 key' : `${keys} keys`;
+function count(keys: number, noun = 'key'): string {
+  return keys === 1 ? `1 ${noun}` : `${keys} ${noun}s`;
+}
+
+function inWords({ kind, use }: KeyChoice): string {
+  return count(use.length, kind === 'x509' ? 'X.509 certificate' : 'key');
 }
 
 function seal(settings: Settings, choice: KeyChoice, because: Because, reason: string): Decision {
@@ -151,6 +158,8 @@ function seal(settings: Settings, choice: KeyChoice, because: Because, reason: s
     reason,
     leftOut: choice.leftOut,
     keys: choice.use,
+    kind: choice.kind,
+    smimeCipher: settings.smime_cipher,
     style: settings.style,
     subject: settings.subject,
     headerPolicy: settings.header_policy,
@@ -189,7 +198,7 @@ function onBadKey(
   return {
     ...refuse(action, because, `every key is ${state}, and ${name} is ${setting}`, {
       ...(action === 'defer' ? { code: 450, enhanced: '4.7.5' } : { code: 550, enhanced: '5.7.5' }),
-      text: `Every OpenPGP key of this recipient is ${state}`,
+      text: `Every OpenPGP key or S/MIME certificate of this recipient is ${state}`,
     }),
     leftOut: choice.leftOut,
   };
@@ -207,9 +216,13 @@ function refuse(action: 'defer' | 'reject', because: Because, reason: string, re
  * An alias that was not expanded before the filter: one copy, several readers. All of them must be able to read it, and
  * none may get plaintext that another one's key says to seal: so the readers must agree on sealing or on passing; the
  * strictest refusal wins; key IDs are hidden where there are several readers.
+ *
+ * One copy is of one kind, and S/MIME cannot hide who else reads it: where a reader would get S/MIME, all of them get
+ * OpenPGP if all of them have such a key, and else Postfix has to expand the alias.
  */
 function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
-  const decisions = readers.map((reader) => planReader(input, readerOf(input, reader)));
+  const plans = readers.map((reader) => readerOf(input, reader));
+  const decisions = plans.map((plan) => planReader(input, plan));
   const [first] = decisions;
   if (first === undefined) {
     return refuse('defer', 'alias without readers', 'the alias has no targets', {
@@ -226,23 +239,26 @@ function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
   const sealing = decisions.filter((decision) => decision.action === 'seal');
   if (sealing.length === 0)
     return decisions.find((decision) => decision.action === 'pass' && decision.plaintextByChoice) ?? first;
-  const [firstSealing] = sealing;
-  if (firstSealing === undefined || sealing.length < decisions.length) {
-    return refuse(
-      'defer',
-      'alias readers differ',
-      'some readers of the alias have a key and some have none; expand the alias before the filter (virtual_alias_maps)',
-      {
-        code: 451,
-        enhanced: '4.7.5',
-        text: 'Some readers of this alias have an OpenPGP key and some have none; Postfix must expand it before the filter',
-      },
-    );
-  }
+  if (sealing.length < decisions.length) return readersDiffer('some have a key and some have none');
+  if (sealing.every(({ kind }) => kind === 'openpgp')) return sealForAll(sealing);
+  const asOpenPgp = plans
+    .map((plan) => planReader(input, { ...plan, keys: plan.keys.filter(({ kind }) => kind === 'openpgp') }))
+    .filter((decision) => decision.action === 'seal');
+  return asOpenPgp.length === decisions.length
+    ? sealForAll(asOpenPgp)
+    : readersDiffer('S/MIME would tell each of them who the others are');
+}
+
+type Sealing = Extract<Decision, { action: 'seal' }>;
+
+function sealForAll(sealing: readonly Sealing[]): Decision {
+  const [first] = sealing;
+  if (first === undefined) throw new Error('an alias without readers is planned before');
+  const keys = uniqueKeys(sealing.flatMap((decision) => decision.keys));
   return {
-    ...firstSealing,
-    reason: `${count(new Set(sealing.flatMap((decision) => decision.keys.map((key) => key.fingerprint))).size)} of ${readers.length} readers of the alias`,
-    keys: uniqueKeys(sealing.flatMap((decision) => decision.keys)),
+    ...first,
+    reason: `${count(keys.length)} of ${sealing.length} readers of the alias`,
+    keys,
     leftOut: sealing.flatMap((decision) => decision.leftOut),
     // The reader who wants more hidden decides for all: so does the one who wants PGP/MIME, which hides more than inline does.
     style: sealing.every((decision) => decision.style === 'inline') ? 'inline' : 'mime',
@@ -254,6 +270,19 @@ function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
 
 function strictest(policies: readonly Settings['header_policy'][]): Settings['header_policy'] {
   return (['shy', 'baseline'] as const).find((policy) => policies.includes(policy)) ?? 'no_confidentiality';
+}
+
+function readersDiffer(how: string): Decision {
+  return refuse(
+    'defer',
+    'alias readers differ',
+    `the readers of the alias cannot share one copy: ${how}; expand the alias before the filter (virtual_alias_maps)`,
+    {
+      code: 451,
+      enhanced: '4.7.5',
+      text: `The readers of this alias cannot share one copy: ${how}; Postfix must expand it before the filter`,
+    },
+  );
 }
 
 function uniqueKeys(keys: readonly RecipientKey[]): readonly RecipientKey[] {

@@ -1,6 +1,6 @@
 // Which of a recipient's keys a message is sealed to (messages.md, plan steps 5 and 6). Pure: inspected keys and a moment in,
 // a choice with its reasons out.
-import type { StoredKey } from '../directory/types.ts';
+import type { KeyKind, StoredKey } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
 import type { CertificateFacts, Flaw } from './inspect.ts';
 
@@ -19,17 +19,23 @@ export interface InspectedKey {
  *
  * Expired and dead keys together are `expired`: a dead key is left out whatever happens, as it is beside a good one, and
  * what remains has expired. The usual case is an owner who revoked the old key and let the new one lapse.
+ *
+ * A message is sealed to keys of one kind: the preferred one where it has a valid key, else the other one where that has;
+ * an expired key of the preferred kind never wins over a valid one of the other.
  */
 export interface KeyChoice {
   readonly state: 'usable' | 'missing' | 'expired' | 'unusable';
+  /** Of every key in `use`; the preferred one where that is empty. */
+  readonly kind: KeyKind;
   readonly use: readonly RecipientKey[];
   readonly leftOut: readonly { readonly fingerprint: string; readonly because: string }[];
 }
 
-type Verdict =
+type Verdict = { readonly of: KeyKind } & (
   | { readonly kind: 'good'; readonly use: RecipientKey }
   | { readonly kind: 'expired'; readonly use: RecipientKey; readonly because: string }
-  | { readonly kind: 'dead'; readonly fingerprint: string; readonly because: string };
+  | { readonly kind: 'dead'; readonly fingerprint: string; readonly because: string }
+);
 
 /** How long before its expiry an expired key is used as of: OpenPGP's times are whole seconds. */
 const BEFORE_EXPIRY_MS = 1000;
@@ -37,29 +43,53 @@ const BEFORE_EXPIRY_MS = 1000;
 /**
  * Chooses.
  * @param now Unix milliseconds
+ * @param prefer the kind of key for an owner who has both
  */
-export function chooseKeys(keys: readonly InspectedKey[], now: number): KeyChoice {
+export function chooseKeys(
+  keys: readonly InspectedKey[],
+  now: number,
+  prefer: KeyKind = 'openpgp',
+): KeyChoice {
   const verdicts = keys.map((inspected) => judge(inspected, now));
   const good = verdicts.filter((verdict) => verdict.kind === 'good');
   const expired = verdicts.filter((verdict) => verdict.kind === 'expired');
   const dead = verdicts.filter((verdict) => verdict.kind === 'dead');
   const leftOut = dead.map(({ fingerprint, because }) => ({ fingerprint, because }));
+  const preferred = <Each extends Verdict>(some: readonly Each[]): readonly Each[] => {
+    const first = some.filter(({ of }) => of === prefer);
+    return first.length > 0 ? first : some;
+  };
   if (good.length > 0) {
-    const late = expired.map(({ use, because }) => ({ fingerprint: use.fingerprint, because }));
-    return { state: 'usable', use: good.map(({ use }) => use), leftOut: [...late, ...leftOut] };
+    const use = preferred(good);
+    const late = expired.map(({ use: { fingerprint }, because }) => ({ fingerprint, because }));
+    return {
+      state: 'usable',
+      kind: use[0]?.of ?? prefer,
+      use: use.map((verdict) => verdict.use),
+      leftOut: [...late, ...leftOut],
+    };
   }
-  if (expired.length > 0) return { state: 'expired', use: expired.map(({ use }) => use), leftOut };
-  return { state: keys.length === 0 ? 'missing' : 'unusable', use: [], leftOut };
+  if (expired.length > 0) {
+    const use = preferred(expired);
+    return {
+      state: 'expired',
+      kind: use[0]?.of ?? prefer,
+      use: use.map((verdict) => verdict.use),
+      leftOut,
+    };
+  }
+  return { state: keys.length === 0 ? 'missing' : 'unusable', kind: prefer, use: [], leftOut };
 }
 
 function judge({ key, facts }: InspectedKey, now: number): Verdict {
-  const dead = (because: string): Verdict => ({ kind: 'dead', fingerprint: key.fingerprint, because });
+  const of = key.kind;
+  const dead = (because: string): Verdict => ({ of, kind: 'dead', fingerprint: key.fingerprint, because });
   if (key.status === 'disabled') return dead('disabled');
   if (facts === null) return dead('the stored certificate cannot be read');
   if (facts.flaw !== null) return dead(flawInWords(facts.flaw));
   const { fingerprint } = key;
   const current = facts.windows.some(({ from, until }) => from <= now && (until === null || now < until));
-  if (current) return { kind: 'good', use: { fingerprint, certificate: facts.sealing, at: now } };
+  if (current) return { of, kind: 'good', use: { fingerprint, certificate: facts.sealing, at: now } };
   const past = facts.windows.filter(({ until }) => until !== null && until <= now).at(-1);
   if (past === undefined || past.until === null) {
     return dead(`not valid before ${dateOf(facts.windows[0]?.from ?? 0)}`);
@@ -67,6 +97,7 @@ function judge({ key, facts }: InspectedKey, now: number): Verdict {
   if (facts.newestRevoked) return dead('its last encryption subkey is revoked');
   const at = Math.max(past.from, past.until - BEFORE_EXPIRY_MS);
   return {
+    of,
     kind: 'expired',
     use: { fingerprint, certificate: facts.sealing, at },
     because: `expired on ${dateOf(past.until)}`,

@@ -25,8 +25,8 @@ export interface SealOptions {
 /** What gets encrypted, and what goes around it. */
 export interface Envelope {
   readonly plaintext: Buffer;
-  /** The sealed message with this armored message in it. */
-  wrap(armored: Uint8Array): Buffer;
+  /** The sealed message with this ciphertext, armor or base64, in it. */
+  wrap(ciphertext: Uint8Array): Buffer;
 }
 
 /**
@@ -49,6 +49,37 @@ export async function sealMime(message: Buffer, options: SealOptions, encrypt: E
  * @param boundary cannot occur inside: a line of armor never begins with two hyphens and a letter
  */
 export function buildEnvelope(message: Buffer, options: SealOptions, boundary: string): Envelope {
+  return buildSealed(message, options, (armored, eol) => [
+    lines(eol, [
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted";',
+      ` boundary="${boundary}"`,
+      '',
+      `--${boundary}`,
+      'Content-Type: application/pgp-encrypted',
+      '',
+      'Version: 1',
+      '',
+      `--${boundary}`,
+      'Content-Type: application/octet-stream; name="encrypted.asc"',
+      'Content-Disposition: inline; filename="encrypted.asc"',
+      '',
+    ]),
+    armored,
+    lines(eol, ['', `--${boundary}--`]),
+  ]);
+}
+
+/**
+ * What is encrypted, and the header around it, whatever the encryption is. Pure.
+ * @param frame the Content-* fields of the sealed message, the empty line and the body, given the ciphertext as text in
+ * the message's own line ending
+ */
+export function buildSealed(
+  message: Buffer,
+  options: SealOptions,
+  frame: (ciphertext: Buffer, eol: LineEnding) => readonly Buffer[],
+): Envelope {
   const eol = lineEndingOf(message);
   const split = splitMessage(message);
   const parts = { ...split, fields: split.fields.filter(({ name }) => !name.startsWith(SEALPOST_PREFIX)) };
@@ -56,39 +87,24 @@ export function buildEnvelope(message: Buffer, options: SealOptions, boundary: s
   const { inner, outer } = protectHeader(parts, { subject, policy, eol });
   return {
     plaintext: Buffer.concat([...inner, Buffer.from(eol, 'latin1'), parts.body]),
-    wrap: (armored) =>
+    wrap: (ciphertext) =>
       Buffer.concat([
         ...(parts.preamble.length > 0 ? [endedWith(parts.preamble, eol)] : []),
         ...outer,
-        lines(eol, [
-          statusField(options, eol),
-          'MIME-Version: 1.0',
-          'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted";',
-          ` boundary="${boundary}"`,
-          '',
-          `--${boundary}`,
-          'Content-Type: application/pgp-encrypted',
-          '',
-          'Version: 1',
-          '',
-          `--${boundary}`,
-          'Content-Type: application/octet-stream; name="encrypted.asc"',
-          'Content-Disposition: inline; filename="encrypted.asc"',
-          '',
-        ]),
-        inLineEnding(armored, eol),
-        lines(eol, ['', `--${boundary}--`]),
+        lines(eol, [statusField(options, eol)]),
+        ...frame(inLineEnding(ciphertext, eol), eol),
       ]),
   };
 }
 
-function lines(eol: LineEnding, texts: readonly string[]): Buffer {
+/** Lines of ASCII, each with its ending. */
+export function lines(eol: LineEnding, texts: readonly string[]): Buffer {
   return Buffer.from(texts.map((text) => text + eol).join(''), 'latin1');
 }
 
-/** Armor has CRLF line endings. */
-function inLineEnding(armored: Uint8Array, eol: LineEnding): Buffer {
-  const bytes = Buffer.from(armored.buffer, armored.byteOffset, armored.byteLength);
+/** Armor and base64 come with CRLF line endings. */
+function inLineEnding(ciphertext: Uint8Array, eol: LineEnding): Buffer {
+  const bytes = Buffer.from(ciphertext.buffer, ciphertext.byteOffset, ciphertext.byteLength);
   return eol === '\r\n' ? bytes : Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
 }
 

@@ -1,13 +1,9 @@
 // ASCII armor (RFC 9580, section 6): written here because OpenPGP.js takes seconds where Buffer's base64 takes milliseconds,
 // and because GnuPG 2.2 needs the CRC24 that newer writers leave out.
+import { base64LinesLength, writeBase64Lines } from './base64-lines.ts';
 
 const HEAD = Buffer.from('-----BEGIN PGP MESSAGE-----\r\n\r\n', 'latin1');
 const TAIL = Buffer.from('-----END PGP MESSAGE-----\r\n', 'latin1');
-
-/** 57 bytes become 76 columns, the longest line that section 6.3 allows. */
-const LINE_BYTES = 57;
-const LINE_COLUMNS = 76;
-const LINES_PER_STEP = 512;
 
 const CRC24_INIT = 0xb704ce;
 const CRC24_POLY = 0x1864cfb;
@@ -37,20 +33,9 @@ export function crc24(bytes: Uint8Array): number {
  */
 export function armorMessage(packets: Uint8Array): Buffer {
   const bytes = Buffer.from(packets.buffer, packets.byteOffset, packets.byteLength);
-  const columns = Math.ceil(bytes.length / 3) * 4;
-  const body = columns + Math.ceil(columns / LINE_COLUMNS) * 2;
+  const body = base64LinesLength(bytes.length);
   const out = Buffer.allocUnsafeSlow(HEAD.length + body + '=XXXX\r\n'.length + TAIL.length);
-  let at = HEAD.copy(out);
-  const step = LINE_BYTES * LINES_PER_STEP;
-  const line = Buffer.allocUnsafe(LINE_COLUMNS * LINES_PER_STEP);
-  for (let from = 0; from < bytes.length; from += step) {
-    const written = line.write(bytes.toString('base64', from, Math.min(from + step, bytes.length)), 'latin1');
-    for (let start = 0; start < written; start += LINE_COLUMNS) {
-      at += line.copy(out, at, start, Math.min(start + LINE_COLUMNS, written));
-      out[at++] = 0x0d;
-      out[at++] = 0x0a;
-    }
-  }
+  let at = writeBase64Lines(bytes, out, HEAD.copy(out));
   const crc = crc24(bytes);
   const checksum = Buffer.from([crc >>> 16, (crc >>> 8) & 0xff, crc & 0xff]).toString('base64');
   at += out.write(`=${checksum}\r\n`, at, 'latin1');

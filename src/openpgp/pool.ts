@@ -3,8 +3,8 @@
 // ones in worker threads, where 10 MB cost 60 to 80 ms that this thread spends on other mail.
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
-import { createEngine } from './engine.ts';
-import type { Encrypt, EncryptionJob } from './types.ts';
+import { createSealingEngine } from './sealing-engine.ts';
+import type { Seal, SealingJob } from './types.ts';
 
 export interface SealerOptions {
   /** Worker threads for large jobs; default: one per core, at most 4. 0: everything in this thread. */
@@ -18,7 +18,7 @@ export interface SealerOptions {
 }
 
 export interface Sealer {
-  readonly encrypt: Encrypt;
+  readonly encrypt: Seal;
   /** Takes no more jobs, waits for those under way, and stops the threads. */
   close(): Promise<void>;
 }
@@ -37,12 +37,12 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   const workers = options.workers ?? Math.min(availableParallelism(), MOST_WORKERS);
   const inlineBytes = options.inlineBytes ?? INLINE_BYTES;
   const deadline = options.deadline ?? DEADLINE_MS;
-  const inline = createEngine();
+  const inline = createSealingEngine();
   const underWay = new Set<Promise<Uint8Array>>();
   let pool: Tinypool | undefined;
   let closed = false;
 
-  async function inWorker(job: EncryptionJob): Promise<Uint8Array> {
+  async function inWorker(job: SealingJob): Promise<Uint8Array> {
     pool ??= startPool(workers, options.workerFile ?? workerFile());
     // One exact copy is moved to the worker: the caller's buffer stays whole, and may be a view into a larger one.
     const plaintext = new Uint8Array(job.plaintext);

@@ -22,5 +22,24 @@ export interface EncryptionJob {
   readonly format: 'armor' | 'binary';
 }
 
+/** S/MIME: the keys are X.509 certificates in DER. */
+export interface CmsJob {
+  /** The CMS ContentInfo in base64 of 76 columns, CRLF. */
+  readonly format: 'cms';
+  readonly plaintext: Uint8Array;
+  readonly keys: readonly RecipientKey[];
+  /** AES-256: `gcm` is AuthEnvelopedData, `cbc` EnvelopedData without integrity for old readers. */
+  readonly cipher: 'gcm' | 'cbc';
+  /** How a key is given to an RSA certificate. */
+  readonly rsa: 'oaep' | 'pkcs1';
+  /** How a recipient is named: by issuer and serial number, or by its key's identifier where the certificate has one. */
+  readonly identifiers: 'issuer' | 'key';
+}
+
+export type SealingJob = EncryptionJob | CmsJob;
+
 /** Encrypts; rejects with an Error when it cannot, which the caller must treat as temporary. */
 export type Encrypt = (job: EncryptionJob) => Promise<Uint8Array>;
+
+/** The same for both kinds of key. */
+export type Seal = (job: SealingJob) => Promise<Uint8Array>;

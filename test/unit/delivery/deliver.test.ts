@@ -13,7 +13,7 @@ import {
 } from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
-import type { EncryptionJob } from '../../../src/openpgp/types.ts';
+import type { SealingJob } from '../../../src/openpgp/types.ts';
 import type { SendRequest, SendResult } from '../../../src/smtp/client.ts';
 import { classOf, formatReply } from '../../../src/smtp/replies.ts';
 import type { Reply, Transaction } from '../../../src/smtp/types.ts';
@@ -29,7 +29,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 interface Stage {
   readonly deliverer: Deliverer;
   readonly sent: SendRequest[];
-  readonly jobs: EncryptionJob[];
+  readonly jobs: SealingJob[];
   readonly events: string[];
   readonly remembered: Map<string, string>;
   readonly memory: { -readonly [Name in keyof DeliveryMemory]: DeliveryMemory[Name] };
@@ -39,7 +39,7 @@ interface Script {
   /** The next hop's reply by recipient path; default OK. */
   readonly reply?: (path: string, attempt: number) => Reply;
   readonly send?: (request: SendRequest, attempt: number) => Promise<SendResult>;
-  readonly encrypt?: (job: EncryptionJob) => void;
+  readonly encrypt?: (job: SealingJob) => void;
   readonly directory?: (path: string) => void;
   readonly config?: object;
 }
@@ -47,7 +47,7 @@ interface Script {
 /** A stage on which only the delivery itself is real: keyed@ has a key named after it, everybody else has none. */
 function stage(script: Script = {}): Stage {
   const sent: SendRequest[] = [];
-  const jobs: EncryptionJob[] = [];
+  const jobs: SealingJob[] = [];
   const events: string[] = [];
   const remembered = new Map<string, string>();
   const memory: Stage['memory'] = {
@@ -79,6 +79,7 @@ function stage(script: Script = {}): Stage {
     },
     chooser: async () => (keys) => ({
       state: keys.length === 0 ? 'missing' : 'usable',
+      kind: 'openpgp',
       use: keys.map((key) => ({ fingerprint: key.fingerprint, certificate: key.certificate, at: 0 })),
       leftOut: [],
     }),

@@ -20,6 +20,8 @@ const GLOBAL: Settings = {
   on_expired_key: 'encrypt',
   on_unusable_key: 'defer',
   hide_key_ids: false,
+  prefer: 'openpgp',
+  smime_cipher: 'gcm',
 };
 
 type State = KeyChoice['state'];
@@ -43,19 +45,20 @@ function choose(keys: readonly StoredKey[]): KeyChoice {
     chosen.map((one) => ({ fingerprint: one.fingerprint, certificate: one.certificate, at: 0 }));
   const leftOut = (left: readonly StoredKey[]) =>
     left.map((one) => ({ fingerprint: one.fingerprint, because: 'told by the test' }));
-  if (keys.length === 0) return { state: 'missing', use: [], leftOut: [] };
+  if (keys.length === 0) return { state: 'missing', kind: 'openpgp', use: [], leftOut: [] };
   const usable = inState('usable');
   if (usable.length > 0) {
     return {
       state: 'usable',
+      kind: 'openpgp',
       use: use(usable),
       leftOut: leftOut(keys.filter((one) => !usable.includes(one))),
     };
   }
   const expired = inState('expired');
   if (expired.length === keys.length)
-    return { state: 'expired', use: use(expired), leftOut: leftOut(expired) };
-  return { state: 'unusable', use: [], leftOut: leftOut(keys) };
+    return { state: 'expired', kind: 'openpgp', use: use(expired), leftOut: leftOut(expired) };
+  return { state: 'unusable', kind: 'openpgp', use: [], leftOut: leftOut(keys) };
 }
 
 function domain(settings: SettingsOverride = {}): Domain {

@@ -27,7 +27,7 @@ describe('assignments', () => {
   });
 
   const ALL =
-    'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, transport';
+    'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport';
   const table: readonly (readonly [words: readonly string[], level: 'domain' | 'user', message: string])[] = [
     [['style=html'], 'user', 'style: found "html", expected mime or inline'],
     [['encrypt=maybe'], 'user', 'encrypt: found "maybe", expected on or off'],

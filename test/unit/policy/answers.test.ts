@@ -154,18 +154,20 @@ describe('without a recipient delimiter', () => {
 describe('key settings', () => {
   it('let an alias pass whose readers differ, since Postfix expands it before the filter', () => {
     const choose: Choose = (keys) =>
-      keys.length === 0 ? chooseKeys([], 0) : { state: 'usable', use: [], leftOut: [] };
+      keys.length === 0
+        ? chooseKeys([], 0)
+        : { state: 'usable', kind: 'openpgp' as const, use: [], leftOut: [] };
     const known = facts('team@example.org', OPTIONS);
     expect(valueIn(checkRecipient(known, null, choose, OPTIONS))).toBe('DUNNO');
   });
   it('reject where every key is unusable and the setting says so', () => {
-    const choose: Choose = () => ({ state: 'unusable', use: [], leftOut: [] });
+    const choose: Choose = () => ({ state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [] });
     const options = { ...OPTIONS, global: { ...global, on_unusable_key: 'reject' as const } };
     const answer = checkRecipient(facts('alice@example.org', options), null, choose, options);
     expect(valueIn(answer)).toMatch(/^REJECT 5\.7\.5 /);
   });
   it('defer where every key is unusable, by default', () => {
-    const choose: Choose = () => ({ state: 'unusable', use: [], leftOut: [] });
+    const choose: Choose = () => ({ state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [] });
     expect(valueIn(checkRecipient(facts('alice@example.org', OPTIONS), null, choose, OPTIONS))).toMatch(
       /^DEFER_IF_PERMIT 4\.7\.5 /,
     );
@@ -173,6 +175,7 @@ describe('key settings', () => {
   it('take an expired key by default', () => {
     const choose: Choose = () => ({
       state: 'expired',
+      kind: 'openpgp' as const,
       use: [{ fingerprint: 'A', certificate: new Uint8Array(), at: 0 }],
       leftOut: [],
     });

@@ -1,0 +1,40 @@
+// The object identifiers of S/MIME that are written or compared here, each with its source.
+
+/** RFC 5652, section 4. */
+export const ID_DATA = '1.2.840.113549.1.7.1';
+/** RFC 5652, section 5. */
+export const ID_SIGNED_DATA = '1.2.840.113549.1.7.2';
+/** RFC 5652, section 6. */
+export const ID_ENVELOPED_DATA = '1.2.840.113549.1.7.3';
+/** RFC 5083, section 2.1. */
+export const ID_AUTH_ENVELOPED_DATA = '1.2.840.113549.1.9.16.1.23';
+
+/** RFC 3565, section 4.1. */
+export const ID_AES256_CBC = '2.16.840.1.101.3.4.1.42';
+/** RFC 3565, section 4.2. */
+export const ID_AES256_WRAP = '2.16.840.1.101.3.4.1.45';
+/** RFC 5084, section 3.2. */
+export const ID_AES256_GCM = '2.16.840.1.101.3.4.1.46';
+
+/** RFC 8017, appendix C: keys for signatures and PKCS #1 v1.5, RSAES-OAEP, its mask generation. */
+export const ID_RSA_ENCRYPTION = '1.2.840.113549.1.1.1';
+export const ID_RSAES_OAEP = '1.2.840.113549.1.1.7';
+export const ID_MGF1 = '1.2.840.113549.1.1.8';
+export const ID_SHA256 = '2.16.840.1.101.3.4.2.1';
+
+/** RFC 5753, section 7.1.4: dhSinglePass-stdDH-sha256kdf-scheme. */
+export const ID_ECDH_SHA256_KDF = '1.3.132.1.11.1';
+
+/** RFC 5280, section 4.2.1. */
+export const ID_SUBJECT_KEY_IDENTIFIER = '2.5.29.14';
+export const ID_KEY_USAGE = '2.5.29.15';
+export const ID_SUBJECT_ALT_NAME = '2.5.29.17';
+export const ID_BASIC_CONSTRAINTS = '2.5.29.19';
+export const ID_EXT_KEY_USAGE = '2.5.29.37';
+/** RFC 5280, section 4.2.1.12. */
+export const ID_ANY_EXT_KEY_USAGE = '2.5.29.37.0';
+export const ID_EMAIL_PROTECTION = '1.3.6.1.5.5.7.3.4';
+/** RFC 5280, appendix A.1: the emailAddress attribute of old subjects. */
+export const ID_EMAIL_ADDRESS = '1.2.840.113549.1.9.1';
+/** RFC 8398, section 3: an address with a local part that is not ASCII. */
+export const ID_SMTP_UTF8_MAILBOX = '1.3.6.1.5.5.7.8.9';
