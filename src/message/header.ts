@@ -145,3 +145,9 @@ export function lineEndingOf(message: Buffer): LineEnding {
   const lf = message.indexOf(LF);
   return lf >= 0 && message[lf - 1] !== CR ? '\n' : '\r\n';
 }
+
+/** Text with CRLF line endings (armor, base64), in the line ending of the message that it goes into. */
+export function inLineEnding(text: Uint8Array, eol: LineEnding): Buffer {
+  const bytes = Buffer.from(text.buffer, text.byteOffset, text.byteLength);
+  return eol === '\r\n' ? bytes : Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+}

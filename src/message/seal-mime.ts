@@ -1,10 +1,11 @@
 // Seals a message as PGP/MIME (RFC 3156): the original body, byte for byte, inside one encrypted part.
 import { randomBytes } from 'node:crypto';
 import type { Encrypt, RecipientKey } from '../openpgp/types.ts';
-import { type LineEnding, lineEndingOf, splitMessage } from './header.ts';
+import { inLineEnding, type LineEnding, lineEndingOf, splitMessage } from './header.ts';
 import type { HeaderPolicy } from './header-policy.ts';
 import { endedWith, protectHeader } from './header-protection.ts';
 import { SEALPOST_PREFIX } from './sealpost-fields.ts';
+import { statusField } from './status-field.ts';
 
 export interface SealOptions {
   /** `hide`: `Subject: [...]` outside, the real one inside. */
@@ -100,29 +101,4 @@ export function buildSealed(
 /** Lines of ASCII, each with its ending. */
 export function lines(eol: LineEnding, texts: readonly string[]): Buffer {
   return Buffer.from(texts.map((text) => text + eol).join(''), 'latin1');
-}
-
-/** Armor and base64 come with CRLF line endings. */
-function inLineEnding(ciphertext: Uint8Array, eol: LineEnding): Buffer {
-  const bytes = Buffer.from(ciphertext.buffer, ciphertext.byteOffset, ciphertext.byteLength);
-  return eol === '\r\n' ? bytes : Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
-}
-
-/** `Sealpost-Status: sealed; key=<fingerprint>; by=<host>; id=<queue ID>; date=<RFC 3339>`; several keys between commas. */
-function statusField({ keys, hideKeyIds, status }: SealOptions, eol: LineEnding): string {
-  const fingerprints = keys.map(({ fingerprint }) => harmless(fingerprint));
-  const queueId = harmless(status.queueId);
-  const items = [
-    'Sealpost-Status: sealed',
-    ...(hideKeyIds ? [] : [`key=${fingerprints.join(`,${eol}\t`)}`]),
-    `by=${harmless(status.host)}`,
-    ...(queueId === '' ? [] : [`id=${queueId}`]),
-    `date=${status.date.toISOString().replace(/\.\d{3}Z$/, 'Z')}`,
-  ];
-  return items.join('; ');
-}
-
-/** A queue ID comes from outside: nothing in it may end the field or look like another item. */
-function harmless(text: string): string {
-  return text.replace(/[^A-Za-z0-9._:[\]-]/g, '');
 }

@@ -80,7 +80,7 @@ export function createEngine(): Encrypt {
     );
     const message = await createMessage({ binary: job.plaintext, date: NO_DATE, format: 'binary' });
     const data = (await encryptData({ message, sessionKey, format: 'binary', config: CONFIG })) as Uint8Array;
-    return finish([...headers, data], job.format);
+    return finish([...headers, data], job);
   };
 }
 
@@ -103,7 +103,7 @@ async function sessionKeyFor(
   return { data, algorithm, aeadAlgorithm: gcm ? 'gcm' : 'ocb' };
 }
 
-function finish(packets: readonly Uint8Array[], format: EncryptionJob['format']): Uint8Array {
+function finish(packets: readonly Uint8Array[], job: EncryptionJob): Uint8Array {
   const length = packets.reduce((total, packet) => total + packet.length, 0);
   const joined = new Uint8Array(length);
   let at = 0;
@@ -111,5 +111,5 @@ function finish(packets: readonly Uint8Array[], format: EncryptionJob['format'])
     joined.set(packet, at);
     at += packet.length;
   }
-  return format === 'armor' ? armorMessage(joined) : joined;
+  return job.format === 'armor' ? armorMessage(joined, job.armorHeaders) : joined;
 }

@@ -20,6 +20,14 @@ export interface EncryptionJob {
   readonly hideKeyIds: boolean;
   /** `armor`: RFC 9580 armor, CRLF, CRC24 always; `binary`: the bare packets. */
   readonly format: 'armor' | 'binary';
+  /** Of armor: `Charset` tells the character set of a text (RFC 9580, section 6.2.2). Default: none. */
+  readonly armorHeaders?: readonly ArmorHeader[];
+}
+
+/** One armor header; characters of the value that could end its line are dropped. */
+export interface ArmorHeader {
+  readonly name: 'Charset' | 'Comment';
+  readonly value: string;
 }
 
 /** S/MIME: the keys are X.509 certificates in DER. */

@@ -58,6 +58,17 @@ describe('armor', () => {
     expect(text).toMatch(/^[\r\n\x20-\x7e]*$/);
   });
 
+  it('carries armor headers, whose values cannot end their line', async () => {
+    const armored = armorMessage(noise(100), [
+      { name: 'Charset', value: 'iso-8859-1' },
+      { name: 'Comment', value: 'x\r\n\r\nsmuggled\x80' },
+    ]).toString('latin1');
+    expect(armored).toMatch(
+      /^-----BEGIN PGP MESSAGE-----\r\nCharset: iso-8859-1\r\nComment: xsmuggled\r\n\r\n[A-Za-z0-9+/]{76}\r\n/,
+    );
+    expect(Buffer.from((await unarmor(armored)).data as Uint8Array).equals(noise(100))).toBe(true);
+  });
+
   it('owns its memory, so that it can be moved to another thread', () => {
     const armored = armorMessage(noise(10));
     expect(armored.byteOffset).toBe(0);
