@@ -1,6 +1,6 @@
 // check_recipient: whether mail for an address is taken, decided while the client still listens (policy.md, "Maps"). Pure.
 import type { Settings } from '../src/config/settings.ts';
-import { planCopy } from '../src/delivery/plan.ts';
+import { planCopy, rulesOfReader } from '../src/delivery/plan.ts';
 import { DEFAULT_REFUSALS, type RefusalReason } from '../src/directory/refusal-texts.ts';
 import type { Reader, User } from '../src/directory/types.ts';
 import type { Detection } from '../src/message/detect.ts';
@@ -56,12 +56,20 @@ export function checkRecipient(
     );
     return refusal(reason, facts);
   }
-  const decision = planCopy({ facts: facts.recipient, global: options.global, detection: NOT_SEEN, choose });
+  const decision = planCopy({
+    facts: facts.recipient,
+    global: options.global,
+    detection: NOT_SEEN,
+    message: null,
+    choose,
+  });
   // Readers that differ are no trouble once Postfix has expanded the alias, which happens after this question.
   if (
     (decision.action === 'defer' || decision.action === 'reject') &&
     decision.because !== 'alias readers differ'
   ) {
+    if (readersOf(facts).some((reader) => hasPassRule(facts, reader)))
+      return found('DUNNO', 'a rule may let the message pass without a key; the filter decides');
     const { enhanced, text } = decision.reply;
     return found(
       `${decision.action === 'reject' ? 'REJECT' : 'DEFER_IF_PERMIT'} ${enhanced} ${text}`,
@@ -69,6 +77,11 @@ export function checkRecipient(
     );
   }
   return found('DUNNO', resolution.kind === 'user' ? 'an active user' : 'an alias that somebody reads');
+}
+
+/** Whether a message passes by a rule is known once there is a message. */
+function hasPassRule({ recipient }: AddressFacts, reader: Reader): boolean {
+  return rulesOfReader(recipient, reader).some(({ rule }) => rule.action === 'pass');
 }
 
 type Verdict = 'can take it' | RefusalReason;

@@ -3,6 +3,7 @@ import { userInfo } from 'node:os';
 import { parseSize } from '../config/units.ts';
 import { type Assignments, parseAssignments } from '../directory/assignments.ts';
 import { ChangeRefused } from '../directory/refused.ts';
+import { fieldsNamed, fieldValue, splitMessage } from '../message/header.ts';
 import { WrongUsage } from './command.ts';
 
 /** Bytes, or null for `none`. @throws WrongUsage */
@@ -24,6 +25,24 @@ export function readMessageQuota(text: string): number | null {
     );
   }
   return count;
+}
+
+export const SENDER_HELP =
+  'the envelope sender, for rules; "<>" is the null sender; default: the Return-Path field of the message';
+
+/**
+ * The raw path of the envelope sender, as rules want it: what was typed, else what a delivered message says of it itself
+ * (RFC 5321, section 4.4). null where neither is there.
+ */
+export function readSender(typed: string | undefined, message: Buffer): string | null {
+  const [field] = fieldsNamed(splitMessage(message), 'return-path');
+  const text =
+    typed === undefined
+      ? field === undefined
+        ? null
+        : fieldValue(field)
+      : Buffer.from(typed).toString('latin1');
+  return text === null ? null : text.trim().replace(/^<(.*)>$/, '$1');
 }
 
 /** @throws WrongUsage */

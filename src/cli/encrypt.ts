@@ -3,18 +3,21 @@ import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { createChooser } from '../delivery/engine.ts';
 import { planCopy } from '../delivery/plan.ts';
+import { ruledMessage } from '../delivery/rules.ts';
 import { sealCopy } from '../delivery/seal-copy.ts';
 import { createDirectory } from '../directory/lookup.ts';
 import { detectEncrypted } from '../message/detect.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { createSealer } from '../openpgp/pool.ts';
 import { formatReply } from '../smtp/replies.ts';
+import { readSender, SENDER_HELP } from './arguments.ts';
 import { Refused, run, Temporary, withCommonOptions } from './command.ts';
 
 interface EncryptOptions {
   readonly config?: string;
   readonly json?: boolean;
   readonly to: string;
+  readonly sender?: string;
 }
 
 export function registerEncrypt(program: Command): void {
@@ -23,7 +26,8 @@ export function registerEncrypt(program: Command): void {
       .command('encrypt')
       .description('seal one message as the filter would, and write it to standard output')
       .argument('[file]', 'the message; - or nothing reads standard input', '-')
-      .requiredOption('--to <address>', 'the recipient'),
+      .requiredOption('--to <address>', 'the recipient')
+      .option('--sender <address>', SENDER_HELP),
     'sealpost encrypt --to alice@example.org mail.eml > sealed.eml',
   ).action((file: string, options: EncryptOptions) =>
     run(options, async ({ loaded, database, json }) => {
@@ -37,6 +41,7 @@ export function registerEncrypt(program: Command): void {
         facts,
         global: config.encryption,
         detection: detectEncrypted(message),
+        message: ruledMessage(message, readSender(options.sender, message)),
         choose,
       });
       if (decision.action === 'defer')

@@ -5,6 +5,7 @@ import type { Config } from '../config/schema.ts';
 import { effectiveSettings, SETTING_NAMES } from '../config/settings.ts';
 import { createChooser } from '../delivery/engine.ts';
 import { planCopy } from '../delivery/plan.ts';
+import { ruledMessage } from '../delivery/rules.ts';
 import { createDirectory } from '../directory/lookup.ts';
 import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache } from '../keys/cache.ts';
@@ -12,12 +13,15 @@ import type { Detection } from '../message/detect.ts';
 import { explainMessage, type MessageView } from '../message/explain.ts';
 import { canRead } from '../message/readable.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
+import { readSender, SENDER_HELP } from './arguments.ts';
 import { Refused, run, withCommonOptions } from './command.ts';
+import { explainRules, type RuleView, ruleLine } from './explain-rules.ts';
 
 interface ExplainOptions {
   readonly config?: string;
   readonly json?: boolean;
   readonly message?: string;
+  readonly sender?: string;
 }
 
 /** What stands for "no message": anything that is not encrypted. */
@@ -29,7 +33,8 @@ export function registerExplain(program: Command): void {
       .command('explain')
       .description('show user, settings, keys and decision for an address, with the reason for each')
       .argument('<address>', 'a recipient address, as Postfix would send it')
-      .option('--message <file>', 'also look at this message: is it encrypted already, and to which keys'),
+      .option('--message <file>', 'also look at this message: is it encrypted already, and to which keys')
+      .option('--sender <address>', SENDER_HELP),
     'sealpost explain alice@example.org --message mail.eml',
   ).action((address: string, options: ExplainOptions) =>
     run(options, async ({ loaded, database, print }) => {
@@ -39,11 +44,12 @@ export function registerExplain(program: Command): void {
       if (facts.address === null) {
         throw new Refused(`found ${JSON.stringify(address)}, expected an address such as alice@example.org`);
       }
-      const view =
-        options.message === undefined ? null : explainMessage(stripSealpostFields(read(options.message)));
+      const message = options.message === undefined ? null : stripSealpostFields(read(options.message));
+      const view = message === null ? null : explainMessage(message);
+      const ruled = message === null ? null : ruledMessage(message, readSender(options.sender, message));
       const detection = view?.detection ?? ANY_MESSAGE;
       const choose = await createChooser(config)(facts, Date.now());
-      const decision = planCopy({ facts, global: config.encryption, detection, choose });
+      const decision = planCopy({ facts, global: config.encryption, detection, message: ruled, choose });
       const settings = settingsOf(facts, config.encryption);
       const keys = keysOf(facts).map((key) => {
         const choice = choose([key]);
@@ -62,6 +68,7 @@ export function registerExplain(program: Command): void {
         settings: Object.fromEntries(
           SETTING_NAMES.map((name) => [name, { value: settings.values[name], from: settings.levels[name] }]),
         ),
+        rules: explainRules(facts, ruled),
         keys,
         message:
           view === null
@@ -133,6 +140,7 @@ interface Explanation {
   readonly resolution: ReturnType<typeof describeResolution>;
   readonly domain: { readonly name: string; readonly class: string } | null;
   readonly settings: Readonly<Record<string, { readonly value: unknown; readonly from: string }>>;
+  readonly rules: readonly RuleView[];
   readonly keys: readonly {
     readonly fingerprint: string;
     readonly source: string;
@@ -164,6 +172,7 @@ function formatExplanation(explanation: Explanation): string {
     ...Object.entries(explanation.settings).map(
       ([name, { value, from }]) => `setting   ${name} = ${String(value)} (${from})`,
     ),
+    ...explanation.rules.map(ruleLine),
     ...(explanation.keys.length === 0 ? ['key       none known'] : []),
     ...explanation.keys.map(
       (key) => `key       ${key.fingerprint} (${key.source}): ${key.state}, ${key.because}`,

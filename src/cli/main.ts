@@ -13,6 +13,7 @@ import { registerInit } from './init.ts';
 import { registerKey } from './key.ts';
 import { registerLookup } from './lookup.ts';
 import { registerMigrate } from './migrate.ts';
+import { registerRule } from './rule.ts';
 import { registerServe } from './serve.ts';
 import { registerStatus } from './status.ts';
 import { registerUser } from './user.ts';
@@ -42,6 +43,7 @@ for (const register of [
   registerUser,
   registerAlias,
   registerKey,
+  registerRule,
   registerFingerprint,
   registerExplain,
   registerLookup,

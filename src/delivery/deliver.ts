@@ -23,6 +23,7 @@ import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
 import { BOUNCE_KEY, type DeliveryMemory, messageKey, recipientKey } from './memory.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { type Decision, directoryUnavailable, planCopy } from './plan.ts';
+import { type RuledMessage, ruledMessage } from './rules.ts';
 import { sealCopy } from './seal-copy.ts';
 import { queueIdOf, temporary } from './transaction.ts';
 
@@ -226,11 +227,12 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   ): Promise<readonly Group[]> {
     const now = Date.now();
     const detection = detectEncrypted(message);
+    const ruled = ruledMessage(message, transaction.envelope.sender);
     const outgoing = createOutgoing(parts.outgoingDirectory, transaction.id, MEMORY_PER_TRANSACTION);
     const passing: Pending[] = [];
     const sealed: Group[] = [];
     await mapLimited(open, message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES, async (entry) => {
-      const decision = await decide(entry.recipient.path, detection, now, log);
+      const decision = await decide(entry.recipient.path, detection, ruled, now, log);
       metrics.copies.inc({ action: decision.action, because: decision.because });
       logDecision(log, entry, decision);
       if (decision.action === 'pass') passing.push(entry);
@@ -260,13 +262,14 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   async function decide(
     path: RawPath,
     detection: ReturnType<typeof detectEncrypted>,
+    message: RuledMessage,
     now: number,
     log: Logger,
   ): Promise<Decision> {
     try {
       const facts = await parts.directory.recipient(path);
       const choose = await parts.chooser(facts, now);
-      return planCopy({ facts, global: parts.config().encryption, detection, choose });
+      return planCopy({ facts, global: parts.config().encryption, detection, message, choose });
     } catch (error) {
       const level = error instanceof DirectoryUnavailable ? 'warn' : 'error';
       log[level]({ err: error }, 'the directory cannot be asked');

@@ -6,12 +6,14 @@ import type { KeyChoice } from '../keys/choose.ts';
 import type { Detection } from '../message/detect.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
 import type { Reply } from '../smtp/types.ts';
+import { type FoundRule, firstMatch, type RuledMessage, ruleInWords, rulesInOrder } from './rules.ts';
 
 /** Why a decision was taken, as a word for logs and metrics. */
 export type Because =
   | 'usable key'
   | 'expired key used'
   | 'encryption off'
+  | 'rule'
   | 'already encrypted'
   | 'no key'
   | 'key expired'
@@ -53,6 +55,8 @@ export interface PlanInput {
   readonly facts: RecipientFacts;
   readonly global: Settings;
   readonly detection: Detection;
+  /** What rules look at; null while there is no message (rules are not tried then). */
+  readonly message: RuledMessage | null;
   /** Chooses among stored keys at the moment of the plan (keys/choose over inspected certificates). */
   readonly choose: (keys: readonly StoredKey[], prefer: KeyKind) => KeyChoice;
 }
@@ -73,6 +77,7 @@ export function planCopy(input: PlanInput): Decision {
         settings: settingsOf(input, undefined),
         keys: facts.domainKeys,
         ownKeys: false,
+        rules: rulesInOrder(null, facts.domain),
       });
     case 'user':
     case 'contact':
@@ -87,6 +92,7 @@ interface ReaderPlan {
   readonly keys: readonly StoredKey[];
   /** false when the keys are the domain's. */
   readonly ownKeys: boolean;
+  readonly rules: readonly FoundRule[];
 }
 
 function settingsOf(input: PlanInput, user: SettingsOverride | undefined): Settings {
@@ -96,6 +102,7 @@ function settingsOf(input: PlanInput, user: SettingsOverride | undefined): Setti
 /** Step 3 and 5: the settings and the keys of one reader; the domain's keys where it has none of its own. */
 function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
   const { domainKeys } = input.facts;
+  const rules = rulesOfReader(input.facts, reader);
   switch (reader.kind) {
     case 'user': {
       const settings = effectiveSettings(
@@ -104,19 +111,69 @@ function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
         reader.user.settings,
       ).values;
       return reader.keys.length > 0
-        ? { settings, keys: reader.keys, ownKeys: true }
-        : { settings, keys: domainKeys, ownKeys: false };
+        ? { settings, keys: reader.keys, ownKeys: true, rules }
+        : { settings, keys: domainKeys, ownKeys: false, rules };
     }
     case 'contact':
       return reader.keys.length > 0
-        ? { settings: settingsOf(input, undefined), keys: reader.keys, ownKeys: true }
-        : { settings: settingsOf(input, undefined), keys: domainKeys, ownKeys: false };
+        ? { settings: settingsOf(input, undefined), keys: reader.keys, ownKeys: true, rules }
+        : { settings: settingsOf(input, undefined), keys: domainKeys, ownKeys: false, rules };
     case 'outside':
-      return { settings: input.global, keys: [], ownKeys: false };
+      return { settings: input.global, keys: [], ownKeys: false, rules };
   }
 }
 
+/** The rules that count for a reader: the user's, then those of the user's own domain, as with settings. */
+export function rulesOfReader(facts: RecipientFacts, reader: Reader): readonly FoundRule[] {
+  switch (reader.kind) {
+    case 'user':
+      return rulesInOrder(reader.user, reader.user.domain);
+    case 'contact':
+      return rulesInOrder(null, facts.domain);
+    case 'outside':
+      return [];
+  }
+}
+
+/**
+ * Between settings and "already encrypted": an administrator's rule for this very mail. `reject` refuses, `pass` is a lasting
+ * exception from sealing, and `seal` stands above `encrypt = off` and leaves plaintext no way out.
+ */
 function planReader(input: PlanInput, reader: ReaderPlan): Decision {
+  const found = input.message === null ? null : firstMatch(reader.rules, input.message);
+  if (found === null) return planKeys(input, reader);
+  const words = `${ruleInWords(found)} is ${found.rule.action}`;
+  switch (found.rule.action) {
+    case 'reject':
+      return refuse('reject', 'rule', words, {
+        code: 550,
+        enhanced: '5.7.1',
+        text: 'A rule of this recipient refuses this message',
+      });
+    case 'pass':
+      return pass('rule', words, !input.detection.encrypted);
+    case 'seal':
+      return sealedByRule(
+        planKeys(input, { ...reader, settings: { ...reader.settings, encrypt: true } }),
+        words,
+      );
+  }
+}
+
+function sealedByRule(decision: Decision, words: string): Decision {
+  const reason = `${words}; ${decision.reason}`;
+  if (decision.action !== 'pass' || decision.because === 'already encrypted') return { ...decision, reason };
+  return {
+    ...refuse('defer', decision.because, `${reason}, which a rule does not allow`, {
+      code: 450,
+      enhanced: '4.7.5',
+      text: 'A rule seals this message, and no usable OpenPGP key of this recipient is known',
+    }),
+    leftOut: decision.leftOut,
+  };
+}
+
+function planKeys(input: PlanInput, reader: ReaderPlan): Decision {
   const { settings } = reader;
   if (!settings.encrypt) return pass('encryption off', 'encrypt is off for this recipient', false);
   if (input.detection.encrypted) return pass('already encrypted', input.detection.because, false);
@@ -215,14 +272,15 @@ function refuse(action: 'defer' | 'reject', because: Because, reason: string, re
 /**
  * An alias that was not expanded before the filter: one copy, several readers. All of them must be able to read it, and
  * none may get plaintext that another one's key says to seal: so the readers must agree on sealing or on passing; the
- * strictest refusal wins; key IDs are hidden where there are several readers.
+ * strictest refusal wins; key IDs are hidden where there are several readers. A rule that passes holds only where every
+ * reader's copy passes: beside one that is sealed, it is sealed to all of them.
  *
  * One copy is of one kind, and S/MIME cannot hide who else reads it: where a reader would get S/MIME, all of them get
  * OpenPGP if all of them have such a key, and else Postfix has to expand the alias.
  */
 function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
   const plans = readers.map((reader) => readerOf(input, reader));
-  const decisions = plans.map((plan) => planReader(input, plan));
+  const decisions = planReaders(input, plans);
   const [first] = decisions;
   if (first === undefined) {
     return refuse('defer', 'alias without readers', 'the alias has no targets', {
@@ -241,12 +299,22 @@ function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
     return decisions.find((decision) => decision.action === 'pass' && decision.plaintextByChoice) ?? first;
   if (sealing.length < decisions.length) return readersDiffer('some have a key and some have none');
   if (sealing.every(({ kind }) => kind === 'openpgp')) return sealForAll(sealing);
-  const asOpenPgp = plans
-    .map((plan) => planReader(input, { ...plan, keys: plan.keys.filter(({ kind }) => kind === 'openpgp') }))
-    .filter((decision) => decision.action === 'seal');
+  const openPgpOnly = plans.map((plan) => ({
+    ...plan,
+    keys: plan.keys.filter(({ kind }) => kind === 'openpgp'),
+  }));
+  const asOpenPgp = planReaders(input, openPgpOnly).filter((decision) => decision.action === 'seal');
   return asOpenPgp.length === decisions.length
     ? sealForAll(asOpenPgp)
     : readersDiffer('S/MIME would tell each of them who the others are');
+}
+
+function planReaders(input: PlanInput, plans: readonly ReaderPlan[]): readonly Decision[] {
+  const alone = plans.map((plan) => ({ plan, decision: planReader(input, plan) }));
+  const sealed = alone.some(({ decision }) => decision.action === 'seal');
+  return alone.map(({ plan, decision }) =>
+    sealed && decision.action === 'pass' && decision.because === 'rule' ? planKeys(input, plan) : decision,
+  );
 }
 
 type Sealing = Extract<Decision, { action: 'seal' }>;

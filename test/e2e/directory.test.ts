@@ -1,112 +1,42 @@
 // Directory and keys over a real PostgreSQL: commands as an administrator types them, what they leave in the database and its
 // audit, and what a cached directory answers meanwhile.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, CommanderError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registerAlias } from '../../src/cli/alias.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerUser } from '../../src/cli/user.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
-import { applyMigrations } from '../../src/database/migrate.ts';
 import { listenForChanges } from '../../src/database/notifications.ts';
-import { type Database, openDatabase } from '../../src/database/open.ts';
+import type { Database } from '../../src/database/open.ts';
 import { createDirectory } from '../../src/directory/lookup.ts';
 import { DirectoryUnavailable, type RecipientFacts } from '../../src/directory/types.ts';
 import { importKeys } from '../../src/keys/store.ts';
 import { curveKey, type Gpg, openGpg } from '../unit/keys/gpg.ts';
+import { openTrial, type Trial } from './support/trial.ts';
 
-let folder: string;
-let configFile: string;
+let trial: Trial;
 let config: Config;
 let database: Database;
 let gpg: Gpg;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sp-dir-'));
-  configFile = join(folder, 'sealpost.toml');
-  writeFileSync(configFile, 'hostname = "mx.example"\nstate_dir = "state"\n');
-  config = loadConfig({ path: configFile }).config;
-  database = await openDatabase(config, { requireMigrated: false, actor: 'test' });
-  await applyMigrations(database);
+  trial = await openTrial([registerDomain, registerUser, registerAlias, registerKey]);
+  ({ config, database } = trial);
   gpg = openGpg();
   await sealpost('domain', 'add', 'example.org');
 });
 
 afterAll(async () => {
-  await database?.close();
+  await trial?.close();
   gpg?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs one command in this process, as `sealpost` would, and gives what it printed. */
-async function sealpost(...words: readonly string[]): Promise<Outcome> {
-  const program = new Command('sealpost');
-  for (const register of [registerDomain, registerUser, registerAlias, registerKey]) register(program);
-  let [out, err] = ['', ''];
-  const usage = (command: Command): void => {
-    command.exitOverride((error: CommanderError) => {
-      throw error;
-    });
-    command.configureOutput({
-      writeOut: (text) => {
-        out += text;
-      },
-      writeErr: (text) => {
-        err += text;
-      },
-    });
-    command.commands.forEach(usage);
-  };
-  usage(program);
-  const { write } = process.stdout;
-  const { write: writeError } = process.stderr;
-  process.stdout.write = ((text: string) => {
-    out += text;
-    return true;
-  }) as typeof write;
-  process.stderr.write = ((text: string) => {
-    err += text;
-    return true;
-  }) as typeof write;
-  process.exitCode = 0;
-  try {
-    await program.parseAsync([...words, ...(words.includes('--help') ? [] : ['--config', configFile])], {
-      from: 'user',
-    });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } finally {
-    process.stdout.write = write;
-    process.stderr.write = writeError;
-  }
-  const code = Number(process.exitCode);
-  process.exitCode = 0;
-  return { code, out, err };
-}
-
-async function json(...words: readonly string[]): Promise<unknown> {
-  const { code, out, err } = await sealpost(...words, '--json');
-  if (code !== 0) throw new Error(`${words.join(' ')}: exit ${code}: ${err}`);
-  return JSON.parse(out);
-}
-
-function file(name: string, content: Uint8Array | string): string {
-  const path = join(folder, name);
-  writeFileSync(path, content);
-  return path;
-}
+const sealpost = (...words: readonly string[]) => trial.sealpost(...words);
+const json = (...words: readonly string[]) => trial.json(...words);
+const file = (name: string, content: Uint8Array | string) => trial.file(name, content);
 
 /** A user with a key made by gpg; returns the fingerprint. */
 async function userWithKey(address: string): Promise<string> {
@@ -785,7 +715,7 @@ describe('the cached directory', () => {
   it('says that it cannot know when the database is away, never "nobody", and answers when it is back', async () => {
     const directory = createDirectory({ database, config });
     const known = await directory.recipient('taken@example.org');
-    const postmaster = postmasterPid(join(folder, 'state'));
+    const postmaster = postmasterPid(join(trial.folder, 'state'));
     process.kill(postmaster, 'SIGQUIT');
     while (isRunning(postmaster)) await sleep(1);
     const error = await directory.recipient('ghost@example.org').then(

@@ -114,6 +114,7 @@ interface Case {
   readonly facts: RecipientFacts;
   readonly global?: SettingsOverride;
   readonly detection?: PlanInput['detection'];
+  readonly message?: PlanInput['message'];
   readonly expected: string;
 }
 
@@ -123,6 +124,7 @@ function summary(input: Case): string {
     facts: input.facts,
     global: { ...GLOBAL, ...input.global } as Settings,
     detection: input.detection ?? plain,
+    message: input.message ?? null,
     choose,
   });
   const detail =
@@ -341,6 +343,7 @@ describe('the plan for one copy', () => {
       facts: alias([user([key('usable', 'A')]), user([key('usable', 'B')])]),
       global: GLOBAL,
       detection: plain,
+      message: null,
       choose,
     });
     expect(decision).toMatchObject({ action: 'seal', hideKeyIds: true });
@@ -351,6 +354,7 @@ describe('the plan for one copy', () => {
       facts: ofUser([key('usable')], { subject: 'hide', hide_key_ids: true }),
       global: GLOBAL,
       detection: plain,
+      message: null,
       choose,
     });
     expect(decision).toMatchObject({ action: 'seal', subject: 'hide', hideKeyIds: true, style: 'mime' });
@@ -369,6 +373,7 @@ describe('the plan for one copy', () => {
         facts: input.facts,
         global: { ...GLOBAL, ...input.global } as Settings,
         detection: input.detection ?? plain,
+        message: input.message ?? null,
         choose,
       });
       if ('reply' in decision) expect(decision.reply.text).not.toContain('@');
