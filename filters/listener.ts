@@ -1,7 +1,5 @@
 // One listener of the proxy filter: opens the socket, accepts connections, and closes without cutting off what is under way.
-import type { Socket } from 'node:net';
-import { SMTPServer, type SMTPServerSession } from 'smtp-server';
-import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
+import { createServer, type Server } from 'node:net';
 import type { FilterConfig, FilterListener } from '../src/config/schema.ts';
 import { formatEndpoint } from '../src/config/units.ts';
 import type { Logger } from '../src/observe/log.ts';
@@ -9,7 +7,7 @@ import type { Admission } from '../src/smtp/budget.ts';
 import { explainListenError } from '../src/smtp/listen-error.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
-import { type ConnectionContext, FilterConnection } from './connection.ts';
+import { type ConnectionContext, serveClient } from './connection.ts';
 import { trustedClients } from './trusted.ts';
 
 export interface ListenerOptions {
@@ -49,37 +47,6 @@ export interface FilterListenerHandle {
 /** How long a client may take to close its side after our last 421. */
 const LINGER_MS = 500;
 
-/** smtp-server's acceptor, making our connections. */
-class FilterServer extends SMTPServer {
-  readonly #context: ConnectionContext;
-
-  constructor(context: ConnectionContext) {
-    super({
-      name: context.hostname,
-      lmtp: context.listener.protocol === 'lmtp',
-      banner: 'sealpost',
-      logger: false,
-      hideSTARTTLS: true,
-      authOptional: true,
-      disableReverseLookup: true,
-      socketTimeout: context.config.idle_timeout,
-      // A client that closes its side after the final dot still gets its replies.
-      allowHalfOpen: true,
-    });
-    this.#context = context;
-    this.on('error', (error) => context.logger.error({ err: error.message }, 'listener error'));
-  }
-
-  /** At once, where smtp-server waits a turn of the event loop: the greeting goes out before anything is read. */
-  override onConnect(_session: SMTPServerSession, callback: (error?: Error | null) => void): void {
-    callback(null);
-  }
-
-  override connect(socket: Socket, _options?: SMTPConnectionOptions): void {
-    new FilterConnection(this, socket, this.#context).init();
-  }
-}
-
 /**
  * Opens a listener.
  * @throws Error with one sentence that names the address and the reason
@@ -100,7 +67,12 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     open: new Set(),
     closing: false,
   };
-  const server = new FilterServer(context);
+  const server = createServer(
+    // A client that closes its side after the final dot still gets its replies.
+    { allowHalfOpen: true, noDelay: true },
+    (socket) => serveClient(socket, context),
+  );
+  server.on('error', (error) => context.logger.error({ err: error.message }, 'listener error'));
   const { address: endpoint } = listener;
   if (fd === undefined && endpoint.kind === 'unix') {
     const obstacle = await clearStaleSocket(endpoint.path);
@@ -111,12 +83,12 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     if (fd === undefined && endpoint.kind === 'unix')
       await setAccess(endpoint.path, listener.mode, listener.group);
   } catch (error) {
-    server.server.close();
+    server.close();
     throw new Error(
       `listener "${name}" on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
     );
   }
-  const bound = server.server.address();
+  const bound = server.address();
   const address =
     bound !== null && typeof bound === 'object'
       ? formatEndpoint({ kind: 'inet', host: bound.address, port: bound.port })
@@ -125,7 +97,7 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
 
   async function close(graceMs: number): Promise<void> {
     context.closing = true;
-    const gone = new Promise<void>((resolve) => server.server.close(() => resolve()));
+    const gone = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const connection of context.open) if (!connection.busy) connection.shutDown();
     const timers = [
       setTimeout(() => {
@@ -150,7 +122,6 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     reconfigure(next) {
       context.trusted = trustedClients(next.xforward_hosts);
       context.config = next;
-      server.options.socketTimeout = next.idle_timeout;
     },
     close({ graceMs }) {
       closed ??= close(graceMs);
@@ -169,13 +140,13 @@ function target(listener: FilterListener): { host?: string; port?: number; path?
 }
 
 function listen(
-  server: SMTPServer,
+  server: Server,
   where: { readonly host?: string; readonly port?: number; readonly path?: string; readonly fd?: number },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.server.once('error', reject);
-    server.server.listen(where, () => {
-      server.server.off('error', reject);
+    server.once('error', reject);
+    server.listen(where, () => {
+      server.off('error', reject);
       resolve();
     });
   });

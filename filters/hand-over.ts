@@ -1,0 +1,63 @@
+// A complete message on its way from a connection to the delivery engine, and the fate of our replies on their way back.
+import type { Logger } from '../src/observe/log.ts';
+import type { Reply, Transaction } from '../src/smtp/types.ts';
+
+export interface HandOver {
+  readonly logger: Logger;
+  readonly deliver: (transaction: Transaction) => Promise<readonly Reply[]>;
+  readonly acknowledged: (transaction: Transaction) => void;
+  readonly lost: (transaction: Transaction) => void;
+}
+
+/** What `deliver` may overrun the deadline by, before the client is answered without it. */
+const OVERRUN_MS = 5_000;
+
+/**
+ * Delivers. Never rejects.
+ * @param answers how many replies the client is owed
+ * @returns the replies, or null when `deliver` failed, gave another number, or overran its deadline
+ */
+export async function handOver(
+  { deliver, logger }: HandOver,
+  transaction: Transaction,
+  answers: number,
+): Promise<readonly Reply[] | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const overrun = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), transaction.deadline + OVERRUN_MS - Date.now());
+  });
+  try {
+    const replies = await Promise.race([deliver(transaction), overrun]);
+    if (replies?.length === answers) return replies;
+    logger.error(
+      { transaction: transaction.id, replies: replies?.length, answers },
+      'no replies in time; answered 451',
+    );
+  } catch (error) {
+    logger.error({ transaction: transaction.id, err: problemOf(error) }, 'delivery failed; answered 451');
+  } finally {
+    clearTimeout(timer);
+  }
+  return null;
+}
+
+/** Tells whether the replies have reached the client. Never throws. */
+export function tellFate(
+  { acknowledged, lost, logger }: HandOver,
+  transaction: Transaction,
+  reached: boolean,
+): void {
+  try {
+    (reached ? acknowledged : lost)(transaction);
+  } catch (error) {
+    logger.error(
+      { transaction: transaction.id, err: problemOf(error) },
+      'the fate of our replies could not be recorded',
+    );
+  }
+}
+
+/** The words of an error, for a log that must not hold anything else. */
+export function problemOf(error: unknown): string {
+  return error instanceof Error ? error.message : 'unknown';
+}
