@@ -1,5 +1,4 @@
 // The clients of the lookup bench: Postfix's own postmap over 20,000 keys, and 100 connections that ask without pause.
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { mustRun } from '../test/e2e/support/child.ts';
 
@@ -115,10 +114,4 @@ export async function ask(
       } else if (sent - answered < window / 2) fill();
     });
   });
-}
-
-/** Resident memory of a process in MB. */
-export function residentMegabytes(pid: number): number {
-  const kilobytes = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-  return Number(kilobytes) / 1024;
 }

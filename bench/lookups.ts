@@ -1,23 +1,15 @@
 // The lookup daemons beside Postfix's own pgsql: map, on one directory in the same PostgreSQL and in the same run.
-//
-//   npx tsx bench/lookups.ts [--quick] [--addresses N]      part of `npm run bench`, too
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { waitUntil } from '../test/e2e/support/child.ts';
 import { allocatePlaces, freePorts } from '../test/e2e/support/places.ts';
 import { startPostgres } from '../test/e2e/support/private-postgres.ts';
 import { createSealpost } from '../test/e2e/support/sealpost-process.ts';
-import { ask, type LoadFigure, measureLoad, measurePostmap, residentMegabytes } from './lookups-client.ts';
-
-export interface LookupsBenchOptions {
-  /** In the directory; default 1,000,000, with `quick` 50,000. */
-  readonly addresses?: number;
-  readonly quick?: boolean;
-  readonly progress?: (text: string) => void;
-}
+import { ask, type LoadFigure, measureLoad, measurePostmap } from './lookups-client.ts';
+import { treeResidentMegabytes } from './process-tree.ts';
+import type { Finding, PartOptions, PartResult, Row } from './rows.ts';
+import { median } from './statistics.ts';
 
 const KEYS = 20_000;
 const SMALL = 1000;
@@ -43,19 +35,13 @@ interface Figures {
   readonly uncached: LoadFigure;
 }
 
-/**
- * Measures, and prints nothing.
- * @returns a Markdown section, ratios first
- * @throws Error when an answer was wrong
- */
-export async function benchLookups(options: LookupsBenchOptions = {}): Promise<string> {
-  const progress = options.progress ?? (() => undefined);
-  const quick = options.quick ?? false;
-  const total = Math.max(KEYS, options.addresses ?? (quick ? 50_000 : 1_000_000));
+/** @throws Error when an answer was wrong */
+export async function lookupsPart({ quick, progress, serveArguments }: PartOptions): Promise<PartResult> {
+  const total = quick ? 50_000 : 1_000_000;
   const rounds = quick ? 3 : 5;
   const closing: (() => Promise<unknown>)[] = [];
   try {
-    progress('lookups: starting PostgreSQL and sealpost ...');
+    progress('starting PostgreSQL and sealpost ...');
     const postgres = await startPostgres([
       'fsync=off',
       'shared_buffers=512MB',
@@ -70,6 +56,7 @@ export async function benchLookups(options: LookupsBenchOptions = {}): Promise<s
       places,
       example: null,
       substitutions: {},
+      serveArguments,
       config: {
         database: { url: postgres.url },
         filter: { listen: [{ name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` }] },
@@ -129,12 +116,12 @@ export async function benchLookups(options: LookupsBenchOptions = {}): Promise<s
       return { addresses: size, cached, uncached: mean(uncached) };
     };
     const small = await load(SMALL);
-    progress(`lookups: ${SMALL} addresses: ${figure(small.cached)} cached`);
-    progress(`lookups: adding ${total} addresses ...`);
+    progress(`${SMALL} addresses: ${figure(small.cached)} cached`);
+    progress(`adding ${total} addresses ...`);
     await fill(SMALL, total);
     await forget();
     const large = await load(total);
-    progress(`lookups: ${total} addresses: ${figure(large.cached)} cached`);
+    progress(`${total} addresses: ${figure(large.cached)} cached`);
 
     const configDir = join(places.dir, 'postmap');
     await mkdir(configDir);
@@ -173,7 +160,7 @@ export async function benchLookups(options: LookupsBenchOptions = {}): Promise<s
         await measurePostmap(configDir, usersOnly, keySet(), answerTo),
       ] as const;
       const shown = figures.map((micros) => micros.toFixed(0)).join(', ');
-      progress(`lookups: round ${round}: uncached, cached, pgsql: with and without aliases: ${shown} µs`);
+      progress(`round ${round}: uncached, cached, pgsql: with and without aliases: ${shown} µs`);
       // The first round only warms everybody up.
       if (round === 0) continue;
       fresh.push(figures[0]);
@@ -187,9 +174,9 @@ export async function benchLookups(options: LookupsBenchOptions = {}): Promise<s
     const wide = (index: number) => address(scattered(index, total));
     // Fills the cache to its bound first.
     await ask(port, questions / 4, 500, wide);
-    const before = residentMegabytes(pid);
+    const before = treeResidentMegabytes(pid);
     await ask(port, questions, 500, (index) => wide(index + questions));
-    const after = residentMegabytes(pid);
+    const after = treeResidentMegabytes(pid);
     await waitUntil('serve to be alive', 1000, () => sealpost.pid() === pid);
 
     return report({
@@ -207,11 +194,6 @@ export async function benchLookups(options: LookupsBenchOptions = {}): Promise<s
   } finally {
     for (const close of closing.reverse()) await close();
   }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function mean(figures: readonly LoadFigure[]): LoadFigure {
@@ -243,42 +225,71 @@ interface Measured {
   readonly after: number;
 }
 
-function report(measured: Measured): string {
+function report(measured: Measured): PartResult {
   const { total, cached, uncached, pgsql, simplest, small, large } = measured;
-  const growth = (pick: (figures: Figures) => LoadFigure): string =>
-    `${(pick(large).p50 / pick(small).p50).toFixed(2)} / ${(pick(large).p99 / pick(small).p99).toFixed(2)}`;
-  return [
-    '## Lookups',
-    '',
-    `virtual_alias on ${total} addresses, ${KEYS} keys by \`postmap -q -\`; Postfix's own \`pgsql:\` map asks the same PostgreSQL for the same answers (id addresses, forwards, alias targets).`,
-    '',
-    '| ratio | measured | target |',
-    '|---|---|---|',
-    `| Postfix's pgsql: map over sealpost, cached (time) | ${(pgsql / cached).toFixed(2)} | > 2.5 |`,
-    `| Postfix's pgsql: map over sealpost, uncached (time) | ${(pgsql / uncached).toFixed(2)} | > 1 |`,
-    `| growth from ${SMALL} to ${total} addresses, cached: p50 / p99 | ${growth((figures) => figures.cached)} | |`,
-    `| growth from ${SMALL} to ${total} addresses, uncached: p50 / p99 | ${growth((figures) => figures.uncached)} | |`,
-    `| memory after ${measured.questions} lookups over memory before | ${(measured.after / measured.before).toFixed(2)} | 1 |`,
-    '',
-    '| figure | value |',
-    '|---|---|',
-    `| one key by postmap: sealpost cached, uncached, pgsql: | ${cached.toFixed(0)}, ${uncached.toFixed(0)}, ${pgsql.toFixed(0)} µs |`,
-    `| one key by postmap: pgsql: with the simplest query, which knows users only | ${simplest.toFixed(0)} µs |`,
-    ...[small, large].flatMap((figures) => [
-      `| ${CONNECTIONS} connections, ${figures.addresses} addresses, cached | ${figure(figures.cached)} |`,
-      `| ${CONNECTIONS} connections, ${figures.addresses} addresses, uncached | ${figure(figures.uncached)} |`,
-    ]),
-    `| resident memory before and after ${measured.questions} lookups | ${measured.before.toFixed(0)}, ${measured.after.toFixed(0)} MB |`,
-    '',
-  ].join('\n');
+  return {
+    rows: [
+      { work: 'one key by postmap: sealpost, cached', figures: { ms: cached / 1000 } },
+      { work: 'one key by postmap: sealpost, not cached', figures: { ms: uncached / 1000 } },
+      { work: "one key by postmap: Postfix's pgsql:, the same answers", figures: { ms: pgsql / 1000 } },
+      { work: "one key by postmap: Postfix's pgsql:, users only", figures: { ms: simplest / 1000 } },
+      ...[small, large].flatMap(loadRows),
+      { work: 'resident memory of serve before', figures: { 'peak MB': measured.before } },
+      { work: `the same after ${measured.questions} more lookups`, figures: { 'peak MB': measured.after } },
+    ],
+    findings: findingsOf(measured),
+    charts: [
+      {
+        name: 'maps',
+        title: 'One key by postmap, microseconds',
+        kind: 'bars',
+        xTitle: '',
+        yTitle: 'microseconds',
+        points: [
+          { series: '', x: 'sealpost, cached', y: cached },
+          { series: '', x: 'sealpost, not cached', y: uncached },
+          { series: '', x: 'pgsql:, the same answers', y: pgsql },
+          { series: '', x: 'pgsql:, users only', y: simplest },
+        ],
+      },
+    ],
+    notes: [
+      `virtual_alias on ${total} addresses, ${KEYS} keys by \`postmap -q -\`; Postfix's own \`pgsql:\` map asks the same PostgreSQL for the ` +
+        'same answers (id addresses, forwards, alias targets), and with the simplest query, which knows users only. Every answer was checked.',
+    ],
+  };
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { quick: { type: 'boolean' }, addresses: { type: 'string' } } });
-  const text = await benchLookups({
-    quick: values.quick ?? false,
-    ...(values.addresses === undefined ? {} : { addresses: Number(values.addresses) }),
-    progress: (line) => process.stderr.write(`bench: ${line}\n`),
+function loadRows({ addresses, cached, uncached }: Figures): Row[] {
+  const row = (kind: string, { perSecond, p50, p99 }: LoadFigure): Row => ({
+    work: `lookups on ${CONNECTIONS} connections, ${addresses} addresses, ${kind}`,
+    figures: { 'lookups/s': perSecond, 'p50 ms': p50, 'p99 ms': p99 },
   });
-  process.stdout.write(`\n${text}\n`);
+  return [row('cached', cached), row('not cached', uncached)];
+}
+
+function findingsOf({ total, cached, uncached, pgsql, small, large, ...memory }: Measured): Finding[] {
+  const growth = `lookups, growth from ${SMALL} to ${total} addresses`;
+  const over = (kind: 'cached' | 'uncached', figure: 'p50' | 'p99'): number =>
+    large[kind][figure] / small[kind][figure];
+  return [
+    {
+      what: "lookup: time of Postfix's pgsql: map over that of sealpost, cached",
+      measured: pgsql / cached,
+      target: { is: 'above', value: 2.5 },
+    },
+    {
+      what: "lookup: time of Postfix's pgsql: map over that of sealpost, not cached",
+      measured: pgsql / uncached,
+      target: { is: 'above', value: 1 },
+    },
+    { what: `${growth}, cached: p50`, measured: over('cached', 'p50') },
+    { what: `${growth}, cached: p99`, measured: over('cached', 'p99') },
+    { what: `${growth}, not cached: p50`, measured: over('uncached', 'p50') },
+    { what: `${growth}, not cached: p99`, measured: over('uncached', 'p99') },
+    {
+      what: `memory of serve after ${memory.questions} lookups over before`,
+      measured: memory.after / memory.before,
+    },
+  ];
 }

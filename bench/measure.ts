@@ -1,103 +1,193 @@
-// One measurement each: a burst through a proxy, one call of a pipe filter, a greeting.
-import { spawn } from 'node:child_process';
-import { connect } from 'node:net';
-import { mustRun } from '../test/e2e/support/child.ts';
-import type { PipeProgram, Stand } from './stand.ts';
+// One load through one program: how fast it was, what it cost, and the proof that the messages came out as they should.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { splitMessage } from '../test/e2e/support/unseal.ts';
+import { burst, describeLoad, type Load } from './burst.ts';
+import { checkCaptured } from './captured.ts';
+import { letter } from './letter.ts';
+import { PROXIES, type ProxyPeer } from './peers.ts';
+import { resetTreePeak, treeCpuSeconds, treePeakMegabytes } from './process-tree.ts';
+import type { Row } from './rows.ts';
+import { openSession, type Session } from './session.ts';
+import { SENDER, type Stand } from './stand.ts';
+import { percentile } from './statistics.ts';
 
-export interface ProxyFigure {
-  readonly perSecond: number;
+/** What a load goes through: sealpost, a peer, or nothing at all. */
+export type Through = 'sealpost' | 'direct' | ProxyPeer;
+
+export interface Speed {
+  readonly seconds: number;
+  readonly count: number;
+  /** Of the program's processes; absent where there is no program. */
+  readonly cpuSeconds?: number;
+  readonly peakMegabytes?: number;
 }
 
-export interface PipeFigure {
-  readonly ms: number;
+export const perSecond = ({ count, seconds }: Speed): number => count / seconds;
+
+export const megabytesPerSecond = (speed: Speed, load: Load): number => (perSecond(speed) * load.bytes) / 1e6;
+
+export function describeThrough(through: Through): string {
+  if (through === 'sealpost') return 'sealpost';
+  return through === 'direct' ? 'smtp-source into smtp-sink' : PROXIES[through].name;
 }
 
-/** What a burst goes through; the SMTP ones without connection reuse, as the issue of the benchmark says. */
-export type Target = 'sealpost' | 'sealpost-lmtp' | 'lacre-like' | 'overlapping-python' | 'direct';
+/** The figures of a row. */
+export function figuresOf(speed: Speed, load: Load): Row['figures'] {
+  return {
+    'messages/s': perSecond(speed),
+    'MB/s': megabytesPerSecond(speed, load),
+    ...(speed.cpuSeconds === undefined ? {} : { 'CPU ms/message': (speed.cpuSeconds / speed.count) * 1000 }),
+    ...(speed.peakMegabytes === undefined ? {} : { 'peak MB': speed.peakMegabytes }),
+  };
+}
 
-const SESSIONS = 8;
-const MESSAGE_BYTES = 4096;
+async function programOf(
+  stand: Stand,
+  through: Through,
+  protocol: Load['protocol'],
+): Promise<{ readonly port: number; readonly pid?: number }> {
+  if (through === 'direct') return { port: stand.nextHop.port };
+  if (through !== 'sealpost') return stand.peers.proxy(through);
+  const pid = stand.sealpost.pid();
+  if (pid === undefined) throw new Error('sealpost serve has ended');
+  return { port: stand.ports[protocol], pid };
+}
+
+/** What leaves the program: a copy for each recipient with a key, or the one message. */
+function transactions(through: Through, load: Load, count: number): number {
+  return load.sealed && through !== 'direct' ? count * load.recipients : count;
+}
 
 /**
- * Sends `count` messages of 4 KB with smtp-source and waits until the last one was answered.
- * @throws Error when not every message arrived at the next hop
+ * Sends `count` messages through a program, and measures it.
+ * @throws Error when the next hop counted more or fewer, or sealpost sealed more or fewer
  */
-export async function measureProxy(
+export async function measureBurst(
   stand: Stand,
-  target: Target,
+  through: Through,
+  load: Load,
   count: number,
-  recipient: string = stand.recipient,
-): Promise<ProxyFigure> {
-  const before = await stand.arrived();
-  const reuse = target === 'sealpost-lmtp' || target === 'direct';
-  const started = process.hrtime.bigint();
-  await mustRun(
-    'smtp-source',
-    [
-      ...(target === 'sealpost-lmtp' ? ['-L'] : []),
-      ...(reuse ? ['-d'] : []),
-      '-s',
-      String(SESSIONS),
-      '-m',
-      String(count),
-      '-l',
-      String(MESSAGE_BYTES),
-      '-f',
-      'carol@example.net',
-      '-t',
-      recipient,
-      `127.0.0.1:${stand.ports[target]}`,
-    ],
-    { timeout: 300_000 },
+): Promise<Speed> {
+  const what = `${describeThrough(through)}, ${describeLoad(load)}`;
+  const { port, pid } = await programOf(stand, through, load.protocol);
+  const sealedBefore = through === 'sealpost' ? await sealedCopies(stand) : 0;
+  if (pid !== undefined) resetTreePeak(pid);
+  const cpuBefore = pid === undefined ? 0 : treeCpuSeconds(pid);
+  const seconds = await stand.nextHop.counted(what, transactions(through, load, count), () =>
+    burst(port, load, count),
   );
-  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-  const arrived = (await stand.arrived()) - before;
-  if (arrived !== count) throw new Error(`${target}: ${count} messages were sent, ${arrived} arrived`);
-  return { perSecond: count / seconds };
+  const cost =
+    pid === undefined
+      ? {}
+      : { cpuSeconds: treeCpuSeconds(pid) - cpuBefore, peakMegabytes: treePeakMegabytes(pid) };
+  if (through === 'sealpost') await expectSealed(stand, what, sealedBefore, load, count);
+  return { seconds, count, ...cost };
 }
 
-let calls = 0;
-
-/** One whole process from its start to its exit, with one message of 4 KB. */
-export async function measurePipe(stand: Stand, program: PipeProgram): Promise<PipeFigure> {
-  const { command, args } = stand.pipes[program];
-  calls += 1;
-  const before = await stand.arrived();
-  const started = process.hrtime.bigint();
-  const code = await new Promise<number | null>((resolve, reject) => {
-    // Each call is a message of its own: the same queue ID and content would be recognised as a retry.
-    const own = args.map((argument) => (argument === 'BENCH' ? `BENCH${process.pid}N${calls}` : argument));
-    const child = spawn(command, own, { stdio: ['pipe', 'ignore', 'inherit'] });
-    child.on('error', reject);
-    child.on('exit', resolve);
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(stand.message);
-  });
-  const ms = Number(process.hrtime.bigint() - started) / 1e6;
-  if (code !== 0) throw new Error(`${program} ended with ${code}`);
-  if (program !== 'node -e 0' && (await stand.arrived()) !== before + 1)
-    throw new Error(`${program}: the message did not arrive`);
-  return { ms };
-}
-
-/** From the start of connect to the first byte of the greeting. */
-export async function measureGreeting(
+/** The metrics of several processes may be gathered a moment later. */
+async function expectSealed(
   stand: Stand,
-  times: number,
-): Promise<{ readonly medianMs: number; readonly slowestMs: number }> {
-  const all: number[] = [];
-  for (let round = 0; round < times; round += 1) {
-    const started = process.hrtime.bigint();
-    await new Promise<void>((resolve, reject) => {
-      const socket = connect(stand.ports.sealpost, '127.0.0.1');
-      socket.once('data', () => {
-        all.push(Number(process.hrtime.bigint() - started) / 1e6);
-        socket.end('QUIT\r\n');
-      });
-      socket.once('close', () => resolve());
-      socket.once('error', reject);
-    });
+  what: string,
+  before: number,
+  load: Load,
+  count: number,
+): Promise<void> {
+  const expected = load.sealed ? count * load.recipients : 0;
+  for (let attempt = 0; ; attempt += 1) {
+    const sealed = (await sealedCopies(stand)) - before;
+    if (sealed === expected) return;
+    if (attempt === 20) throw new Error(`${what}: ${expected} copies were to be sealed, ${sealed} were`);
+    await sleep(100);
   }
-  all.sort((a, b) => a - b);
-  return { medianMs: all[Math.floor(all.length / 2)] ?? Number.NaN, slowestMs: all.at(-1) ?? Number.NaN };
+}
+
+/** sealpost_copies_total with action "seal", over all processes. */
+export async function sealedCopies(stand: Stand): Promise<number> {
+  const values = await metricValues(stand, 'sealpost_copies_total', 'action="seal"');
+  return values.reduce((sum, each) => sum + each, 0);
+}
+
+/** The values of a metric, one for each set of labels that holds `label`. */
+export async function metricValues(stand: Stand, name: string, label = ''): Promise<number[]> {
+  const response = await fetch(`http://127.0.0.1:${stand.ports.observe}/metrics`);
+  const lines = (await response.text()).split('\n');
+  return lines
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    .filter((line) => line.includes(label))
+    .map((line) => Number(line.split(' ').at(-1)));
+}
+
+const references = new Map<number, Buffer>();
+
+/** The body that smtp-source sends for a size, as the next hop sees it. */
+async function reference(stand: Stand, load: Load): Promise<Buffer> {
+  const known = references.get(load.bytes);
+  if (known !== undefined) return known;
+  const plain: Load = { ...load, protocol: 'smtp', sessions: 1, recipients: 1, numbered: false };
+  let body = Buffer.alloc(0);
+  const send = () => burst(stand.nextHop.port, plain, 1);
+  await stand.nextHop.captured('smtp-source', 1, send, async (messages) => {
+    for await (const { message } of messages) body = Buffer.from(splitMessage(message).body);
+  });
+  if (body.length < load.bytes)
+    throw new Error(`smtp-source sent ${body.length} bytes, ${load.bytes} were wanted`);
+  references.set(load.bytes, body);
+  return body;
+}
+
+/**
+ * The same load, `count` messages, into a next hop that keeps them.
+ * @throws Error when one is missing, doubled, sealed or unsealed against expectation, or does not open to what was sent
+ */
+export async function proveLoad(stand: Stand, through: Through, load: Load, count: number): Promise<void> {
+  const what = `${describeThrough(through)}, ${describeLoad(load)}`;
+  const { port } = await programOf(stand, through, load.protocol);
+  const body = await reference(stand, load);
+  const expected = { what, copies: count * load.recipients, sealed: load.sealed, body, sample: 2 };
+  await stand.nextHop.captured(
+    what,
+    transactions(through, load, count),
+    () => burst(port, load, count),
+    (messages) => checkCaptured(messages, { ...expected, loosely: through !== 'sealpost' }, stand.decrypt),
+  );
+}
+
+/** Latency of each of `count` messages, from our own client with as many sessions, without pause. Milliseconds. */
+export async function measureLatency(
+  stand: Stand,
+  through: Through,
+  load: Load,
+  count: number,
+): Promise<{ readonly 'p50 ms': number; readonly 'p99 ms': number }> {
+  const { port } = await programOf(stand, through, load.protocol);
+  const what = `${describeThrough(through)}, latency, ${describeLoad(load)}`;
+  const times: number[] = [];
+  let left = count;
+  const worker = async (): Promise<void> => {
+    let session: Session | undefined;
+    while (left > 0) {
+      left -= 1;
+      const message = letter(load.recipient, load.bytes);
+      const started = performance.now();
+      session ??= await openSession(port, load.protocol);
+      const { putOff } = await session.deliver({ sender: SENDER, recipients: recipientsOf(load), message });
+      if (putOff) throw new Error(`${what}: a message was put off`);
+      times.push(performance.now() - started);
+      if (load.reuse) continue;
+      await session.quit();
+      session = undefined;
+    }
+    await session?.quit();
+  };
+  await stand.nextHop.counted(what, transactions(through, load, count), () =>
+    Promise.all(Array.from({ length: Math.min(load.sessions, count) }, worker)),
+  );
+  return { 'p50 ms': percentile(times, 0.5), 'p99 ms': percentile(times, 0.99) };
+}
+
+/** As smtp-source names them. */
+function recipientsOf({ recipient, recipients }: Load): string[] {
+  return Array.from({ length: recipients }, (_, index) =>
+    index === 0 ? recipient : `${index + 1}${recipient}`,
+  );
 }

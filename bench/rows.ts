@@ -8,11 +8,14 @@ export interface PartOptions {
   /** Few messages, for a look: the whole benchmark in a minute or two. */
   readonly quick: boolean;
   readonly progress: Progress;
+  /** For every `sealpost serve` that is started: `--workers`, `2`. */
+  readonly serveArguments: readonly string[];
 }
 
 /** The heads of a table's columns, in the order in which they are printed. A column without any figure is left out. */
 export const COLUMNS = [
   'messages/s',
+  'lookups/s',
   'MB/s',
   'ms',
   'p50 ms',

@@ -18,6 +18,8 @@ export interface SealpostOptions {
   /** Laid over the example's configuration, table by table; lists replace. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** More arguments of `serve`. */
+  readonly serveArguments?: readonly string[];
   /** Runs `sealpost migrate` first; default true. */
   readonly migrate?: boolean;
 }
@@ -139,7 +141,8 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
   const log = () => readFileSync(logPath, 'utf8');
   const start = async (): Promise<void> => {
     if (child) throw new Error('serve runs already');
-    const started = spawn(command.program, [...command.args, 'serve', '--config', configPath], {
+    const serve = ['serve', ...(options.serveArguments ?? []), '--config', configPath];
+    const started = spawn(command.program, [...command.args, ...serve], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...env },
       cwd: places.dir,

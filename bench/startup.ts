@@ -1,0 +1,134 @@
+// What a restart costs: from the start of serve to its first greeting, and whether the first message is as fast as the
+// hundredth. And the greeting of a running one.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sealpostCommand } from '../test/e2e/support/sealpost-process.ts';
+import { letter } from './letter.ts';
+import type { PartOptions, PartResult } from './rows.ts';
+import { openSession } from './session.ts';
+import { RECIPIENTS, SENDER, type Stand, theStand } from './stand.ts';
+import { median, percentile } from './statistics.ts';
+
+const LETTERS = 110;
+
+export async function greetingPart(options: PartOptions): Promise<PartResult> {
+  const stand = await theStand(options);
+  const times: number[] = [];
+  for (let round = 0; round < 100; round += 1) times.push((await greeting(stand.ports.smtp)) ?? Number.NaN);
+  if (times.some(Number.isNaN)) throw new Error('a connection got no greeting');
+  return {
+    rows: [
+      {
+        work: 'from connect to the greeting, SMTP, 100 connections one after the other',
+        figures: { 'p50 ms': median(times), 'p99 ms': percentile(times, 0.99) },
+      },
+    ],
+    findings: [
+      {
+        what: 'greeting, median',
+        measured: median(times),
+        unit: 'ms',
+        target: { is: 'below', value: 10 },
+      },
+    ],
+  };
+}
+
+export async function startupPart(options: PartOptions): Promise<PartResult> {
+  const stand = await theStand(options);
+  const { progress, quick } = options;
+  const starts: number[] = [];
+  const latencies: number[][] = [];
+  const rounds = quick ? 2 : 5;
+  for (let round = 1; round <= rounds; round += 1) {
+    progress(`start ${round} of ${rounds}`);
+    await stand.sealpost.stop();
+    const serve = await startTimed(stand, options.serveArguments);
+    try {
+      starts.push(serve.ms);
+      latencies.push(await deliverOneByOne(stand));
+    } finally {
+      await serve.stop();
+      await stand.sealpost.start();
+    }
+  }
+  const first = median(latencies.map((each) => each[0] ?? Number.NaN));
+  // A single message is a matter of luck: the hundredth and its neighbours.
+  const hundredth = median(latencies.flatMap((each) => each.slice(90, LETTERS)));
+  return {
+    rows: [
+      { work: 'serve: from its start to the first greeting, PostgreSQL', figures: { ms: median(starts) } },
+      { work: 'first message after the start, 4 KB, LMTP', figures: { ms: first } },
+      { work: 'hundredth message (median of the 91st to the 110th)', figures: { ms: hundredth } },
+    ],
+    findings: [
+      {
+        what: 'start-up of serve until the greeting, PostgreSQL',
+        measured: median(starts) / 1000,
+        unit: 's',
+        target: { is: 'below', value: 1 },
+      },
+      {
+        what: 'first message after a start: its time over that of the hundredth',
+        measured: first / hundredth,
+      },
+    ],
+  };
+}
+
+/** Milliseconds from connect to the first byte; null when nobody listens. */
+async function greeting(port: number): Promise<number | null> {
+  const started = performance.now();
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'data');
+    return performance.now() - started;
+  } catch {
+    return null;
+  } finally {
+    socket.end('QUIT\r\n');
+  }
+}
+
+/** Starts serve, and asks for its greeting all the time. */
+async function startTimed(
+  stand: Stand,
+  serveArguments: readonly string[],
+): Promise<{ readonly ms: number; stop(): Promise<void> }> {
+  const { program, args } = sealpostCommand();
+  const started = performance.now();
+  const child = spawn(program, [...args, 'serve', ...serveArguments, '--config', stand.sealpost.configPath], {
+    stdio: 'ignore',
+  });
+  const ended = once(child, 'exit');
+  while ((await greeting(stand.ports.lmtp)) === null) {
+    if (child.exitCode !== null) throw new Error(`sealpost serve ended with ${child.exitCode}`);
+    await sleep(5);
+  }
+  const ms = performance.now() - started;
+  return {
+    ms,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+/** One session, one message after the other; milliseconds of each. */
+async function deliverOneByOne(stand: Stand): Promise<number[]> {
+  return stand.nextHop.counted('messages after a start', LETTERS, async () => {
+    const session = await openSession(stand.ports.lmtp, 'lmtp');
+    const times: number[] = [];
+    for (let index = 0; index < LETTERS; index += 1) {
+      const message = letter(RECIPIENTS.rsa, 4096);
+      const { ms, putOff } = await session.deliver({ sender: SENDER, recipients: [RECIPIENTS.rsa], message });
+      if (putOff) throw new Error('a message was put off');
+      times.push(ms);
+    }
+    await session.quit();
+    return times;
+  });
+}
