@@ -57,6 +57,7 @@ export function registerEncrypt(program: Command): void {
             decision,
             { host: config.hostname, queueId: '', date: new Date(now) },
             sealer.encrypt,
+            (sentence) => process.stderr.write(`sealpost: ${sentence}\n`),
           );
         } finally {
           await sealer.close();

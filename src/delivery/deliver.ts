@@ -10,6 +10,7 @@ import {
 } from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';
 import { detectEncrypted } from '../message/detect.ts';
+import { mapLimited } from '../message/map-limited.ts';
 import { countReceived, findMessageId } from '../message/received.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import type { Logger } from '../observe/log.ts';
@@ -244,6 +245,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
             decision,
             { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
             parts.encrypt,
+            (sentence) => log.info({ to: entry.key.slice(0, 12) }, sentence),
           );
           stop();
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
@@ -372,23 +374,4 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     lateDeliveries: () => late,
     busy: () => active + late,
   };
-}
-
-/** Runs `work` for every item, at most `limit` at a time; rejects with the first error once nothing runs any more. */
-async function mapLimited<Item>(
-  items: readonly Item[],
-  limit: number,
-  work: (item: Item) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const runner = async (): Promise<void> => {
-    while (next < items.length) {
-      const item = items[next];
-      next += 1;
-      if (item !== undefined) await work(item);
-    }
-  };
-  const ended = await Promise.allSettled(Array.from({ length: Math.min(limit, items.length) }, runner));
-  const failed = ended.find((end) => end.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

@@ -1,4 +1,5 @@
 // One recipient's copy as the plan says: which builder, with which options. The filters and `encrypt` seal through here.
+import { sealInline } from '../message/seal-inline.ts';
 import { sealMime } from '../message/seal-mime.ts';
 import { sealSmime } from '../message/seal-smime.ts';
 import type { Seal } from '../openpgp/types.ts';
@@ -14,16 +15,24 @@ export interface SealStatus {
   readonly date: Date;
 }
 
-/** Seals a message as decided. Rejects with the Error of `seal`: a temporary failure. */
+/**
+ * Seals a message as decided. Rejects with the Error of `seal`: a temporary failure.
+ * @param note gets a sentence where the message could not be sealed in the style that was wished
+ */
 export async function sealCopy(
   message: Buffer,
   decision: SealDecision,
   status: SealStatus,
   seal: Seal,
+  note: (sentence: string) => void = () => undefined,
 ): Promise<Buffer> {
   const { subject, headerPolicy, hideKeyIds, keys } = decision;
   const options = { subject, headerPolicy, hideKeyIds, keys, status };
-  return decision.kind === 'x509'
-    ? sealSmime(message, { ...options, cipher: decision.smimeCipher }, seal)
-    : sealMime(message, options, seal);
+  if (decision.kind === 'x509') return sealSmime(message, { ...options, cipher: decision.smimeCipher }, seal);
+  if (decision.style === 'inline') {
+    const sealed = await sealInline(message, options, seal);
+    if (sealed !== null) return sealed;
+    note('sealed as PGP/MIME: the message has too many parts for the inline style');
+  }
+  return sealMime(message, options, seal);
 }

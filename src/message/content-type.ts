@@ -59,6 +59,45 @@ export function contentTypeShape(value: string): { readonly typeEnd: number; rea
   return { typeEnd, closed: scanner.atEnd() };
 }
 
+/** A parameter as it stands in a field. */
+export interface RawParameter {
+  /** Lower case, with the asterisks and numbers of RFC 2231. */
+  readonly name: string;
+  /** A token, or a quoted string with its quotes. */
+  readonly value: string;
+}
+
+/**
+ * The parameters of a Content-Type or Content-Disposition value, their values not decoded. Read leniently: a value that is
+ * neither a token nor a quoted string counts up to the next semicolon, and is quoted here.
+ * @param value unfolded, one character per byte
+ */
+export function rawParameters(value: string): readonly RawParameter[] {
+  const scanner = createScanner(value);
+  const parameters: RawParameter[] = [];
+  scanner.until(';');
+  while (scanner.take(';')) {
+    const name = scanner.token();
+    if (name === null || !scanner.take('=')) {
+      scanner.until(';');
+      continue;
+    }
+    const from = scanner.position();
+    const read = scanner.quoted() ?? scanner.token();
+    const behind = scanner.position();
+    const whole = scanner.atEnd() || scanner.at(';');
+    scanner.until(';');
+    const text = value.slice(from, whole ? behind : scanner.position()).trim();
+    parameters.push({ name: name.toLowerCase(), value: read !== null && whole ? text : quote(text) });
+  }
+  return parameters;
+}
+
+/** A quoted string of RFC 2045 around a text, whose own quotes and backslashes are dropped. */
+export function quote(text: string): string {
+  return `"${text.replace(/["\\]/g, '')}"`;
+}
+
 /** A mechanism of RFC 2045, section 6, in lower case; `7bit` where the value is empty, null where it is no single token. */
 export function parseTransferEncoding(value: string): string | null {
   const scanner = createScanner(value);
@@ -117,6 +156,14 @@ function createScanner(text: string) {
       if (at >= text.length || text.charAt(at) === '"' || text.charAt(at) === '(') return false;
       at += 1;
       return true;
+    },
+    at: (char: string): boolean => text.charAt(at) === char,
+    /** Passes over everything before the next such character, or the end. */
+    until(char: string): string {
+      const from = at;
+      const found = text.indexOf(char, at);
+      at = found < 0 ? text.length : found;
+      return text.slice(from, at);
     },
     position: () => at,
     atEnd(): boolean {

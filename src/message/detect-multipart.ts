@@ -1,4 +1,5 @@
 // The tree of a multipart message, walked in one pass and without recursion: it is encrypted only if every leaf is.
+import { beginsArmoredMessage } from './armored-text.ts';
 import type { ContentType } from './content-type.ts';
 import type { Detection } from './detect.ts';
 import { type Entity, mediaType, readEntity } from './entity.ts';
@@ -80,7 +81,8 @@ function createWalk(body: Buffer) {
   /** Reads up to the next delimiter, and what that delimiter says. */
   function step(): Objection {
     const top = levels.at(-1);
-    const until = top?.inside === 'preamble' ? top.from + MAX_PREAMBLE + 3 : body.length;
+    const remark = top?.inside === 'preamble' && !beginsArmoredMessage(body.subarray(top.from));
+    const until = remark ? top.from + MAX_PREAMBLE + 3 : body.length;
     const delimiter = nextDelimiter(body, at, until, active);
     const objection = top === undefined ? null : closeRegion(top, delimiter?.before ?? body.length);
     if (objection !== null) return objection;
@@ -119,10 +121,14 @@ function createWalk(body: Buffer) {
   function closeRegion(level: Level, end: number): Objection {
     const region = body.subarray(level.from, Math.max(level.from, end));
     if (level.inside === 'preamble') {
-      return region.length > MAX_PREAMBLE ? `${level.type} with a text before its first part` : null;
+      return region.length <= MAX_PREAMBLE || isEncrypted(region)
+        ? null
+        : `${level.type} with a text before its first part`;
     }
     if (level.inside === 'epilogue') {
-      return trimBytes(region).length > 0 ? `${level.type} with a text behind its last part` : null;
+      return trimBytes(region).length === 0 || isEncrypted(region)
+        ? null
+        : `${level.type} with a text behind its last part`;
     }
     if (level.part === null) return null;
     if (level.type === PGP_MIME) return closePgpMimePart(level, level.part, region);
@@ -130,6 +136,13 @@ function createWalk(body: Buffer) {
     if (!verdict.encrypted) return verdict.because;
     for (const keyId of verdict.keyIds) keyIds.add(keyId);
     return null;
+  }
+
+  /** A text around the parts that the inline style has sealed. */
+  function isEncrypted(region: Buffer): boolean {
+    const found = encryptedKeyIds(region, '7bit');
+    for (const keyId of found ?? []) keyIds.add(keyId);
+    return found !== null;
   }
 
   /** RFC 3156, section 4: a control part, then the message. */

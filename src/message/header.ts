@@ -133,7 +133,7 @@ export function fieldValue(field: HeaderField): string {
 }
 
 /** The fields of that name (in lower case), in order. */
-export function fieldsNamed(parts: MessageParts, name: string): readonly HeaderField[] {
+export function fieldsNamed(parts: Pick<MessageParts, 'fields'>, name: string): readonly HeaderField[] {
   return parts.fields.filter((field) => field.name === name);
 }
 

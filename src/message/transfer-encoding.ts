@@ -52,6 +52,55 @@ export function decodeQuotedPrintable(text: Buffer): Buffer | null {
 }
 
 /**
+ * Decodes quoted-printable as every reader does (RFC 2045, section 6.7): an equals sign that begins no escape stays one, and
+ * white space behind that of a soft line break is padding.
+ */
+function decodeQuotedPrintableLeniently(text: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(text.length);
+  let length = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const byte = text[at] ?? 0;
+    const [high, low] = byte === EQUALS ? [HEX[text[at + 1] ?? 0], HEX[text[at + 2] ?? 0]] : [];
+    if (high !== undefined && low !== undefined && high >= 0 && low >= 0) {
+      out[length++] = high * 16 + low;
+      at += 2;
+      continue;
+    }
+    const next = byte === EQUALS ? behindSoftBreak(text, at + 1) : null;
+    if (next === null) out[length++] = byte;
+    else at = next - 1;
+  }
+  return out.subarray(0, length);
+}
+
+/** Behind the white space and the line ending that begin at `from`; null where there is something else. */
+function behindSoftBreak(text: Buffer, from: number): number | null {
+  let at = from;
+  while (at < from + 80 && (text[at] === 0x20 || text[at] === 0x09)) at += 1;
+  if (text[at] === 0x0d && text[at + 1] === 0x0a) return at + 2;
+  return text[at] === 0x0a ? at + 1 : null;
+}
+
+const EQUALS = 0x3d;
+
+/** The value of each hexadecimal digit, -1 for every other byte. */
+const HEX = Int8Array.from({ length: 256 }, (_, byte) => {
+  const char = String.fromCharCode(byte);
+  return /[0-9A-Fa-f]/.test(char) ? Number.parseInt(char, 16) : -1;
+});
+
+/**
+ * Undoes a transfer encoding where nothing can be lost by it: quoted-printable with stray characters is decoded around them,
+ * base64 with stray characters is not decoded at all.
+ * @returns null when the encoding is unknown or broken: what is there has to be kept as it is
+ */
+export function decodeLeniently(body: Buffer, encoding: string | null): Buffer | null {
+  return encoding === 'quoted-printable'
+    ? decodeQuotedPrintableLeniently(body)
+    : decodeTransferEncoding(body, encoding);
+}
+
+/**
  * Undoes a transfer encoding.
  * @param encoding in lower case; null where the field could not be read
  * @returns null when the encoding is unknown or broken

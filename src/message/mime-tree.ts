@@ -1,0 +1,165 @@
+// A message as a row of pieces that together are its bytes: header sections, bodies, delimiter lines, and the text around parts.
+// The tree is walked in one pass and without recursion, multiparts and messages inside messages alike, and nothing is written anew:
+// who changes one piece leaves every other byte alone.
+import { detectInMultipart } from './detect-multipart.ts';
+import { type Entity, mediaType, readEntity } from './entity.ts';
+import { type MessageParts, splitMessage } from './header.ts';
+import { type Delimiter, nextDelimiter } from './mime-scanner.ts';
+
+/** The header section of an entity: an mbox line, fields, and the empty line. */
+export type Head = Omit<MessageParts, 'body'>;
+
+export type Piece =
+  /** The header of a multipart or of a message/rfc822, whose parts follow. */
+  | { readonly kind: 'container'; readonly head: Head; readonly entity: Entity }
+  /** An entity without parts that can be told apart: header and body. */
+  | {
+      readonly kind: 'leaf';
+      readonly head: Head;
+      readonly entity: Entity;
+      /** In its transfer encoding. */
+      readonly body: Buffer;
+      /** An encrypted message of its own (RFC 3156), parts and all. */
+      readonly encrypted: boolean;
+    }
+  /** A delimiter line, the line ending before it included. */
+  | { readonly kind: 'delimiter'; readonly bytes: Buffer }
+  /** What stands before the first part of a multipart, or behind its last. */
+  | { readonly kind: 'around'; readonly bytes: Buffer };
+
+const PGP_MIME = 'multipart/encrypted';
+const MESSAGE_TYPES: ReadonlySet<string> = new Set(['message/rfc822', 'message/global', 'message/news']);
+const IDENTITY: ReadonlySet<string | null> = new Set(['7bit', '8bit', 'binary']);
+
+/** Multiparts and messages inside each other; what lies deeper is one leaf. */
+const MAX_DEPTH = 100;
+/** So much is searched for the end of a part's header before all of the rest is. */
+const HEAD_BYTES = 64 * 1024;
+/** More than a delimiter line has. */
+const LINE_BYTES = 2000;
+
+const NO_HEAD: Head = { preamble: Buffer.alloc(0), fields: [], separator: Buffer.alloc(0) };
+
+interface Level {
+  readonly boundary: string;
+  readonly digest: boolean;
+  /** Containers around its parts, itself included. */
+  readonly depth: number;
+}
+
+/**
+ * Takes a message apart.
+ * @param limit of leaves and texts around parts
+ * @returns the pieces in order, the first one with the message's own header; null when there are more than `limit`
+ */
+export function readTree(message: Buffer, limit: number): readonly Piece[] | null {
+  const pieces: Piece[] = [];
+  const levels: Level[] = [];
+  const active = new Map<string, number>();
+  let toSeal = 0;
+
+  /** Reads the entity that begins at `from`, as far as it has no parts. @returns the delimiter that ends it, or comes first in it */
+  function enter(from: number, inDigest: boolean): Delimiter | null {
+    let at = from;
+    let digest = inDigest;
+    let depth = levels.at(-1)?.depth ?? 0;
+    for (;;) {
+      const { head, body: bodyAt } = readHead(message, at, active);
+      const entity = readEntity({ ...head, body: message.subarray(0, 0) }, digest);
+      const container = depth < MAX_DEPTH ? containerKind(entity) : null;
+      if (container === 'message') {
+        pieces.push({ kind: 'container', head, entity });
+        at = bodyAt;
+        digest = false;
+        depth += 1;
+        continue;
+      }
+      const first = container === 'multipart' ? open(entity, bodyAt, depth) : null;
+      if (first !== null) {
+        pieces.push({ kind: 'container', head, entity });
+        around(bodyAt, first.before);
+        return first;
+      }
+      const end = nextDelimiter(message, bodyAt, message.length, active);
+      const body = message.subarray(bodyAt, end?.before ?? message.length);
+      pieces.push({ kind: 'leaf', head, entity, body, encrypted: isPgpMime(entity, body) });
+      toSeal += 1;
+      return end;
+    }
+  }
+
+  /** Opens a multipart whose first delimiter is there; its boundary is active then. */
+  function open({ contentType }: Entity, bodyAt: number, depth: number): Delimiter | null {
+    const boundary = contentType?.parameters.get('boundary') ?? '';
+    if (boundary === '' || boundary.endsWith('--') || active.has(boundary)) return null;
+    active.set(boundary, levels.length);
+    const first = nextDelimiter(message, bodyAt, message.length, active);
+    if (first === null || first.closing || first.boundary !== boundary) {
+      active.delete(boundary);
+      return null;
+    }
+    levels.push({ boundary, digest: contentType?.subtype === 'digest', depth: depth + 1 });
+    return first;
+  }
+
+  /** Ends the multiparts inside the one that this delimiter is of, and that one too where it closes. */
+  function leave(delimiter: Delimiter): void {
+    const keep = (active.get(delimiter.boundary) ?? 0) + (delimiter.closing ? 0 : 1);
+    while (levels.length > keep) active.delete(levels.pop()?.boundary ?? '');
+  }
+
+  function around(from: number, end: number): void {
+    if (end <= from) return;
+    pieces.push({ kind: 'around', bytes: message.subarray(from, end) });
+    toSeal += 1;
+  }
+
+  let delimiter = enter(0, false);
+  while (delimiter !== null && toSeal <= limit) {
+    pieces.push({ kind: 'delimiter', bytes: message.subarray(delimiter.before, delimiter.after) });
+    leave(delimiter);
+    if (delimiter.closing) {
+      const next: Delimiter | null = nextDelimiter(message, delimiter.after, message.length, active);
+      around(delimiter.after, next?.before ?? message.length);
+      delimiter = next;
+    } else delimiter = enter(delimiter.after, levels.at(-1)?.digest ?? false);
+  }
+  return toSeal > limit ? null : pieces;
+}
+
+/** Reads the header of the entity that begins at `from` and ends, at the latest, at the next delimiter. */
+function readHead(
+  message: Buffer,
+  from: number,
+  active: ReadonlyMap<string, number>,
+): { readonly head: Head; readonly body: number } {
+  const until = Math.min(message.length, from + HEAD_BYTES);
+  const near = headWithin(message.subarray(0, until + LINE_BYTES), from, until, active);
+  // Without an empty line in it, what was read may have been cut in the middle of a field.
+  const found =
+    near.head.separator.length > 0 || near.end < until || until === message.length
+      ? near
+      : headWithin(message, from, message.length, active);
+  // At the top of a message an mbox line is one; anywhere else it may be the first line of a text.
+  return from > 0 && found.head.preamble.length > 0 ? { head: NO_HEAD, body: from } : found;
+}
+
+function headWithin(message: Buffer, from: number, until: number, active: ReadonlyMap<string, number>) {
+  const end = nextDelimiter(message, from, until, active)?.before ?? until;
+  const { body, ...head } = splitMessage(message.subarray(from, end));
+  return { head, body: end - body.length, end };
+}
+
+function containerKind({ contentType, encoding }: Entity): 'multipart' | 'message' | null {
+  // RFC 2045, section 6.4: where these are in a transfer encoding, their parts cannot be seen.
+  if (contentType === null || !IDENTITY.has(encoding)) return null;
+  const type = mediaType(contentType);
+  if (MESSAGE_TYPES.has(type)) return 'message';
+  // What is sealed as one stays one; what only says so has no parts that a reader would show.
+  return contentType.type === 'multipart' && type !== PGP_MIME ? 'multipart' : null;
+}
+
+function isPgpMime(entity: Entity, body: Buffer): boolean {
+  if (entity.contentType === null || mediaType(entity.contentType) !== PGP_MIME) return false;
+  return detectInMultipart(entity, body).encrypted;
+}
