@@ -2,11 +2,14 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
-import { armorCertificates } from '../keys/export.ts';
+import type { Config } from '../config/schema.ts';
+import { armorCertificates, pemCertificates } from '../keys/export.ts';
+import type { X509Trust } from '../keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../keys/refusals.ts';
 import { allKeys, keysOf, type OwnedKey, readFingerprint, readKeyName, requireKeys } from '../keys/rows.ts';
 import { type ImportResult, importKeys, removeKey, setKeyStatus } from '../keys/store.ts';
 import { type KeyView, viewKey } from '../keys/view.ts';
+import { readTrust, TrustUnavailable } from '../smime/trust.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, EXIT, Refused, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
@@ -18,19 +21,22 @@ interface Options {
 }
 
 export function registerKey(program: Command): void {
-  const key = program.command('key').description('OpenPGP public keys');
+  const key = program.command('key').description('public keys: OpenPGP, and X.509 certificates for S/MIME');
 
   withCommonOptions(
     key
       .command('import')
-      .description('import public keys, armored or binary; each is judged on its own')
+      .description(
+        'import OpenPGP keys, armored or binary, or X.509 certificates with their chain, PEM, DER or PKCS #7; each is judged on its own',
+      )
       .argument('[file]', '- or nothing reads standard input', '-')
       .option(
         '--for <address>',
         'whose key it is: a user, an outside contact, or @domain; default: the users among its user IDs',
-      ),
+      )
+      .option('--pin', 'X.509: vouch for the certificate yourself, whoever issued it'),
     'sealpost key import alice.asc --for alice@example.org',
-  ).action((file: string, options: Options & { readonly for?: string }) =>
+  ).action((file: string, options: Options & { readonly for?: string; readonly pin?: boolean }) =>
     run(options, async (context) => {
       const { config } = context.loaded;
       const upload = await readUpload(file);
@@ -41,6 +47,7 @@ export function registerKey(program: Command): void {
         actor: cliActor(),
         now: Date.now(),
         for: options.for,
+        x509: () => x509Trust(config, options.pin === true),
       });
       reportImport(results, context);
     }),
@@ -80,23 +87,30 @@ export function registerKey(program: Command): void {
   withCommonOptions(
     key
       .command('export')
-      .description('print keys, armored')
+      .description('print keys, armored; X.509 certificates in PEM')
       .argument('<address>', 'an owner, or a full fingerprint'),
     'sealpost key export alice@example.org > alice.asc',
   ).action((name: string, options: Options) =>
     run(options, async (context) => {
       const found = await find(context, name);
       const views = await viewAll(found, context);
-      const certificates = [...new Map(found.map(({ row }) => [row.fingerprint, row.certificate]))].map(
-        ([fingerprint, certificate]) => ({
-          certificate,
-          version: views.find((view) => view.fingerprint === fingerprint)?.version ?? 4,
-        }),
+      const rows = [...new Map(found.map(({ row }) => [row.fingerprint, row])).values()];
+      const openPgp = rows.filter(({ kind }) => kind === 'openpgp');
+      const armored =
+        openPgp.length === 0
+          ? ''
+          : armorCertificates(
+              openPgp.map(({ fingerprint, certificate }) => ({
+                certificate,
+                version: views.find((view) => view.fingerprint === fingerprint)?.version ?? 4,
+              })),
+            );
+      const pem = pemCertificates(
+        rows.filter(({ kind }) => kind === 'x509').map(({ certificate }) => certificate),
       );
-      const armored = armorCertificates(certificates);
       context.print(
-        { fingerprints: [...new Set(found.map(({ row }) => row.fingerprint))], armored },
-        armored.trimEnd(),
+        { fingerprints: rows.map(({ fingerprint }) => fingerprint), armored, pem },
+        `${armored}${pem}`.trimEnd(),
       );
     }),
   );
@@ -140,6 +154,17 @@ export function registerKey(program: Command): void {
 
 function policyOf({ loaded }: CommandContext): { readonly allowSha1: boolean } {
   return { allowSha1: loaded.config.keys.allow_sha1 };
+}
+
+/** An administrator's word makes the authorities unnecessary, and what may be wrong with their files. */
+function x509Trust(config: Config, pin: boolean): X509Trust {
+  if (pin) return { anchors: [], pin };
+  try {
+    return { anchors: readTrust(config.smime.trust), pin };
+  } catch (error) {
+    if (error instanceof TrustUnavailable) throw new Refused(error.message);
+    throw error;
+  }
 }
 
 async function find(context: CommandContext, name: string): Promise<readonly OwnedKey[]> {
@@ -197,15 +222,16 @@ function row(view: KeyView): readonly string[] {
     view.fingerprint,
     view.owner,
     view.state,
-    view.algorithm ?? '?',
+    `${view.kind === 'x509' ? 'X.509 ' : ''}${view.algorithm ?? '?'}`,
     view.expires === null ? 'does not expire' : `expires ${view.expires.slice(0, 10)}`,
-    view.userIds.join('; '),
+    (view.x509?.addresses ?? view.userIds).join('; ') || view.userIds.join('; '),
   ];
 }
 
 function describe(view: KeyView): string {
   return [
     `fingerprint  ${view.fingerprint}`,
+    `kind         ${view.kind === 'x509' ? 'X.509 (S/MIME)' : 'OpenPGP'}`,
     `owner        ${view.owner} (${view.ownerKind})`,
     `state        ${view.state}${view.because === null ? '' : `: ${view.because}`}`,
     `source       ${view.source}, added ${view.added}`,
@@ -223,6 +249,12 @@ function describe(view: KeyView): string {
               : `expires ${subkey.expires}`
         }`,
     ),
-    `AEAD         ${view.aead ? 'announced' : 'not announced'}`,
+    ...(view.x509 === null
+      ? [`AEAD         ${view.aead ? 'announced' : 'not announced'}`]
+      : [
+          `issuer       ${view.x509.issuer}`,
+          `serial       ${view.x509.serialNumber}`,
+          `trust        ${view.x509.pinned ? 'pinned by an administrator' : 'by its chain, at import'}`,
+        ]),
   ].join('\n');
 }

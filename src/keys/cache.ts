@@ -7,6 +7,7 @@ import type { InspectedKey } from './choose.ts';
 import { readComponents } from './components.ts';
 import { type CertificateFacts, inspectComponents } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
+import { inspectX509 } from './x509.ts';
 
 export interface KeyCache {
   /** The key with its facts; facts null where the certificate cannot be read. Rejects when it cannot be inspected now. */
@@ -24,23 +25,33 @@ export interface KeyCacheOptions extends KeyPolicy {
 const FACTS_OVERHEAD = 2048;
 
 export function createKeyCache(options: KeyCacheOptions): KeyCache {
-  const cache = new LRUCache<string, { readonly facts: CertificateFacts | null }, Uint8Array>({
+  const cache = new LRUCache<string, { readonly facts: CertificateFacts | null }, StoredKey>({
     max: options.maxEntries ?? 20_000,
     maxSize: options.maxBytes ?? 64 * 1024 * 1024,
     sizeCalculation: ({ facts }) => FACTS_OVERHEAD + (facts?.sealing.byteLength ?? 0),
     ignoreFetchAbort: true,
     // What cannot be read is a fact; any other error rejects, and is not kept: it must not turn a key into a dead one.
     fetchMethod: async (_digest, _stale, { context }) => {
-      const components = await readComponents(context).catch(() => null);
+      const { kind, certificate } = context;
+      if (kind === 'x509') return { facts: readableX509(certificate) };
+      const components = await readComponents(certificate).catch(() => null);
       return { facts: components === null ? null : await inspectComponents(components, options) };
     },
   });
   return {
     async inspect(key) {
       const digest = createHash('sha256').update(key.certificate).digest('base64');
-      const known = await cache.fetch(digest, { context: key.certificate });
+      const known = await cache.fetch(digest, { context: key });
       if (known === undefined) throw new Error('a certificate could not be inspected');
       return { key, facts: known.facts };
     },
   };
+}
+
+function readableX509(der: Uint8Array): CertificateFacts | null {
+  try {
+    return inspectX509(der);
+  } catch {
+    return null;
+  }
 }

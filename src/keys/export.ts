@@ -1,4 +1,5 @@
-// Certificates out again, armored, as `gpg --import` takes them.
+// Certificates out again: armored, as `gpg --import` takes them, or in PEM.
+import { X509Certificate } from 'node:crypto';
 import { armor, config, enums } from 'openpgp';
 
 /**
@@ -22,4 +23,9 @@ export function armorCertificates(
     config,
   );
   return String(text).replace(/\r\n/g, '\n');
+}
+
+/** X.509 certificates in PEM, one after the other, LF line endings. */
+export function pemCertificates(certificates: readonly Uint8Array[]): string {
+  return certificates.map((der) => new X509Certificate(der).toString()).join('');
 }

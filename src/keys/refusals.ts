@@ -25,6 +25,9 @@ export type RefusalCode =
   | 'no user ID'
   | 'no encryption key'
   | 'trial encryption'
+  | 'authority'
+  | 'self-signed'
+  | 'untrusted'
   | 'no known address'
   | 'weaker source';
 

@@ -1,14 +1,17 @@
 // Keys in the database: import with merging, status, removal. Every change is one transaction that names its actor for the
 // audit, and a new key is in place before an old one goes (lessons.md 8).
-import { and, eq, ne, sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
-import { KEY_SOURCES, keys } from '../database/schema.ts';
+import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import type { KeySource } from '../directory/types.ts';
+import { isX509Upload } from '../smime/upload.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
 import { type Judged, judgeUpload } from './import.ts';
+import { insertKey, strongerOf } from './insert.ts';
 import { type CertificateFacts, inspectComponents, usableUntil } from './inspect.ts';
+import { judgeX509, type X509Trust } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
 import {
   belongsTo,
@@ -21,8 +24,9 @@ import {
   sameOwner,
 } from './owner.ts';
 import type { KeyPolicy } from './policy.ts';
-import { type KeyRefusal, refuseByFacts, refuseUnknownAddress, refuseWeakerSource } from './refusals.ts';
+import { type KeyRefusal, refuseByFacts, refuseUnknownAddress } from './refusals.ts';
 import { keysByFingerprint, type OwnedKey } from './rows.ts';
+import { importX509 } from './store-x509.ts';
 
 export interface ImportOptions {
   readonly policy: KeyPolicy;
@@ -35,8 +39,10 @@ export interface ImportOptions {
   readonly now: number;
   /** The address, or domain, that an administrator named. */
   readonly for?: string | undefined;
-  /** Remove the owner's other keys, of this or a weaker source, once the new one is in place. */
+  /** Remove the owner's other keys of this kind, of this or a weaker source, once the new one is in place. */
   readonly replace?: boolean | undefined;
+  /** Who may vouch for X.509 certificates; default: nobody. Read only where there are some. */
+  readonly x509?: (() => X509Trust) | undefined;
 }
 
 /** What became of one certificate of an upload. */
@@ -62,6 +68,13 @@ export async function importKeys(
 ): Promise<readonly ImportResult[]> {
   if (options.for !== undefined) await ownerNamed(database.orm, options.for, options.delimiters);
   const results: ImportResult[] = [];
+  if (isX509Upload(upload)) {
+    const trust = options.x509?.() ?? { anchors: [], pin: false };
+    for (const judged of await judgeX509(upload, trust, options.now)) {
+      results.push(await changeKeys(database, options.actor, (tx) => importX509(tx, judged, options)));
+    }
+    if (!holdsOpenPgp(upload)) return results;
+  }
   for (const judged of await judgeUpload(upload, options.policy, options.now)) {
     const { components, facts } = judged;
     if (components === null || facts === null) {
@@ -82,6 +95,11 @@ export async function importKeys(
     );
   }
   return results;
+}
+
+/** Beside certificates of the other kind: whether there is an armored OpenPGP block as well. */
+function holdsOpenPgp(upload: Uint8Array): boolean {
+  return Buffer.from(upload.buffer, upload.byteOffset, upload.byteLength).includes('-----BEGIN PGP ');
 }
 
 /** Runs a change of keys in one transaction that tells the audit trigger who does it. */
@@ -206,48 +224,15 @@ async function addKey(
   components: Components,
   options: ImportOptions,
 ): Promise<KeyRefusal | null> {
-  const { source, policy, delimiters } = options;
-  const others = await tx.select({ id: keys.id, source: keys.source }).from(keys).where(ofOwner(owner));
-  const strongest = others.map((row) => row.source).reduce((best, next) => strongerOf(best, next), source);
-  // Keys that nobody handed over (Autocrypt, WKD) would be read along with the verified one: neither beside it nor instead.
-  if (strongest !== source && (options.replace === true || isFoundByItself(source))) {
-    return refuseWeakerSource(components.fingerprint, source, strongest);
-  }
-  const slim = await canonical(components, await belongsTo(tx, owner, delimiters), policy);
-  const facts = await inspectComponents(slim, policy);
-  await tx.insert(keys).values({
-    fingerprint: components.fingerprint,
-    ...ownerColumns(owner),
-    certificate: write(slim),
-    source,
-    ...columnsOf(facts),
+  const { policy, delimiters } = options;
+  return insertKey(tx, owner, components.fingerprint, options, async () => {
+    const slim = await canonical(components, await belongsTo(tx, owner, delimiters), policy);
+    return {
+      kind: 'openpgp',
+      certificate: write(slim),
+      ...columnsOf(await inspectComponents(slim, policy)),
+    };
   });
-  if (options.replace === true) {
-    await tx.delete(keys).where(and(ofOwner(owner), ne(keys.fingerprint, components.fingerprint)));
-  }
-  return null;
-}
-
-function isFoundByItself(source: KeySource): boolean {
-  return source === 'autocrypt' || source === 'wkd';
-}
-
-function strongerOf(a: KeySource, b: KeySource): KeySource {
-  return KEY_SOURCES.indexOf(a) >= KEY_SOURCES.indexOf(b) ? a : b;
-}
-
-function ofOwner(owner: KeyOwner & { readonly id: number }) {
-  const column =
-    owner.kind === 'user' ? keys.user_id : owner.kind === 'contact' ? keys.contact_id : keys.domain_id;
-  return eq(column, owner.id);
-}
-
-function ownerColumns(owner: KeyOwner & { readonly id: number }) {
-  return owner.kind === 'user'
-    ? { user_id: owner.id }
-    : owner.kind === 'contact'
-      ? { contact_id: owner.id }
-      : { domain_id: owner.id };
 }
 
 function columnsOf(facts: CertificateFacts) {

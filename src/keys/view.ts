@@ -1,12 +1,16 @@
 // A stored key as the commands print it: what the certificate says, and whether it can be used now.
+import type { KeyKind } from '../directory/types.ts';
+import { readX509, type X509Facts } from '../smime/certificate.ts';
 import { chooseKeys } from './choose.ts';
 import { type AlgorithmFacts, type CertificateFacts, inspectCertificate, usableUntil } from './inspect.ts';
 import { ownerInWords } from './owner.ts';
 import type { KeyPolicy } from './policy.ts';
 import type { OwnedKey } from './rows.ts';
+import { factsOf } from './x509.ts';
 
 /** Times are RFC 3339, null: never. */
 export interface KeyView {
+  readonly kind: KeyKind;
   readonly fingerprint: string;
   /** An address, or `@domain`. */
   readonly owner: string;
@@ -32,6 +36,15 @@ export interface KeyView {
   }[];
   /** Announces AEAD (SEIPD version 2). */
   readonly aead: boolean;
+  /** What only an X.509 certificate has; null for OpenPGP, and where it cannot be read. */
+  readonly x509: {
+    readonly subject: string;
+    readonly issuer: string;
+    readonly serialNumber: string;
+    readonly addresses: readonly string[];
+    /** An administrator vouched for it. */
+    readonly pinned: boolean;
+  } | null;
   /** When it was stored first. */
   readonly added: string;
 }
@@ -41,7 +54,11 @@ export interface KeyView {
  * @param now Unix milliseconds
  */
 export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: number): Promise<KeyView> {
-  const facts = await inspectCertificate(row.certificate, policy).catch(() => null);
+  const x509 = row.kind === 'x509' ? readable(row.certificate) : null;
+  const facts =
+    row.kind === 'x509'
+      ? x509 && factsOf(x509, row.certificate)
+      : await inspectCertificate(row.certificate, policy).catch(() => null);
   const key = {
     kind: row.kind,
     fingerprint: row.fingerprint,
@@ -53,6 +70,7 @@ export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: 
   const { state, because } = stateOf({ key, facts }, now);
   const until = facts === null ? null : usableUntil(facts);
   return {
+    kind: row.kind,
     fingerprint: row.fingerprint,
     owner: ownerInWords(owner),
     ownerKind: owner.kind,
@@ -76,8 +94,23 @@ export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: 
       }),
     ),
     aead: facts?.aead ?? false,
+    x509: x509 && {
+      subject: x509.subject,
+      issuer: x509.issuer,
+      serialNumber: x509.serialNumber,
+      addresses: x509.addresses,
+      pinned: row.pinned,
+    },
     added: row.created_at.toISOString(),
   };
+}
+
+function readable(der: Uint8Array): X509Facts | null {
+  try {
+    return readX509(der);
+  } catch {
+    return null;
+  }
 }
 
 function stateOf(
@@ -104,6 +137,8 @@ function timeInWords(instant: number): string {
 
 const NAMES: Readonly<Record<string, string>> = {
   rsaEncryptSign: 'RSA',
+  rsa: 'RSA',
+  ec: 'EC',
   rsaEncrypt: 'RSA',
   rsaSign: 'RSA',
   dsa: 'DSA',

@@ -38,3 +38,34 @@ export const ID_EMAIL_PROTECTION = '1.3.6.1.5.5.7.3.4';
 export const ID_EMAIL_ADDRESS = '1.2.840.113549.1.9.1';
 /** RFC 8398, section 3: an address with a local part that is not ASCII. */
 export const ID_SMTP_UTF8_MAILBOX = '1.3.6.1.5.5.7.8.9';
+
+/** RFC 4055, section 3.1. */
+export const ID_RSASSA_PSS = '1.2.840.113549.1.1.10';
+export const ID_SHA1 = '1.3.14.3.2.26';
+
+/** Signature algorithms over broken hashes (RFC 3279, section 2.2), and the hash. */
+export const WEAK_SIGNATURES: ReadonlyMap<string, string> = new Map([
+  ['1.2.840.113549.1.1.2', 'MD2'],
+  ['1.2.840.113549.1.1.3', 'MD4'],
+  ['1.2.840.113549.1.1.4', 'MD5'],
+  ['1.2.840.113549.1.1.5', 'SHA-1'],
+  ['1.3.14.3.2.29', 'SHA-1'],
+  ['1.2.840.10045.4.1', 'SHA-1'],
+  ['1.2.840.10040.4.3', 'SHA-1'],
+]);
+
+/** Extensions that may be critical: what they say is obeyed, or does not concern encryption (RFC 5280, section 4.2.1). */
+export const UNDERSTOOD_EXTENSIONS: ReadonlySet<string> = new Set([
+  ID_SUBJECT_KEY_IDENTIFIER,
+  ID_KEY_USAGE,
+  ID_SUBJECT_ALT_NAME,
+  ID_BASIC_CONSTRAINTS,
+  ID_EXT_KEY_USAGE,
+  // nameConstraints, cRLDistributionPoints, certificatePolicies, policyMappings, policyConstraints, inhibitAnyPolicy
+  '2.5.29.30',
+  '2.5.29.31',
+  '2.5.29.32',
+  '2.5.29.33',
+  '2.5.29.36',
+  '2.5.29.54',
+]);

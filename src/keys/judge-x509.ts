@@ -1,0 +1,104 @@
+// Judges an upload of X.509 certificates: every reader's certificate on its own, by what it says, by who issued it and by a
+// trial encryption. Nothing is stored here.
+import { readX509, type X509Facts } from '../smime/certificate.ts';
+import { validateChain } from '../smime/chain.ts';
+import { createCmsEngine } from '../smime/engine.ts';
+import { readX509Upload } from '../smime/upload.ts';
+import { type KeyRefusal, MAX_UPLOAD } from './refusals.ts';
+import {
+  refuseLargeX509,
+  refuseUntrusted,
+  refuseX509,
+  refuseX509Trial,
+  refuseX509Upload,
+} from './x509-refusals.ts';
+
+/** Who may vouch for a certificate. */
+export interface X509Trust {
+  /** Trusted authorities, in DER. */
+  readonly anchors: readonly Buffer[];
+  /** An administrator vouches for every certificate of this upload: the chain is not asked. */
+  readonly pin: boolean;
+}
+
+/** One certificate of an upload; without `facts` nothing could be read. */
+export type JudgedX509 =
+  | {
+      readonly facts: X509Facts;
+      readonly certificate: Buffer;
+      /** null: it can be encrypted to now, and is trusted. */
+      readonly refusal: KeyRefusal | null;
+      readonly pinned: boolean;
+    }
+  | { readonly facts: null; readonly refusal: KeyRefusal };
+
+/**
+ * Reads and judges an upload.
+ * @param now Unix milliseconds
+ * @returns one judgement for each certificate that is not there for the chain alone, at least one. Never rejects.
+ */
+export async function judgeX509(
+  upload: Uint8Array,
+  trust: X509Trust,
+  now: number,
+): Promise<readonly JudgedX509[]> {
+  if (upload.byteLength > MAX_UPLOAD) return [unread(refuseLargeX509(upload.byteLength))];
+  const read = readX509Upload(upload);
+  if (!read.ok) return [unread(refuseX509Upload(read.because))];
+  let all: readonly { readonly certificate: Buffer; readonly facts: X509Facts }[];
+  try {
+    all = read.certificates.map((certificate) => ({ certificate, facts: readX509(certificate) }));
+  } catch {
+    return [unread(refuseX509Upload('damaged'))];
+  }
+  // Authorities are there for the chain; where there is nothing else, they are what was meant.
+  const readers = all.filter(({ facts }) => !facts.authority);
+  const chain = all.map(({ certificate }) => certificate);
+  const judged: JudgedX509[] = [];
+  for (const { facts, certificate } of readers.length > 0 ? readers : all) {
+    const refusal = await refusalOf(facts, certificate, chain, trust, now);
+    judged.push({ facts, certificate, refusal, pinned: trust.pin });
+  }
+  return judged;
+}
+
+function unread(refusal: KeyRefusal): JudgedX509 {
+  return { facts: null, refusal };
+}
+
+async function refusalOf(
+  facts: X509Facts,
+  certificate: Buffer,
+  chain: readonly Buffer[],
+  { anchors, pin }: X509Trust,
+  now: number,
+): Promise<KeyRefusal | null> {
+  const refusal = refuseX509(facts, now, pin);
+  if (refusal !== null) return refusal;
+  if (!pin) {
+    const others = chain.filter((each) => each !== certificate);
+    const result = await validateChain(certificate, others, anchors, now).catch((error: unknown) => ({
+      trusted: false as const,
+      because: error instanceof Error ? error.message : String(error),
+    }));
+    if (!result.trusted) return refuseUntrusted(facts, result.because);
+  }
+  try {
+    trial(facts.fingerprint, certificate, now);
+    return null;
+  } catch (error) {
+    return refuseX509Trial(facts.fingerprint, error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** What the filter would do, on a few bytes. */
+function trial(fingerprint: string, certificate: Buffer, now: number): void {
+  createCmsEngine()({
+    format: 'cms',
+    plaintext: Buffer.from('sealpost'),
+    keys: [{ fingerprint, certificate, at: now }],
+    cipher: 'gcm',
+    rsa: 'oaep',
+    identifiers: 'issuer',
+  });
+}

@@ -1,0 +1,71 @@
+// X.509 certificates in the database. A certificate never changes: a copy of a known one brings no news but its source.
+import { eq, sql } from 'drizzle-orm';
+import { keys } from '../database/schema.ts';
+import type { Orm } from '../directory/find.ts';
+import { insertKey, strongerOf } from './insert.ts';
+import type { JudgedX509 } from './judge-x509.ts';
+import { ensureOwner, type KeyOwner, ownerInWords, ownerNamed, ownersAmong, sameOwner } from './owner.ts';
+import type { KeyRefusal } from './refusals.ts';
+import { keysByFingerprint, type OwnedKey } from './rows.ts';
+import type { ImportOptions, ImportResult } from './store.ts';
+import { refuseUnnamed } from './x509-refusals.ts';
+
+/** Stores one judged certificate for those whom it names, or for whom `options.for` says. */
+export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOptions): Promise<ImportResult> {
+  const { facts, refusal } = judged;
+  if (facts === null) return outcome(null, 'refused', [], refusal);
+  const { fingerprint } = facts;
+  // Two imports at the same time would each find that nobody has it yet.
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${fingerprint}, 0))`);
+  const rows = await keysByFingerprint(tx, fingerprint);
+  const known = rows.map(({ owner }) => owner);
+  const wanted =
+    options.for === undefined
+      ? await ownersAmong(tx, facts.addresses, options.delimiters)
+      : [await ownerNamed(tx, options.for, options.delimiters)];
+  const fresh = wanted.filter((owner) => !known.some((other) => sameOwner(owner, other)));
+  if (fresh.length === 0 && rows.length === 0) {
+    return outcome(fingerprint, 'refused', [], refusal ?? refuseUnnamed(facts));
+  }
+  if (refusal !== null) {
+    const result = rows.length > 0 && fresh.length === 0 ? 'unchanged' : 'refused';
+    return outcome(fingerprint, result, known, result === 'unchanged' ? null : refusal);
+  }
+  for (const row of rows) await learn(tx, row, judged.pinned, options);
+  if (fresh.length === 0) return outcome(fingerprint, 'unchanged', known, null);
+  const added: KeyOwner[] = [];
+  let weaker: KeyRefusal | null = null;
+  for (const owner of fresh) {
+    const stored = await ensureOwner(tx, owner);
+    const refused = await insertKey(tx, stored, fingerprint, options, async () => ({
+      kind: 'x509',
+      certificate: judged.certificate,
+      expires_at: new Date(facts.notAfter),
+      revoked: false,
+      pinned: judged.pinned,
+    }));
+    if (refused === null) added.push(stored);
+    weaker = refused ?? weaker;
+  }
+  return outcome(fingerprint, added.length === 0 ? 'refused' : 'added', [...known, ...added], weaker);
+}
+
+/** A copy may come from a stronger source, or from a chain that is trusted where the first one had to be pinned. */
+async function learn(tx: Orm, { row }: OwnedKey, pinned: boolean, options: ImportOptions): Promise<void> {
+  const source = strongerOf(row.source, options.source);
+  const stillPinned = row.pinned && pinned;
+  if (source === row.source && stillPinned === row.pinned) return;
+  await tx
+    .update(keys)
+    .set({ source, pinned: stillPinned, updated_at: sql`now()` })
+    .where(eq(keys.id, row.id));
+}
+
+function outcome(
+  fingerprint: string | null,
+  result: ImportResult['result'],
+  owners: readonly KeyOwner[],
+  refusal: KeyRefusal | null,
+): ImportResult {
+  return { fingerprint, result, owners: owners.map(ownerInWords), news: [], refusal };
+}
