@@ -267,6 +267,12 @@ describe('is refused with its own sentence:', () => {
     "an authority's, also when pinned": {
       make: () => middle,
       trust: () => ({ anchors: [], pin: true }),
+      code: 'authority',
+      says: "is an authority's (CA), not a reader's",
+    },
+    'a root, also when pinned': {
+      make: () => root,
+      trust: () => ({ anchors: [], pin: true }),
       code: 'no encryption key',
       says: 'its key usage does not include keyAgreement',
     },
