@@ -12,10 +12,12 @@ const bin = (name) => join(root, 'node_modules', '.bin', name);
 
 /** Debian package -> the test files that cannot run without it (patterns as vitest's --exclude takes them). */
 const NEEDS = {
-  postfix: ['test/e2e/postfix-*.test.ts', 'test/e2e/quickstart.test.ts', 'test/e2e/bench.test.ts'],
+  postfix: ['postfix-*', 'quickstart', 'bench', 'dovecot'].map((name) => `test/e2e/${name}.test.ts`),
   swaks: ['test/e2e/postfix-*.test.ts'],
   gnupg: ['test/e2e/**', 'test/unit/keys/**', 'test/unit/message/signed.test.ts'],
-  sq: ['test/e2e/sealing.test.ts'],
+  sq: ['test/e2e/sealing.test.ts', 'test/e2e/interop.test.ts'],
+  'dovecot-imapd': ['test/e2e/dovecot.test.ts'],
+  'dovecot-lmtpd': ['test/e2e/dovecot.test.ts'],
   postgresql: ['test/e2e/postgresql-*.test.ts', 'test/e2e/bench.test.ts'],
 };
 

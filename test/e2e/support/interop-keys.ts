@@ -165,5 +165,7 @@ export function sentence(said: string): string {
     .split('\n')
     .map((line) => line.replace(/^(?:gpg: |error: |\s*\d+: )+/i, '').trim())
     .filter((line) => line !== '');
-  return (lines.find((line) => UNABLE.test(line)) ?? lines.at(-1) ?? '').replace(/ at time \S+/, '').slice(0, 110);
+  return (lines.find((line) => UNABLE.test(line)) ?? lines.at(-1) ?? '')
+    .replace(/ at time \S+/, '')
+    .slice(0, 110);
 }
