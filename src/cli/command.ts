@@ -6,24 +6,9 @@ import { DrizzleQueryError } from 'drizzle-orm';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { rootReason } from '../database/errors.ts';
 import { type Database, isDatabaseUnavailable, openDatabase } from '../database/open.ts';
+import { EXIT, Temporary, WrongUsage } from './outcome.ts';
 
-/** The exit codes of interface.md. */
-export const EXIT = { done: 0, refused: 1, usage: 2, temporary: 75 } as const;
-
-/** A refusal or failure that a person should read: one sentence of what was found and expected, and the help. Exit 1. */
-export class Refused extends Error {
-  override readonly name = 'Refused';
-}
-
-/** The command could not be carried out now, and may be later. Exit 75. */
-export class Temporary extends Error {
-  override readonly name = 'Temporary';
-}
-
-/** What was typed makes no sense. Exit 2. */
-export class WrongUsage extends Error {
-  override readonly name = 'WrongUsage';
-}
+export { EXIT, Refused, Temporary, WrongUsage } from './outcome.ts';
 
 /** What a command's action gets beside its own arguments. */
 export interface CommandContext {

@@ -12,6 +12,20 @@ const LF = 0x0a;
  * @returns the very same buffer where there are none, else a copy that differs in nothing else
  */
 export function stripSealpostFields(message: Buffer): Buffer {
+  return stripFields(message, (from, nameEnd) => {
+    const prefixEnd = from + SEALPOST_PREFIX.length;
+    return (
+      nameEnd > prefixEnd && message.toString('latin1', from, prefixEnd).toLowerCase() === SEALPOST_PREFIX
+    );
+  });
+}
+
+/**
+ * Takes the fields that `unwanted` names out of a message's header section.
+ * @param unwanted gets the offsets of a field's name: its begin and its end
+ * @returns as {@link stripSealpostFields}
+ */
+export function stripFields(message: Buffer, unwanted: (from: number, nameEnd: number) => boolean): Buffer {
   const kept: Buffer[] = [];
   let keptUntil = 0;
   const keep = (from: number, end: number): void => {
@@ -24,11 +38,7 @@ export function stripSealpostFields(message: Buffer): Buffer {
     if (end > from) kept.push(message.subarray(from, end));
   };
   walkHeader(message, (from, nameEnd, end) => {
-    const prefixEnd = from + SEALPOST_PREFIX.length;
-    if (
-      nameEnd > prefixEnd &&
-      message.toString('latin1', from, prefixEnd).toLowerCase() === SEALPOST_PREFIX
-    ) {
+    if (unwanted(from, nameEnd)) {
       keep(keptUntil, from);
       keptUntil = end;
     }
