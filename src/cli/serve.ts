@@ -3,6 +3,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
 import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
+import { type Api, startApi } from '../../receiver/api/server.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
@@ -15,7 +16,7 @@ import { startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
 import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
 
-const PARTS = ['filter', 'policy', 'observe'] as const;
+const PARTS = ['filter', 'policy', 'receiver', 'observe'] as const;
 type Part = (typeof PARTS)[number];
 
 interface ServeOptions {
@@ -29,7 +30,7 @@ export function registerServe(program: Command): void {
     program
       .command('serve')
       .description(
-        'run the filter, the lookup daemons and the metrics server until SIGTERM; SIGHUP re-reads the configuration',
+        'run the filter, the lookup daemons, the receiver and the metrics server until SIGTERM; SIGHUP re-reads the configuration',
       )
       .option('--only <parts>', `run only some of: ${PARTS.join(', ')}`, parseParts),
     'sealpost serve --only filter,observe',
@@ -80,6 +81,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const started = Date.now();
   let proxy: ProxyFilter | undefined;
   let policy: PolicyDaemons | undefined;
+  let api: Api | undefined;
   /** What holds now: a reload replaces it. */
   let running = config;
   try {
@@ -88,7 +90,13 @@ async function serve(options: ServeOptions): Promise<void> {
     const passed = passedSockets(process.env, process.pid);
     if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
     if (parts.has('policy')) policy = await startPolicyDaemons(config, logger, metrics, passed);
-    const listeners = () => [...(proxy?.listeners() ?? []), ...(policy?.listeners() ?? [])];
+    const endpoint = parts.has('receiver') ? config.receiver.api.listen : null;
+    if (endpoint !== null) api = await startApi(config, endpoint, engine.database, logger, metrics);
+    const listeners = () => [
+      ...(proxy?.listeners() ?? []),
+      ...(policy?.listeners() ?? []),
+      ...(api === undefined ? [] : [api]),
+    ];
     const observe =
       parts.has('observe') && config.observe.listen !== null
         ? await startObserveServer({
@@ -96,7 +104,7 @@ async function serve(options: ServeOptions): Promise<void> {
             metrics,
             logger,
             health,
-            status: () => describeRunning(running, path, started, proxy, policy, engine),
+            status: () => describeRunning(running, path, started, listeners(), proxy, engine),
           })
         : undefined;
     logger.info(
@@ -123,7 +131,7 @@ async function serve(options: ServeOptions): Promise<void> {
     notifier.stopping();
     const { shutdown_grace } = running.filter;
     const graceEnds = Date.now() + shutdown_grace;
-    await proxy?.close(shutdown_grace);
+    await Promise.all([proxy?.close(shutdown_grace), api?.close()]);
     await engine.settle(graceEnds);
     await policy?.close();
     await observe?.close();
@@ -131,6 +139,7 @@ async function serve(options: ServeOptions): Promise<void> {
   } finally {
     await proxy?.close(0);
     await policy?.close();
+    await api?.close(0);
     await engine.close();
   }
   logger.info('stopped');
@@ -182,6 +191,7 @@ const FIXED_AT_START: Readonly<Record<string, (config: Config) => unknown>> = {
   mailbox_domain: (config) => config.mailbox_domain,
   policy: (config) => config.policy,
   'observe.listen': (config) => config.observe.listen,
+  'receiver.api': (config) => config.receiver.api,
   'filter.memory_budget': (config) => config.filter.memory_budget,
   'filter.duplicate_lifetime': (config) => config.filter.duplicate_lifetime,
 };
@@ -236,8 +246,8 @@ function describeRunning(
   config: Config,
   path: string | null,
   started: number,
+  listeners: readonly { readonly name: string; readonly address: string; readonly connections: number }[],
   proxy: ProxyFilter | undefined,
-  policy: PolicyDaemons | undefined,
   engine: Engine,
 ) {
   return {
@@ -246,7 +256,7 @@ function describeRunning(
     config: path,
     uptime_seconds: Math.round((Date.now() - started) / 1000),
     next_hop: formatNextHop(config.filter.next_hop),
-    listeners: [...(proxy?.listeners() ?? []), ...(policy?.listeners() ?? [])].map((listener) => ({
+    listeners: listeners.map((listener) => ({
       name: listener.name,
       address: listener.address,
       connections: listener.connections,

@@ -53,10 +53,8 @@ export function warningsAbout(config: Config, document: unknown): string[] {
     }
   }
   const { receiver } = config;
-  if (receiver.spool.length > 0 || receiver.listen.length > 0 || receiver.api.listen !== null) {
-    warnings.push(
-      'receiver: this version has no receiver yet; nothing is read from the spool, and nothing listens',
-    );
+  if (receiver.spool.length > 0 || receiver.listen.length > 0) {
+    warnings.push('receiver: this version does not read the spool yet, nor listen for LMTP');
   }
   return warnings;
 }

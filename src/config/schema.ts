@@ -241,6 +241,28 @@ const receiver = z.strictObject({
         description: 'address of the HTTP interface; empty: off',
         example: '127.0.0.1:9322',
       }),
+      trusted_proxies: z
+        .array(network())
+        .default([])
+        .meta({
+          description: 'where X-Forwarded-For is believed: the proxy that speaks TLS',
+          example: ['127.0.0.1', '::1'],
+        }),
+      max_connections: z.number().int().min(1).max(100_000).default(1000).meta({
+        description: 'open connections at most',
+      }),
+      max_events: z.number().int().min(1).max(1000).default(10).meta({
+        description: 'event streams of one user at most',
+      }),
+      token_rate: z.number().int().min(1).max(10_000_000).default(6000).meta({
+        description: 'requests a minute with one token; then 429',
+      }),
+      address_rate: z.number().int().min(1).max(10_000_000).default(12_000).meta({
+        description: 'requests a minute from one address (IPv6: a /64), with or without a token; then 429',
+      }),
+      refused_rate: z.number().int().min(1).max(10_000_000).default(60).meta({
+        description: 'refused tokens a minute from one address, answered 401; further ones 429',
+      }),
     })
     .prefault({})
     .meta({ description: 'HTTP for `sealpost pull`' }),

@@ -1,6 +1,7 @@
 // Listens for the change notifications of the triggers (migrations/0001_triggers.sql) on a connection of its own, and
 // says when it may have missed some: a cache drops everything then.
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
@@ -42,6 +43,8 @@ export interface ListenOptions {
   readonly logger?: Logger;
   /** How often the connection is tried (default 15 s) and how long it may take to answer (5 s). Milliseconds. */
   readonly liveness?: { readonly interval: number; readonly deadline: number };
+  /** A further channel on the same connection, and who gets its payloads. */
+  readonly also?: { readonly channel: string; onPayload(payload: string): void };
 }
 
 const SHORTEST_PAUSE = 100;
@@ -71,7 +74,7 @@ export async function listenForChanges(
   const stopped = new AbortController();
   let first: DeadlineClient;
   try {
-    first = await listen(target, listener);
+    first = await listen(target, listener, options.also);
   } catch (error) {
     await target.release();
     throw unavailable(target, error, config.database.connect_timeout);
@@ -98,7 +101,7 @@ export async function listenForChanges(
       await sleep(pause, undefined, { signal: stopped.signal }).catch(() => {});
       if (stopped.signal.aborted) break;
       try {
-        return await listen(target, listener);
+        return await listen(target, listener, options.also);
       } catch (error) {
         options.logger?.debug({ err: error }, 'no connection for change notifications yet');
       }
@@ -115,15 +118,21 @@ export async function listenForChanges(
   };
 }
 
-async function listen(target: ConnectionTarget, listener: ChangeListener): Promise<DeadlineClient> {
+async function listen(
+  target: ConnectionTarget,
+  listener: ChangeListener,
+  also: ListenOptions['also'],
+): Promise<DeadlineClient> {
   const client = new DeadlineClient(target.settings);
-  client.on('notification', ({ payload }) => {
+  client.on('notification', ({ channel, payload }) => {
+    if (channel === also?.channel) return also.onPayload(payload ?? '');
     const change = parseChange(payload);
     if (change) listener.onChange(change);
   });
   try {
     await client.connect();
     await client.query('LISTEN sealpost_change');
+    if (also !== undefined) await client.query(`LISTEN ${pg.escapeIdentifier(also.channel)}`);
     return client;
   } catch (error) {
     discard(client);

@@ -33,6 +33,8 @@ export interface Metrics {
   readonly lookupCache: Counter<'result'>;
   /** sealpost_lookup_malformed_total: requests that could not be read, by protocol. */
   readonly lookupErrors: Counter<'protocol'>;
+  /** sealpost_api_requests_total: answers of the HTTP interface of the queue, by route and status. */
+  readonly apiRequests: Counter<'route' | 'status'>;
 }
 
 /** Encrypting 4 KB takes about a millisecond, 50 MB some seconds. */
@@ -131,6 +133,12 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       name: 'sealpost_lookup_cache_total',
       help: 'Where the facts of a lookup came from: hit, miss, merged, stale, or error',
       labelNames: ['result'],
+      registers,
+    }),
+    apiRequests: new Counter({
+      name: 'sealpost_api_requests_total',
+      help: 'Answers of the HTTP interface of the queue by route and status',
+      labelNames: ['route', 'status'],
       registers,
     }),
     lookupErrors: new Counter({

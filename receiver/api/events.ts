@@ -1,0 +1,50 @@
+// GET /v1/events: server-sent events (WHATWG HTML, section 9.2), one for each new message of the token's user.
+import { listQueue, type StoredMessage } from '../queue-reader.ts';
+import type { Bearer } from '../tokens.ts';
+import type { ApiContext } from './context.ts';
+import { waitingOf } from './waiting.ts';
+
+/** Messages that one query brings. */
+const AT_ONCE = 100;
+
+/** Milliseconds after which a client should come back, told at the beginning of a stream. */
+const RETRY_MS = 3000;
+
+/** One event. Its id is the cursor that Last-Event-ID brings back. */
+export function eventOf(message: StoredMessage): string {
+  return `id: ${message.number}\ndata: ${JSON.stringify(waitingOf(message))}\n\n`;
+}
+
+/**
+ * The text of an event stream, piece by piece as the client takes it: what waits behind the cursor, then what comes. Ends when
+ * the token is revoked, the database fails, or `gone` is aborted; the client comes back with the last id.
+ * @param after a cursor
+ */
+export async function* eventStream(
+  context: ApiContext,
+  bearer: Bearer,
+  after: number,
+  gone: AbortSignal,
+): AsyncGenerator<string> {
+  const subscription = context.arrivals.subscribe(bearer);
+  const close = () => subscription.close();
+  gone.addEventListener('abort', close, { once: true });
+  try {
+    yield `retry: ${RETRY_MS}\n: connected\n\n`;
+    for (let cursor = after; !gone.aborted; ) {
+      const messages = await listQueue(context.database, bearer.userId, cursor, AT_ONCE);
+      for (const message of messages) yield eventOf(message);
+      cursor = messages.at(-1)?.number ?? cursor;
+      if (messages.length === AT_ONCE) continue;
+      let heard = await subscription.wait(context.heartbeat);
+      while (heard === 'quiet') {
+        yield ': still here\n\n';
+        heard = await subscription.wait(context.heartbeat);
+      }
+      if (heard === 'end') return;
+    }
+  } finally {
+    gone.removeEventListener('abort', close);
+    subscription.close();
+  }
+}

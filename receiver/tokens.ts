@@ -1,0 +1,117 @@
+// Bearer tokens of the HTTP interface: made, listed, revoked, recognised. Only their hash is kept, so a token is shown once.
+import { createHash, randomBytes } from 'node:crypto';
+import type pg from 'pg';
+
+type Queries = Pick<pg.Pool, 'query'>;
+
+/** A token as `token list` shows it. */
+export interface TokenView {
+  readonly id: number;
+  readonly name: string;
+  readonly created: string;
+  /** RFC 3339, to the minute at best; null: never. */
+  readonly last_used: string | null;
+  readonly revoked: string | null;
+}
+
+/** Who speaks. */
+export interface Bearer {
+  readonly tokenId: number;
+  readonly userId: number;
+}
+
+/** Recognised by people and by scanners for leaked secrets. */
+const PREFIX = 'sealpost_';
+const RANDOM_BYTES = 32;
+const TOKEN = /^sealpost_[A-Za-z0-9_-]{43}$/;
+
+/** `last_used_at` is no log: it is written once a minute at most. */
+const USED_EVERY = '1 minute';
+
+function hashOf(token: string): Buffer {
+  return createHash('sha256').update(token, 'latin1').digest();
+}
+
+/**
+ * Makes a token for a user.
+ * @param name what a person calls the device
+ * @returns the token itself, which is nowhere else
+ */
+export async function addToken(
+  database: Queries,
+  userId: number,
+  name: string,
+): Promise<{ readonly id: number; readonly token: string }> {
+  const token = `${PREFIX}${randomBytes(RANDOM_BYTES).toString('base64url')}`;
+  const { rows } = await database.query<{ id: number }>(
+    'INSERT INTO api_tokens (user_id, name, token_hash) VALUES ($1, $2, $3) RETURNING id',
+    [userId, name, hashOf(token)],
+  );
+  return { id: rows[0]?.id ?? 0, token };
+}
+
+/** A user's tokens, the revoked ones included, oldest first. */
+export async function listTokens(database: Queries, userId: number): Promise<readonly TokenView[]> {
+  const { rows } = await database.query<{
+    id: number;
+    name: string;
+    created_at: Date;
+    last_used_at: Date | null;
+    revoked_at: Date | null;
+  }>('SELECT id, name, created_at, last_used_at, revoked_at FROM api_tokens WHERE user_id = $1 ORDER BY id', [
+    userId,
+  ]);
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    created: row.created_at.toISOString(),
+    last_used: row.last_used_at?.toISOString() ?? null,
+    revoked: row.revoked_at?.toISOString() ?? null,
+  }));
+}
+
+/**
+ * Revokes a token; revoked before is no failure.
+ * @returns null when there is no token with that number
+ */
+export async function revokeToken(database: Queries, id: number): Promise<{ readonly id: number } | null> {
+  const { rows } = await database.query<{ id: number }>(
+    'UPDATE api_tokens SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 RETURNING id',
+    [id],
+  );
+  return rows[0] ?? null;
+}
+
+/**
+ * Who a token belongs to; null when it is no token, unknown or revoked, which nobody is told apart.
+ *
+ * The hash is what is compared, in an index: how long that takes tells nothing of a token of 256 random bits.
+ * @throws the database's error: absence is not failure
+ */
+export async function recognise(database: Queries, token: string): Promise<Bearer | null> {
+  if (!TOKEN.test(token)) return null;
+  const { rows } = await database.query<{ id: number; user_id: number; stale: boolean }>({
+    name: 'sealpost_recognise',
+    text: `SELECT id, user_id, last_used_at IS NULL OR last_used_at < now() - interval '${USED_EVERY}' AS stale
+             FROM api_tokens WHERE token_hash = $1 AND revoked_at IS NULL`,
+    values: [hashOf(token)],
+  });
+  const [row] = rows;
+  if (row === undefined) return null;
+  if (row.stale) {
+    // Whether this works is nothing to the request.
+    database
+      .query('UPDATE api_tokens SET last_used_at = now() WHERE id = $1', [row.id])
+      .catch(() => undefined);
+  }
+  return { tokenId: row.id, userId: row.user_id };
+}
+
+/** Which of these tokens are good at this moment. */
+export async function stillGood(database: Queries, ids: readonly number[]): Promise<ReadonlySet<number>> {
+  const { rows } = await database.query<{ id: number }>(
+    'SELECT id FROM api_tokens WHERE id = ANY ($1) AND revoked_at IS NULL',
+    [ids],
+  );
+  return new Set(rows.map(({ id }) => id));
+}

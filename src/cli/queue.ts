@@ -1,0 +1,178 @@
+// `sealpost queue`: what waits for a user, for the administrator. Nothing in it can be read without the user's secret key.
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Command } from 'commander';
+import type { Waiting } from '../../receiver/api/shapes.ts';
+import { waitingOf } from '../../receiver/api/waiting.ts';
+import {
+  acknowledge,
+  findInQueue,
+  listQueue,
+  queueStats,
+  readMessage,
+  type StoredMessage,
+} from '../../receiver/queue-reader.ts';
+import type { Database } from '../database/open.ts';
+import { requireUser } from '../directory/find.ts';
+import { encryptedMessageKeyIds } from '../openpgp/encrypted-message.ts';
+import { Refused, run, withCommonOptions } from './command.ts';
+import { table } from './table.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Rows that one query brings. */
+const PAGE = 5000;
+
+const USER = ['<address>', "the user's primary address"] as const;
+const IDS = ['<id...>', 'as "sealpost queue list ADDRESS" shows them'] as const;
+
+export function registerQueue(program: Command): void {
+  const queue = program.command('queue').description('sealed mail that waits for its user');
+
+  withCommonOptions(
+    queue
+      .command('list')
+      .description('list what waits for a user, oldest first')
+      .argument(...USER),
+    'sealpost queue list alice@example.org',
+  ).action((address: string, options: Options) =>
+    run(options, async ({ database, print }) => {
+      const opened = await database();
+      const waiting = await everything(opened, (await requireUser(opened.orm, address)).user.id);
+      print(waiting, table(waiting.map(({ id, size, received }) => [id, `${size} bytes`, received])));
+    }),
+  );
+
+  withCommonOptions(
+    queue
+      .command('stats')
+      .description('how much waits for a user, and since when')
+      .argument(...USER),
+    'sealpost queue stats alice@example.org',
+  ).action((address: string, options: Options) =>
+    run(options, async ({ database, print }) => {
+      const { orm, pool } = await database();
+      const { user } = await requireUser(orm, address);
+      const stats = {
+        ...(await queueStats(pool, user.id)),
+        quota: user.quota_bytes,
+        quota_messages: user.quota_messages,
+      };
+      print(
+        stats,
+        [
+          `messages  ${stats.messages}${stats.quota_messages === null ? '' : ` of ${stats.quota_messages}`}`,
+          `bytes     ${stats.bytes}${stats.quota === null ? '' : ` of ${stats.quota}`}`,
+          `oldest    ${stats.oldest ?? 'none'}`,
+          `newest    ${stats.newest ?? 'none'}`,
+        ].join('\n'),
+      );
+    }),
+  );
+
+  withCommonOptions(
+    queue
+      .command('show')
+      .description('show what can be known of messages without the key: size, date, key IDs')
+      .argument(...USER)
+      .argument(...IDS),
+    'sealpost queue show alice@example.org 0123456789abcdef0123456789abcdef',
+  ).action((address: string, ids: string[], options: Options) =>
+    run(options, async ({ database, print }) => {
+      const opened = await database();
+      const shown: (Waiting & { readonly keys: readonly string[] | null })[] = [];
+      for (const message of await require(opened, address, ids)) {
+        shown.push({ ...waitingOf(message), keys: await keyIdsOf(opened, message) });
+      }
+      const rows = shown.map(({ id, size, received, keys }) => [
+        id,
+        `${size} bytes`,
+        received,
+        keys === null ? 'no key IDs' : keys.join(' '),
+      ]);
+      print(shown, table(rows));
+    }),
+  );
+
+  withCommonOptions(
+    queue
+      .command('fetch')
+      .description('write the stored bytes of messages to standard output: binary OpenPGP')
+      .argument(...USER)
+      .argument(...IDS),
+    'sealpost queue fetch alice@example.org 0123456789abcdef0123456789abcdef | gpg --decrypt',
+  ).action((address: string, ids: string[], options: Options) =>
+    run({ ...options, json: false }, async ({ database }) => {
+      const opened = await database();
+      for (const message of await require(opened, address, ids)) {
+        await pipeline(
+          Readable.from(readMessage(opened.pool, message), { objectMode: false }),
+          process.stdout,
+          {
+            end: false,
+          },
+        );
+      }
+    }),
+  );
+
+  withCommonOptions(
+    queue
+      .command('ack')
+      .description('acknowledge messages: they leave the queue for good. May be repeated')
+      .argument(...USER)
+      .argument(...IDS),
+    'sealpost queue ack alice@example.org 0123456789abcdef0123456789abcdef',
+  ).action((address: string, ids: string[], options: Options) =>
+    run(options, async ({ database, print }) => {
+      const { orm, pool } = await database();
+      const { user } = await requireUser(orm, address);
+      const gone = await acknowledge(pool, user.id, ids);
+      const unknown = ids.filter((id) => !gone.has(id));
+      if (unknown.length > 0) throw unknownIds(unknown, address);
+      print(
+        { acknowledged: [...gone] },
+        `acknowledged ${gone.size === 1 ? '1 message' : `${gone.size} messages`}`,
+      );
+    }),
+  );
+}
+
+async function everything({ pool }: Database, userId: number): Promise<readonly Waiting[]> {
+  const all: Waiting[] = [];
+  for (let cursor = 0; ; ) {
+    const page = await listQueue(pool, userId, cursor, PAGE);
+    all.push(...page.map(waitingOf));
+    cursor = page.at(-1)?.number ?? cursor;
+    if (page.length < PAGE) return all;
+  }
+}
+
+/** The messages in the order in which they were named. @throws Refused when one of them does not wait for this user */
+async function require(
+  { orm, pool }: Database,
+  address: string,
+  ids: readonly string[],
+): Promise<readonly StoredMessage[]> {
+  const { user } = await requireUser(orm, address);
+  const found = new Map((await findInQueue(pool, user.id, ids)).map((message) => [message.id, message]));
+  const unknown = ids.filter((id) => !found.has(id));
+  if (unknown.length > 0) throw unknownIds(unknown, address);
+  return ids.flatMap((id) => found.get(id) ?? []);
+}
+
+function unknownIds(ids: readonly string[], address: string): Refused {
+  return new Refused(
+    `no such ${ids.length === 1 ? 'message' : 'messages'} in the queue of ${address}: ${ids.join(', ')}; see "sealpost queue list ${address}"`,
+  );
+}
+
+/** The key IDs that a message is sealed to; null where it is no OpenPGP message or larger than one piece. */
+async function keyIdsOf({ pool }: Database, message: StoredMessage): Promise<readonly string[] | null> {
+  if (message.chunks > 0) return null;
+  for await (const bytes of readMessage(pool, message)) return encryptedMessageKeyIds(bytes);
+  return null;
+}

@@ -1,0 +1,73 @@
+// `sealpost token`: the bearer tokens with which a user's client empties the queue over HTTP.
+import type { Command } from 'commander';
+import { addToken, listTokens, revokeToken } from '../../receiver/tokens.ts';
+import { requireUser } from '../directory/find.ts';
+import { Refused, run, WrongUsage, withCommonOptions } from './command.ts';
+import { table } from './table.ts';
+
+interface Options {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export function registerToken(program: Command): void {
+  const token = program.command('token').description("tokens with which a user's client fetches mail");
+
+  withCommonOptions(
+    token
+      .command('add')
+      .description('make a token and print it, this once')
+      .argument('<address>', "the user's primary address")
+      .option('--name <name>', 'what it is for, such as the device', ''),
+    'sealpost token add alice@example.org --name laptop',
+  ).action((address: string, options: Options & { readonly name: string }) =>
+    run(options, async ({ database, print }) => {
+      const { orm, pool } = await database();
+      const { user } = await requireUser(orm, address);
+      const { id, token } = await addToken(pool, user.id, options.name);
+      print({ id, token, address, name: options.name }, token);
+    }),
+  );
+
+  withCommonOptions(
+    token
+      .command('list')
+      .description("list a user's tokens: number, name, when they were made, used and revoked")
+      .argument('<address>', "the user's primary address"),
+    'sealpost token list alice@example.org',
+  ).action((address: string, options: Options) =>
+    run(options, async ({ database, print }) => {
+      const { orm, pool } = await database();
+      const { user } = await requireUser(orm, address);
+      const tokens = await listTokens(pool, user.id);
+      const rows = tokens.map((one) => [
+        String(one.id),
+        one.name === '' ? '-' : one.name,
+        `made ${one.created}`,
+        one.last_used === null ? 'never used' : `used ${one.last_used}`,
+        one.revoked === null ? '' : `revoked ${one.revoked}`,
+      ]);
+      print(tokens, table(rows));
+    }),
+  );
+
+  withCommonOptions(
+    token
+      .command('revoke')
+      .description('revoke a token: it is refused from now on')
+      .argument('<id>', 'its number, see "sealpost token list ADDRESS"'),
+    'sealpost token revoke 3',
+  ).action((id: string, options: Options) =>
+    run(options, async ({ database, print }) => {
+      if (!/^\d{1,9}$/.test(id)) {
+        throw new WrongUsage(
+          `found ${JSON.stringify(id.slice(0, 12))}, expected a token's number; see "sealpost token list ADDRESS"`,
+        );
+      }
+      const { pool } = await database();
+      const revoked = await revokeToken(pool, Number(id));
+      if (revoked === null) throw new Refused(`there is no token ${id}; see "sealpost token list ADDRESS"`);
+      print({ id: revoked.id, revoked: true }, `revoked token ${id}`);
+    }),
+  );
+}
