@@ -13,9 +13,12 @@ import { registerInit } from './init.ts';
 import { registerKey } from './key.ts';
 import { registerLookup } from './lookup.ts';
 import { registerMigrate } from './migrate.ts';
+import { registerPull } from './pull.ts';
+import { registerQueue } from './queue.ts';
 import { registerRule } from './rule.ts';
 import { registerServe } from './serve.ts';
 import { registerStatus } from './status.ts';
+import { registerToken } from './token.ts';
 import { registerUser } from './user.ts';
 
 const program = new Command('sealpost')
@@ -48,6 +51,9 @@ for (const register of [
   registerExplain,
   registerLookup,
   registerEncrypt,
+  registerQueue,
+  registerToken,
+  registerPull,
   registerStatus,
 ]) {
   register(program);
