@@ -15,9 +15,9 @@ const flag = z.union(
 /** Every setting with its schema and the sentence that `config describe` and `--help` print. */
 export const settingsShape = {
   encrypt: flag.meta({ description: 'seal mail at all: on or off' }),
-  style: z
-    .enum(['mime', 'inline'])
-    .meta({ description: 'PGP/MIME (RFC 3156), or inline blocks for old clients' }),
+  style: z.enum(['mime', 'inline']).meta({
+    description: 'PGP/MIME (RFC 3156), or inline blocks for old clients, which hide no header field',
+  }),
   subject: z
     .enum(['keep', 'hide'])
     .meta({ description: 'keep the Subject outside, or show [...] there; the real one is always inside' }),

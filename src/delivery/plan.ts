@@ -209,10 +209,13 @@ function inWords({ kind, use }: KeyChoice): string {
 }
 
 function seal(settings: Settings, choice: KeyChoice, because: Because, reason: string): Decision {
+  const wantsHidden = settings.subject === 'hide' || settings.header_policy !== 'no_confidentiality';
+  // Nothing in an inline message could carry the real fields.
+  const shows = choice.kind === 'openpgp' && settings.style === 'inline' && wantsHidden;
   return {
     action: 'seal',
     because,
-    reason,
+    reason: shows ? `${reason}; the inline style leaves the header visible, Subject included` : reason,
     leftOut: choice.leftOut,
     keys: choice.use,
     kind: choice.kind,

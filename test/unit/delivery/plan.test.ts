@@ -360,6 +360,25 @@ describe('the plan for one copy', () => {
     expect(decision).toMatchObject({ action: 'seal', subject: 'hide', hideKeyIds: true, style: 'mime' });
   });
 
+  it('lets the stricter reader of an alias decide what is hidden, and says where the inline style hides nothing', () => {
+    const decide = (...settings: readonly SettingsOverride[]) =>
+      planCopy({
+        facts: alias(settings.map((each, index) => user([key('usable', String(index))], each))),
+        global: GLOBAL,
+        detection: plain,
+        choose,
+        message: null,
+      });
+    expect(
+      decide({ style: 'inline', header_policy: 'baseline' }, { subject: 'hide' }, { header_policy: 'shy' }),
+    ).toMatchObject({ style: 'mime', subject: 'hide', headerPolicy: 'shy' });
+    expect(decide({ style: 'inline' }, { style: 'inline' })).toMatchObject({ style: 'inline' });
+    expect(decide({ style: 'inline', header_policy: 'baseline' }).reason).toBe(
+      '1 key of the recipient; the inline style leaves the header visible, Subject included',
+    );
+    expect(decide({ style: 'inline' }).reason).toBe('1 key of the recipient');
+  });
+
   it('lesson 11: a directory that cannot be asked is a temporary failure, never "no key"', () => {
     expect(directoryUnavailable()).toMatchObject({
       action: 'defer',
