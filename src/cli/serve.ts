@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
 import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
 import { type Api, startApi } from '../../receiver/api/server.ts';
+import { type Receiver, startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
@@ -82,19 +83,23 @@ async function serve(options: ServeOptions): Promise<void> {
   let proxy: ProxyFilter | undefined;
   let policy: PolicyDaemons | undefined;
   let api: Api | undefined;
+  let receiver: Receiver | undefined;
   /** What holds now: a reload replaces it. */
   let running = config;
   try {
-    const health = () => readiness(engine, proxy, policy, parts);
+    const health = () => readiness(engine, proxy, policy, receiver, parts);
     const notifier = createServiceNotifier(process.env, async () => true, logger);
     const passed = passedSockets(process.env, process.pid);
     if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
     if (parts.has('policy')) policy = await startPolicyDaemons(config, logger, metrics, passed);
+    if (parts.has('receiver') && wantsReceiver(config))
+      receiver = await startReceiver(config, engine, logger, metrics, passed);
     const endpoint = parts.has('receiver') ? config.receiver.api.listen : null;
     if (endpoint !== null) api = await startApi(config, endpoint, engine.database, logger, metrics);
     const listeners = () => [
       ...(proxy?.listeners() ?? []),
       ...(policy?.listeners() ?? []),
+      ...(receiver?.listeners() ?? []),
       ...(api === undefined ? [] : [api]),
     ];
     const observe =
@@ -104,7 +109,7 @@ async function serve(options: ServeOptions): Promise<void> {
             metrics,
             logger,
             health,
-            status: () => describeRunning(running, path, started, listeners(), proxy, engine),
+            status: () => describeRunning(running, path, started, listeners(), proxy, receiver, engine),
           })
         : undefined;
     logger.info(
@@ -119,7 +124,7 @@ async function serve(options: ServeOptions): Promise<void> {
     notifier.ready();
     const reload = (): void => {
       notifier.reloading();
-      void reconfigure(load, running, engine, logger, proxy, policy).then((taken) => {
+      void reconfigure(load, running, engine, logger, proxy, policy, receiver).then((taken) => {
         running = taken;
         notifier.ready();
       });
@@ -131,13 +136,14 @@ async function serve(options: ServeOptions): Promise<void> {
     notifier.stopping();
     const { shutdown_grace } = running.filter;
     const graceEnds = Date.now() + shutdown_grace;
-    await Promise.all([proxy?.close(shutdown_grace), api?.close()]);
+    await Promise.all([proxy?.close(shutdown_grace), receiver?.close(shutdown_grace), api?.close()]);
     await engine.settle(graceEnds);
     await policy?.close();
     await observe?.close();
     notifier.close();
   } finally {
     await proxy?.close(0);
+    await receiver?.close(0);
     await policy?.close();
     await api?.close(0);
     await engine.close();
@@ -190,6 +196,8 @@ const FIXED_AT_START: Readonly<Record<string, (config: Config) => unknown>> = {
   recipient_delimiter: (config) => config.recipient_delimiter,
   mailbox_domain: (config) => config.mailbox_domain,
   policy: (config) => config.policy,
+  'receiver.spool': (config) => config.receiver.spool,
+  'receiver.listen': (config) => config.receiver.listen,
   'observe.listen': (config) => config.observe.listen,
   'receiver.api': (config) => config.receiver.api,
   'filter.memory_budget': (config) => config.filter.memory_budget,
@@ -207,6 +215,7 @@ async function reconfigure(
   logger: Logger,
   proxy: ProxyFilter | undefined,
   policy: PolicyDaemons | undefined,
+  receiver: Receiver | undefined,
 ): Promise<Config> {
   try {
     const { config } = load();
@@ -216,6 +225,7 @@ async function reconfigure(
     await proxy?.reconfigure(config);
     engine.reconfigure(config);
     policy?.lookups.reconfigure(config);
+    receiver?.reconfigure(config);
     logger.level = config.observe.log_level;
     logger.info({ needsRestart }, 'configuration re-read');
     return config;
@@ -229,6 +239,7 @@ async function readiness(
   engine: Engine,
   proxy: ProxyFilter | undefined,
   policy: PolicyDaemons | undefined,
+  receiver: Receiver | undefined,
   parts: ReadonlySet<Part>,
 ): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }> {
   const reasons: string[] = [];
@@ -239,15 +250,17 @@ async function readiness(
   }
   if (parts.has('filter') && proxy === undefined) reasons.push('the filter listeners are not open yet');
   if (parts.has('policy') && policy === undefined) reasons.push('the lookup listeners are not open yet');
+  reasons.push(...((await receiver?.complaints()) ?? []));
   return { ready: reasons.length === 0, reasons };
 }
 
-function describeRunning(
+async function describeRunning(
   config: Config,
   path: string | null,
   started: number,
   listeners: readonly { readonly name: string; readonly address: string; readonly connections: number }[],
   proxy: ProxyFilter | undefined,
+  receiver: Receiver | undefined,
   engine: Engine,
 ) {
   return {
@@ -266,5 +279,6 @@ function describeRunning(
       bytes: proxy?.bytesInFlight() ?? 0,
       late: engine.deliverer.lateDeliveries(),
     },
+    spools: (await receiver?.describe()) ?? [],
   };
 }

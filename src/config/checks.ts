@@ -52,10 +52,6 @@ export function warningsAbout(config: Config, document: unknown): string[] {
       );
     }
   }
-  const { receiver } = config;
-  if (receiver.spool.length > 0 || receiver.listen.length > 0) {
-    warnings.push('receiver: this version does not read the spool yet, nor listen for LMTP');
-  }
   return warnings;
 }
 

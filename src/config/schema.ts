@@ -15,6 +15,7 @@ import {
   nextHop,
   optionalDomain,
   optionalEndpoint,
+  optionalLifetime,
   parsePath,
   size,
   timer,
@@ -234,7 +235,20 @@ const receiver = z.strictObject({
   sweep_interval: timer()
     .prefault('60s')
     .meta({ description: 'how often the spool is read without being told' }),
+  mode: socketMode(),
+  group: socketGroup(),
   max_age: lifetime().prefault('5d').meta({ description: 'what could not be filed for so long is bounced' }),
+  minimal_backoff: timer().prefault('30s').meta({
+    description: 'a spool file that could not be filed waits so long, and twice as long after each attempt',
+  }),
+  maximal_backoff: timer().prefault('1h').meta({ description: 'and never longer than this' }),
+  health_age: lifetime().prefault('1h').meta({
+    description: '/readyz turns red when the oldest spool file has waited longer',
+  }),
+  retention: optionalLifetime().prefault('').meta({
+    description: 'messages that nobody fetched for so long leave the queue; empty: never',
+    example: '90d',
+  }),
   api: z
     .strictObject({
       listen: optionalEndpoint().prefault('').meta({

@@ -61,6 +61,20 @@ export function lifetime() {
   );
 }
 
+/** The same, or an empty string: null, for ever. */
+export function optionalLifetime() {
+  return parsedBy(textFor(parseOptionalDuration), parseOptionalDuration).refine(
+    (ms) => ms === null || ms > 0,
+    'expected a duration above zero, or ""',
+  );
+}
+
+function parseOptionalDuration(text: string): Parsed<number | null> {
+  if (text === '') return { ok: true, value: null };
+  const parsed = parseDuration(text);
+  return parsed.ok ? parsed : { ok: false, expected: `${parsed.expected}, or "" for ever` };
+}
+
 /** Milliseconds for a timer; zero means "do not wait at all". */
 export function graceTime() {
   return parsedBy(textFor(parseDuration), parseDuration).refine(

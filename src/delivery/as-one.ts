@@ -1,6 +1,7 @@
 // One reply for all recipients (SMTP, the pipe): the outcomes of a delivery put together, after a bounce where one is owed.
 import { randomBytes } from 'node:crypto';
 import { rawHeader } from '../message/header.ts';
+import { findMessageId } from '../message/received.ts';
 import { classOf, formatReply } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import { type RecipientOutcome, singleAnswer } from './answer.ts';
@@ -124,6 +125,7 @@ function bounceOf(
           ...(original === undefined ? {} : { originalRecipient: original }),
         };
       }),
+      originalMessageId: findMessageId(transaction.message),
       originalHeader: rawHeader(transaction.message),
       date: new Date(),
       boundary: `sealpost-${randomBytes(15).toString('hex')}`,

@@ -18,6 +18,8 @@ export interface BounceInput {
   readonly sender: RawPath;
   readonly queueId: string;
   readonly refused: readonly RefusedRecipient[];
+  /** The refused message's Message-ID without brackets, for References; '' or absent: none. */
+  readonly originalMessageId?: string;
   /** The raw header of the refused message, without the empty line. */
   readonly originalHeader: Uint8Array;
   readonly date: Date;
@@ -37,6 +39,7 @@ export function buildBounce(input: BounceInput): Buffer {
     'Subject: Undelivered Mail Returned to Sender',
     `Date: ${rfc5322Date(input.date)}`,
     `Message-ID: <${input.boundary}@${host}>`,
+    ...referencesTo(input.originalMessageId ?? ''),
     'Auto-Submitted: auto-replied',
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="${input.boundary}"`,
@@ -84,6 +87,11 @@ export function buildBounce(input: BounceInput): Buffer {
     withoutTrailingNewlines(input.originalHeader),
     Buffer.from(`\r\n\r\n--${input.boundary}--\r\n`, 'latin1'),
   ]);
+}
+
+/** RFC 5322, section 3.6.4; nothing that would not fit into one line, or is no identifier. */
+function referencesTo(messageId: string): string[] {
+  return /^[!-;=?-~]{1,900}$/.test(messageId) ? [`References: <${messageId}>`] : [];
 }
 
 /** A raw path as text: UTF-8 decoded, control characters replaced. */

@@ -2,7 +2,7 @@
 // sealing workers, memory, next hop. The proxy filter, the standalone pipe and `encrypt` stand on it.
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
-import { listenForChanges } from '../database/notifications.ts';
+import { type Change, listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
 import type { KeyKind, RecipientFacts, StoredKey } from '../directory/types.ts';
@@ -29,6 +29,8 @@ export interface Engine {
   readonly sealer: Sealer;
   readonly memory: DeliveryMemory;
   readonly deliverer: Deliverer;
+  /** Calls back for every change of the database that is told of; null: some may have been missed. */
+  onChange(listener: (change: Change | null) => void): void;
   /** Takes a new configuration without a restart (SIGHUP): global settings, limits, the next hop. */
   reconfigure(config: Config): void;
   /** Waits until nothing is being delivered any more, late answers included, or until the moment (Unix milliseconds). */
@@ -95,12 +97,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { config, logger, metrics } = options;
   const database = await openDatabase(config, { logger, actor: 'serve' });
   let changes: { close(): Promise<void> } | undefined;
+  const listeners: ((change: Change | null) => void)[] = [];
   let sealer: Sealer | undefined;
   try {
     const directory = createDirectory({ database, config, metrics, logger });
     if (options.watchChanges === true) {
       changes = await listenForChanges(config, {
-        onChange: (change) => directory.invalidate(change),
+        onChange: (change) => {
+          directory.invalidate(change);
+          for (const listener of listeners) listener(change);
+        },
         onLost: () => {
           logger.warn('the notification connection was lost; the directory is not cached until it is back');
           directory.watch(false);
@@ -108,6 +114,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         onRestored: () => {
           logger.info('the notification connection is back');
           directory.watch(true);
+          for (const listener of listeners) listener(null);
         },
       });
     }
@@ -145,6 +152,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       sealer,
       memory,
       deliverer,
+      onChange: (listener) => listeners.push(listener),
       reconfigure: (next) => {
         const changed =
           JSON.stringify([current.filter, current.hostname]) !== JSON.stringify([next.filter, next.hostname]);

@@ -35,6 +35,23 @@ export interface Metrics {
   readonly lookupErrors: Counter<'protocol'>;
   /** sealpost_api_requests_total: answers of the HTTP interface of the queue, by route and status. */
   readonly apiRequests: Counter<'route' | 'status'>;
+  /** sealpost_receiver_filed_total: sealed copies that were committed to the queue, by source (spool, lmtp). */
+  readonly receiverFiled: Counter<'source'>;
+  /** sealpost_receiver_retried_total: attempts in vain that will be repeated, by reason. */
+  readonly receiverRetried: Counter<'because'>;
+  /** sealpost_receiver_failed_total: spool files that were set aside in failed/, by reason. */
+  readonly receiverFailed: Counter<'because'>;
+  /** sealpost_receiver_bounced_total: spool files that were returned to their senders, by reason. */
+  readonly receiverBounced: Counter<'because'>;
+  /** sealpost_receiver_spool_files: files that wait in the spools. */
+  readonly spoolFiles: Gauge;
+  /** sealpost_receiver_spool_oldest_seconds: how long the oldest of them has waited. */
+  readonly spoolOldest: Gauge;
+  /** sealpost_queue_messages, sealpost_queue_bytes: what waits in the queue for its users' clients. */
+  readonly queueMessages: Gauge;
+  readonly queueBytes: Gauge;
+  /** sealpost_queue_oldest_seconds: how long the oldest message has been there. */
+  readonly queueOldest: Gauge;
 }
 
 /** Encrypting 4 KB takes about a millisecond, 50 MB some seconds. */
@@ -145,6 +162,55 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       name: 'sealpost_lookup_malformed_total',
       help: 'Lookup requests that could not be read, by protocol',
       labelNames: ['protocol'],
+      registers,
+    }),
+    receiverFiled: new Counter({
+      name: 'sealpost_receiver_filed_total',
+      help: 'Sealed copies committed to the queue, by source (spool, lmtp)',
+      labelNames: ['source'],
+      registers,
+    }),
+    receiverRetried: new Counter({
+      name: 'sealpost_receiver_retried_total',
+      help: 'Attempts in vain to file a spool file that will be repeated, by reason',
+      labelNames: ['because'],
+      registers,
+    }),
+    receiverFailed: new Counter({
+      name: 'sealpost_receiver_failed_total',
+      help: 'Spool files set aside in failed/, by reason',
+      labelNames: ['because'],
+      registers,
+    }),
+    receiverBounced: new Counter({
+      name: 'sealpost_receiver_bounced_total',
+      help: 'Spool files returned to their senders, by reason',
+      labelNames: ['because'],
+      registers,
+    }),
+    spoolFiles: new Gauge({
+      name: 'sealpost_receiver_spool_files',
+      help: 'Files that wait in the spools',
+      registers,
+    }),
+    spoolOldest: new Gauge({
+      name: 'sealpost_receiver_spool_oldest_seconds',
+      help: 'Seconds that the oldest spool file has waited',
+      registers,
+    }),
+    queueMessages: new Gauge({
+      name: 'sealpost_queue_messages',
+      help: "Messages in the queue, waiting for their users' clients",
+      registers,
+    }),
+    queueBytes: new Gauge({
+      name: 'sealpost_queue_bytes',
+      help: "Bytes in the queue, waiting for their users' clients",
+      registers,
+    }),
+    queueOldest: new Gauge({
+      name: 'sealpost_queue_oldest_seconds',
+      help: 'Seconds that the oldest message has been in the queue',
       registers,
     }),
   };

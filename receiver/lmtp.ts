@@ -1,0 +1,169 @@
+// LMTP into the queue: one reply for each recipient, given after the commit. The listener is the filter's own.
+import { createHash, randomBytes } from 'node:crypto';
+import type { Pool } from 'pg';
+import { isDatabaseUnavailable } from '../src/database/open.ts';
+import { createBatcher } from '../src/delivery/batch.ts';
+import type { Engine } from '../src/delivery/engine.ts';
+import { messageKey, recipientKey } from '../src/delivery/memory.ts';
+import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
+import { queueIdOf, temporary } from '../src/delivery/transaction.ts';
+import { DirectoryUnavailable } from '../src/directory/types.ts';
+import { mapLimited } from '../src/message/map-limited.ts';
+import { countReceived, findMessageId } from '../src/message/received.ts';
+import { classOf } from '../src/smtp/replies.ts';
+import type { EnvelopeRecipient, Reply, Transaction } from '../src/smtp/types.ts';
+import { acceptanceName, type Filed, type Parcel } from './filing.ts';
+import { fileParcels } from './queue.ts';
+import { decideFor, SEALING_FAILED, type SealingParts, seal } from './spool-item.ts';
+
+export interface LmtpParts extends SealingParts {
+  readonly engine: Pick<Engine, 'directory' | 'chooser' | 'sealer' | 'memory'>;
+  readonly pool: Pool;
+  readonly maxReceived: () => number;
+}
+
+export interface QueueDelivery {
+  /** One reply for each recipient, in order. Never rejects. */
+  deliver(transaction: Transaction): Promise<readonly Reply[]>;
+  /** The replies have reached the client: a repetition would be another message. */
+  acknowledged(transaction: Transaction): void;
+  lost(transaction: Transaction): void;
+}
+
+type Acceptance = NonNullable<Parcel['acceptance']>;
+
+/** Under a name of its own: the filter in front of this listener may remember the same message for itself. */
+function acceptanceKey(transaction: Transaction): string {
+  const queueId = queueIdOf(transaction);
+  const { message, envelope } = transaction;
+  const key = messageKey({
+    queueId,
+    messageId: queueId === '' ? findMessageId(message) : '',
+    sender: envelope.sender,
+    content: message,
+  });
+  return createHash('sha256').update(`sealpost queue ${key}`).digest('hex');
+}
+
+const COPIES_AT_ONCE = 4;
+/** Parcels of concurrent transactions that share a commit. */
+const SHARED_COMMIT = 20;
+
+const REPLIES: Readonly<Record<Filed, Reply>> = {
+  filed: { code: 250, enhanced: '2.0.0', text: 'Queued' },
+  'filed before': { code: 250, enhanced: '2.0.0', text: 'Queued before' },
+  'over quota': { code: 452, enhanced: '4.2.2', text: 'The queue of this recipient is full' },
+  'user gone': temporary('4.3.0', 'The recipient was removed while the message was sealed; try again'),
+};
+const LOOP: Reply = { code: 554, enhanced: '5.4.6', text: 'Too many hops: the message is in a loop' };
+const AWAY = temporary('4.3.0', 'The database cannot be reached now; try again later');
+const INTERNAL = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
+
+export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
+  const { logger, metrics } = parts;
+  const { memory } = parts.engine;
+  const settled = new WeakMap<Transaction, () => void>();
+  const forgetting = new Map<string, Promise<void>>();
+
+  const file = createBatcher<Parcel, Filed>(async (parcels) => {
+    const client = await parts.pool.connect();
+    let broken: Error | undefined;
+    try {
+      await client.query('BEGIN');
+      const outcomes = await fileParcels(client, parcels);
+      await client.query('COMMIT');
+      return outcomes;
+    } catch (error) {
+      broken = error instanceof Error ? error : new Error(String(error));
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    } finally {
+      client.release(broken);
+    }
+  }, SHARED_COMMIT);
+
+  async function deliver(transaction: Transaction): Promise<readonly Reply[]> {
+    const { message, envelope } = transaction;
+    if (countReceived(message) > parts.maxReceived()) return envelope.recipients.map(() => LOOP);
+    const key = acceptanceKey(transaction);
+    const ruled = ruledMessage(message, envelope.sender);
+    const replies = await mapLimited(envelope.recipients, COPIES_AT_ONCE, (recipient) =>
+      one(transaction, key, ruled, recipient),
+    );
+    // Some have to wait: the client will come again, and may ask for all of them.
+    if (replies.some((reply) => classOf(reply) === 'temporary')) return replies;
+    const accepted = envelope.recipients.filter((_, index) => {
+      const reply = replies[index];
+      return reply !== undefined && classOf(reply) === 'accepted';
+    });
+    settled.set(transaction, () => forgetAll(key, accepted));
+    return replies;
+  }
+
+  const forget = createBatcher<Acceptance, void>(async (rows) => {
+    await parts.pool.query({
+      name: 'sealpost-queue-forget',
+      text: `DELETE FROM deliveries USING unnest($1::text[], $2::text[]) AS told(m, r)
+              WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')`,
+      values: [rows.map(({ message }) => message), rows.map(({ recipient }) => recipient)],
+    });
+    return rows.map(() => undefined);
+  });
+
+  function forgetAll(message: string, recipients: readonly EnvelopeRecipient[]): void {
+    for (const { path } of recipients) {
+      const acceptance = { message, recipient: recipientKey(path) };
+      const name = acceptanceName(acceptance);
+      // A row that stays is harmless: it ends with its lifetime.
+      const done = forget(acceptance)
+        .catch(() => undefined)
+        .finally(() => forgetting.delete(name));
+      forgetting.set(name, done);
+    }
+  }
+
+  async function one(
+    transaction: Transaction,
+    key: string,
+    ruled: RuledMessage,
+    recipient: EnvelopeRecipient,
+  ): Promise<Reply> {
+    const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+    const acceptance = { message: key, recipient: recipientKey(recipient.path) };
+    try {
+      // The same message once more, after it was acknowledged: it must not be taken for a repetition.
+      await forgetting.get(acceptanceName(acceptance));
+      if ((await memory.recall(key, [acceptance.recipient])).size > 0) {
+        metrics.duplicatesSuppressed.inc();
+        return REPLIES['filed before'];
+      }
+      const decision = await decideFor(recipient.path, ruled, parts);
+      if (decision.action !== 'file') {
+        log.info({ because: decision.because, reply: decision.reply.enhanced }, 'not queued');
+        return decision.reply;
+      }
+      const newId = (): string => randomBytes(16).toString('hex');
+      const parcel = await seal(transaction.message, decision.copies, newId, parts);
+      if (parcel === null) return SEALING_FAILED;
+      const outcome = await file({ ...parcel, acceptance });
+      if (outcome === 'filed') metrics.receiverFiled.inc({ source: 'lmtp' }, parcel.copies.length);
+      if (outcome === 'filed before') metrics.duplicatesSuppressed.inc();
+      log.debug({ outcome }, 'queued');
+      return REPLIES[outcome];
+    } catch (error) {
+      const away = error instanceof DirectoryUnavailable || isDatabaseUnavailable(error);
+      log[away ? 'warn' : 'error']({ err: error }, 'a message could not be queued; Postfix keeps it');
+      return away ? AWAY : INTERNAL;
+    }
+  }
+
+  return {
+    deliver,
+    acknowledged: (transaction) => settled.get(transaction)?.(),
+    lost: (transaction) =>
+      logger.debug(
+        { transaction: transaction.id },
+        'our reply may not have reached the client; a retry will be recognised',
+      ),
+  };
+}

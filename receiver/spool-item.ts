@@ -1,0 +1,184 @@
+// One spool file on its way: read, decided on, sealed for each of its readers. What it gives holds ciphertext only.
+import { createHash } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Settings } from '../src/config/settings.ts';
+import type { Engine } from '../src/delivery/engine.ts';
+import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
+import { DirectoryUnavailable } from '../src/directory/types.ts';
+import type { Logger } from '../src/observe/log.ts';
+import type { Metrics } from '../src/observe/metrics.ts';
+import type { Lease } from '../src/smtp/budget.ts';
+import type { Reply } from '../src/smtp/types.ts';
+import { readAddressee } from './addressee.ts';
+import { decideForQueue, type Obstacle, type QueueDecision, type UserCopy } from './decide.ts';
+import type { Parcel } from './filing.ts';
+import { readSpooled } from './maildir.ts';
+import type { MessageId } from './queue-types.ts';
+
+/** What the way into the queue stands on. */
+export interface SealingParts {
+  readonly engine: Pick<Engine, 'directory' | 'chooser' | 'sealer'>;
+  readonly global: () => Settings;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** What became of one file. */
+export type Item =
+  | { readonly kind: 'parcel'; readonly parcel: Parcel; readonly arrived: Date; readonly release: () => void }
+  | {
+      readonly kind: 'wait' | 'refuse';
+      readonly because: Obstacle;
+      readonly reply: Reply;
+      readonly userIds: readonly number[];
+      readonly arrived: Date;
+    }
+  | { readonly kind: 'broken'; readonly because: string; readonly arrived: Date }
+  | { readonly kind: 'gone' }
+  /** There is no memory for it now. */
+  | { readonly kind: 'no room' };
+
+/** The plaintext, its ciphertext, and what the sealing worker holds meanwhile. */
+const MEMORY_PER_BYTE = 4;
+
+export const SEALING_FAILED: Reply = {
+  code: 451,
+  enhanced: '4.7.5',
+  text: 'Encryption failed; the mail stays queued and will be tried again',
+};
+
+const READ_ERROR: Reply = { code: 451, enhanced: '4.3.0', text: 'The message could not be read' };
+
+/**
+ * Reads and seals one file.
+ * @throws DirectoryUnavailable, with which the whole batch has to wait
+ */
+export async function prepareItem(
+  spool: string,
+  name: string,
+  limits: { readonly most: number; readonly admit: (bytes: number) => Lease | null },
+  parts: SealingParts,
+): Promise<Item> {
+  const admit = (bytes: number): Lease | null => limits.admit(bytes * MEMORY_PER_BYTE);
+  const spooled = await readSpooled(spool, name, limits.most, admit);
+  if (spooled.kind === 'read error') {
+    return { kind: 'wait', because: 'read error', reply: READ_ERROR, userIds: [], arrived: spooled.arrived };
+  }
+  if (spooled.kind !== 'message') return spooled;
+  const { arrived, lease } = spooled;
+  const release = (): void => lease?.release();
+  let kept = false;
+  try {
+    const addressee = readAddressee(spooled.bytes);
+    if (addressee === null) {
+      return { kind: 'broken', because: 'no Delivered-To or X-Original-To names a recipient', arrived };
+    }
+    const decision = await decideFor(
+      addressee.recipient,
+      ruledMessage(spooled.bytes, addressee.sender),
+      parts,
+    );
+    if (decision.action !== 'file') {
+      const { because, reply, userIds } = decision;
+      return { kind: decision.action, because, reply, userIds, arrived };
+    }
+    const content = await contentHash(spooled.bytes);
+    const parcel = await seal(spooled.bytes, decision.copies, (user) => spoolId(name, user, content), parts);
+    if (parcel === null) {
+      const userIds = decision.copies.map(({ user }) => user.id);
+      return { kind: 'wait', because: 'sealing failed', reply: SEALING_FAILED, userIds, arrived };
+    }
+    kept = true;
+    return { kind: 'parcel', parcel, arrived, release };
+  } finally {
+    if (!kept) release();
+  }
+}
+
+/**
+ * The decision on one recipient address.
+ * @throws DirectoryUnavailable
+ */
+export async function decideFor(
+  path: string,
+  message: RuledMessage,
+  parts: SealingParts,
+): Promise<QueueDecision> {
+  const { directory, chooser } = parts.engine;
+  const facts = await directory.recipient(path);
+  try {
+    const decision = decideForQueue({
+      facts,
+      message,
+      global: parts.global(),
+      choose: await chooser(facts, Date.now()),
+    });
+    for (const { user, seal: chosen } of decision.action === 'file' ? decision.copies : []) {
+      if (chosen.leftOut.length > 0)
+        parts.logger.warn({ user: user.id, leftOut: chosen.leftOut }, chosen.reason);
+    }
+    return decision;
+  } catch (error) {
+    if (error instanceof DirectoryUnavailable) throw error;
+    parts.logger.error({ err: error }, 'a recipient could not be decided on; the mail stays where it is');
+    return {
+      action: 'wait',
+      because: 'internal error',
+      reply: { code: 451, enhanced: '4.3.0', text: 'Internal error; the mail will be tried again' },
+      userIds: [],
+    };
+  }
+}
+
+/**
+ * Seals a message whole, its header too, once for each user.
+ * @returns null when sealing failed, which is logged
+ */
+export async function seal(
+  message: Uint8Array,
+  copies: readonly UserCopy[],
+  idOf: (userId: number) => MessageId,
+  { engine, metrics, logger }: SealingParts,
+): Promise<Parcel | null> {
+  try {
+    const sealed = [];
+    for (const { user, seal: decision } of copies) {
+      const stop = metrics.sealSeconds.startTimer();
+      const ciphertext = await engine.sealer.encrypt({
+        plaintext: message,
+        keys: decision.keys,
+        hideKeyIds: decision.hideKeyIds,
+        format: 'binary',
+      });
+      stop();
+      sealed.push({ id: idOf(user.id), userId: user.id, ciphertext });
+    }
+    return { copies: sealed };
+  } catch (error) {
+    logger.error({ err: error }, 'sealing failed; the mail stays where it is');
+    return null;
+  }
+}
+
+/** How much is hashed before other work gets its turn. */
+const HASH_STEP = 4 * 2 ** 20;
+
+async function contentHash(bytes: Buffer): Promise<string> {
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.length; at += HASH_STEP) {
+    if (at > 0) await nextTurn();
+    hash.update(bytes.subarray(at, at + HASH_STEP));
+  }
+  return hash.digest('hex');
+}
+
+/**
+ * The id of a spool file's copy for one user: the same whenever it is filed again. The content is in it, so that another
+ * message under a name that was used before is another message.
+ */
+function spoolId(name: string, userId: number, content: string): MessageId {
+  return createHash('sha256')
+    .update(['sealpost spool', name, String(userId), content].join('\0'), 'latin1')
+    .digest('hex')
+    .slice(0, 32);
+}

@@ -1,0 +1,188 @@
+// A receiver under test: a private PostgreSQL, `sealpost serve` with a spool and an LMTP listener, users with and without a
+// key, and a sink that gets the bounces.
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { waitUntil } from './child.ts';
+import { createGpgHome, type GpgHome, makeKey, type TestKey } from './keys.ts';
+import { allocatePlaces, freePorts, type Places } from './places.ts';
+import { type PrivatePostgres, startPostgres } from './private-postgres.ts';
+import { createSealpost, type SealpostProcess } from './sealpost-process.ts';
+import { type Sink, startSink } from './sink.ts';
+
+export interface QueueRow {
+  readonly id: string;
+  readonly user_id: number;
+  readonly number: number;
+  readonly size: number;
+  readonly chunks: number;
+  readonly content: Buffer;
+}
+
+export interface ReceiverStand {
+  readonly places: Places;
+  readonly postgres: PrivatePostgres;
+  readonly sealpost: SealpostProcess;
+  readonly gpg: GpgHome;
+  readonly alice: TestKey;
+  readonly bounces: Sink;
+  readonly spool: string;
+  readonly lmtpPort: number;
+  /** Runs a command that must succeed. */
+  must(args: readonly string[], stdin?: string): Promise<void>;
+  /** Puts a message into new/ as Maildir wants it, by a rename from tmp/. */
+  deliver(name: string, message: string | Uint8Array): void;
+  /** What is in a folder of the spool. */
+  names(folder: 'new' | 'failed'): string[];
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
+  /** The queue of a user, oldest first, chunks put together. */
+  queue(userId: number): Promise<QueueRow[]>;
+  waitForQueue(userId: number, count: number, ms?: number): Promise<QueueRow[]>;
+  waitForEmptySpool(ms?: number): Promise<void>;
+  /** Decrypts with gpg. */
+  open(row: Pick<QueueRow, 'content'>): Promise<Buffer>;
+  metric(name: string): Promise<number>;
+  close(): Promise<void>;
+}
+
+export const DOMAIN = 'example.org';
+export const ALICE_ID = 1;
+/** Has no key. */
+export const ULLA_ID = 2;
+
+/** Makes everything; `serve` runs. @param receiver laid over [receiver] */
+export async function startReceiverStand(
+  receiver: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<ReceiverStand> {
+  const cleanups: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const cleanup of cleanups.reverse()) await cleanup().catch(() => undefined);
+  };
+  try {
+    const places = await allocatePlaces();
+    cleanups.push(() => places.remove());
+    const postgres = await startPostgres();
+    cleanups.push(() => postgres.remove());
+    const [bouncePort = 0, lmtpPort = 0] = await freePorts(2);
+    const bounces = await startSink({ protocol: 'smtp', listen: { port: bouncePort } });
+    cleanups.push(() => bounces.stop());
+    const spool = join(places.dir, 'spool');
+    for (const folder of ['new', 'cur', 'tmp']) mkdirSync(join(spool, folder), { recursive: true });
+    const sealpost = await createSealpost({
+      places,
+      example: null,
+      substitutions: {},
+      config: {
+        database: { url: postgres.url },
+        filter: { next_hop: `smtp:127.0.0.1:${bouncePort}`, listen: [] },
+        receiver: { spool, listen: `127.0.0.1:${lmtpPort}`, minimal_backoff: '200ms', ...receiver },
+        ...more,
+      },
+    });
+    cleanups.push(() => sealpost.close());
+    const gpg = await createGpgHome();
+    cleanups.push(() => gpg.close());
+    const must = async (args: readonly string[], stdin?: string): Promise<void> => {
+      const done = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
+      if (done.code !== 0)
+        throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}\n${done.stdout}${done.stderr}`);
+    };
+    await must(['domain', 'add', DOMAIN]);
+    await must(['user', 'add', `alice@${DOMAIN}`]);
+    await must(['user', 'add', `ulla@${DOMAIN}`]);
+    const alice = await makeKey(gpg, `alice@${DOMAIN}`);
+    await must(['key', 'import', '-'], alice.publicKey);
+    await sealpost.start();
+    const pool = new pg.Pool({ connectionString: postgres.url, max: 2 });
+    pool.on('error', () => undefined);
+    cleanups.push(() => pool.end());
+
+    const query = async <Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> =>
+      (await pool.query<Row>(text, values)).rows;
+    const queue = (userId: number): Promise<QueueRow[]> =>
+      query<QueueRow>(
+        `SELECT i.id, i.user_id, i.number::int, i.size::int, i.chunks,
+                coalesce(i.content, (SELECT string_agg(c.content, '' ORDER BY c.chunk) FROM incoming_chunks c WHERE c.id = i.id)) AS content
+           FROM incoming i WHERE i.user_id = $1 ORDER BY i.number`,
+        [userId],
+      );
+    const names = (folder: 'new' | 'failed'): string[] => {
+      try {
+        return readdirSync(join(spool, folder)).sort();
+      } catch {
+        return [];
+      }
+    };
+    const shown = () =>
+      `in new/: ${names('new').slice(0, 5)}; failed/: ${names('failed').slice(0, 5)}\n${sealpost.log().slice(-3000)}`;
+    return {
+      places,
+      postgres,
+      sealpost,
+      gpg,
+      alice,
+      bounces,
+      spool,
+      lmtpPort,
+      must,
+      deliver(name, message) {
+        writeFileSync(join(spool, 'tmp', name), message);
+        renameSync(join(spool, 'tmp', name), join(spool, 'new', name));
+      },
+      names,
+      query,
+      queue,
+      async waitForQueue(userId, count, ms = 20_000) {
+        await waitUntil(
+          `${count} messages in the queue of user ${userId}`,
+          ms,
+          async () =>
+            Number(
+              (
+                await query<{ n: string }>('SELECT count(*) AS n FROM incoming WHERE user_id = $1', [userId])
+              )[0]?.n,
+            ) >= count,
+          shown,
+        );
+        return queue(userId);
+      },
+      waitForEmptySpool: (ms = 20_000) =>
+        waitUntil('an empty spool', ms, () => names('new').length === 0, shown),
+      async open({ content }) {
+        const done = await gpg.run(['--decrypt'], content);
+        if (done.code !== 0) throw new Error(`gpg --decrypt: exit ${done.code}: ${done.stderr}`);
+        return done.stdout;
+      },
+      async metric(name) {
+        const text = await (await fetch(`http://127.0.0.1:${places.observePort}/metrics`)).text();
+        const lines = text.split('\n').filter((line) => line.startsWith(name) && !line.startsWith('#'));
+        return lines.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** A message as Postfix's virtual(8) writes it into a Maildir: LF, its own fields on top. */
+export function spooled(
+  recipient: string,
+  fields: {
+    readonly subject?: string;
+    readonly sender?: string;
+    readonly header?: string;
+    readonly original?: string;
+  } = {},
+  body = 'Hello\n',
+): string {
+  const { subject = 'test', sender = 'bob@outside.test', header = '', original } = fields;
+  return (
+    `Return-Path: <${sender}>\n${original === undefined ? '' : `X-Original-To: ${original}\n`}Delivered-To: ${recipient}\n` +
+    'Received: from mail.outside.test (mail.outside.test [192.0.2.1])\n\tby mx.example.org (Postfix) with ESMTP id 4ABC\n' +
+    `\tfor <${original ?? recipient}>; Wed, 25 Nov 2026 18:00:00 +0000 (UTC)\n` +
+    `${header}From: Bob <${sender === '' ? 'MAILER-DAEMON@outside.test' : sender}>\nTo: alice@example.org\nSubject: ${subject}\nMessage-ID: <m1.${subject.replace(/\W/g, '-')}@outside.test>\n\n${body}`
+  );
+}
