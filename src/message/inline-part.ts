@@ -24,7 +24,7 @@ const ENCODING = 'content-transfer-encoding';
 const DISPOSITION = 'content-disposition';
 
 /** What tells of the body as it was, its digest and its length: wrong afterwards, and the digest would betray a short text. */
-const GONE: ReadonlySet<string> = new Set(['content-md5', 'content-length']);
+export const GONE: ReadonlySet<string> = new Set(['content-md5', 'content-length']);
 
 /** In these, ASCII is ASCII, so that armor may bear their name. UTF-16 and UTF-7 are no such character sets. */
 const ASCII_SUPERSET =

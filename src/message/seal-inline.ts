@@ -6,7 +6,7 @@ import { rawParameters } from './content-type.ts';
 import { mediaType } from './entity.ts';
 import { fieldsNamed, fieldValue, inLineEnding, type LineEnding, lineEndingOf } from './header.ts';
 import { endedWith } from './header-protection.ts';
-import { charsetOf, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
+import { charsetOf, GONE, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
 import { encryptedKeyIds } from './leaf.ts';
 import { mapLimited } from './map-limited.ts';
 import { type Piece, readTree } from './mime-tree.ts';
@@ -109,9 +109,10 @@ function asItWas(piece: Piece, eol: LineEnding): Written {
 }
 
 function containerHeader(
-  { head: { fields }, entity }: Extract<Piece, { kind: 'container' }>,
+  { head, entity }: Extract<Piece, { kind: 'container' }>,
   eol: LineEnding,
 ): readonly Buffer[] {
+  const fields = head.fields.filter(({ name }) => !GONE.has(name));
   if (entity.contentType === null || mediaType(entity.contentType) !== 'multipart/signed') {
     return fields.map(({ raw }) => raw);
   }

@@ -182,6 +182,13 @@ describe('a message sealed inline', () => {
     expect(sealed).toContain('name="signature.asc.pgp"');
   });
 
+  it('loses the length that a mail store wrote down, of the message and of parts', async () => {
+    const { sealed } = await seal(
+      lines('Content-Type: multipart/mixed; boundary=b', 'Content-Length: 20', '', '--b', '', 'x', '--b--'),
+    );
+    expect(sealed).not.toContain('Content-Length');
+  });
+
   it('armors text around the parts where it stands, and leaves the notice that mail programs write', async () => {
     const { sealed, texts } = await seal(named('preamble-epilogue'));
     expect(sealed).toContain(
