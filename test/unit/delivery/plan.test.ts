@@ -333,6 +333,59 @@ const CASES: readonly Case[] = [
   },
 ];
 
+describe('a copy for readers with OpenPGP keys and X.509 certificates', () => {
+  const certificate = (name: string): StoredKey => ({ ...key('usable', name), kind: 'x509' });
+  /** Valid keys only; the preferred kind where there is one. */
+  const chooseKind = (keys: readonly StoredKey[], prefer: StoredKey['kind']): KeyChoice => {
+    const preferred = keys.filter(({ kind }) => kind === prefer);
+    const use = preferred.length > 0 ? preferred : keys;
+    return { ...choose(use), kind: use[0]?.kind ?? prefer };
+  };
+  const plan = (of: RecipientFacts, global: Partial<Settings> = {}) =>
+    planCopy({
+      facts: of,
+      global: { ...GLOBAL, ...global },
+      detection: plain,
+      choose: chooseKind,
+      message: null,
+    });
+  const used = (decision: ReturnType<typeof plan>) =>
+    decision.action === 'seal'
+      ? [decision.kind, ...decision.keys.map(({ fingerprint }) => fingerprint)]
+      : [decision.because];
+
+  it('is of the kind that the user prefers, with the cipher that the user can read', () => {
+    const both = [key('usable', 'P'), certificate('S')];
+    expect(used(plan(ofUser(both)))).toEqual(['openpgp', 'usable-P']);
+    expect(used(plan(ofUser(both, { prefer: 'smime' })))).toEqual(['x509', 'usable-S']);
+    expect(used(plan(ofUser(both, { prefer: 'openpgp' }), { prefer: 'smime' }))).toEqual([
+      'openpgp',
+      'usable-P',
+    ]);
+    expect(plan(ofUser([certificate('S')], { smime_cipher: 'cbc' }))).toMatchObject({
+      action: 'seal',
+      reason: '1 X.509 certificate of the recipient',
+      smimeCipher: 'cbc',
+    });
+  });
+
+  it('is OpenPGP for all readers of an alias where all have such a key', () => {
+    const readers = ['A', 'B'].map((name) => user([key('usable', `P${name}`), certificate(`S${name}`)]));
+    expect(used(plan(alias(readers), { prefer: 'smime' }))).toEqual(['openpgp', 'usable-PA', 'usable-PB']);
+  });
+
+  it.each([
+    ['one has only a certificate', [[certificate('S')], [key('usable', 'P')]]],
+    ['all have only certificates', [[certificate('S')], [certificate('T')]]],
+  ])('is deferred for an alias where %s: S/MIME would tell each of the others', (_, keys) => {
+    expect(used(plan(alias(keys.map((each) => user(each)))))).toEqual(['alias readers differ']);
+  });
+
+  it('is S/MIME for an alias of one user', () => {
+    expect(used(plan(alias([user([certificate('S')])])))).toEqual(['x509', 'usable-S']);
+  });
+});
+
 describe('the plan for one copy', () => {
   it.each(CASES)('$name', (input) => {
     expect(summary(input)).toBe(input.expected);

@@ -1,5 +1,6 @@
 // The choice among a recipient's keys, as a table: pure, no cryptography.
 import { describe, expect, it } from 'vitest';
+import type { KeyKind } from '../../../src/directory/types.ts';
 import { chooseKeys, type InspectedKey } from '../../../src/keys/choose.ts';
 import type { CertificateFacts, Flaw, Window } from '../../../src/keys/inspect.ts';
 
@@ -196,5 +197,64 @@ describe('choosing keys when', () => {
 
   it('gives the engine the sealing part of the certificate, never the stored bytes', () => {
     expect(chooseKeys([valid('A')], NOW).use[0]?.certificate).toEqual(new Uint8Array([1]));
+  });
+});
+
+describe('choosing between an OpenPGP key and an X.509 certificate', () => {
+  const x509 = ({ key: stored, facts: known }: InspectedKey): InspectedKey => ({
+    key: { ...stored, kind: 'x509' },
+    facts: known,
+  });
+  const cases: readonly (readonly [
+    name: string,
+    keys: readonly InspectedKey[],
+    prefer: KeyKind,
+    expected: readonly [state: string, kind: KeyKind, use: string, leftOut: string],
+  ])[] = [
+    ['takes the preferred kind', [valid('P'), x509(valid('S'))], 'openpgp', ['usable', 'openpgp', 'P', '']],
+    ['takes the other preference', [valid('P'), x509(valid('S'))], 'x509', ['usable', 'x509', 'S', '']],
+    [
+      'takes every key of the kind, and none of the other',
+      [x509(valid('S')), valid('P'), x509(valid('T'))],
+      'x509',
+      ['usable', 'x509', 'S T', ''],
+    ],
+    ['takes what is there', [x509(valid('S'))], 'openpgp', ['usable', 'x509', 'S', '']],
+    [
+      'takes a valid one of the other kind before an expired one',
+      [expired('P'), x509(valid('S'))],
+      'openpgp',
+      ['usable', 'x509', 'S', 'P'],
+    ],
+    [
+      'takes a valid one of the other kind before a dead one',
+      [revoked('P'), x509(valid('S'))],
+      'openpgp',
+      ['usable', 'x509', 'S', 'P'],
+    ],
+    [
+      'takes the preferred kind also of two that have expired',
+      [expired('P'), x509(expired('S'))],
+      'x509',
+      ['expired', 'x509', 'S', ''],
+    ],
+    [
+      'takes an expired certificate where the key is dead',
+      [revoked('P'), x509(expired('S'))],
+      'openpgp',
+      ['expired', 'x509', 'S', 'P'],
+    ],
+    [
+      'finds nothing where all are dead',
+      [revoked('P'), x509(key('S', null))],
+      'openpgp',
+      ['unusable', 'openpgp', '', 'P S'],
+    ],
+  ];
+  it.each(cases)('%s', (_name, keys, prefer, expected) => {
+    const { state, kind, use, leftOut } = chooseKeys(keys, NOW, prefer);
+    const names = (some: readonly { readonly fingerprint: string }[]) =>
+      some.map(({ fingerprint }) => fingerprint).join(' ');
+    expect([state, kind, names(use), names(leftOut)]).toEqual(expected);
   });
 });
