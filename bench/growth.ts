@@ -49,6 +49,12 @@ export async function growthPart(options: PartOptions): Promise<PartResult> {
     const domainId = domain.rows[0]?.id ?? 0;
     const measured: Measured[] = [];
     let filled = 0;
+    await measureBurst(
+      stand,
+      'sealpost',
+      { ...loadOf(SIZES[0]), recipient: RECIPIENTS.curve, numbered: false },
+      MESSAGES,
+    );
     for (const size of sizes) {
       options.progress(`adding users with keys, up to ${size}`);
       await fill(client, domainId, filled, size);

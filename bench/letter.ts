@@ -1,14 +1,20 @@
-// The messages that our own clients send: each one is another.
+// The messages that our own clients send: each one is another. The bodies are lines of base64, as attachments are: gpg, which
+// compresses by default, finds as little in them as in real mail.
+import { randomBytes } from 'node:crypto';
+
+export interface Letter {
+  /** With the empty line behind it. */
+  readonly header: Buffer;
+  /** The same buffer for all letters of a size. */
+  readonly body: Buffer;
+}
+
+const LINE = 76;
+const bodies = new Map<number, Buffer>();
 let letters = 0;
 
-const LINE = 'A line of a message that nobody but its owner should ever be able to read again.....\r\n';
-const bodies = new Map<number, Buffer>();
-
-/**
- * A message with a body of about `bytes` bytes and a Message-ID of its own.
- * @param lineEnd CRLF as SMTP wants it, or LF as pipe(8) gives it
- */
-export function letter(recipient: string, bytes: number, lineEnd: '\r\n' | '\n' = '\r\n'): Buffer {
+/** A message with a body of about `bytes` bytes and a Message-ID of its own; CRLF line ends, no line begins with a dot. */
+export function letter(recipient: string, bytes: number): Letter {
   letters += 1;
   const header = [
     'From: <carol@example.net>',
@@ -18,8 +24,20 @@ export function letter(recipient: string, bytes: number, lineEnd: '\r\n' | '\n' 
     '',
     '',
   ].join('\r\n');
-  const body = bodies.get(bytes) ?? Buffer.from(LINE.repeat(Math.max(1, Math.round(bytes / LINE.length))));
+  return { header: Buffer.from(header), body: bodyOf(bytes) };
+}
+
+/** With LF line ends, as pipe(8) gives it. */
+export function asPipeGivesIt({ header, body }: Letter): Buffer {
+  return Buffer.from(Buffer.concat([header, body]).toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+}
+
+function bodyOf(bytes: number): Buffer {
+  const known = bodies.get(bytes);
+  if (known !== undefined) return known;
+  const lines = Math.max(1, Math.round(bytes / (LINE + 2)));
+  const text = randomBytes((lines * LINE * 3) / 4).toString('base64');
+  const body = Buffer.from(text.replace(/.{76}/g, '$&\r\n'), 'latin1');
   bodies.set(bytes, body);
-  const message = Buffer.concat([Buffer.from(header), body]);
-  return lineEnd === '\n' ? Buffer.from(message.toString('latin1').replaceAll('\r\n', '\n')) : message;
+  return body;
 }

@@ -7,6 +7,7 @@ import { letter } from './letter.ts';
 import { PROXIES, type ProxyPeer } from './peers.ts';
 import { resetTreePeak, treeCpuSeconds, treePeakMegabytes } from './process-tree.ts';
 import type { Row } from './rows.ts';
+import { eventLoopDelay, type Scrape, scrape, sealedCopies } from './scrape.ts';
 import { openSession, type Session } from './session.ts';
 import { SENDER, type Stand } from './stand.ts';
 import { percentile } from './statistics.ts';
@@ -20,6 +21,8 @@ export interface Speed {
   /** Of the program's processes; absent where there is no program. */
   readonly cpuSeconds?: number;
   readonly peakMegabytes?: number;
+  /** Of sealpost's event loop during the burst, p99. */
+  readonly eventLoopMilliseconds?: number;
 }
 
 export const perSecond = ({ count, seconds }: Speed): number => count / seconds;
@@ -38,6 +41,9 @@ export function figuresOf(speed: Speed, load: Load): Row['figures'] {
     'MB/s': megabytesPerSecond(speed, load),
     ...(speed.cpuSeconds === undefined ? {} : { 'CPU ms/message': (speed.cpuSeconds / speed.count) * 1000 }),
     ...(speed.peakMegabytes === undefined ? {} : { 'peak MB': speed.peakMegabytes }),
+    ...(speed.eventLoopMilliseconds === undefined
+      ? {}
+      : { 'event loop p99 ms': speed.eventLoopMilliseconds }),
   };
 }
 
@@ -70,51 +76,31 @@ export async function measureBurst(
 ): Promise<Speed> {
   const what = `${describeThrough(through)}, ${describeLoad(load)}`;
   const { port, pid } = await programOf(stand, through, load.protocol);
-  const sealedBefore = through === 'sealpost' ? await sealedCopies(stand) : 0;
+  const before = through === 'sealpost' ? await scrape(stand.ports.observe) : undefined;
   if (pid !== undefined) resetTreePeak(pid);
   const cpuBefore = pid === undefined ? 0 : treeCpuSeconds(pid);
   const seconds = await stand.nextHop.counted(what, transactions(through, load, count), () =>
     burst(port, load, count),
   );
-  const cost =
-    pid === undefined
-      ? {}
-      : { cpuSeconds: treeCpuSeconds(pid) - cpuBefore, peakMegabytes: treePeakMegabytes(pid) };
-  if (through === 'sealpost') await expectSealed(stand, what, sealedBefore, load, count);
-  return { seconds, count, ...cost };
+  if (pid === undefined) return { seconds, count };
+  const cost = { cpuSeconds: treeCpuSeconds(pid) - cpuBefore, peakMegabytes: treePeakMegabytes(pid) };
+  if (before === undefined) return { seconds, count, ...cost };
+  // Exactly two scrapes: each one makes the event loop's histogram begin anew.
+  const after = await scrape(stand.ports.observe);
+  const eventLoopMilliseconds = eventLoopDelay(after);
+  await expectSealed(stand, what, sealedCopies(before) + (load.sealed ? count * load.recipients : 0), after);
+  return { seconds, count, ...cost, eventLoopMilliseconds };
 }
 
 /** The metrics of several processes may be gathered a moment later. */
-async function expectSealed(
-  stand: Stand,
-  what: string,
-  before: number,
-  load: Load,
-  count: number,
-): Promise<void> {
-  const expected = load.sealed ? count * load.recipients : 0;
-  for (let attempt = 0; ; attempt += 1) {
-    const sealed = (await sealedCopies(stand)) - before;
-    if (sealed === expected) return;
-    if (attempt === 20) throw new Error(`${what}: ${expected} copies were to be sealed, ${sealed} were`);
+async function expectSealed(stand: Stand, what: string, expected: number, first: Scrape): Promise<void> {
+  let sealed = sealedCopies(first);
+  for (let attempt = 0; sealed !== expected && attempt < 20; attempt += 1) {
     await sleep(100);
+    sealed = sealedCopies(await scrape(stand.ports.observe));
   }
-}
-
-/** sealpost_copies_total with action "seal", over all processes. */
-export async function sealedCopies(stand: Stand): Promise<number> {
-  const values = await metricValues(stand, 'sealpost_copies_total', 'action="seal"');
-  return values.reduce((sum, each) => sum + each, 0);
-}
-
-/** The values of a metric, one for each set of labels that holds `label`. */
-export async function metricValues(stand: Stand, name: string, label = ''): Promise<number[]> {
-  const response = await fetch(`http://127.0.0.1:${stand.ports.observe}/metrics`);
-  const lines = (await response.text()).split('\n');
-  return lines
-    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
-    .filter((line) => line.includes(label))
-    .map((line) => Number(line.split(' ').at(-1)));
+  if (sealed !== expected)
+    throw new Error(`${what}: sealpost has counted ${sealed} sealed copies, ${expected} were expected`);
 }
 
 const references = new Map<number, Buffer>();
@@ -127,7 +113,7 @@ async function reference(stand: Stand, load: Load): Promise<Buffer> {
   let body = Buffer.alloc(0);
   const send = () => burst(stand.nextHop.port, plain, 1);
   await stand.nextHop.captured('smtp-source', 1, send, async (messages) => {
-    for await (const { message } of messages) body = Buffer.from(splitMessage(message).body);
+    for await (const { message } of messages) body = Buffer.from(splitMessage(await message()).body);
   });
   if (body.length < load.bytes)
     throw new Error(`smtp-source sent ${body.length} bytes, ${load.bytes} were wanted`);
@@ -167,10 +153,13 @@ export async function measureLatency(
     let session: Session | undefined;
     while (left > 0) {
       left -= 1;
-      const message = letter(load.recipient, load.bytes);
       const started = performance.now();
       session ??= await openSession(port, load.protocol);
-      const { putOff } = await session.deliver({ sender: SENDER, recipients: recipientsOf(load), message });
+      const { putOff } = await session.deliver({
+        sender: SENDER,
+        recipients: recipientsOf(load),
+        letter: letter(load.recipient, load.bytes),
+      });
       if (putOff) throw new Error(`${what}: a message was put off`);
       times.push(performance.now() - started);
       if (load.reuse) continue;

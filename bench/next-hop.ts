@@ -2,17 +2,22 @@
 // keeping what it gets. The one takes the other's place on the same port, so that nothing has to be configured anew.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, readFile, rm, statfs } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readdir, readFile, rm, statfs } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from '../test/e2e/support/child.ts';
+import { endWithThisProcess } from '../test/e2e/support/leftovers.ts';
 
 /** A message as it came in, line ends as CRLF. */
 export interface Captured {
   readonly recipients: readonly string[];
-  readonly message: Buffer;
+  readonly bytes: number;
+  /** The first 64 KB and the last 1 KB: large messages are read whole only where that is asked for. */
+  readonly head: Buffer;
+  readonly tail: Buffer;
+  message(): Promise<Buffer>;
 }
 
 export interface NextHop {
@@ -47,7 +52,10 @@ const MOST_SESSIONS = '2000';
 
 /** Starts nothing yet: the first use does. */
 export async function createNextHop(port: number): Promise<NextHop> {
-  const folder = join(await roomiestFolder(), `sealpost-bench-${process.pid}-${port}`);
+  const own = await mkdtemp(join(await roomiestFolder(), 'sealpost-bench-'));
+  await chmod(own, 0o755);
+  endWithThisProcess(own);
+  const folder = join(own, 'messages');
   let mode: 'counting' | 'keeping' | null = null;
   let sink: RunningSink | undefined;
 
@@ -103,7 +111,7 @@ export async function createNextHop(port: number): Promise<NextHop> {
     },
     async close() {
       await end();
-      await rm(folder, { recursive: true, force: true });
+      await rm(own, { recursive: true, force: true });
     },
   };
 }
@@ -149,19 +157,51 @@ export function waitForPort(port: number): Promise<void> {
 }
 
 async function* readDumps(folder: string): AsyncIterable<Captured> {
-  for (const name of await readdir(folder)) yield parseDump(await readFile(join(folder, name)));
+  for (const name of await readdir(folder)) yield openDump(join(folder, name));
 }
+
+const HEAD = 65_536;
+const TAIL = 1024;
 
 /**
  * A capture file of smtp-sink: X- lines with the envelope, its own Received field, then the message with LF line ends and an
  * empty line that is not the message's.
  */
-function parseDump(dump: Buffer): Captured {
-  const text = dump.toString('latin1');
-  const recipients = [...text.slice(0, 65_536).matchAll(/^X-Rcpt-Args: <([^>]*)>/gm)].map(
-    ([, path = '']) => path,
-  );
-  const received = /^Received: from [^\n]*\n(?:[ \t][^\n]*\n)*/m.exec(text);
-  const from = received === null ? 0 : received.index + received[0].length;
-  return { recipients, message: Buffer.from(text.slice(from, -1).replaceAll('\n', '\r\n'), 'latin1') };
+async function openDump(path: string): Promise<Captured> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const part = async (from: number, length: number): Promise<Buffer> => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, from);
+      return buffer.subarray(0, bytesRead);
+    };
+    const start = await part(0, Math.min(size - 1, HEAD));
+    const text = start.toString('latin1');
+    const received = /^Received: from [^\n]*\n(?:[ \t][^\n]*\n)*/m.exec(text);
+    const from = received === null ? 0 : received.index + received[0].length;
+    return {
+      recipients: [...text.matchAll(/^X-Rcpt-Args: <([^>]*)>/gm)].map(([, recipient = '']) => recipient),
+      bytes: size - 1 - from,
+      head: withCrlf(start.subarray(from)),
+      tail: withCrlf(await part(Math.max(from, size - 1 - TAIL), Math.min(TAIL, size - 1 - from))),
+      message: async () => withCrlf((await readFile(path)).subarray(from, -1)),
+    };
+  } finally {
+    await file.close();
+  }
 }
+
+function withCrlf(bytes: Buffer): Buffer {
+  let lines = 0;
+  for (const byte of bytes) if (byte === LF) lines += 1;
+  const result = Buffer.alloc(bytes.length + lines);
+  let to = 0;
+  for (const byte of bytes) {
+    if (byte === LF) result[to++] = CR;
+    result[to++] = byte;
+  }
+  return result;
+}
+
+const CR = 0x0d;
+const LF = 0x0a;

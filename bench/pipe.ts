@@ -1,8 +1,7 @@
 // One call of a pipe filter: the whole process, from its start to its exit, with one message of 4 KB.
 import { spawn } from 'node:child_process';
-import { splitMessage } from '../test/e2e/support/unseal.ts';
 import { checkCaptured } from './captured.ts';
-import { letter } from './letter.ts';
+import { asPipeGivesIt, letter } from './letter.ts';
 import type { PartOptions, PartResult } from './rows.ts';
 import { RECIPIENTS, SENDER, type Stand, theStand, USERS } from './stand.ts';
 import { median, percentile } from './statistics.ts';
@@ -84,7 +83,7 @@ export async function pipePart(options: PartOptions): Promise<PartResult> {
  */
 export async function callPipe(stand: Stand, program: PipeProgram, bytes: number): Promise<number> {
   const { command, args } = callOf(stand, program);
-  const message = letter(RECIPIENTS.rsa, bytes, '\n');
+  const message = asPipeGivesIt(letter(RECIPIENTS.rsa, bytes));
   return stand.nextHop.counted(NAMES[program], program === 'node -e 0' ? 0 : 1, () =>
     timeProcess(command, args, message),
   );
@@ -92,20 +91,19 @@ export async function callPipe(stand: Stand, program: PipeProgram, bytes: number
 
 async function provePipe(stand: Stand, program: PipeProgram): Promise<void> {
   const { command, args } = callOf(stand, program);
-  const message = letter(RECIPIENTS.rsa, BYTES, '\n');
-  const body = splitMessage(Buffer.from(message.toString('latin1').replaceAll('\n', '\r\n'), 'latin1')).body;
+  const sent = letter(RECIPIENTS.rsa, BYTES);
   const expected = {
     what: NAMES[program],
     copies: 1,
     sealed: true,
-    body,
+    body: sent.body,
     sample: 1,
     loosely: program !== 'sealpost-pipe',
   };
   await stand.nextHop.captured(
     NAMES[program],
     1,
-    () => timeProcess(command, args, message),
+    () => timeProcess(command, args, asPipeGivesIt(sent)),
     (messages) => checkCaptured(messages, expected, stand.decrypt),
   );
 }

@@ -65,6 +65,8 @@ async function runParts(parts: readonly Part[], startedAt: Date): Promise<void> 
   if (!machine.quietNow)
     process.stderr.write('bench: this machine is not quiet; the figures will not mean much\n');
   const outcomes: Outcome[] = [];
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => void closeTheStand().finally(() => process.exit(1)));
   try {
     for (const part of parts) {
       ticker.begin(part.name);

@@ -2,13 +2,13 @@
 // reply. It pipelines MAIL, RCPT and DATA as Postfix does.
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Letter } from './letter.ts';
 
 export interface Mail {
   readonly sender: string;
   readonly recipients: readonly string[];
-  /** With CRLF line ends, the last one included, and no line that begins with a dot. */
-  readonly message: Buffer;
-  /** Sent in so many pieces with a pause (ms) before each: a slow client. Default: at once. */
+  readonly letter: Letter;
+  /** The body is sent in so many pieces with a pause (ms) before each: a slow client. Default: at once. */
   readonly slowly?: { readonly pieces: number; readonly pause: number };
 }
 
@@ -41,11 +41,11 @@ export async function openSession(
 
   return {
     async deliver(mail) {
-      const { sender, recipients, message } = mail;
+      const { sender, recipients, letter } = mail;
       const started = performance.now();
       const ended = (putOff: boolean) => ({ ms: performance.now() - started, putOff });
       const lines = [
-        `MAIL FROM:<${sender}> SIZE=${message.length}`,
+        `MAIL FROM:<${sender}> SIZE=${letter.header.length + letter.body.length}`,
         ...recipients.map((recipient) => `RCPT TO:<${recipient}>`),
         'DATA',
       ];
@@ -76,16 +76,22 @@ export async function openSession(
   };
 }
 
-async function writeMessage(socket: Socket, { message, slowly }: Mail): Promise<void> {
-  if (slowly === undefined) socket.write(message);
+async function writeMessage(socket: Socket, { letter, slowly }: Mail): Promise<void> {
+  const { header, body } = letter;
+  socket.cork();
+  socket.write(header);
+  if (slowly === undefined) socket.write(body);
   else {
-    const piece = Math.ceil(message.length / slowly.pieces);
-    for (let at = 0; at < message.length; at += piece) {
+    const piece = Math.ceil(body.length / slowly.pieces);
+    for (let at = 0; at < body.length; at += piece) {
+      socket.uncork();
       await sleep(slowly.pause);
-      socket.write(message.subarray(at, at + piece));
+      socket.cork();
+      socket.write(body.subarray(at, at + piece));
     }
   }
   socket.write('.\r\n');
+  socket.uncork();
 }
 
 function expectReply(reply: string, code: string): void {

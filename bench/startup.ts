@@ -123,8 +123,11 @@ async function deliverOneByOne(stand: Stand): Promise<number[]> {
     const session = await openSession(stand.ports.lmtp, 'lmtp');
     const times: number[] = [];
     for (let index = 0; index < LETTERS; index += 1) {
-      const message = letter(RECIPIENTS.rsa, 4096);
-      const { ms, putOff } = await session.deliver({ sender: SENDER, recipients: [RECIPIENTS.rsa], message });
+      const { ms, putOff } = await session.deliver({
+        sender: SENDER,
+        recipients: [RECIPIENTS.rsa],
+        letter: letter(RECIPIENTS.rsa, 4096),
+      });
       if (putOff) throw new Error('a message was put off');
       times.push(ms);
     }

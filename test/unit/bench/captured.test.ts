@@ -9,10 +9,16 @@ async function* arrived(messages: readonly Captured[]): AsyncIterable<Captured> 
   yield* messages;
 }
 
-const plain = (id: number, body = BODY): Captured => ({
+const captured = (message: Buffer): Captured => ({
   recipients: ['alice@example.org'],
-  message: Buffer.concat([Buffer.from(`Message-ID: <${id}@example.net>\r\n\r\n`), body]),
+  bytes: message.length,
+  head: message,
+  tail: message,
+  message: async () => message,
 });
+
+const plain = (id: number, body = BODY): Captured =>
+  captured(Buffer.concat([Buffer.from(`Message-ID: <${id}@example.net>\r\n\r\n`), body]));
 
 const sealed = (id: number): Captured => {
   const lines = [
@@ -37,7 +43,7 @@ const sealed = (id: number): Captured => {
     '--b--',
     '',
   ];
-  return { recipients: ['alice@example.org'], message: Buffer.from(lines.join('\r\n')) };
+  return captured(Buffer.from(lines.join('\r\n')));
 };
 
 const expected = (more: Partial<Expected>): Expected => ({
