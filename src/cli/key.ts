@@ -3,15 +3,16 @@ import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.ts';
+import { parseDuration } from '../config/units.ts';
 import { armorCertificates, pemCertificates } from '../keys/export.ts';
 import type { X509Trust } from '../keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../keys/refusals.ts';
 import { allKeys, keysOf, type OwnedKey, readFingerprint, readKeyName, requireKeys } from '../keys/rows.ts';
 import { type ImportResult, importKeys, removeKey, setKeyStatus } from '../keys/store.ts';
-import { type KeyView, viewKey } from '../keys/view.ts';
+import { expiringWithin, isWithin, type KeyView, viewKey } from '../keys/view.ts';
 import { readTrust, TrustUnavailable } from '../smime/trust.ts';
 import { cliActor } from './arguments.ts';
-import { type CommandContext, EXIT, Refused, run, withCommonOptions } from './command.ts';
+import { type CommandContext, EXIT, Refused, run, WrongUsage, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { table } from './table.ts';
 
@@ -57,16 +58,27 @@ export function registerKey(program: Command): void {
     key
       .command('list')
       .description('list the keys')
-      .argument('[address]', "only this owner's; @domain for a domain's"),
-    'sealpost key list alice@example.org',
-  ).action((address: string | undefined, options: Options) =>
+      .argument('[address]', "only this owner's; @domain for a domain's")
+      .option(
+        '--expiring <period>',
+        'only those that can be used now and expire within this, the soonest first',
+      ),
+    'sealpost key list --expiring 30d',
+  ).action((address: string | undefined, options: Options & { readonly expiring?: string }) =>
     run(options, async (context) => {
+      const period = options.expiring === undefined ? null : readPeriod(options.expiring);
       const database = await context.database();
       const found =
         address === undefined
           ? await allKeys(database)
           : await keysOf(database, address, context.loaded.config.recipient_delimiter);
-      const views = await viewAll(found, context);
+      const now = Date.now();
+      // The column is a copy of what the certificate says: it spares reading those that are far from it.
+      const near = found.filter(
+        ({ row: { expires_at } }) => period === null || isWithin(expires_at, period, now),
+      );
+      const all = await viewAll(near, context);
+      const views = period === null ? all : expiringWithin(all, period, now);
       context.print(views, table(views.map(row)));
     }),
   );
@@ -150,6 +162,14 @@ export function registerKey(program: Command): void {
       context.print(views, views.map((view) => `removed ${view.fingerprint} of ${view.owner}`).join('\n'));
     }),
   );
+}
+
+/** Milliseconds. @throws WrongUsage */
+function readPeriod(text: string): number {
+  const parsed = parseDuration(text);
+  if (!parsed.ok)
+    throw new WrongUsage(`--expiring: found ${JSON.stringify(text)}, expected ${parsed.expected}`);
+  return parsed.value;
 }
 
 function policyOf({ loaded }: CommandContext): { readonly allowSha1: boolean } {

@@ -11,6 +11,7 @@ import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
+import { startNotices } from '../delivery/notices.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { startObserveServer } from '../observe/server.ts';
@@ -60,6 +61,9 @@ function parseParts(text: string): readonly Part[] {
 /** How long to wait between attempts to reach the database at start. */
 const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
 
+/** To record what became of a notice. */
+const SETTLE_MS = 1000;
+
 async function serve(options: ServeOptions): Promise<void> {
   const load = (): LoadedConfig => loadConfig(options.config === undefined ? {} : { path: options.config });
   const { config, path, warnings } = load();
@@ -91,6 +95,9 @@ async function serve(options: ServeOptions): Promise<void> {
     const notifier = createServiceNotifier(process.env, async () => true, logger);
     const passed = passedSockets(process.env, process.pid);
     if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
+    const notices = parts.has('filter')
+      ? startNotices({ config: () => running, ...engine, logger, metrics })
+      : undefined;
     if (parts.has('policy')) policy = await startPolicyDaemons(config, logger, metrics, passed);
     if (parts.has('receiver') && wantsReceiver(config))
       receiver = await startReceiver(config, engine, logger, metrics, passed);
@@ -136,8 +143,11 @@ async function serve(options: ServeOptions): Promise<void> {
     notifier.stopping();
     const { shutdown_grace } = running.filter;
     const graceEnds = Date.now() + shutdown_grace;
+    const noticesEnded = notices?.close();
     await Promise.all([proxy?.close(shutdown_grace), receiver?.close(shutdown_grace), api?.close()]);
     await engine.settle(graceEnds);
+    // A mail that is still being sent keeps its claim, and is not sent twice.
+    await Promise.race([noticesEnded, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
     await policy?.close();
     await observe?.close();
     notifier.close();

@@ -1,6 +1,7 @@
 // The schema of sealpost.toml. Every key has a default and a description; `sealpost config describe` prints both from here.
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { noticesSchema } from './notices.ts';
 import { settingsShape } from './settings.ts';
 import { parseEndpoint } from './units.ts';
 import {
@@ -326,6 +327,9 @@ export const configSchema = z.strictObject({
     description: 'global settings; domains and users override them, setting by setting',
   }),
   keys: keys.prefault({}).meta({ description: 'which keys are accepted' }),
+  notices: noticesSchema.prefault({}).meta({
+    description: 'mail to users and the administrator before a key expires; off unless administrator is set',
+  }),
   smime: smime.prefault({}).meta({ description: 'which X.509 (S/MIME) certificates are accepted' }),
   policy: policy.prefault({}).meta({ description: 'the lookup daemons' }),
   receiver: receiver.prefault({}).meta({

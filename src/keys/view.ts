@@ -131,6 +131,24 @@ function stateOf(
   return { state: inspected.facts?.revoked === true ? 'revoked' : 'unusable', because };
 }
 
+/** Whether a moment lies ahead, and within so many milliseconds. null: never. */
+export function isWithin(moment: Date | null, period: number, now: number): boolean {
+  return moment !== null && moment.getTime() > now && moment.getTime() - now <= period;
+}
+
+/**
+ * The keys that can be used now, and no longer when a period has passed; the soonest first. Pure.
+ * @param period, now milliseconds
+ */
+export function expiringWithin(views: readonly KeyView[], period: number, now: number): readonly KeyView[] {
+  return views
+    .filter(
+      ({ state, expires }) =>
+        state === 'usable' && expires !== null && isWithin(new Date(expires), period, now),
+    )
+    .sort((a, b) => Date.parse(a.expires ?? '') - Date.parse(b.expires ?? ''));
+}
+
 function timeInWords(instant: number): string {
   return new Date(instant).toISOString().replace('.000Z', 'Z');
 }

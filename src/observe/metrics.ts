@@ -23,6 +23,8 @@ export interface Metrics {
   readonly duplicatesSuppressed: Counter;
   /** sealpost_plaintext_by_choice_total: copies that passed in plaintext though a key exists, by setting (expired, unusable). */
   readonly plaintextByChoice: Counter<'because'>;
+  /** sealpost_key_notices_total: mails about keys that expire, by reader and outcome (sent, postponed, refused). */
+  readonly keyNotices: Counter<'audience' | 'outcome'>;
   /** sealpost_directory_lookups_total: recipients looked up: from the cache (hit), the database (miss), or in vain (error). */
   readonly directoryLookups: Counter<'result'>;
   /** sealpost_lookups_total: answers of the lookup daemons, by map, protocol and result (found, not found, temporary). */
@@ -125,6 +127,12 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
       name: 'sealpost_plaintext_by_choice_total',
       help: 'Copies that passed in plaintext although a key exists, because a setting says so',
       labelNames: ['because'],
+      registers,
+    }),
+    keyNotices: new Counter({
+      name: 'sealpost_key_notices_total',
+      help: 'Mails about keys that expire, by reader (user, administrator) and outcome (sent, postponed, refused)',
+      labelNames: ['audience', 'outcome'],
       registers,
     }),
     directoryLookups: new Counter({
