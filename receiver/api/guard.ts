@@ -23,41 +23,39 @@ export function createGuard(
   const refusals = limit(config.refused_rate, addressOf);
   const tokens = limit(config.token_rate, ({ bearer }) => String(bearer?.tokenId));
 
-  async function exceeded(check: ReturnType<typeof limit>, request: FastifyRequest): Promise<number | null> {
+  /** Answers 429 where a limit is exceeded. A reply is a thenable: whether it was sent must not be told by returning it. */
+  async function stopped(
+    check: ReturnType<typeof limit>,
+    request: FastifyRequest,
+    reply: FastifyReply,
+  ): Promise<boolean> {
     const state = await check(request);
-    return !state.isAllowed && state.isExceeded ? state.ttlInSeconds : null;
-  }
-
-  function tooMany(reply: FastifyReply, seconds: number): FastifyReply {
-    return reply
+    if (state.isAllowed || !state.isExceeded) return false;
+    reply
       .code(429)
-      .header('retry-after', Math.max(1, seconds))
+      .header('retry-after', Math.max(1, state.ttlInSeconds))
       .send({ error: 'too many requests; try again later' });
+    return true;
   }
-
-  const open: Hook = async (request, reply) => {
-    const wait = await exceeded(addresses, request);
-    return wait === null ? undefined : tooMany(reply, wait);
-  };
 
   return {
-    open,
+    async open(request, reply) {
+      return (await stopped(addresses, request, reply)) ? reply : undefined;
+    },
     async token(request, reply) {
-      if ((await open(request, reply)) !== undefined) return reply;
+      if (await stopped(addresses, request, reply)) return reply;
       const token = bearerToken(request.headers.authorization);
       // A database that is away throws: that is 503, and never "wrong token".
       const bearer = token === null ? null : await recognise(database, token);
       if (bearer === null) {
-        const wait = await exceeded(refusals, request);
-        if (wait !== null) return tooMany(reply, wait);
+        if (await stopped(refusals, request, reply)) return reply;
         return reply
           .code(401)
           .header('www-authenticate', 'Bearer realm="sealpost"')
           .send({ error: 'a valid token is needed' });
       }
       request.bearer = bearer;
-      const wait = await exceeded(tokens, request);
-      return wait === null ? undefined : tooMany(reply, wait);
+      return (await stopped(tokens, request, reply)) ? reply : undefined;
     },
   };
 }
