@@ -167,7 +167,7 @@ function sealedByRule(decision: Decision, words: string): Decision {
     ...refuse('defer', decision.because, `${reason}, which a rule does not allow`, {
       code: 450,
       enhanced: '4.7.5',
-      text: 'A rule seals this message, and no usable OpenPGP key of this recipient is known',
+      text: 'A rule seals this message, and no usable key of this recipient is known',
     }),
     leftOut: decision.leftOut,
   };
