@@ -19,7 +19,7 @@ import type { Part } from './rows.ts';
 import { greetingPart, startupPart } from './startup.ts';
 
 export const PARTS: readonly Part[] = [
-  { name: 'proxy', title: 'Small messages', seconds: 70, quickSeconds: 25, run: proxyPart },
+  { name: 'proxy', title: 'Small messages', seconds: 85, quickSeconds: 35, run: proxyPart },
   { name: 'large', title: 'Large messages', seconds: 60, quickSeconds: 20, run: largePart },
   { name: 'pipe', title: 'Pipe filter', seconds: 15, quickSeconds: 6, run: pipePart },
   { name: 'greeting', title: 'Greeting', seconds: 2, quickSeconds: 2, run: greetingPart },

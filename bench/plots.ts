@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Resvg } from '@resvg/resvg-js';
 import { parse, View } from 'vega';
 import { compile, type TopLevelSpec } from 'vega-lite';
-import type { Chart, Row } from './rows.ts';
+import type { Chart, Part, Row } from './rows.ts';
 import { threeDigits } from './statistics.ts';
 
 const FONT = 'DejaVu Sans';
@@ -22,15 +22,15 @@ export async function writePlots(charts: readonly Chart[], folder: string): Prom
   }
 }
 
-/** One chart for each curve that rows lie on, of the first figure that they all have. Pure. */
-export function growthCharts(part: string, rows: readonly Row[]): Chart[] {
+/** One chart with all curves that rows of a part lie on, by messages per second; none without such rows. Pure. */
+export function growthCharts(part: Pick<Part, 'name' | 'title'>, rows: readonly Row[]): Chart[] {
   const growing = rows.filter(({ growth }) => growth !== undefined);
   const rates = growing.filter(({ figures }) => figures['messages/s'] !== undefined);
   if (rates.length === 0) return [];
   return [
     {
-      name: `${part}-growth`,
-      title: `${part}: messages per second as it grows`,
+      name: part.name === 'growth' ? 'growth' : `${part.name}-growth`,
+      title: `${part.title}: messages per second`,
       kind: 'curve',
       xTitle: 'how many there are',
       yTitle: 'messages per second',
@@ -52,7 +52,7 @@ function specification({ title, kind, xTitle, yTitle, points }: Chart): TopLevel
     sort: null,
     scale: { range: COLOURS },
     legend:
-      series.length < 2 ? null : { title: null, orient: 'bottom' as const, columns: 3, labelLimit: 400 },
+      series.length < 2 ? null : { title: null, orient: 'bottom' as const, columns: 3, labelLimit: 1000 },
   };
   const common = {
     title: { text: title, anchor: 'start' as const, offset: 16 },
@@ -62,7 +62,7 @@ function specification({ title, kind, xTitle, yTitle, points }: Chart): TopLevel
     config: {
       font: FONT,
       title: { fontSize: 16 },
-      axis: { labelFontSize: 12, titleFontSize: 12, labelLimit: 420 },
+      axis: { labelFontSize: 12, titleFontSize: 12, labelLimit: 1000 },
       legend: { labelFontSize: 12 },
       view: { stroke: null },
     },

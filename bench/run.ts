@@ -86,7 +86,7 @@ async function runParts(parts: readonly Part[], startedAt: Date): Promise<void> 
   const plots = outcomes.flatMap((outcome) => {
     if ('refused' in outcome) return [];
     const { rows, charts = [] } = outcome.result;
-    return [...charts, ...growthCharts(outcome.part.name, rows)].map((chart) => ({
+    return [...charts, ...growthCharts(outcome.part, rows)].map((chart) => ({
       part: outcome.part.name,
       name: chart.name,
       title: chart.title,
