@@ -1,7 +1,8 @@
 // What happens to a message on its way into the queue: sealed for each of its readers, kept waiting, or refused. The filter's
 // plan, with the queue's own rule that nothing in it may be readable (receiver.md). Pure.
 import type { Settings } from '../src/config/settings.ts';
-import { type Decision, type PlanInput, planCopy } from '../src/delivery/plan.ts';
+import type { Decision, PlanInput } from '../src/delivery/decision.ts';
+import { planCopy } from '../src/delivery/plan.ts';
 import type { RuledMessage } from '../src/delivery/rules.ts';
 import type { SealDecision } from '../src/delivery/seal-copy.ts';
 import type { Reader, RecipientFacts, StoredKey, User } from '../src/directory/types.ts';

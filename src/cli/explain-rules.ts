@@ -1,5 +1,5 @@
 // What `explain` says of rules: every one that could decide on mail for an address, and which one does on the message at hand.
-import { rulesOfReader } from '../delivery/plan.ts';
+import { rulesOfReader } from '../delivery/plan-reader.ts';
 import { firstMatch, type RuledMessage, ruleMatches, rulesInOrder } from '../delivery/rules.ts';
 import { conditionsInWords } from '../directory/rule-rows.ts';
 import type { RecipientFacts, Rule } from '../directory/types.ts';

@@ -3,7 +3,7 @@ import { sealInline } from '../message/seal-inline.ts';
 import { sealMime } from '../message/seal-mime.ts';
 import { sealSmime } from '../message/seal-smime.ts';
 import type { Seal } from '../openpgp/types.ts';
-import type { Decision } from './plan.ts';
+import type { Decision } from './decision.ts';
 
 export type SealDecision = Extract<Decision, { action: 'seal' }>;
 

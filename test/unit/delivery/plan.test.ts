@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Settings, SettingsOverride } from '../../../src/config/settings.ts';
-import { directoryUnavailable, type PlanInput, planCopy } from '../../../src/delivery/plan.ts';
+import type { PlanInput } from '../../../src/delivery/decision.ts';
+import { directoryUnavailable, planCopy } from '../../../src/delivery/plan.ts';
 import type {
   Address,
   Domain,

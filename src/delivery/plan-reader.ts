@@ -1,0 +1,193 @@
+// The plan for one reader alone: rules, settings, keys (messages.md, plan steps 3 to 6). Pure.
+import { effectiveSettings, type Settings, type SettingsOverride } from '../config/settings.ts';
+import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
+import type { KeyChoice } from '../keys/choose.ts';
+import { type Because, count, type Decision, type PlanInput, pass, refuse } from './decision.ts';
+import { type FoundRule, firstMatch, ruleInWords, rulesInOrder } from './rules.ts';
+
+/** What counts for one reader. */
+export interface ReaderPlan {
+  readonly settings: Settings;
+  readonly keys: readonly StoredKey[];
+  /** false when the keys are the domain's. */
+  readonly ownKeys: boolean;
+  readonly rules: readonly FoundRule[];
+}
+
+/** Of a reader who is no user of ours, or nobody at all. */
+function settingsOf(input: PlanInput, user: SettingsOverride | undefined): Settings {
+  return effectiveSettings(input.global, input.facts.domain?.settings, user).values;
+}
+
+/** An address that nobody has: the settings, keys and rules of its domain. */
+export function nobodyOf(input: PlanInput): ReaderPlan {
+  const { domain, domainKeys } = input.facts;
+  return {
+    settings: settingsOf(input, undefined),
+    keys: domainKeys,
+    ownKeys: false,
+    rules: rulesInOrder(null, domain),
+  };
+}
+
+/** Step 3 and 5: the settings and the keys of one reader; the domain's keys where it has none of its own. */
+export function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
+  const { domainKeys } = input.facts;
+  const rules = rulesOfReader(input.facts, reader);
+  switch (reader.kind) {
+    case 'user': {
+      const settings = effectiveSettings(
+        input.global,
+        reader.user.domain.settings,
+        reader.user.settings,
+      ).values;
+      return reader.keys.length > 0
+        ? { settings, keys: reader.keys, ownKeys: true, rules }
+        : { settings, keys: domainKeys, ownKeys: false, rules };
+    }
+    case 'contact':
+      return reader.keys.length > 0
+        ? { settings: settingsOf(input, undefined), keys: reader.keys, ownKeys: true, rules }
+        : { settings: settingsOf(input, undefined), keys: domainKeys, ownKeys: false, rules };
+    case 'outside':
+      return { settings: input.global, keys: [], ownKeys: false, rules };
+  }
+}
+
+/** The rules that count for a reader: the user's, then those of the user's own domain, as with settings. */
+export function rulesOfReader(facts: RecipientFacts, reader: Reader): readonly FoundRule[] {
+  switch (reader.kind) {
+    case 'user':
+      return rulesInOrder(reader.user, reader.user.domain);
+    case 'contact':
+      return rulesInOrder(null, facts.domain);
+    case 'outside':
+      return [];
+  }
+}
+
+/**
+ * Between settings and "already encrypted": an administrator's rule for this very mail. `reject` refuses, `pass` is a lasting
+ * exception from sealing, and `seal` stands above `encrypt = off` and leaves plaintext no way out.
+ */
+export function planReader(input: PlanInput, reader: ReaderPlan): Decision {
+  const found = input.message === null ? null : firstMatch(reader.rules, input.message);
+  if (found === null) return planKeys(input, reader);
+  const words = `${ruleInWords(found)} is ${found.rule.action}`;
+  switch (found.rule.action) {
+    case 'reject':
+      return refuse('reject', 'rule', words, {
+        code: 550,
+        enhanced: '5.7.1',
+        text: 'A rule of this recipient refuses this message',
+      });
+    case 'pass':
+      return pass('rule', words, !input.detection.encrypted);
+    case 'seal':
+      return sealedByRule(
+        planKeys(input, { ...reader, settings: { ...reader.settings, encrypt: true } }),
+        words,
+      );
+  }
+}
+
+function sealedByRule(decision: Decision, words: string): Decision {
+  const reason = `${words}; ${decision.reason}`;
+  if (decision.action !== 'pass' || decision.because === 'already encrypted') return { ...decision, reason };
+  return {
+    ...refuse('defer', decision.because, `${reason}, which a rule does not allow`, {
+      code: 450,
+      enhanced: '4.7.5',
+      text: 'A rule seals this message, and no usable key of this recipient is known',
+    }),
+    leftOut: decision.leftOut,
+  };
+}
+
+/** Steps 4 to 6, whatever the rules say. */
+export function planKeys(input: PlanInput, reader: ReaderPlan): Decision {
+  const { settings } = reader;
+  if (!settings.encrypt) return pass('encryption off', 'encrypt is off for this recipient', false);
+  if (input.detection.encrypted) return pass('already encrypted', input.detection.because, false);
+  const choice = input.choose(reader.keys, settings.prefer === 'smime' ? 'x509' : 'openpgp');
+  const whose = reader.ownKeys ? 'the recipient' : 'the domain';
+  switch (choice.state) {
+    case 'usable':
+      return seal(settings, choice, 'usable key', `${inWords(choice)} of ${whose}`);
+    case 'missing':
+      return onMissing(settings);
+    case 'expired':
+      if (settings.on_expired_key === 'encrypt' && choice.use.length > 0) {
+        return seal(settings, choice, 'expired key used', `${inWords(choice)} of ${whose}, expired`);
+      }
+      return onBadKey(settings.on_expired_key, 'key expired', 'expired', 'on_expired_key', choice);
+    case 'unusable':
+      return onBadKey(
+        settings.on_unusable_key,
+        'key unusable',
+        'revoked, disabled or unusable',
+        'on_unusable_key',
+        choice,
+      );
+  }
+}
+
+function inWords({ kind, use }: KeyChoice): string {
+  return count(use.length, kind === 'x509' ? 'X.509 certificate' : 'key');
+}
+
+function seal(settings: Settings, choice: KeyChoice, because: Because, reason: string): Decision {
+  const wantsHidden = settings.subject === 'hide' || settings.header_policy !== 'no_confidentiality';
+  // Nothing in an inline message could carry the real fields.
+  const shows = choice.kind === 'openpgp' && settings.style === 'inline' && wantsHidden;
+  return {
+    action: 'seal',
+    because,
+    reason: shows ? `${reason}; the inline style leaves the header visible, Subject included` : reason,
+    leftOut: choice.leftOut,
+    keys: choice.use,
+    kind: choice.kind,
+    smimeCipher: settings.smime_cipher,
+    style: settings.style,
+    subject: settings.subject,
+    headerPolicy: settings.header_policy,
+    hideKeyIds: settings.hide_key_ids,
+  };
+}
+
+function onMissing(settings: Settings): Decision {
+  if (settings.on_missing_key === 'pass')
+    return pass('no key', 'no key is known, and on_missing_key is pass', false);
+  return refuse(
+    settings.on_missing_key,
+    'no key',
+    `no key is known, and on_missing_key is ${settings.on_missing_key}`,
+    {
+      ...(settings.on_missing_key === 'defer'
+        ? { code: 450, enhanced: '4.7.5' }
+        : { code: 550, enhanced: '5.7.5' }),
+      text: 'No OpenPGP key is known for this recipient, and mail is not stored unencrypted here',
+    },
+  );
+}
+
+function onBadKey(
+  setting: Settings['on_expired_key'] | Settings['on_unusable_key'],
+  because: Because,
+  state: string,
+  name: string,
+  choice: KeyChoice,
+): Decision {
+  if (setting === 'pass') {
+    return { ...pass(because, `every key is ${state}, and ${name} is pass`, true), leftOut: choice.leftOut };
+  }
+  // "encrypt" without a key that can be used at any time is an unusable key: never plaintext, never an error to the sender.
+  const action = setting === 'reject' ? 'reject' : 'defer';
+  return {
+    ...refuse(action, because, `every key is ${state}, and ${name} is ${setting}`, {
+      ...(action === 'defer' ? { code: 450, enhanced: '4.7.5' } : { code: 550, enhanced: '5.7.5' }),
+      text: `Every OpenPGP key or S/MIME certificate of this recipient is ${state}`,
+    }),
+    leftOut: choice.leftOut,
+  };
+}
