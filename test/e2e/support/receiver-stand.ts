@@ -31,7 +31,7 @@ export interface ReceiverStand {
   /** Runs a command that must succeed. */
   must(args: readonly string[], stdin?: string): Promise<void>;
   /** Puts a message into new/ as Maildir wants it, by a rename from tmp/. */
-  deliver(name: string, message: string | Uint8Array): void;
+  deliver(name: string, message: string | Uint8Array, into?: string): void;
   /** What is in a folder of the spool. */
   names(folder: 'new' | 'failed'): string[];
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
@@ -126,9 +126,9 @@ export async function startReceiverStand(
       spool,
       lmtpPort,
       must,
-      deliver(name, message) {
-        writeFileSync(join(spool, 'tmp', name), message);
-        renameSync(join(spool, 'tmp', name), join(spool, 'new', name));
+      deliver(name, message, into = spool) {
+        writeFileSync(join(into, 'tmp', name), message);
+        renameSync(join(into, 'tmp', name), join(into, 'new', name));
       },
       names,
       query,
