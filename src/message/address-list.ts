@@ -73,12 +73,11 @@ function addrSpec(tokens: readonly Token[]): string | null {
 
 /** Words that a dot joins, white space around it being obsolete; null where two stand side by side without one. */
 function joined(words: readonly Token[]): string | null {
-  let text = '';
-  for (const { kind, text: word } of words) {
-    if (kind !== 'word' || (text !== '' && !text.endsWith('.') && !word.startsWith('.'))) return null;
-    text += word;
-  }
-  return text === '' ? null : text;
+  const apart = words.some(({ kind, text }, index) => {
+    const before = words[index - 1]?.text;
+    return kind !== 'word' || (before !== undefined && !before.endsWith('.') && !text.startsWith('.'));
+  });
+  return apart || words.length === 0 ? null : words.map(({ text }) => text).join('');
 }
 
 function tokenize(value: string): readonly Token[] | null {

@@ -140,8 +140,18 @@ function readHead(
     near.head.separator.length > 0 || near.end < until || until === message.length
       ? near
       : headWithin(message, from, message.length, active);
-  // At the top of a message an mbox line is one; anywhere else it may be the first line of a text.
-  return from > 0 && found.head.preamble.length > 0 ? { head: NO_HEAD, body: from } : found;
+  // Of the message itself, an mbox line and a header without an end are what they look like.
+  if (from === 0) return found;
+  // In a part they may as well be text: what cannot be told apart from a text must not stand outside.
+  if (found.head.preamble.length > 0) return { head: NO_HEAD, body: from };
+  return found.head.separator.length > 0 ? found : upToText(found.head, from);
+}
+
+/** The Content-* fields that a part begins with, for a part whose header no empty line ends. */
+function upToText(head: Head, from: number): { readonly head: Head; readonly body: number } {
+  const other = head.fields.findIndex(({ name }) => !name.startsWith('content-'));
+  const fields = other < 0 ? head.fields : head.fields.slice(0, other);
+  return { head: { ...head, fields }, body: fields.reduce((at, { raw }) => at + raw.length, from) };
 }
 
 function headWithin(message: Buffer, from: number, until: number, active: ReadonlyMap<string, number>) {

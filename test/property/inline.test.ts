@@ -173,6 +173,12 @@ describe('any message', () => {
           if (policy !== 'no_confidentiality' || subject === 'hide')
             expect(names).not.toContain('thread-topic');
           expect(outside?.match(/^HP-Outer/gim)).toBeNull();
+          // What a reader of RFC 9788 compares: the fields outside, and what the inside says of them.
+          const told = [...(inside ?? '').matchAll(/^HP-Outer: (.*)$/gm)].map((found) => found[1]?.trimEnd());
+          const there = (outside ?? '')
+            .split('\r\n')
+            .filter((line) => /^(?!X-Y|Thread-Topic)[a-z-]+:/i.test(line));
+          expect(told).toEqual(there.map((line) => line.trimEnd()));
         },
       ),
       { numRuns: 500 },

@@ -57,6 +57,34 @@ describe('the worked example of RFC 9788, appendix C.3.1.2 (hcp_baseline)', () =
   });
 });
 
+describe('the worked example of RFC 9788, appendix E.1 (hcp_baseline), without its legacy display element', () => {
+  const fields = [
+    'Date: Fri, 21 Jan 2022 20:40:48 -0500',
+    'From: Alice <alice@example.net>',
+    'To: Bob <bob@example.net>',
+    'Subject: Dinner plans',
+    'Message-ID: <text-plain-legacy-display@lhp.example>',
+  ];
+
+  it('gives the same protected fields and HP-Outer fields', () => {
+    const { inner } = protect(
+      [...fields, 'MIME-Version: 1.0', 'Content-Type: text/plain; charset="us-ascii"'],
+      {
+        policy: 'baseline',
+      },
+    );
+    expect(inner.trimEnd().split('\r\n')).toEqual([
+      ...fields,
+      'HP-Outer: Date: Fri, 21 Jan 2022 20:40:48 -0500',
+      'HP-Outer: From: Alice <alice@example.net>',
+      'HP-Outer: To: Bob <bob@example.net>',
+      'HP-Outer: Subject: [...]',
+      'HP-Outer: Message-ID: <text-plain-legacy-display@lhp.example>',
+      'Content-Type: text/plain; charset="us-ascii"; hp="cipher"',
+    ]);
+  });
+});
+
 describe('each policy', () => {
   const fields = [
     'From: Alice Liddell <alice@example.org>',
@@ -221,12 +249,16 @@ describe('fields that are hard to read', () => {
     expect(addrSpecs(lines.join('').slice(3))).toHaveLength(500);
   });
 
-  it('a list of 100,000 addresses takes no second', () => {
+  it('a list of 100,000 addresses, or of nothing but what could open something, is read in linear time', () => {
     const value = Array.from({ length: 100_000 }, (_, n) => `"N" <u${n}@example.com>`).join(',');
     const started = performance.now();
     expect(addrSpecs(value)).toHaveLength(100_000);
-    for (const broken of ['(', '"', '<', ':', ';', '=?', '[', '@.', '\\']) addrSpecs(broken.repeat(200_000));
-    expect(performance.now() - started).toBeLessThan(5000);
+    for (const piece of ['(', '"', '<', ':', ';', '=?', '[', '@.', '\\', 'a. ', '<a@', '(x) ']) {
+      addrSpecs(piece.repeat(100_000));
+      addrSpecs(`${piece.repeat(100_000)}@b`);
+    }
+    // Quadratic time would take minutes.
+    expect(performance.now() - started).toBeLessThan(20_000);
   });
 });
 

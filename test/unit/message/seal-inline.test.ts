@@ -587,6 +587,11 @@ describe('markers of plaintext', () => {
     ['a body without an empty line', `Subject: x\r\n${M} is no field\r\n`],
     ['a text part', mixed('--b', '', M)],
     ['a part without an empty line', mixed('--b', `${M} is no field`)],
+    ['a part that is nothing but fields', mixed('--b', 'Content-Type: text/plain', `Dear: ${M}`)],
+    [
+      'a message inside that is nothing but fields',
+      mixed('--b', 'Content-Type: message/rfc822', '', `Dear: ${M}`),
+    ],
     ['a part that begins like an mbox', mixed('--b', `From ${M}`, 'x')],
     ['a preamble', mixed(M, '--b', '', 'x')],
     ['an epilogue', `${mixed('--b', '', 'x')}${M}`],
