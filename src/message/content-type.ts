@@ -76,9 +76,11 @@ export function rawParameters(value: string): readonly RawParameter[] {
   const scanner = createScanner(value);
   const parameters: RawParameter[] = [];
   scanner.until(';');
-  while (scanner.take(';')) {
+  // A comment that never closes hides the rest; to look behind it would be to search its end once more for every parameter.
+  while (scanner.take(';') && !scanner.at('(')) {
     const name = scanner.token();
     if (name === null || !scanner.take('=')) {
+      if (scanner.at('(')) break;
       scanner.until(';');
       continue;
     }
@@ -86,9 +88,11 @@ export function rawParameters(value: string): readonly RawParameter[] {
     const read = scanner.quoted() ?? scanner.token();
     const behind = scanner.position();
     const whole = scanner.atEnd() || scanner.at(';');
+    const open = scanner.at('(');
     scanner.until(';');
     const text = value.slice(from, whole ? behind : scanner.position()).trim();
     parameters.push({ name: name.toLowerCase(), value: read !== null && whole ? text : quote(text) });
+    if (open) break;
   }
   return parameters;
 }

@@ -219,6 +219,19 @@ describe('no input is slow', () => {
       'a file name in a thousand pieces',
       (size) => repeat(`${mixed}--b\r\nContent-Disposition: attachment`, ';\r\n filename*1=a', size),
     ],
+    [
+      'comments that never close',
+      (size) => repeat(`${mixed}--b\r\nContent-Disposition: attachment`, ';a=(', size),
+    ],
+    [
+      'comments behind values',
+      (size) => repeat(`${mixed}--b\r\nContent-Disposition: attachment`, ';a=b(', size),
+    ],
+    [
+      'comments in the place of names',
+      (size) => repeat(`${mixed}--b\r\nContent-Disposition: attachment`, ';(', size),
+    ],
+    ['quotes that never close', (size) => repeat(`${mixed}--b\r\nContent-Type: a/b`, ';a="\\', size)],
     ['spaces around parts', (size) => repeat(mixed, ' ', size)],
     [
       'encrypted multiparts that are none',

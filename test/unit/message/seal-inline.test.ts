@@ -433,6 +433,12 @@ describe('the name of an attachment', () => {
       ['Content-Disposition: attachment; filename=r\xe9sum\xe9 2.pdf'],
       ['="r\xe9sum\xe9 2.pdf.pgp"'],
     ],
+    [
+      'brackets without quotes',
+      ['Content-Disposition: attachment; filename=a (1).pdf'],
+      ['="a (1).pdf.pgp"'],
+    ],
+    ['an open bracket', ['Content-Disposition: attachment; filename=a (1.pdf; size=1'], ['="a (1.pdf.pgp"']],
     ['escaped quotes', ['Content-Disposition: attachment; filename="a\\"b.pdf"'], ['="a\\"b.pdf.pgp"']],
     ['an open quote', ['Content-Disposition: attachment; filename="a b.pdf'], ['="a b.pdf.pgp"']],
     ['empty', ['Content-Disposition: attachment; filename=""'], ['=".pgp"']],
