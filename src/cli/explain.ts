@@ -9,10 +9,12 @@ import { ruledMessage } from '../delivery/rules.ts';
 import { createDirectory } from '../directory/lookup.ts';
 import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache } from '../keys/cache.ts';
+import { cmsRecipients } from '../message/cms-recipients.ts';
 import type { Detection } from '../message/detect.ts';
 import { explainMessage, type MessageView } from '../message/explain.ts';
 import { canRead } from '../message/readable.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
+import { type NamedRecipient, namesOneOf } from '../smime/named-recipients.ts';
 import { readSender, SENDER_HELP } from './arguments.ts';
 import { Refused, run, withCommonOptions } from './command.ts';
 import { explainRules, type RuleView, ruleLine } from './explain-rules.ts';
@@ -46,6 +48,7 @@ export function registerExplain(program: Command): void {
       }
       const message = options.message === undefined ? null : stripSealpostFields(read(options.message));
       const view = message === null ? null : explainMessage(message);
+      const named = message !== null && view?.detection.encrypted ? cmsRecipients(message) : null;
       const ruled = message === null ? null : ruledMessage(message, readSender(options.sender, message));
       const detection = view?.detection ?? ANY_MESSAGE;
       const choose = await createChooser(config)(facts, Date.now());
@@ -73,7 +76,14 @@ export function registerExplain(program: Command): void {
         message:
           view === null
             ? null
-            : { ...view, readable: canRead(detection, await encryptionKeysOf(facts, config)) },
+            : {
+                ...view,
+                recipients: named ?? [],
+                readable:
+                  named === null
+                    ? canRead(detection, await encryptionKeysOf(facts, config))
+                    : namesOneOf(named, certificatesOf(facts)),
+              },
         decision: {
           action: decision.action,
           because: decision.because,
@@ -129,10 +139,18 @@ async function encryptionKeysOf(
   config: Pick<Config, 'keys'>,
 ): Promise<readonly string[]> {
   const cache = createKeyCache({ allowSha1: config.keys.allow_sha1 });
-  const inspected = await Promise.all(keysOf(facts).map((key) => cache.inspect(key)));
+  const openPgp = keysOf(facts).filter(({ kind }) => kind === 'openpgp');
+  const inspected = await Promise.all(openPgp.map((key) => cache.inspect(key)));
   return inspected.flatMap(
     (key) => key.facts?.encryptionKeys.map(({ fingerprint }) => fingerprint.toLowerCase()) ?? [],
   );
+}
+
+/** What can decrypt S/MIME for this recipient. */
+function certificatesOf(facts: RecipientFacts): readonly Uint8Array[] {
+  return keysOf(facts)
+    .filter(({ kind }) => kind === 'x509')
+    .map(({ certificate }) => certificate);
 }
 
 interface Explanation {
@@ -147,7 +165,13 @@ interface Explanation {
     readonly state: string;
     readonly because: string;
   }[];
-  readonly message: (MessageView & { readonly readable: boolean | null }) | null;
+  readonly message:
+    | (MessageView & {
+        /** Of CMS; an OpenPGP message's are the key IDs of `detection`. */
+        readonly recipients: readonly NamedRecipient[];
+        readonly readable: boolean | null;
+      })
+    | null;
   readonly decision: {
     readonly action: string;
     readonly because: string;
@@ -189,13 +213,20 @@ function describeMessage({
   detection,
   mediaType,
   size,
+  recipients,
   readable: canRead,
 }: NonNullable<Explanation['message']>): readonly string[] {
   const what = `${mediaType ?? 'of no clear type'}, ${size} bytes`;
   if (!detection.encrypted) return [`message   ${what}; not encrypted: ${detection.because}`];
+  const ids = [
+    ...detection.keyIds,
+    ...recipients.map((name) =>
+      'keyIdentifier' in name ? `key ${name.keyIdentifier}` : `serial number ${name.serialNumber}`,
+    ),
+  ];
   return [
     `message   ${what}; encrypted (${detection.how}): ${detection.because}`,
-    `key IDs   ${detection.keyIds.join(', ') || 'none'}: ${readableText(canRead)}`,
+    `key IDs   ${ids.join(', ') || 'none'}: ${readableText(canRead)}`,
   ];
 }
 

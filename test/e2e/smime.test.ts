@@ -237,6 +237,10 @@ describe('with the commands, an administrator', () => {
       const inside = await openCms(authority, message, henry, 'SMIME');
       expect(inside.toString('latin1').endsWith('\r\n\r\nThe secret text\r\n')).toBe(true);
     }
+    const explained = await json('explain', 'henry@example.org', '--message', file('modern.eml', modern));
+    expect(explained).toMatchObject({
+      message: { readable: true, recipients: [{ serialNumber: expect.stringMatching(/^[0-9A-F]+$/) }] },
+    });
     const again = await json('encrypt', '--to', 'henry@example.org', file('sealed.eml', modern));
     expect(again).toMatchObject({ action: 'pass', because: 'already encrypted' });
   });

@@ -1,11 +1,13 @@
 // S/MIME: the shape of a sealed message, and what openssl, which knows nothing of us, makes of it. (It decrypts the whole corpus
 // in test/e2e/smime.test.ts.)
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cmsRecipients } from '../../../src/message/cms-recipients.ts';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { splitMessage } from '../../../src/message/header.ts';
 import { buildSealed, type SealOptions } from '../../../src/message/seal-mime.ts';
 import { type SmimeCipher, sealSmime } from '../../../src/message/seal-smime.ts';
 import { createSealer, type Sealer } from '../../../src/openpgp/pool.ts';
+import { namesOneOf } from '../../../src/smime/named-recipients.ts';
 import { largeMessage } from '../../fixtures/corpus.ts';
 import { type Authority, type Issued, openAuthority } from '../smime/authority.ts';
 import { cmsOf, describeCms, openCms, recipientOf } from '../smime/openssl-cms.ts';
@@ -179,6 +181,39 @@ describe('each way of giving the key', () => {
     );
     expect(one?.equals(two ?? Buffer.alloc(0))).toBe(false);
     expect(one?.length).toBe(two?.length);
+  });
+});
+
+describe('the recipients that a message names', () => {
+  it.each(['rsa:2048', 'P-256'] as const)(
+    'are found again for %s, by whatever they are named',
+    async (name) => {
+      const certificates = [reader(name).der];
+      const stranger = [reader(name === 'P-256' ? 'rsa:2048' : 'P-256').der];
+      for (const hideKeyIds of [false, true]) {
+        for (const cipher of ['gcm', 'cbc'] as const) {
+          const named = cmsRecipients(await seal(LETTER, [reader(name)], cipher, { hideKeyIds }));
+          expect(named).toHaveLength(1);
+          expect(Object.keys(named?.[0] ?? {})).toEqual(
+            hideKeyIds ? ['keyIdentifier'] : ['issuer', 'serialNumber'],
+          );
+          expect(namesOneOf(named ?? [], certificates)).toBe(true);
+          expect(namesOneOf(named ?? [], stranger)).toBe(false);
+        }
+      }
+    },
+  );
+
+  it('are found in what openssl writes', () => {
+    const { certificateFile, der } = reader('P-256');
+    const encrypted = authority.run(['cms', '-encrypt', '-aes256', certificateFile], 'Hello');
+    expect(namesOneOf(cmsRecipients(encrypted) ?? [], [der])).toBe(true);
+  });
+
+  it('are nobody in a message that is no CMS', async () => {
+    expect(cmsRecipients(LETTER)).toBeNull();
+    const sealed = await seal(LETTER, [reader('P-256')]);
+    expect(cmsRecipients(sealed.subarray(0, sealed.length - 400))).toBeNull();
   });
 });
 
