@@ -29,6 +29,9 @@ beforeAll(() => {
 });
 afterAll(() => authority.close());
 
+/** Milliseconds, for a machine that does something else as well. */
+const PATIENCE = 600_000;
+
 const LETTER =
   'From: Carol <carol@outside.example>\r\nTo: reader@example.org\r\nSubject: Hello\r\n\r\nThe secret text\r\n';
 
@@ -43,30 +46,34 @@ describe('openssl decrypts the whole corpus to the same bytes,', () => {
   it.each([
     ['gcm', ['rsa:2048', 'P-256', 'P-384']],
     ['cbc', ['P-384', 'rsa:2048', 'P-256']],
-  ] as const)('sealed with %s', async (cipher, keys) => {
-    const readers = keys.map((key) => authority.issue(`${cipher}-${key.replace(':', '')}`, { key }));
-    const queue = [...corpus().entries()];
-    const work = async (): Promise<void> => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const [index, { name, message }] = next;
-        const reader = readers[index % readers.length];
-        if (reader === undefined) throw new Error('no certificate');
-        const options: SealOptions = {
-          subject: 'hide',
-          hideKeyIds: false,
-          keys: [recipientOf(reader)],
-          status: { host: 'mx.example.org', queueId: 'Q', date: new Date() },
-        };
-        const sealed = await sealSmime(message, { ...options, cipher }, sealer.encrypt);
-        const inside = await openCms(authority, cmsOf(sealed), reader);
-        expect(inside.equals(buildSealed(message, options, () => []).plaintext), name).toBe(true);
-        const { body } = splitMessage(message);
-        expect(inside.subarray(inside.length - body.length).equals(body), `${name}: body`).toBe(true);
-        expect(detectEncrypted(sealed), name).toMatchObject({ encrypted: true, how: 'cms' });
-      }
-    };
-    await Promise.all([work(), work(), work(), work()]);
-  });
+  ] as const)(
+    'sealed with %s',
+    async (cipher, keys) => {
+      const readers = keys.map((key) => authority.issue(`${cipher}-${key.replace(':', '')}`, { key }));
+      const queue = [...corpus().entries()];
+      const work = async (): Promise<void> => {
+        for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+          const [index, { name, message }] = next;
+          const reader = readers[index % readers.length];
+          if (reader === undefined) throw new Error('no certificate');
+          const options: SealOptions = {
+            subject: 'hide',
+            hideKeyIds: false,
+            keys: [recipientOf(reader)],
+            status: { host: 'mx.example.org', queueId: 'Q', date: new Date() },
+          };
+          const sealed = await sealSmime(message, { ...options, cipher }, sealer.encrypt);
+          const inside = await openCms(authority, cmsOf(sealed), reader);
+          expect(inside.equals(buildSealed(message, options, () => []).plaintext), name).toBe(true);
+          const { body } = splitMessage(message);
+          expect(inside.subarray(inside.length - body.length).equals(body), `${name}: body`).toBe(true);
+          expect(detectEncrypted(sealed), name).toMatchObject({ encrypted: true, how: 'cms' });
+        }
+      };
+      await Promise.all([work(), work(), work(), work()]);
+    },
+    PATIENCE,
+  );
 });
 
 describe('with the commands, an administrator', () => {
@@ -278,7 +285,7 @@ describe('through a real Postfix', () => {
       aliasesExpandedBefore: false,
       deliversItself: false,
     });
-  });
+  }, PATIENCE);
   afterAll(() => system?.close());
 
   it('mail to an S/MIME user arrives sealed, and openssl opens it to the bytes that were sent', async () => {
