@@ -83,7 +83,8 @@ export async function prepareItem(
       return { kind: decision.action, because, reply, userIds, arrived };
     }
     const content = await contentHash(spooled.bytes);
-    const parcel = await seal(spooled.bytes, decision.copies, (user) => spoolId(name, user, content), parts);
+    const idOf = (user: number): MessageId => spoolId(name, user, content);
+    const parcel = await seal(spooled.bytes, decision.copies, idOf, parts, true);
     if (parcel === null) {
       const userIds = decision.copies.map(({ user }) => user.id);
       return { kind: 'wait', because: 'sealing failed', reply: SEALING_FAILED, userIds, arrived };
@@ -132,6 +133,7 @@ export async function decideFor(
 
 /**
  * Seals a message whole, its header too, once for each user.
+ * @param mayConsume nobody needs the message afterwards
  * @returns null when sealing failed, which is logged
  */
 export async function seal(
@@ -139,13 +141,16 @@ export async function seal(
   copies: readonly UserCopy[],
   idOf: (userId: number) => MessageId,
   { engine, metrics, logger }: SealingParts,
+  mayConsume = false,
 ): Promise<Parcel | null> {
   try {
     const sealed = [];
-    for (const { user, seal: decision } of copies) {
+    for (const [index, { user, seal: decision }] of copies.entries()) {
       const stop = metrics.sealSeconds.startTimer();
       const ciphertext = await engine.sealer.encrypt({
         plaintext: message,
+        // The last copy takes the plaintext with it: from then on there is ciphertext only.
+        consume: mayConsume && index === copies.length - 1,
         keys: decision.keys,
         hideKeyIds: decision.hideKeyIds,
         format: 'binary',

@@ -1,5 +1,6 @@
 // The sealing engine: bytes and certificates in, one OpenPGP message out. It runs in a worker thread, or inline.
 import { createHash } from 'node:crypto';
+import { ReadableStream } from 'node:stream/web';
 import { LRUCache } from 'lru-cache';
 import {
   createMessage,
@@ -78,10 +79,55 @@ export function createEngine(): Encrypt {
           }) as Promise<Uint8Array>,
       ),
     );
+    if (job.format === 'binary' && job.plaintext.length > STREAMED_BYTES)
+      return encryptInPieces(job.plaintext, headers, sessionKey);
     const message = await createMessage({ binary: job.plaintext, date: NO_DATE, format: 'binary' });
     const data = (await encryptData({ message, sessionKey, format: 'binary', config: CONFIG })) as Uint8Array;
     return finish([...headers, data], job);
   };
+}
+
+/** From here on a message goes through OpenPGP.js in pieces: as one value it is held about eight times over. */
+const STREAMED_BYTES = 4 * 2 ** 20;
+const PIECE_BYTES = 256 * 1024;
+
+/** Beside the plaintext, which the caller may let go, only the ciphertext is in memory. */
+async function encryptInPieces(
+  plaintext: Uint8Array,
+  headers: readonly Uint8Array[],
+  sessionKey: SessionKey,
+): Promise<Uint8Array> {
+  let from = 0;
+  const pieces = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      if (from >= plaintext.length) return controller.close();
+      // A copy: OpenPGP.js may keep what it gets until the next piece.
+      controller.enqueue(plaintext.slice(from, from + PIECE_BYTES));
+      from += PIECE_BYTES;
+    },
+  });
+  const message = await createMessage({ binary: pieces, date: NO_DATE, format: 'binary' });
+  const sealed = (await encryptData({
+    message,
+    sessionKey,
+    format: 'binary',
+    config: CONFIG,
+  })) as AsyncIterable<Uint8Array>;
+  // Packet framing and authentication tags cost less than one byte in a hundred; should they not, the buffer grows.
+  let out = new Uint8Array(plaintext.length + Math.ceil(plaintext.length / 100) + 64 * 1024);
+  let at = 0;
+  const append = (bytes: Uint8Array): void => {
+    if (at + bytes.length > out.length) {
+      const larger = new Uint8Array((at + bytes.length) * 2);
+      larger.set(out.subarray(0, at));
+      out = larger;
+    }
+    out.set(bytes, at);
+    at += bytes.length;
+  };
+  for (const header of headers) append(header);
+  for await (const bytes of sealed) append(bytes);
+  return out.subarray(0, at);
 }
 
 /**

@@ -44,12 +44,16 @@ export function createSealer(options: SealerOptions = {}): Sealer {
 
   async function inWorker(job: SealingJob): Promise<Uint8Array> {
     pool ??= startPool(workers, options.workerFile ?? workerFile());
-    // One exact copy is moved to the worker: the caller's buffer stays whole, and may be a view into a larger one.
-    const plaintext = new Uint8Array(job.plaintext);
+    // One exact copy is moved to the worker: the caller's buffer stays whole, and may be a view into a larger one; unless
+    // it was given away.
+    const plaintext = isGivenAway(job) ? job.plaintext : new Uint8Array(job.plaintext);
     const keys = job.keys.map((key) => ({ ...key, certificate: new Uint8Array(key.certificate) }));
     const signal = AbortSignal.timeout(deadline);
     try {
-      return await pool.run({ ...job, keys, plaintext }, { transferList: [plaintext.buffer], signal });
+      return await pool.run(
+        { ...job, keys, plaintext },
+        { transferList: [plaintext.buffer as ArrayBuffer], signal },
+      );
     } catch (error) {
       if (signal.aborted) throw new Error(`sealing took longer than ${deadline / 1000} s`);
       throw error;
@@ -75,6 +79,12 @@ export function createSealer(options: SealerOptions = {}): Sealer {
       pool = undefined;
     },
   };
+}
+
+/** A Buffer of the pool, or a view, shares its memory with others: it is never moved. */
+function isGivenAway(job: SealingJob): boolean {
+  const { plaintext } = job;
+  return 'consume' in job && job.consume === true && plaintext.byteLength === plaintext.buffer.byteLength;
 }
 
 function startPool(workers: number, file: URL): Tinypool {

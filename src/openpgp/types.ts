@@ -18,6 +18,8 @@ export interface EncryptionJob {
   readonly keys: readonly RecipientKey[];
   /** Write wildcard key IDs (`hide_key_ids`). */
   readonly hideKeyIds: boolean;
+  /** The caller gives the plaintext's memory away, all of its buffer: it is moved to the worker, and not copied. */
+  readonly consume?: boolean;
   /** `armor`: RFC 9580 armor, CRLF, CRC24 always; `binary`: the bare packets. */
   readonly format: 'armor' | 'binary';
   /** Of armor: `Charset` tells the character set of a text (RFC 9580, section 6.2.2). Default: none. */

@@ -1,6 +1,7 @@
 // The sealing engine: what it writes, and that it refuses rather than leaves a key out.
 import { decryptSessionKeys, enums, generateKey, type PrivateKey, readMessage, revokeKey } from 'openpgp';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { encryptedMessageKeyIds } from '../../../src/openpgp/encrypted-message.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
 import type { EncryptionJob } from '../../../src/openpgp/types.ts';
 import { noise } from '../../fixtures/corpus.ts';
@@ -59,6 +60,16 @@ describe('the engine', () => {
       }
     },
   );
+
+  it('seals a large binary message in pieces, with and without AEAD, and its owner reads the same bytes', async () => {
+    const plaintext = Buffer.concat([noise(5 * 2 ** 20), Buffer.from('the end')]);
+    for (const kind of ['curve25519-legacy', 'curve25519-v6'] as const) {
+      const sealed = await encrypt(job([key(kind)], { plaintext }));
+      expect(sealed.length / plaintext.length, kind).toBeLessThan(1.01);
+      expect(encryptedMessageKeyIds(sealed), kind).toHaveLength(1);
+      expect((await decryptWith(key(kind).secret, sealed)).equals(plaintext), kind).toBe(true);
+    }
+  });
 
   it('seals one message for several keys, and each of them opens it', async () => {
     const all = KINDS.map(key);
