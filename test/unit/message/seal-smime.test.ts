@@ -134,7 +134,7 @@ describe('a message of 25 MB', () => {
     const message = largeMessage(25_000_000);
     const inside = await open(cmsOf(await seal(message, [key])), key);
     expect(inside.equals(expectedInside(message))).toBe(true);
-  });
+  }, 180_000);
 });
 
 describe('each way of giving the key', () => {
