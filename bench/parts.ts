@@ -30,5 +30,5 @@ export const PARTS: readonly Part[] = [
   { name: 'growth', title: 'Growth of the directory', seconds: 90, quickSeconds: 10, run: growthPart },
   { name: 'attack', title: 'The memory budget under attack', seconds: 45, quickSeconds: 0, run: attackPart },
   { name: 'maps', title: 'Lookups', seconds: 80, quickSeconds: 0, run: lookupsPart },
-  { name: 'receiver', title: 'The receiver', seconds: 90, quickSeconds: 20, run: receiverPart },
+  { name: 'receiver', title: 'The receiver', seconds: 40, quickSeconds: 15, run: receiverPart },
 ];
