@@ -3,6 +3,9 @@
 import { join } from 'node:path';
 import { readKey } from 'openpgp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { detectEncrypted } from '../../src/message/detect.ts';
+import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
+import { cms } from '../unit/message/encrypted-samples.ts';
 import { runProgram } from './support/child.ts';
 import { createGpgHome, type GpgHome, makeKey, openpgpDecrypt, type TestKey } from './support/keys.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './support/places.ts';
@@ -165,6 +168,15 @@ describe('the pipe', () => {
     expect(done.code).toBe(0);
     expect(sink.transactions.map((one) => one.sender.path)).toEqual(['']);
   });
+
+  it('lesson 3: mail without a From field, or without any field, is delivered like any other', async () => {
+    for (const [number, text] of ['Subject: hello\n\nThe body.\n', '\nThe body.\n'].entries()) {
+      sink.clear();
+      const call = ['--queue-id', `Q3-${number}`, '-f', 'carol@outside.example', '--', BOB];
+      expect((await pipe(['--config', places.sealpostConfig, ...call], text)).code).toBe(0);
+      expect(sink.transactions.map((one) => one.sender.path)).toEqual(['carol@outside.example']);
+    }
+  });
 });
 
 describe('the whole way', () => {
@@ -195,6 +207,47 @@ describe('the whole way', () => {
     );
     await deliver([ALICE], message);
     expect(looksSealed(sink.deliveries()[0]?.message ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  it('lesson 5: signed S/MIME counts as plain, and what is encrypted already is not encrypted twice', async () => {
+    const signed = Buffer.from(
+      `From: <carol@outside.example>\r\nMIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\r\nContent-Transfer-Encoding: base64\r\n\r\n${cms('signed').toString('base64')}\r\n`,
+    );
+    await deliver([ALICE], signed);
+    const sealed = sink.deliveries()[0]?.message ?? Buffer.alloc(0);
+    expect(looksSealed(sealed)).toBe(true);
+    sink.clear();
+    const again = stripSealpostFields(sealed);
+    await deliver([ALICE], again);
+    expect(sink.deliveries()[0]?.message.equals(again)).toBe(true);
+  });
+
+  it('lesson 6: mail that is not encrypted passes byte for byte, so that its DKIM signature stays good', async () => {
+    const message = Buffer.from(
+      'DKIM-Signature: v=1; b=abc=\r\nfrom:<carol@outside.example>  \r\nSubject:no space\r\nContent-Type: text/plain;\r\n\tcharset="iso-8859-1"\r\nContent-Transfer-Encoding: Quoted-Printable\r\n\r\nGr=FC=DFe=20\r\n \t\r\nGr\xfc\xdfe\r\n\r\n',
+      'latin1',
+    );
+    await deliver(['stranger@elsewhere.example'], message);
+    expect(sink.deliveries()[0]?.message.equals(message)).toBe(true);
+  });
+
+  it('lesson 4: of two recipients, visible or in Bcc, each gets a copy that knows of no other key', async () => {
+    await deliver(
+      [ALICE, BOB],
+      Buffer.from('From: <carol@outside.example>\r\nTo: <alice@example.org>\r\n\r\nx\r\n'),
+    );
+    const copies = sink.deliveries();
+    expect(copies.map(({ recipient }) => recipient).sort()).toEqual([ALICE, BOB]);
+    const ids = copies.map(({ message }) => {
+      const found = detectEncrypted(message);
+      return found.encrypted ? found.keyIds : [];
+    });
+    expect(ids.map((own) => own.length)).toEqual([1, 1]);
+    expect(ids[0]).not.toEqual(ids[1]);
+    for (const { recipient, message } of copies) {
+      const other = recipient === ALICE ? BOB : ALICE;
+      expect(message.includes(keyOf(other).fingerprint)).toBe(false);
+    }
   });
 
   it('lesson 20: at the most talkative level, the log tells no sender, no stranger, no subject and no body', async () => {

@@ -123,7 +123,7 @@ describe('GnuPG 2.2', () => {
     expect(done.stdout.equals(first?.expected ?? Buffer.alloc(1)), String(done.stderr)).toBe(true);
   });
 
-  it('reads our armor for every length from 0 to 300, and checks its CRC24 (lesson 17)', async () => {
+  it('lesson 17: reads our armor for every length from 0 to 300, and checks its CRC24', async () => {
     const lengths = Array.from({ length: 301 }, (_, length) => length);
     await each(lengths, async (length) => {
       const bytes = noise(length, length + 1);

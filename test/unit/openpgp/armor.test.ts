@@ -36,7 +36,7 @@ describe('armor', () => {
     }
   });
 
-  it('always has the right CRC24, without which GnuPG 2.2 fails on some lengths (lesson 17)', () => {
+  it('lesson 17: always has the right CRC24, without which GnuPG 2.2 fails on some lengths', () => {
     for (const length of lengths) {
       const bytes = noise(length, length + 7);
       const sum = /\r\n=([A-Za-z0-9+/]{4})\r\n-----END/.exec(armorMessage(bytes).toString('latin1'))?.[1];
