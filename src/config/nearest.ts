@@ -29,6 +29,8 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: { readonly name: string; readonly distance: number } | undefined;
   for (const name of candidates) {
+    // At least so many insertions; and a key of kilobytes is compared with nothing.
+    if (Math.abs(word.length - name.length) > limit) continue;
     const distance = editDistance(word.toLowerCase().replaceAll('-', '_'), name);
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { name, distance };
   }

@@ -1,13 +1,15 @@
-// Every sealed message, opened by the programs that people have: GnuPG 2.2, Sequoia's sq and OpenPGP.js, for keys of every
+// Messages sealed in both styles, PGP/MIME and inline, opened by the programs that people have: GnuPG 2.2, Sequoia's sq and OpenPGP.js, for keys of every
 // algorithm that each of them makes. Printed as a matrix; where a cell is not "ok", it says what the program said.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../src/message/detect.ts';
+import { sealInline } from '../../src/message/seal-inline.ts';
 import { buildEnvelope, type SealOptions, sealMime } from '../../src/message/seal-mime.ts';
 import { createSealer, type Sealer } from '../../src/openpgp/pool.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
+import { armorsIn } from '../unit/message/inline-support.ts';
 import {
   ALGORITHMS,
   type Algorithm,
@@ -23,7 +25,26 @@ import { inParallel } from './support/parallel.ts';
 import { armoredPart } from './support/unseal.ts';
 
 const MESSAGE = Buffer.from(
-  'From: <carol@outside.example>\r\nTo: <alice@example.org>\r\nSubject: interoperability\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\xc3\xbc\xc3\x9fe \r\n.\r\n\r\ntrailing: \t\r\n',
+  [
+    'From: <carol@outside.example>',
+    'To: <alice@example.org>',
+    'Subject: interoperability',
+    'MIME-Version: 1.0',
+    'Content-Type: multipart/mixed; boundary=b',
+    '',
+    '--b',
+    'Content-Type: text/plain; charset=utf-8',
+    'Content-Transfer-Encoding: 8bit',
+    '',
+    'Gr\xc3\xbc\xc3\x9fe \r\n.\r\n\r\ntrailing: \t',
+    '--b',
+    'Content-Type: application/pdf; name=a.pdf',
+    'Content-Transfer-Encoding: base64',
+    '',
+    'JVBERi0xLjQKJeLjz9MK',
+    '--b--',
+    '',
+  ].join('\r\n'),
   'latin1',
 );
 
@@ -77,24 +98,42 @@ function options(keys: readonly RecipientKey[], hideKeyIds = false): SealOptions
   };
 }
 
-async function seal(keys: readonly MadeKey[], hideKeyIds = false) {
-  const recipients = await Promise.all(keys.map(({ publicKey }) => importForSealing(publicKey)));
-  const chosen = options(recipients, hideKeyIds);
-  const sealed = await sealMime(MESSAGE, chosen, sealer.encrypt);
-  const { keyIds } = detectEncrypted(sealed) as { readonly keyIds: readonly string[] };
-  return { armored: armoredPart(sealed), plaintext: buildEnvelope(MESSAGE, chosen, 'x').plaintext, keyIds };
+interface Sealed {
+  /** Every armored message in it, PGP/MIME first, then each part of the inline style, and what is in each. */
+  readonly texts: readonly { readonly armored: Buffer; readonly plaintext: Buffer }[];
+  readonly keyIds: readonly string[];
 }
 
-/** Opens with one program: 'ok', or what it said. Other bytes than the right ones are an error, whatever it said. */
-async function outcome(
-  opener: Opener,
-  key: MadeKey,
-  sealed: { armored: Buffer; plaintext: Buffer },
-): Promise<string> {
-  const opened = await opening.open(opener, key, sealed.armored);
-  if ('refusal' in opened) return opened.refusal;
-  if (!opened.plaintext.equals(sealed.plaintext))
-    throw new Error(`${opener} opened other bytes than were sealed`);
+/** Seals in both styles. */
+async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Sealed> {
+  const recipients = await Promise.all(keys.map(({ publicKey }) => importForSealing(publicKey)));
+  const chosen = options(recipients, hideKeyIds);
+  const mime = await sealMime(MESSAGE, chosen, sealer.encrypt);
+  const parts: Buffer[] = [];
+  const inline = await sealInline(MESSAGE, chosen, (job) => {
+    parts.push(Buffer.from(job.plaintext));
+    return sealer.encrypt(job);
+  });
+  const armors = armorsIn(inline ?? Buffer.alloc(0));
+  if (parts.length !== 2 || armors.length !== 2)
+    throw new Error('the inline message has not two sealed parts');
+  const { keyIds } = detectEncrypted(mime) as { readonly keyIds: readonly string[] };
+  return {
+    texts: [
+      { armored: armoredPart(mime), plaintext: buildEnvelope(MESSAGE, chosen, 'x').plaintext },
+      ...armors.map((armored, index) => ({ armored, plaintext: parts[index] ?? Buffer.alloc(0) })),
+    ],
+    keyIds,
+  };
+}
+
+/** Opens everything with one program: 'ok', or what it said. Other bytes than the right ones are an error. */
+async function outcome(opener: Opener, key: MadeKey, { texts }: Sealed): Promise<string> {
+  for (const { armored, plaintext } of texts) {
+    const opened = await opening.open(opener, key, armored);
+    if ('refusal' in opened) return opened.refusal;
+    if (!opened.plaintext.equals(plaintext)) throw new Error(`${opener} opened other bytes than were sealed`);
+  }
   return 'ok';
 }
 

@@ -1,4 +1,5 @@
 // One thing that is fuzzed, and the loop that does it.
+import { processorTime } from '../fixtures/processor-time.ts';
 import { createRandom, type Random, seedOf } from './random.ts';
 
 export interface Target {
@@ -22,12 +23,6 @@ export interface Fault {
   readonly iteration: number;
   readonly input: Buffer;
   readonly error: Error;
-}
-
-/** Processor time so far, in milliseconds: what other programs do on the machine does not count. */
-function processorTime(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }
 
 /**

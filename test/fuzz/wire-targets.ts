@@ -353,6 +353,8 @@ const documents: Buffer[] = [];
 
 const configuration: Target = {
   name: 'configuration',
+  // The administrator's own file: every error is explained, with the key that was probably meant.
+  pace: 1000,
   async prepare() {
     folder = mkdtempSync(join(tmpdir(), 'sealpost-fuzz-'));
     documents.push(Buffer.from(describeConfig()));

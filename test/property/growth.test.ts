@@ -15,6 +15,7 @@ import { sealInline } from '../../src/message/seal-inline.ts';
 import { buildEnvelope } from '../../src/message/seal-mime.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
 import { createReplyReader } from '../../src/smtp/replies.ts';
+import { processorTime } from '../fixtures/processor-time.ts';
 import { OPTIONS, recordingEncrypt } from '../unit/message/inline-support.ts';
 
 type Shape = readonly [name: string, make: (bytes: number) => string];
@@ -178,10 +179,9 @@ function upload(text: string): Promise<unknown> {
 async function cost(run: () => unknown): Promise<number> {
   let best = Number.POSITIVE_INFINITY;
   for (let attempt = 0; attempt < 3 && best > NOISE; attempt += 1) {
-    const before = process.cpuUsage();
+    const before = processorTime();
     await run();
-    const { user, system } = process.cpuUsage(before);
-    best = Math.min(best, (user + system) / 1000);
+    best = Math.min(best, processorTime() - before);
   }
   return best;
 }

@@ -5,6 +5,7 @@ import {
   parseContentType,
   parseTransferEncoding,
 } from '../../../src/message/content-type.ts';
+import { quickest } from '../../fixtures/processor-time.ts';
 
 function read(value: string) {
   const parsed = parseContentType(value);
@@ -46,10 +47,9 @@ describe('parseContentType', () => {
 
   it('is linear: a megabyte of brackets, quotes or semicolons takes less than a second', () => {
     for (const piece of ['(', '"', ';', '\\', '( ', '"\\', 'a=b;', '()']) {
-      const started = performance.now();
-      parseContentType(`text/plain; ${piece.repeat(1_000_000 / piece.length)}`);
-      contentTypeShape(`text/plain; ${piece.repeat(1_000_000 / piece.length)}`);
-      expect(performance.now() - started, piece).toBeLessThan(1000);
+      const value = `text/plain; ${piece.repeat(1_000_000 / piece.length)}`;
+      const spent = quickest(1000, () => [parseContentType(value), contentTypeShape(value)]);
+      expect(spent, piece).toBeLessThan(1000);
     }
   });
 });

@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Detection, detectEncrypted } from '../../../src/message/detect.ts';
 import { armorMessage } from '../../../src/openpgp/armor.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
+import { quickest } from '../../fixtures/processor-time.ts';
 import {
   base64,
   CONTROL,
@@ -654,17 +655,6 @@ const ATTACKS: readonly (readonly [name: string, message: () => Buffer])[] = [
 function literal(): Buffer {
   const text = Buffer.from('Meet me at noon.');
   return Buffer.concat([Buffer.from([0xcb, 6 + text.length, 0x62, 0, 0, 0, 0, 0]), text]);
-}
-
-/** Milliseconds of the quickest of at most three runs: a busy machine delays one of them, and hardly all. */
-function quickest(enough: number, run: () => void): number {
-  let best = Number.POSITIVE_INFINITY;
-  for (let attempt = 0; attempt < 3 && best >= enough; attempt += 1) {
-    const started = performance.now();
-    run();
-    best = Math.min(best, performance.now() - started);
-  }
-  return best;
 }
 
 function named(name: string): Buffer {

@@ -4,6 +4,7 @@ import { fieldsNamed, fieldValue, lineEndingOf, splitMessage } from '../../../sr
 import { countReceived, findMessageId } from '../../../src/message/received.ts';
 import { stripSealpostFields } from '../../../src/message/sealpost-fields.ts';
 import { corpus } from '../../fixtures/corpus.ts';
+import { quickest } from '../../fixtures/processor-time.ts';
 
 function bytes(text: string): Buffer {
   return Buffer.from(text, 'latin1');
@@ -89,9 +90,8 @@ describe('splitMessage', () => {
 
   it('is linear: 25 MB of one field, of short fields, or of no field take less than two seconds each', () => {
     for (const text of ['a: '.padEnd(25_000_000, 'x'), 'a:\n'.repeat(8_000_000), 'a'.repeat(25_000_000)]) {
-      const started = performance.now();
-      splitMessage(bytes(text));
-      expect(performance.now() - started).toBeLessThan(2000);
+      const message = bytes(text);
+      expect(quickest(2000, () => splitMessage(message))).toBeLessThan(2000);
     }
   });
 

@@ -6,6 +6,7 @@ import { splitMessage } from '../../../src/message/header.ts';
 import { buildEnvelope, type SealOptions, sealMime } from '../../../src/message/seal-mime.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
 import { corpus, largeMessage } from '../../fixtures/corpus.ts';
+import { processorTime } from '../../fixtures/processor-time.ts';
 import { decryptWith, type KeyKind, makeKey, type TestKey } from '../openpgp/make-keys.ts';
 
 const KINDS: readonly KeyKind[] = ['rsa3072', 'curve25519-legacy', 'curve25519-v6', 'p256'];
@@ -335,9 +336,9 @@ describe('the corpus, sealed', () => {
   it('carries 25 MB in a few seconds', async () => {
     const { recipient, secret } = key('curve25519-legacy');
     const message = largeMessage(25_000_000);
-    const started = performance.now();
+    const before = processorTime();
     const sealed = await sealMime(message, options({ keys: [recipient] }), encrypt);
-    expect(performance.now() - started).toBeLessThan(5000);
+    expect(processorTime() - before).toBeLessThan(5000);
     const { inner } = await open(sealed, secret);
     expect(splitMessage(inner).body.equals(splitMessage(message).body)).toBe(true);
   });

@@ -3,6 +3,7 @@ import { unarmor } from 'openpgp';
 import { describe, expect, it } from 'vitest';
 import { armorMessage, crc24 } from '../../../src/openpgp/armor.ts';
 import { noise } from '../../fixtures/corpus.ts';
+import { quickest } from '../../fixtures/processor-time.ts';
 
 /** The algorithm of RFC 9580, section 6.1.1, bit by bit. */
 function crc24Bitwise(bytes: Uint8Array): number {
@@ -77,8 +78,6 @@ describe('armor', () => {
 
   it('armors 25 MB in well below half a second', () => {
     const bytes = noise(25_000_000);
-    const started = performance.now();
-    armorMessage(bytes);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(quickest(500, () => armorMessage(bytes))).toBeLessThan(500);
   });
 });
