@@ -15,9 +15,10 @@ export interface Decryptor {
    * Opens an OpenPGP message, armored or binary. Nothing of it is given out before its integrity is proved.
    * @param sizeHint bytes that the plaintext will about have
    * @param most the plaintext's bytes at most; beyond them it is `too large`
+   * @param ask whether the user may be asked for a passphrase
    * @throws KeyNotUsable when the secret key is there and cannot be used (no passphrase, no agent)
    */
-  open(message: AsyncIterable<Uint8Array>, sizeHint: number, most: number): Promise<Opened>;
+  open(message: AsyncIterable<Uint8Array>, sizeHint: number, most: number, ask: boolean): Promise<Opened>;
   /** Judges a detached signature; null where no keys of senders are known at all. */
   verify(signed: Buffer, signature: Buffer): Promise<readonly SignatureStatus[] | null>;
   /** Judges a cleartext-signed text (RFC 9580, section 7); null as in `verify`. */

@@ -15,7 +15,7 @@ export interface SignatureStatus {
 export interface GpgStatus {
   /** DECRYPTION_OKAY: decrypted, and its integrity proved. */
   readonly decrypted: boolean;
-  /** Why not; null when it was decrypted, or when gpg did not get so far as to look at a message. */
+  /** Why not; null when it was decrypted, or when gpg refused its own options. */
   readonly failure: 'no secret key' | 'damaged' | 'secret key not usable' | null;
   readonly signatures: readonly SignatureStatus[];
 }
@@ -35,15 +35,6 @@ const STATES: Readonly<{ [keyword: string]: SignatureStatus['state'] | undefined
   REVKEYSIG: 'revoked',
 };
 
-/** gpg has seen something of the message. */
-const LOOKED: ReadonlySet<string> = new Set([
-  'ENC_TO',
-  'NODATA',
-  'UNEXPECTED',
-  'BEGIN_DECRYPTION',
-  'PLAINTEXT',
-]);
-
 /** GPG_ERR_NO_SECKEY, the lower 16 bits of an error code. */
 const NO_SECRET_KEY = 17;
 /** ERRSIG's reason for a key that is not there (doc/DETAILS). */
@@ -58,12 +49,11 @@ export function parseGpgStatus(text: string): GpgStatus {
   let noSecretKey = false;
   let keyError = false;
   let begun = false;
-  let looked = false;
+  let started = true;
   for (const line of text.split('\n')) {
     if (!line.startsWith('[GNUPG:] ')) continue;
     const [keyword = '', ...args] = line.slice('[GNUPG:] '.length).trimEnd().split(' ');
     const state = STATES[keyword];
-    looked ||= LOOKED.has(keyword);
     const last = signatures.at(-1);
     if (state !== undefined) {
       signatures.push({ state, fingerprint: null, keyId: args[0] ?? null, trust: null });
@@ -83,6 +73,7 @@ export function parseGpgStatus(text: string): GpgStatus {
     } else if (keyword === 'DECRYPTION_OKAY') okay = true;
     else if (keyword === 'DECRYPTION_FAILED') failedDecryption = true;
     else if (keyword === 'BADMDC' || keyword === 'NODATA' || keyword === 'UNEXPECTED') damaged = true;
+    else if (keyword === 'FAILURE' && args[0] === 'option-parser') started = false;
     else if (keyword === 'DECRYPTION_INFO') begun = true;
     else if (keyword === 'NO_SECKEY') noSecretKey = true;
     else if (keyword === 'ERROR' && args[0]?.startsWith('pkdecrypt')) {
@@ -97,7 +88,7 @@ export function parseGpgStatus(text: string): GpgStatus {
     if (damaged || okay || begun) failure = 'damaged';
     else if (keyError) failure = 'secret key not usable';
     else if (noSecretKey) failure = 'no secret key';
-    else if (looked) failure = 'damaged';
+    else if (started) failure = 'damaged';
   }
   return { decrypted, failure, signatures };
 }

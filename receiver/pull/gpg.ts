@@ -30,11 +30,12 @@ export function createGpg(options: GpgOptions = {}): Decryptor {
   const program = options.program ?? 'gpg';
   const passphrase =
     options.passphraseFile === undefined
-      ? []
+      ? null
       : ['--pinentry-mode', 'loopback', '--passphrase-file', options.passphraseFile];
 
-  async function open(message: AsyncIterable<Uint8Array>, sizeHint: number, most: number): Promise<Opened> {
-    const run = await runGpg(program, [...passphrase, '--decrypt'], message, { sizeHint, most });
+  const open: Decryptor['open'] = async (message, sizeHint, most, ask): Promise<Opened> => {
+    const asking = passphrase ?? (ask ? [] : ['--pinentry-mode', 'cancel']);
+    const run = await runGpg(program, [...asking, '--decrypt'], message, { sizeHint, most });
     if (run.tooLarge) return { ok: false, reason: 'too large' };
     const { status } = run;
     // A bad signature inside makes gpg end with 1; that the decryption was whole is said by the status.
@@ -47,13 +48,13 @@ export function createGpg(options: GpgOptions = {}): Decryptor {
       );
     }
     return { ok: false, reason: status.failure === 'no secret key' ? 'no secret key' : 'damaged' };
-  }
+  };
 
   return {
     open,
     async verify(signed, signature) {
       // "-&4": the signature comes from file descriptor 4 (gpg(1), --enable-special-filenames).
-      const args = ['--enable-special-filenames', '--verify', '-&4', '-'];
+      const args = ['--enable-special-filenames', '--verify', '--', '-&4', '-'];
       const run = await runGpg(program, args, [signed], { signature });
       return run.status.signatures;
     },
@@ -121,9 +122,10 @@ async function runGpg(
   });
   const status = child.stdio[3];
   if (status instanceof Readable) status.on('data', (bytes: Buffer) => statusText.add(bytes));
+  // A program that ends early resets the pipes; its exit code and what it said before decide.
+  for (const stream of child.stdio) stream?.on('error', () => undefined);
   const signature = child.stdio[4];
   if (options.signature !== undefined && signature && 'end' in signature) {
-    signature.on('error', () => undefined);
     signature.end(options.signature);
   }
   let failedReading: unknown;

@@ -93,7 +93,7 @@ export async function pull(options: PullOptions): Promise<PullResult> {
     let size = 0;
 
     async function one(message: Waiting, sealed: AsyncIterable<Uint8Array>): Promise<void> {
-      const opened = await decryptor.open(sealed, message.size, mostPlaintext(message.size));
+      const opened = await decryptor.open(sealed, message.size, mostPlaintext(message.size), true);
       if (!opened.ok) return fail(message, opened);
       const mail = await withVerdict(opened.plaintext, decryptor);
       const file = await maildir.stage(message);
@@ -168,8 +168,8 @@ export async function pull(options: PullOptions): Promise<PullResult> {
       while (!stop.aborted) {
         const heard = new AbortController();
         const quiet = pause(RETRY_FAILED_MS, AbortSignal.any([stop, heard.signal]));
-        const news = await Promise.race([next, quiet.then(() => null)]);
-        heard.abort();
+        // A pause that nobody waits for any more would keep the process alive.
+        const news = await Promise.race([next, quiet.then(() => null)]).finally(() => heard.abort());
         if (news !== null) {
           if (news.done) return;
           next = events.next();

@@ -48,7 +48,8 @@ export async function judge(mail: Buffer, decryptor: Decryptor): Promise<Verdict
   }
   const { type } = parts;
   const opened = await decryptor
-    .open(once(parts.message), parts.message.length, MOST_INSIDE)
+    // A stranger's mail must not make a window ask for a passphrase.
+    .open(once(parts.message), parts.message.length, MOST_INSIDE, false)
     .catch((error: unknown) => {
       // Another key than the one that the mail was sealed to: not a reason to hold it back.
       if (error instanceof KeyNotUsable) return { ok: false, reason: 'secret key not usable' } as const;
