@@ -19,15 +19,24 @@ export function base64LinesLength(bytes: number): number {
  */
 export function writeBase64Lines(bytes: Buffer, out: Buffer, at: number): number {
   const step = LINE_BYTES * LINES_PER_STEP;
-  const line = Buffer.allocUnsafe(LINE_COLUMNS * LINES_PER_STEP);
   let end = at;
   for (let from = 0; from < bytes.length; from += step) {
-    const written = line.write(bytes.toString('base64', from, Math.min(from + step, bytes.length)), 'latin1');
-    for (let start = 0; start < written; start += LINE_COLUMNS) {
-      end += line.copy(out, end, start, Math.min(start + LINE_COLUMNS, written));
-      out[end++] = 0x0d;
-      out[end++] = 0x0a;
+    const written = out.write(
+      bytes.toString('base64', from, Math.min(from + step, bytes.length)),
+      end,
+      'latin1',
+    );
+    const lines = Math.ceil(written / LINE_COLUMNS);
+    // From the last line on, so that no line is overwritten before it has moved.
+    for (let line = lines - 1; line >= 0; line -= 1) {
+      const start = end + line * LINE_COLUMNS;
+      const length = Math.min(LINE_COLUMNS, written - line * LINE_COLUMNS);
+      const target = start + line * 2;
+      if (line > 0) out.copyWithin(target, start, start + length);
+      out[target + length] = 0x0d;
+      out[target + length + 1] = 0x0a;
     }
+    end += written + lines * 2;
   }
   return end;
 }

@@ -1,20 +1,19 @@
 // The sealing engine: bytes and certificates in, one OpenPGP message out. It runs in a worker thread, or inline.
-import { createHash } from 'node:crypto';
-import { ReadableStream } from 'node:stream/web';
+import { createHash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import {
-  createMessage,
-  encrypt as encryptData,
-  encryptSessionKey,
+  type AnyKeyPacket,
+  config as defaults,
   enums,
   generateSessionKey,
   type PartialConfig,
   type PublicKey,
   readKey,
-  type SessionKey,
 } from 'openpgp';
 import { armorMessage } from './armor.ts';
-import type { Encrypt, EncryptionJob, RecipientKey } from './types.ts';
+import { type AesSessionKey, encryptedData, encryptedSessionKey } from './packets.ts';
+import { encryptedInPieces } from './pieces.ts';
+import type { Encrypt, RecipientKey } from './types.ts';
 
 /**
  * AES-256 for everybody, no compression (it would tell of the content through the size). Which self-signatures count was
@@ -30,11 +29,14 @@ const CONFIG: PartialConfig = {
   showComment: false,
 };
 
-/** A literal packet's date of zero says nothing about the moment of sealing (RFC 9580, section 5.9). */
-const NO_DATE = new Date(0);
-
 /** Parsed certificates of some 100 KB each at most, with their signatures verified once. */
 const CACHED_CERTIFICATES = 2000;
+
+/** From here on a binary message is made in pieces. */
+const IN_PIECES_BYTES = 4 * 2 ** 20;
+
+/** AES-256. */
+const SESSION_KEY_BYTES = 32;
 
 /**
  * Makes an engine with its own cache of parsed certificates.
@@ -45,7 +47,13 @@ const CACHED_CERTIFICATES = 2000;
 export function createEngine(): Encrypt {
   const certificates = new LRUCache<string, PublicKey>({ max: CACHED_CERTIFICATES });
 
+  /** The same certificate object comes with message after message, and need not be hashed again. */
+  const byObject = new WeakMap<Uint8Array, PublicKey>();
+  const targets = new WeakMap<PublicKey, { readonly second: number; readonly target: Promise<Target> }>();
+
   async function certificateOf({ fingerprint, certificate }: RecipientKey): Promise<PublicKey> {
+    const seen = byObject.get(certificate);
+    if (seen !== undefined && seen.getFingerprint() === fingerprint.toLowerCase()) return seen;
     const id = createHash('sha256').update(certificate).digest('base64');
     let key = certificates.get(id);
     if (key === undefined) {
@@ -57,105 +65,66 @@ export function createEngine(): Encrypt {
     if (key.getFingerprint() !== fingerprint.toLowerCase()) {
       throw new Error(`the certificate given for ${fingerprint} is that of ${key.getFingerprint()}`);
     }
+    byObject.set(certificate, key);
     return key;
+  }
+
+  /** OpenPGP knows no part of a second: what was selected holds for all messages within it. */
+  async function targetOf(recipient: RecipientKey): Promise<Target> {
+    const key = await certificateOf(recipient);
+    const second = Math.floor(recipient.at / 1000);
+    const known = targets.get(key);
+    if (known?.second === second) return known.target;
+    const target = selectTarget(key, new Date(recipient.at));
+    targets.set(key, { second, target });
+    return target;
   }
 
   return async (job) => {
     if (job.keys.length === 0) throw new Error('no key was given to encrypt to');
-    const recipients = await Promise.all(
-      job.keys.map(async (key) => ({ key: await certificateOf(key), date: new Date(key.at) })),
-    );
-    const sessionKey = await sessionKeyFor(recipients);
+    const recipients = await Promise.all(job.keys.map(targetOf));
+    const sessionKey = { data: randomBytes(SESSION_KEY_BYTES), aead: protectionFor(recipients) };
     const headers = await Promise.all(
-      recipients.map(
-        ({ key, date }) =>
-          encryptSessionKey({
-            ...sessionKey,
-            encryptionKeys: key,
-            date,
-            wildcard: job.hideKeyIds,
-            format: 'binary',
-            config: CONFIG,
-          }) as Promise<Uint8Array>,
-      ),
+      recipients.map(({ keyPacket }) => encryptedSessionKey(sessionKey, keyPacket, job.hideKeyIds)),
     );
-    if (job.format === 'binary' && job.plaintext.length > STREAMED_BYTES)
-      return encryptInPieces(job.plaintext, headers, sessionKey);
-    const message = await createMessage({ binary: job.plaintext, date: NO_DATE, format: 'binary' });
-    const data = (await encryptData({ message, sessionKey, format: 'binary', config: CONFIG })) as Uint8Array;
-    return finish([...headers, data], job);
+    if (job.format === 'binary' && job.plaintext.length > IN_PIECES_BYTES)
+      return encryptedInPieces(sessionKey, job.plaintext, headers);
+    const message = joined([...headers, await encryptedData(sessionKey, job.plaintext)]);
+    return job.format === 'armor' ? armorMessage(message, job.armorHeaders) : message;
   };
 }
 
-/** From here on a message goes through OpenPGP.js in pieces: as one value it is held about eight times over. */
-const STREAMED_BYTES = 4 * 2 ** 20;
-const PIECE_BYTES = 256 * 1024;
+/** What a certificate wants at one moment. */
+interface Target {
+  readonly keyPacket: AnyKeyPacket;
+  /** Whether it announces AEAD (SEIPD version 2), and AES-256 with GCM among its cipher suites. */
+  readonly aead: 'gcm' | 'other' | null;
+}
 
-/** Beside the plaintext, which the caller may let go, only the ciphertext is in memory. */
-async function encryptInPieces(
-  plaintext: Uint8Array,
-  headers: readonly Uint8Array[],
-  sessionKey: SessionKey,
-): Promise<Uint8Array> {
-  let from = 0;
-  const pieces = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      if (from >= plaintext.length) return controller.close();
-      // A copy: OpenPGP.js may keep what it gets until the next piece.
-      controller.enqueue(plaintext.slice(from, from + PIECE_BYTES));
-      from += PIECE_BYTES;
-    },
-  });
-  const message = await createMessage({ binary: pieces, date: NO_DATE, format: 'binary' });
-  const sealed = (await encryptData({
-    message,
-    sessionKey,
-    format: 'binary',
-    config: CONFIG,
-  })) as AsyncIterable<Uint8Array>;
-  // Packet framing and authentication tags cost less than one byte in a hundred; should they not, the buffer grows.
-  let out = new Uint8Array(plaintext.length + Math.ceil(plaintext.length / 100) + 64 * 1024);
-  let at = 0;
-  const append = (bytes: Uint8Array): void => {
-    if (at + bytes.length > out.length) {
-      const larger = new Uint8Array((at + bytes.length) * 2);
-      larger.set(out.subarray(0, at));
-      out = larger;
-    }
-    out.set(bytes, at);
-    at += bytes.length;
-  };
-  for (const header of headers) append(header);
-  for await (const bytes of sealed) append(bytes);
-  return out.subarray(0, at);
+async function selectTarget(key: PublicKey, date: Date): Promise<Target> {
+  const [{ keyPacket }, wish] = await Promise.all([
+    key.getEncryptionKey(undefined, date, undefined, { ...defaults, ...CONFIG }),
+    generateSessionKey({ encryptionKeys: key, date, config: CONFIG }),
+  ]);
+  const gcm = wish.aeadAlgorithm === 'gcm' && wish.algorithm === 'aes256';
+  return { keyPacket, aead: wish.aeadAlgorithm === undefined ? null : gcm ? 'gcm' : 'other' };
 }
 
 /**
- * A fresh AES-256 session key; AEAD (SEIPD version 2) only if every key announces it at its own date. GCM, which is native
- * here, if every key lists it with AES-256, else OCB, which RFC 9580, section 9.6, makes everybody implement.
+ * AEAD only if every key announces it at its own date. GCM, which is native here, if every key lists it with AES-256, else
+ * OCB, which RFC 9580, section 9.6, makes everybody implement.
  */
-async function sessionKeyFor(
-  recipients: readonly { readonly key: PublicKey; readonly date: Date }[],
-): Promise<SessionKey> {
-  const wishes = await Promise.all(
-    recipients.map(({ key, date }) => generateSessionKey({ encryptionKeys: key, date, config: CONFIG })),
-  );
-  const { data, algorithm } = await generateSessionKey({
-    encryptionKeys: [],
-    config: { ...CONFIG, aeadProtect: false },
-  });
-  if (!wishes.every(({ aeadAlgorithm }) => aeadAlgorithm !== undefined)) return { data, algorithm };
-  const gcm = wishes.every((wish) => wish.aeadAlgorithm === 'gcm' && wish.algorithm === 'aes256');
-  return { data, algorithm, aeadAlgorithm: gcm ? 'gcm' : 'ocb' };
+function protectionFor(recipients: readonly Target[]): AesSessionKey['aead'] {
+  if (recipients.some(({ aead }) => aead === null)) return null;
+  return recipients.every(({ aead }) => aead === 'gcm') ? 'gcm' : 'ocb';
 }
 
-function finish(packets: readonly Uint8Array[], job: EncryptionJob): Uint8Array {
-  const length = packets.reduce((total, packet) => total + packet.length, 0);
-  const joined = new Uint8Array(length);
+function joined(packets: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(packets.reduce((total, packet) => total + packet.length, 0));
   let at = 0;
   for (const packet of packets) {
-    joined.set(packet, at);
+    all.set(packet, at);
     at += packet.length;
   }
-  return job.format === 'armor' ? armorMessage(joined, job.armorHeaders) : joined;
+  return all;
 }
