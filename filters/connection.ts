@@ -78,7 +78,7 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
   let unwritten = '';
   let whenFlushed: (() => void) | undefined;
   let receiving: { readonly transaction: OpenTransaction; readonly content: DataReader } | null = null;
-  let delivering = false;
+  let delivering: Transaction | null = null;
   /** Commands wait: for the end of a delivery, for the client to read, or for other connections' turn. */
   let held = false;
   let saidGoodbye = false;
@@ -87,7 +87,7 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
 
   const connection: FilterConnection = {
     get busy() {
-      return dialogue.open !== null || delivering;
+      return dialogue.open !== null || delivering !== null;
     },
     shutDown() {
       hangUp(SHUTTING_DOWN);
@@ -265,10 +265,10 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
       deadline:
         Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
     };
-    delivering = true;
+    delivering = transaction;
     held = true;
     void handOver(context, transaction, answers).then((replies) => {
-      delivering = false;
+      delivering = null;
       if (replies === null) {
         // Not deliver's own replies: whatever was accepted must stay remembered.
         finish(
@@ -316,12 +316,13 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
     context.open.delete(connection);
     saidGoodbye = true;
     // What was not received to its end is dropped; the client still has it.
-    if (!delivering) dialogue.reset();
+    if (delivering === null) dialogue.reset();
+    else context.abandoned?.(delivering);
     acknowledgements.closed(hadError || !inputEnded);
   });
   socket.on('timeout', () => {
     if (saidGoodbye) socket.destroy();
-    else if (delivering) socket.setTimeout(context.config.idle_timeout);
+    else if (delivering !== null) socket.setTimeout(context.config.idle_timeout);
     else {
       hangUp(reply(421, '4.4.2', 'Timeout: nothing received for too long'));
       flush();

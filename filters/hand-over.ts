@@ -7,6 +7,8 @@ export interface HandOver {
   readonly deliver: (transaction: Transaction) => Promise<readonly Reply[]>;
   readonly acknowledged: (transaction: Transaction) => void;
   readonly lost: (transaction: Transaction) => void;
+  /** Nobody waits for `deliver` any more: the client is gone, or was answered without it. It may try again. */
+  readonly abandoned?: ((transaction: Transaction) => void) | undefined;
 }
 
 /** What `deliver` may overrun the deadline by, before the client is answered without it. */
@@ -18,7 +20,7 @@ const OVERRUN_MS = 5_000;
  * @returns the replies, or null when `deliver` failed, gave another number, or overran its deadline
  */
 export async function handOver(
-  { deliver, logger }: HandOver,
+  { deliver, abandoned, logger }: HandOver,
   transaction: Transaction,
   answers: number,
 ): Promise<readonly Reply[] | null> {
@@ -29,6 +31,7 @@ export async function handOver(
   try {
     const replies = await Promise.race([deliver(transaction), overrun]);
     if (replies?.length === answers) return replies;
+    if (replies === null) abandoned?.(transaction);
     logger.error(
       { transaction: transaction.id, replies: replies?.length, answers },
       'no replies in time; answered 451',

@@ -26,6 +26,8 @@ export interface ListenerOptions {
   readonly acknowledged: (transaction: Transaction) => void;
   /** It is not known whether the client has them, or it was not answered with them. */
   readonly lost: (transaction: Transaction) => void;
+  /** Nobody waits for `deliver` any more, and the client may try again: it is gone, or was answered without it. */
+  readonly abandoned?: (transaction: Transaction) => void;
   /** A socket passed by systemd, used instead of opening `listener.address`. */
   readonly fd?: number;
 }
@@ -52,7 +54,8 @@ const LINGER_MS = 500;
  * @throws Error with one sentence that names the address and the reason
  */
 export async function startListener(options: ListenerOptions): Promise<FilterListenerHandle> {
-  const { listener, config, hostname, logger, admission, deliver, acknowledged, lost, fd } = options;
+  const { listener, config, hostname, logger, admission, deliver, acknowledged, lost, abandoned, fd } =
+    options;
   const name = listener.name ?? listener.protocol;
   const context: ConnectionContext = {
     listener,
@@ -63,6 +66,7 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     deliver,
     acknowledged,
     lost,
+    abandoned,
     trusted: trustedClients(config.xforward_hosts),
     open: new Set(),
     closing: false,

@@ -94,6 +94,7 @@ export async function startProxyFilter(
         }
       },
       acknowledged: (transaction) => forgetting.get(transaction)?.(),
+      abandoned: engine.deliverer.abandon,
       lost: (transaction) =>
         logger.debug(
           { transaction: transaction.id },

@@ -1,5 +1,6 @@
 // `sealpost serve`: opens the engine and the listeners, and lives until a signal. SIGTERM ends gracefully, SIGHUP re-reads
 // the configuration. The parts themselves are elsewhere; this is their life.
+import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
 import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
@@ -10,6 +11,7 @@ import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
+import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { startNotices } from '../delivery/notices.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
@@ -17,6 +19,12 @@ import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
 import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
+import { servePrimary } from './serve-primary.ts';
+import { shareOf } from './share.ts';
+import { type StopSignal, stopRequested } from './stop-signal.ts';
+import type { WorkerDuties } from './worker.ts';
+import { linkToPrimary, workerPlace } from './worker.ts';
+import { WorkerNotStarted } from './workers.ts';
 
 const PARTS = ['filter', 'policy', 'receiver', 'observe'] as const;
 type Part = (typeof PARTS)[number];
@@ -25,6 +33,7 @@ interface ServeOptions {
   readonly config?: string;
   readonly json?: boolean;
   readonly only?: readonly Part[];
+  readonly workers: number;
 }
 
 export function registerServe(program: Command): void {
@@ -34,14 +43,20 @@ export function registerServe(program: Command): void {
       .description(
         'run the filter, the lookup daemons, the receiver and the metrics server until SIGTERM; SIGHUP re-reads the configuration',
       )
-      .option('--only <parts>', `run only some of: ${PARTS.join(', ')}`, parseParts),
-    'sealpost serve --only filter,observe',
+      .option('--only <parts>', `run only some of: ${PARTS.join(', ')}`, parseParts)
+      .option(
+        '--workers <number>',
+        'processes that share the listeners of the filter and the lookup daemons; auto: one per core',
+        parseWorkers,
+        1,
+      ),
+    'sealpost serve --workers auto',
   ).action(async (options: ServeOptions) => {
     try {
       await serve(options);
     } catch (error) {
       process.stderr.write(`sealpost: ${messageOf(error)}\n`);
-      process.exitCode = exitCodeFor(error);
+      process.exitCode = error instanceof WorkerNotStarted ? error.exitCode : exitCodeFor(error);
     }
   });
 }
@@ -58,6 +73,27 @@ function parseParts(text: string): readonly Part[] {
   return PARTS.filter((part) => parts.includes(part));
 }
 
+const MOST_WORKERS = 64;
+
+function parseWorkers(text: string): number {
+  const number = text === 'auto' ? availableParallelism() : Number(text);
+  if (!Number.isInteger(number) || number < 1 || number > MOST_WORKERS)
+    throw new InvalidArgumentError(`found "${text}", expected a number from 1 to ${MOST_WORKERS}, or auto`);
+  return number;
+}
+
+/** What a worker can do while it is still waiting for its database. */
+function beforeReady(stop: StopSignal, claims: Claims): WorkerDuties {
+  const notYet = async (): Promise<never> => {
+    throw new Error('not ready yet');
+  };
+  return {
+    answers: { metrics: notYet, health: notYet, status: notYet, reload: notYet },
+    stop: () => stop.stop('the primary'),
+    heard: claims.heard,
+  };
+}
+
 /** How long to wait between attempts to reach the database at start. */
 const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
 
@@ -65,13 +101,27 @@ const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
 const SETTLE_MS = 1000;
 
 async function serve(options: ServeOptions): Promise<void> {
-  const load = (): LoadedConfig => loadConfig(options.config === undefined ? {} : { path: options.config });
-  const { config, path, warnings } = load();
+  const place = workerPlace();
+  const load = (): LoadedConfig => {
+    const loaded = loadConfig(options.config === undefined ? {} : { path: options.config });
+    return place === null ? loaded : { ...loaded, config: shareOf(loaded.config, place.of) };
+  };
+  const loaded = load();
+  const { config, path, warnings } = loaded;
   const parts = new Set<Part>(options.only ?? PARTS);
   const logger = createLogger({ level: config.observe.log_level });
-  for (const warning of warnings) logger.warn(warning);
+  if (place === null) for (const warning of warnings) logger.warn(warning);
+  if (place === null && options.workers > 1) {
+    await servePrimary({ loaded, workers: options.workers, observe: parts.has('observe'), logger });
+    return;
+  }
+  if (place !== null) parts.delete('observe');
+  if (place !== null && place.number > 1) parts.delete('receiver');
   const metrics = createMetrics();
-  const stop = stopRequested();
+  const stop = stopRequested({ insistent: place === null });
+  let duties: WorkerDuties | undefined;
+  const link = place === null ? null : linkToPrimary(() => duties ?? beforeReady(stop, claims));
+  const claims = createClaims(link?.peers ?? null);
   process.on('uncaughtException', (error) => {
     // Nothing is lost: what has not been answered stays in Postfix's queue.
     logger.fatal(
@@ -81,7 +131,7 @@ async function serve(options: ServeOptions): Promise<void> {
     process.exit(EXIT.refused);
   });
 
-  const engine = await openWhenReachable(config, logger, metrics, stop);
+  const engine = await openWhenReachable(config, logger, metrics, stop, claims);
   if (engine === undefined) return;
   const started = Date.now();
   let proxy: ProxyFilter | undefined;
@@ -92,12 +142,13 @@ async function serve(options: ServeOptions): Promise<void> {
   let running = config;
   try {
     const health = () => readiness(engine, proxy, policy, receiver, parts);
-    const notifier = createServiceNotifier(process.env, async () => true, logger);
-    const passed = passedSockets(process.env, process.pid);
+    const notifier = createServiceNotifier(place === null ? process.env : {}, async () => true, logger);
+    const passed = passedSockets(process.env, place === null ? process.pid : process.ppid);
     if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
-    const notices = parts.has('filter')
-      ? startNotices({ config: () => running, ...engine, logger, metrics })
-      : undefined;
+    const notices =
+      parts.has('filter') && (place === null || place.number === 1)
+        ? startNotices({ config: () => running, ...engine, logger, metrics })
+        : undefined;
     if (parts.has('policy')) policy = await startPolicyDaemons(config, logger, metrics, passed);
     if (parts.has('receiver') && wantsReceiver(config))
       receiver = await startReceiver(config, engine, logger, metrics, passed);
@@ -109,6 +160,7 @@ async function serve(options: ServeOptions): Promise<void> {
       ...(receiver?.listeners() ?? []),
       ...(api === undefined ? [] : [api]),
     ];
+    const status = async () => describeRunning(running, path, started, listeners(), proxy, receiver, engine);
     const observe =
       parts.has('observe') && config.observe.listen !== null
         ? await startObserveServer({
@@ -116,7 +168,7 @@ async function serve(options: ServeOptions): Promise<void> {
             metrics,
             logger,
             health,
-            status: () => describeRunning(running, path, started, listeners(), proxy, receiver, engine),
+            status,
           })
         : undefined;
     logger.info(
@@ -129,14 +181,30 @@ async function serve(options: ServeOptions): Promise<void> {
       'sealpost is ready',
     );
     notifier.ready();
+    const takeConfiguration = async (): Promise<void> => {
+      running = await reconfigure(load, running, engine, logger, proxy, policy, receiver);
+    };
     const reload = (): void => {
       notifier.reloading();
-      void reconfigure(load, running, engine, logger, proxy, policy, receiver).then((taken) => {
-        running = taken;
-        notifier.ready();
-      });
+      void takeConfiguration().then(() => notifier.ready());
     };
-    process.on('SIGHUP', reload);
+    // The primary passes SIGHUP on in its own time: two workers must not open a new socket at once.
+    if (place !== null) process.on('SIGHUP', () => undefined);
+    else process.on('SIGHUP', reload);
+    duties = {
+      answers: {
+        metrics: () => metrics.registry.getMetricsAsJSON(),
+        health,
+        status,
+        reload: async () => {
+          await takeConfiguration();
+          return null;
+        },
+      },
+      stop: () => stop.stop('the primary'),
+      heard: claims.heard,
+    };
+    link?.ready();
     const signal = await stop.promise;
     process.off('SIGHUP', reload);
     logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');
@@ -162,31 +230,17 @@ async function serve(options: ServeOptions): Promise<void> {
   process.exit(process.exitCode ?? EXIT.done);
 }
 
-/** Waits for SIGTERM or SIGINT; a second one ends the process at once. */
-function stopRequested(): { readonly promise: Promise<string>; requested(): boolean } {
-  let requested = false;
-  const promise = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (requested) process.exit(EXIT.refused);
-        requested = true;
-        resolve(signal);
-      });
-    }
-  });
-  return { promise, requested: () => requested };
-}
-
 /** A database that is away at start is waited for: Postfix finds no listener, and keeps its mail. */
 async function openWhenReachable(
   config: Config,
   logger: Logger,
   metrics: Metrics,
-  stop: { readonly promise: Promise<string>; requested(): boolean },
+  stop: StopSignal,
+  claims: Claims,
 ): Promise<Engine | undefined> {
   for (let attempt = 0; !stop.requested(); attempt += 1) {
     try {
-      return await openEngine({ config, logger, metrics, watchChanges: true });
+      return await openEngine({ config, logger, metrics, watchChanges: true, claims });
     } catch (error) {
       if (!isDatabaseUnavailable(error)) throw error;
       const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;

@@ -21,6 +21,7 @@ import { formatReply } from '../smtp/replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
 import type { RecipientOutcome } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
+import type { ClaimId, Claims } from './claims.ts';
 import type { Decision } from './decision.ts';
 import { BOUNCE_KEY, type DeliveryMemory, messageKey, recipientKey } from './memory.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
@@ -41,6 +42,8 @@ export interface DeliveryParts {
   ) => Promise<(keys: readonly StoredKey[], prefer: KeyKind) => KeyChoice>;
   readonly encrypt: Seal;
   readonly memory: DeliveryMemory;
+  /** A second attempt waits until the fate of the first one is known. */
+  readonly claims: Claims;
   readonly nextHop: () => Pick<NextHopClient, 'send'>;
   /** For ciphertext that does not fit into memory. */
   readonly outgoingDirectory: string;
@@ -66,6 +69,8 @@ export interface Deliverer {
    * @returns the reply, and what {@link Delivered.forget} needs
    */
   deliverAsOne(transaction: Transaction): Promise<AnsweredAsOne>;
+  /** The client of this transaction is gone: it may try again, and by way of another process. */
+  abandon(transaction: Transaction): void;
   /** Deliveries that are waiting for a next hop's late reply. */
   readonly lateDeliveries: () => number;
   /** Deliveries that are under way, late ones included. */
@@ -84,6 +89,10 @@ interface Pending {
   readonly key: string;
 }
 
+function claimId(message: string, entry: Pending): ClaimId {
+  return `${message} ${entry.key}`;
+}
+
 /** Copies that go out in one transaction of the next hop. */
 interface Group {
   readonly recipients: readonly Pending[];
@@ -91,9 +100,9 @@ interface Group {
 }
 
 export function createDeliverer(parts: DeliveryParts): Deliverer {
-  const { logger, metrics, memory } = parts;
-  /** Message and recipient whose fate is not known yet: a second attempt must wait. */
-  const underWay = new Set<string>();
+  const { logger, metrics, memory, claims } = parts;
+  /** What each transaction under way has claimed, for {@link Deliverer.abandon}. */
+  const claimedBy = new Map<Transaction, readonly ClaimId[]>();
   let late = 0;
   let active = 0;
 
@@ -114,25 +123,29 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       if (!pending.some((known) => known.key === entry.key)) pending.push(entry);
     }
     const claimed = pending.filter((entry) => {
-      const id = `${key} ${entry.key}`;
-      if (underWay.has(id)) {
+      const id = claimId(key, entry);
+      if (!claims.take(id)) {
         replies.set(
           entry.key,
           temporary('4.3.0', 'An earlier attempt to deliver this message has not ended yet'),
         );
         return false;
       }
-      underWay.add(id);
       return true;
     });
     const settled = new Set(claimed);
+    claimedBy.set(
+      transaction,
+      claimed.map((entry) => claimId(key, entry)),
+    );
     active += 1;
     try {
       await deliverClaimed(transaction, message, key, claimed, replies, settled, log);
     } catch (error) {
       log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
     } finally {
-      for (const entry of settled) underWay.delete(`${key} ${entry.key}`);
+      claimedBy.delete(transaction);
+      claims.release([...settled].map((entry) => claimId(key, entry)));
       active -= 1;
     }
     metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
@@ -333,7 +346,9 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     settled: Set<Pending>,
     log: Logger,
   ): void {
+    const ids = group.recipients.map((entry) => claimId(key, entry));
     for (const entry of group.recipients) settled.delete(entry);
+    claims.abandon(ids);
     late += 1;
     void answers
       .then((results) =>
@@ -352,7 +367,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       .catch((error: unknown) => log.error({ err: error }, 'the late answers of the next hop were lost'))
       .finally(() => {
         late -= 1;
-        for (const entry of group.recipients) underWay.delete(`${key} ${entry.key}`);
+        claims.release(ids);
       });
   }
 
@@ -372,6 +387,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   return {
     deliver,
     deliverAsOne: createDeliverAsOne(parts, deliver),
+    abandon: (transaction) => claims.abandon(claimedBy.get(transaction) ?? []),
     lateDeliveries: () => late,
     busy: () => active + late,
   };

@@ -12,6 +12,7 @@ import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createSealer, type Sealer } from '../openpgp/pool.ts';
 import { createNextHopClient, type NextHopClient } from '../smtp/client.ts';
+import { type Claims, createClaims } from './claims.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
 import { createDeliveryMemory, type DeliveryMemory } from './memory.ts';
 import { removeLeftovers } from './outgoing.ts';
@@ -48,6 +49,8 @@ export interface EngineOptions {
   readonly watchChanges?: boolean;
   /** Replaces SMTP/LMTP re-injection (sendmail). */
   readonly nextHop?: NextHopClient;
+  /** Shared with the other processes of `serve --workers`; default: of this process alone. */
+  readonly claims?: Claims;
 }
 
 const EXPIRE_EVERY_MS = 3_600_000;
@@ -130,6 +133,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       chooser,
       encrypt: sealer.encrypt,
       memory,
+      claims: options.claims ?? createClaims(null),
       nextHop: () => nextHop,
       outgoingDirectory,
       logger,

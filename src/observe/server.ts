@@ -14,7 +14,8 @@ export interface Health {
 
 export interface ObserveServerOptions {
   readonly endpoint: Endpoint;
-  readonly metrics: Metrics;
+  /** What /metrics answers: of this process, or of all that belong together. */
+  readonly metrics: { readonly registry: Pick<Metrics['registry'], 'contentType' | 'metrics'> };
   readonly logger: Logger;
   /** Asked by /readyz. A rejection, or silence for longer than `healthTimeout`, is "not ready". */
   health(): Promise<Health>;
@@ -86,7 +87,7 @@ function createServer(options: ObserveServerOptions): FastifyInstance {
     const { ready, reasons } = await askHealth(options);
     return reply.code(ready ? 200 : 503).send({ ready, reasons });
   });
-  server.get('/status', async () => options.status?.() ?? {});
+  server.get('/status', async () => (await options.status?.()) ?? {});
   return server;
 }
 

@@ -1,5 +1,6 @@
 // The file of a unix-domain listening socket: a stale one is removed, and mode and group are set as configured.
 import { execFile } from 'node:child_process';
+import cluster from 'node:cluster';
 import { chmod, chown, lstat, readFile, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
@@ -13,6 +14,8 @@ export async function clearStaleSocket(path: string): Promise<string | null> {
   if (status === null) return null;
   if (!status.isSocket()) return `${path} exists and is not a socket: remove it, or choose another path`;
   if (await answers(path)) {
+    // It may be the one that the workers of this serve share; a foreign one is found out when it is opened.
+    if (cluster.isWorker) return null;
     return `another process already listens on ${path}: stop it first ("fuser ${path}" names it), or choose another path`;
   }
   await unlink(path);

@@ -61,6 +61,8 @@ export interface RawMail {
   /** Parameters of MAIL, such as `BODY=8BITMIME SMTPUTF8`. */
   readonly mailParameters?: string;
   readonly message: Uint8Array;
+  /** Resets the connection. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -76,6 +78,7 @@ export async function sendRaw(mail: RawMail): Promise<string[]> {
     socket.once('error', reject);
   });
   socket.on('error', () => undefined);
+  mail.signal?.addEventListener('abort', () => socket.resetAndDestroy());
   const reply = async (expected: string): Promise<string> => {
     for (;;) {
       const line = await reader.line();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
+import { createClaims } from '../../../src/delivery/claims.ts';
 import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.ts';
 import { BOUNCE_KEY, type DeliveryMemory } from '../../../src/delivery/memory.ts';
 import {
@@ -83,6 +84,7 @@ function stage(script: Script = {}): Stage {
       use: keys.map((key) => ({ fingerprint: key.fingerprint, certificate: key.certificate, at: 0 })),
       leftOut: [],
     }),
+    claims: createClaims(null),
     encrypt: async (job) => {
       script.encrypt?.(job);
       events.push('encrypt');

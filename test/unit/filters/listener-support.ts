@@ -13,6 +13,8 @@ export interface TestListener {
   readonly transactions: Transaction[];
   /** `acknowledged ID` and `lost ID`, in order. */
   readonly fates: string[];
+  /** Transactions whose client did not wait for the end of `deliver`. */
+  readonly abandoned: string[];
   connect(): RawClient;
 }
 
@@ -39,6 +41,7 @@ export async function openListener(options: TestListenerOptions = {}): Promise<T
   const protocol = options.protocol ?? 'lmtp';
   const transactions: Transaction[] = [];
   const fates: string[] = [];
+  const abandoned: string[] = [];
   const budget = createBudget(options.budgetBytes ?? 256e6);
   const handle = await startListener({
     listener: {
@@ -66,6 +69,7 @@ export async function openListener(options: TestListenerOptions = {}): Promise<T
     },
     acknowledged: (transaction) => fates.push(`acknowledged ${transaction.id}`),
     lost: (transaction) => fates.push(`lost ${transaction.id}`),
+    abandoned: (transaction) => abandoned.push(transaction.id),
     ...(options.fd === undefined ? {} : { fd: options.fd }),
   });
   opened.push(handle);
@@ -74,6 +78,7 @@ export async function openListener(options: TestListenerOptions = {}): Promise<T
     budget,
     transactions,
     fates,
+    abandoned,
     connect() {
       const endpoint = parseEndpoint(handle.address);
       if (!endpoint.ok) throw new Error(endpoint.expected);

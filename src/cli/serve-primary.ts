@@ -1,0 +1,82 @@
+// `sealpost serve --workers N`, the first process: it mends no mail itself, but keeps the workers, the embedded database and
+// the metrics listener, and passes signals on.
+import { AggregatorRegistry } from 'prom-client';
+import type { LoadedConfig } from '../config/load.ts';
+import { packageVersion } from '../config/package.ts';
+import { formatNextHop } from '../config/units.ts';
+import { openDatabase } from '../database/open.ts';
+import type { Logger } from '../observe/log.ts';
+import { startObserveServer } from '../observe/server.ts';
+import { createServiceNotifier } from '../observe/systemd.ts';
+import { EXIT } from './command.ts';
+import { stopRequested } from './stop-signal.ts';
+import { combinedHealth, combinedStatus } from './worker-link.ts';
+import { startWorkers } from './workers.ts';
+
+/** What a worker needs, beyond the grace of what is in flight, to end. */
+const ENDING_MS = 10_000;
+
+export interface PrimaryOptions {
+  readonly loaded: LoadedConfig;
+  readonly workers: number;
+  readonly observe: boolean;
+  readonly logger: Logger;
+}
+
+/** Lives until a signal. @throws WorkerNotStarted, DatabaseUnavailable */
+export async function servePrimary({
+  loaded,
+  workers: count,
+  observe,
+  logger,
+}: PrimaryOptions): Promise<void> {
+  const { config, path } = loaded;
+  const stop = stopRequested({ insistent: true });
+  // A worker that started the private database would take it along when it dies.
+  const database =
+    config.database.url === 'embedded:' ? await openDatabase(config, { logger, actor: 'serve' }) : null;
+  try {
+    const workers = await startWorkers(count, logger);
+    const observer =
+      observe && config.observe.listen !== null
+        ? await startObserveServer({
+            endpoint: config.observe.listen,
+            metrics: {
+              registry: {
+                contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE,
+                metrics: async () =>
+                  AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics(),
+              },
+            },
+            logger,
+            health: async () => combinedHealth(await workers.ask('health'), count),
+            status: async () => combinedStatus(await workers.ask('status')),
+          })
+        : undefined;
+    const notifier = createServiceNotifier(process.env, async () => true, logger);
+    logger.info(
+      {
+        version: packageVersion(),
+        config: path,
+        workers: count,
+        next_hop: formatNextHop(config.filter.next_hop),
+      },
+      'sealpost is ready',
+    );
+    notifier.ready();
+    process.on('SIGHUP', () => {
+      notifier.reloading();
+      void workers.askInTurn('reload').then(() => notifier.ready());
+    });
+    const signal = await stop.promise;
+    logger.info({ signal }, 'stopping the workers');
+    notifier.stopping();
+    await workers.stop(config.filter.shutdown_grace + ENDING_MS);
+    await observer?.close();
+    notifier.close();
+  } finally {
+    await database?.close();
+  }
+  logger.info('stopped');
+  process.exit(process.exitCode ?? EXIT.done);
+}
