@@ -58,6 +58,8 @@ export function registerServe(program: Command): void {
       process.stderr.write(`sealpost: ${messageOf(error)}\n`);
       process.exitCode = error instanceof WorkerNotStarted ? error.exitCode : exitCodeFor(error);
     }
+    // The channel to the primary would keep a worker alive.
+    if (workerPlace() !== null) process.exit();
   });
 }
 
