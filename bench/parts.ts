@@ -15,6 +15,7 @@ import { lookupsPart } from './lookups.ts';
 import { matrixPart } from './matrix.ts';
 import { pipePart } from './pipe.ts';
 import { proxyPart } from './proxy.ts';
+import { pullPart } from './pull.ts';
 import { receiverPart } from './receiver.ts';
 import type { Part } from './rows.ts';
 import { greetingPart, startupPart } from './startup.ts';
@@ -31,4 +32,5 @@ export const PARTS: readonly Part[] = [
   { name: 'attack', title: 'The memory budget under attack', seconds: 45, quickSeconds: 0, run: attackPart },
   { name: 'maps', title: 'Lookups', seconds: 80, quickSeconds: 0, run: lookupsPart },
   { name: 'receiver', title: 'The receiver', seconds: 40, quickSeconds: 15, run: receiverPart },
+  { name: 'pull', title: 'pull, the client', seconds: 25, quickSeconds: 8, run: pullPart },
 ];
