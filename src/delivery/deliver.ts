@@ -29,6 +29,7 @@ import { directoryUnavailable, planCopy } from './plan.ts';
 import { type RuledMessage, ruledMessage } from './rules.ts';
 import { sealCopy } from './seal-copy.ts';
 import { queueIdOf, temporary } from './transaction.ts';
+import { createTurns } from './turns.ts';
 
 /** What the delivery stands on. */
 export interface DeliveryParts {
@@ -81,6 +82,8 @@ export interface Deliverer {
 const MEMORY_PER_TRANSACTION = 32 * 2 ** 20;
 /** Above this size copies are built and sent one after the other. */
 const LARGE_MESSAGE = 2 ** 20;
+/** Large copies that are sealed at once, over all transactions: each takes several times its size for the moment. */
+const LARGE_AT_ONCE = 2;
 const CONCURRENT_COPIES = 8;
 
 /** One distinct recipient path of a transaction. Exact repetitions share its copy and its outcome. */
@@ -103,6 +106,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   const { logger, metrics, memory, claims } = parts;
   /** What each transaction under way has claimed, for {@link Deliverer.abandon}. */
   const claimedBy = new Map<Transaction, readonly ClaimId[]>();
+  const largeTurns = createTurns(LARGE_AT_ONCE);
   let late = 0;
   let active = 0;
 
@@ -254,13 +258,15 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       else if (decision.action === 'seal') {
         try {
           const stop = metrics.sealSeconds.startTimer();
-          const ciphertext = await sealCopy(
-            message,
-            decision,
-            { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
-            parts.encrypt,
-            (sentence) => log.info({ to: entry.key.slice(0, 12) }, sentence),
-          );
+          const seal = (): Promise<Buffer> =>
+            sealCopy(
+              message,
+              decision,
+              { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
+              parts.encrypt,
+              (sentence) => log.info({ to: entry.key.slice(0, 12) }, sentence),
+            );
+          const ciphertext = await (message.length > LARGE_MESSAGE ? largeTurns(seal) : seal());
           stop();
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
         } catch (error) {

@@ -41,7 +41,14 @@ export interface Envelope {
 export async function sealMime(message: Buffer, options: SealOptions, encrypt: Encrypt): Promise<Buffer> {
   const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
   return wrap(
-    await encrypt({ plaintext, keys: options.keys, hideKeyIds: options.hideKeyIds, format: 'armor' }),
+    // The plaintext was made for this, and nobody else has it.
+    await encrypt({
+      plaintext,
+      keys: options.keys,
+      hideKeyIds: options.hideKeyIds,
+      format: 'armor',
+      consume: true,
+    }),
   );
 }
 
