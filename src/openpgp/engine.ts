@@ -32,7 +32,7 @@ const CONFIG: PartialConfig = {
 /** Parsed certificates of some 100 KB each at most, with their signatures verified once. */
 const CACHED_CERTIFICATES = 2000;
 
-/** From here on a binary message is made in pieces. */
+/** From here on a message is made in pieces. */
 const IN_PIECES_BYTES = 4 * 2 ** 20;
 
 /** AES-256. */
@@ -87,9 +87,10 @@ export function createEngine(): Encrypt {
     const headers = await Promise.all(
       recipients.map(({ keyPacket }) => encryptedSessionKey(sessionKey, keyPacket, job.hideKeyIds)),
     );
-    if (job.format === 'binary' && job.plaintext.length > IN_PIECES_BYTES)
-      return encryptedInPieces(sessionKey, job.plaintext, headers);
-    const message = joined([...headers, await encryptedData(sessionKey, job.plaintext)]);
+    const message =
+      job.plaintext.length > IN_PIECES_BYTES
+        ? await encryptedInPieces(sessionKey, job.plaintext, headers)
+        : joined([...headers, await encryptedData(sessionKey, job.plaintext)]);
     return job.format === 'armor' ? armorMessage(message, job.armorHeaders) : message;
   };
 }
