@@ -17,7 +17,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          // Each file has folders, ports and servers of its own; most of the time it waits for them.
+          maxWorkers: 2,
         },
       },
     ],

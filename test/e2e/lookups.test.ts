@@ -1,6 +1,6 @@
 // The lookup daemons over their three protocols, against a real PostgreSQL: the table of questions, changes, abuse, load,
 // and a database that is stopped or frozen.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ import {
   setUsage,
   type Target,
 } from './lookups-directory.ts';
-import { runProgram, waitUntil } from './support/child.ts';
+import { type Finished, runProgram, waitUntil } from './support/child.ts';
 import { freePorts } from './support/places.ts';
 import { type PrivatePostgres, startPostgres } from './support/private-postgres.ts';
 
@@ -46,8 +46,14 @@ let socketmapPath = { path: '' };
 let policyPath = { path: '' };
 let onSockets: PolicyDaemons;
 
+/** With a main.cf of its own: that of the machine may be missing. */
+function postmap(args: readonly string[], stdin = ''): Promise<Finished> {
+  return runProgram('postmap', ['-c', folder, ...args], { stdin });
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'sp-look-'));
+  writeFileSync(join(folder, 'main.cf'), 'compatibility_level = 3.6\n');
   postgres = await startPostgres();
   const ports = await freePorts(MAPS.length + 2);
   for (const [index, map] of MAPS.entries()) tcp[map] = { port: ports[index] ?? 0 };
@@ -167,7 +173,7 @@ describe('the table of questions', () => {
     for (const map of MAPS) {
       const questions = QUESTIONS.filter(([of, , value]) => of === map && value !== TEMPORARY);
       const stdin = questions.map(([, key]) => `${key}\n`).join('');
-      const { stdout, stderr } = await runProgram('postmap', ['-q', '-', table(map)], { stdin });
+      const { stdout, stderr } = await postmap(['-q', '-', table(map)], stdin);
       const found = questions
         .filter(([, , value]) => value !== null)
         .map(([, key, value]) => `${key}\t${value}`);
@@ -199,7 +205,7 @@ describe('the table of questions', () => {
       `tcp:127.0.0.1:${tcp.virtual_alias.port}`,
       `socketmap:inet:127.0.0.1:${socketmapPort.port}:virtual_alias`,
     ]) {
-      const { code, stderr } = await runProgram('postmap', ['-q', 'loop1@example.org', table]);
+      const { code, stderr } = await postmap(['-q', 'loop1@example.org', table]);
       expect([code, stderr]).toEqual([1, expect.stringMatching(/error|fatal/)]);
     }
   });
