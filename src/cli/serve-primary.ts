@@ -36,7 +36,11 @@ export async function servePrimary({
   const database =
     config.database.url === 'embedded:' ? await openDatabase(config, { logger, actor: 'serve' }) : null;
   try {
-    const workers = await startWorkers(count, logger);
+    const workers = await startWorkers(count, logger, stop.promise).catch((error: unknown) => {
+      if (stop.requested()) return undefined;
+      throw error;
+    });
+    if (workers === undefined) return;
     const observer =
       observe && config.observe.listen !== null
         ? await startObserveServer({

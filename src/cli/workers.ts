@@ -35,12 +35,19 @@ const ANSWER_MS = 4000;
 /** A reload may wait for a listener that ends gracefully. */
 const TURN_MS = 40_000;
 const RESTART_MS = 1000;
+/** For the others, when one could not be started. */
+const GIVE_UP_MS = 10_000;
 
 /**
  * Starts the workers.
+ * @param stopped ends those that are still starting: one may be waiting for its database
  * @throws WorkerNotStarted when one ends before it is ready; the others are stopped then
  */
-export async function startWorkers(count: number, logger: Logger): Promise<Workers> {
+export async function startWorkers(
+  count: number,
+  logger: Logger,
+  stopped: Promise<unknown>,
+): Promise<Workers> {
   // Workers accept for themselves: a primary that hands every connection on costs more than the connection.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   const members = new Map<number, Member>();
@@ -147,11 +154,14 @@ export async function startWorkers(count: number, logger: Logger): Promise<Worke
     },
   };
 
+  void stopped.then(() => {
+    for (const member of members.values()) if (!member.ready) tell(member, { kind: 'stop' });
+  });
   try {
     // One after the other: the first one prepares what all of them listen on.
     for (let number = 1; number <= count; number += 1) await start(number);
   } catch (error) {
-    await workers.stop(0);
+    await workers.stop(GIVE_UP_MS);
     throw error;
   }
   return workers;

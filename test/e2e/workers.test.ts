@@ -1,9 +1,11 @@
 // `sealpost serve --workers 2`: two processes behind one set of listeners, one database, one metrics listener.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from './support/child.ts';
 import { createGpgHome, type GpgHome, gpgDecrypt, makeKey } from './support/keys.ts';
-import { allocatePlaces, exampleSubstitutions, type Places } from './support/places.ts';
-import { createSealpost, type SealpostProcess } from './support/sealpost-process.ts';
+import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './support/places.ts';
+import { createSealpost, type SealpostProcess, sealpostCommand } from './support/sealpost-process.ts';
 import { type Sink, startSink } from './support/sink.ts';
 import { sendRaw, smtpSource } from './support/submit.ts';
 import { looksSealed, unseal } from './support/unseal.ts';
@@ -167,6 +169,31 @@ describe('two workers', () => {
     expect(await sealpost.stop()).toBe(0);
     expect((await slow).at(-1)).toMatch(/^250/);
     for (const { pid } of workers) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+  });
+});
+
+describe('a stop before everything is open', () => {
+  it('ends the worker that is still waiting for its database', async () => {
+    const [nowhere = 0] = await freePorts(1);
+    const child = spawn(
+      sealpostCommand().program,
+      [
+        ...sealpostCommand().args,
+        ...['serve', '--workers', '2', '--only', 'filter', '--config', places.sealpostConfig],
+      ],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+        env: { ...process.env, SEALPOST_DATABASE_URL: `postgres://nobody@127.0.0.1:${nowhere}/nothing` },
+      },
+    );
+    let log = '';
+    child.stderr.on('data', (bytes: Buffer) => {
+      log += bytes.toString('utf8');
+    });
+    const ended = once(child, 'exit');
+    await waitUntil('the worker to miss its database', 30_000, () => /cannot be reached/.test(log));
+    child.kill('SIGTERM');
+    expect((await ended)[0]).toBe(0);
   });
 });
 
