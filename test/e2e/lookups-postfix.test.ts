@@ -193,7 +193,13 @@ describe('mail', () => {
 describe('`sealpost lookup`', () => {
   it('says what Postfix is told, with exit codes', async () => {
     const found = await sealpost.cli(['lookup', 'virtual_alias', 'team@seal.test']);
-    const { stdout } = await mustRun('postmap', ['-q', 'team@seal.test', `tcp:127.0.0.1:${virtualAlias}`]);
+    const { stdout } = await mustRun('postmap', [
+      '-c',
+      postfix.configDir,
+      '-q',
+      'team@seal.test',
+      `tcp:127.0.0.1:${virtualAlias}`,
+    ]);
     expect([found.code, found.stdout.toString()]).toEqual([0, stdout.toString()]);
     const missing = await sealpost.cli(['lookup', 'virtual_alias', 'nobody@seal.test']);
     expect([missing.code, missing.stdout.toString()]).toEqual([1, '']);
