@@ -161,7 +161,7 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     });
     await waitUntil(
       'sealpost serve to be ready',
-      30_000,
+      90_000,
       async () => {
         if (child !== started)
           throw new Error(`sealpost serve ended with ${await exited}\n${log().slice(-4000)}`);

@@ -10,7 +10,7 @@ import { unsealAndCompare } from './unseal.ts';
 
 const BURST = 200;
 /** Milliseconds for a burst to leave Postfix's queue. */
-const PATIENCE = 60_000;
+const PATIENCE = 150_000;
 const FAULT_BURST = 40;
 /** Postfix's own limit, small, so that a message just below it is quickly sealed. */
 const SIZE_LIMIT = 1_000_000;
