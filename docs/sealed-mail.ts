@@ -94,7 +94,7 @@ async function sealLetter(settings: Settings): Promise<Sealed> {
   };
   const status = { host: HOST, queueId: '', date: new Date(DATE) };
   return {
-    outside: withoutChance((await sealCopy(LETTER, decision, status, seal)).toString('latin1')),
+    outside: withoutChance(Buffer.concat(await sealCopy(LETTER, decision, status, seal)).toString('latin1')),
     inside,
   };
 }

@@ -36,6 +36,7 @@ export function createDataReader(options: DataReaderOptions): DataReader {
   let kept: Buffer[] = [];
   let size = 0;
   let refused: 'too-large' | 'no-room' | null = null;
+  const survey: Survey = { bare: 0, dots: 0, at: 'line start' };
   /** How much of CRLF.CRLF the bytes so far end with. The content begins as if behind a CRLF. */
   let matched = 2;
   // A stuffed line is at least four bytes on the wire for three of the message; the exact check is in finish().
@@ -52,6 +53,7 @@ export function createDataReader(options: DataReaderOptions): DataReader {
     }
     size += bytes.length;
     kept.push(bytes);
+    surveyOn(survey, bytes);
   }
 
   return {
@@ -83,9 +85,10 @@ export function createDataReader(options: DataReaderOptions): DataReader {
       const [only] = kept;
       const wire = kept.length === 1 && only !== undefined ? only : Buffer.concat(kept, size);
       kept = [];
-      // Without the final dot and its CRLF.
+      // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
       const content = wire.subarray(0, wire.length - 3);
-      const { bare, dots } = survey(content);
+      const { bare } = survey;
+      const dots = survey.dots - 1;
       if (bare > 0 && options.bareNewline === 'reject') {
         options.dropped?.();
         return { ok: false, because: 'bare-newline' };
@@ -108,26 +111,58 @@ function advance(matched: number, byte: number): number {
   return byte === CR ? 1 : 0;
 }
 
+/** What has been counted so far, and where the bytes so far leave us. */
+interface Survey {
+  /** CRs and LFs that are no CRLF. */
+  bare: number;
+  /** Dots that begin a line: behind a real CRLF, or at the start. */
+  dots: number;
+  at: 'line start' | 'line' | 'behind CR';
+}
+
 /**
- * Counts bare CRs and LFs, and the dots to be removed: first on a line (that begins behind a real CRLF, or at the start)
- * with something behind it. Plain loops, here and in {@link rewrite}: the cost of a call for each line would be at the
- * sender's mercy, who may send nothing but line feeds.
+ * Counts on through the next bytes, while the rest of the message is still on its way. Plain loops, here and in
+ * {@link rewrite}: the cost of a call for each line would be at the sender's mercy, who may send nothing but line feeds.
  */
-function survey(content: Buffer): { readonly bare: number; readonly dots: number } {
-  let bare = 0;
-  let dots = content[0] === DOT ? 1 : 0;
-  const { length } = content;
-  for (let index = 0; index < length; index += 1) {
-    const byte = content[index] ?? 0;
-    if (byte > CR) continue;
-    if (byte === CR) {
-      if (content[index + 1] === LF) {
-        index += 1;
-        if (content[index + 1] === DOT) dots += 1;
-      } else bare += 1;
-    } else if (byte === LF) bare += 1;
+function surveyOn(survey: Survey, bytes: Buffer): void {
+  const { length } = bytes;
+  const words = wordsOf(bytes);
+  let index = 0;
+  while (index < length) {
+    if (survey.at === 'line' && words !== null && index % 4 === 0) {
+      index = skipLine(words, index / 4) * 4;
+      if (index >= length) return;
+    }
+    const byte = bytes[index] ?? 0;
+    index += 1;
+    if (survey.at === 'behind CR') {
+      if (byte === LF) {
+        survey.at = 'line start';
+        continue;
+      }
+      survey.bare += 1;
+    } else if (survey.at === 'line start' && byte === DOT) survey.dots += 1;
+    if (byte === LF) survey.bare += 1;
+    survey.at = byte === CR ? 'behind CR' : 'line';
   }
-  return { bare, dots };
+}
+
+/** The whole words of four bytes; null where they do not begin at an address of four. */
+function wordsOf(bytes: Buffer): Int32Array | null {
+  if (bytes.byteOffset % 4 !== 0) return null;
+  return new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4));
+}
+
+/** The next word that may hold a byte below 14, CR and LF among them; a word too many does no harm. */
+function skipLine(words: Int32Array, from: number): number {
+  let index = from;
+  const { length } = words;
+  while (index < length) {
+    const word = words[index] ?? 0;
+    if (((word - 0x0e0e0e0e) & ~word & 0x80808080) !== 0) break;
+    index += 1;
+  }
+  return index;
 }
 
 /** Removes the stuffed dots and makes every bare CR and bare LF a CRLF. */

@@ -52,12 +52,14 @@ export function registerEncrypt(program: Command): void {
       if (decision.action === 'seal') {
         const sealer = createSealer({ workers: 0 });
         try {
-          result = await sealCopy(
-            message,
-            decision,
-            { host: config.hostname, queueId: '', date: new Date(now) },
-            sealer.encrypt,
-            (sentence) => process.stderr.write(`sealpost: ${sentence}\n`),
+          result = Buffer.concat(
+            await sealCopy(
+              message,
+              decision,
+              { host: config.hostname, queueId: '', date: new Date(now) },
+              sealer.encrypt,
+              (sentence) => process.stderr.write(`sealpost: ${sentence}\n`),
+            ),
           );
         } finally {
           await sealer.close();

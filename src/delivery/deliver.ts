@@ -258,7 +258,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       else if (decision.action === 'seal') {
         try {
           const stop = metrics.sealSeconds.startTimer();
-          const seal = (): Promise<Buffer> =>
+          const seal = (): Promise<readonly Buffer[]> =>
             sealCopy(
               message,
               decision,

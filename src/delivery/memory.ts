@@ -58,80 +58,106 @@ export interface DeliveryMemory {
  */
 const WITHOUT_FLUSH = `(SELECT set_config('synchronous_commit', 'off', true)) AS without_flush`;
 
+/** How long removals wait for an acceptance to share a statement with. */
+const FORGET_WITHIN_MS = 250;
+
 interface Row {
   readonly message: string;
   readonly recipient: string;
 }
 
+/** What one batch may be asked to do. */
+type Step =
+  | { readonly kind: 'recall'; readonly row: Row }
+  | { readonly kind: 'remember'; readonly row: Row; readonly reply: string }
+  | { readonly kind: 'forget'; readonly rows: readonly Row[] };
+
 function idOf({ message, recipient }: Row): string {
   return `${message} ${recipient}`;
 }
 
+/** Message keys and recipient keys as two arrays, as `unnest` takes them. */
+function columnsOf(rows: readonly Row[]): [string[], string[]] {
+  return [rows.map((row) => row.message), rows.map((row) => row.recipient)];
+}
+
+const RECALL = `SELECT encode(message_key, 'hex') AS message, encode(recipient_key, 'hex') AS recipient, reply
+                  FROM deliveries
+                 WHERE (message_key, recipient_key) IN
+                       (SELECT decode(m, 'hex'), decode(r, 'hex') FROM unnest($1::text[], $2::text[]) AS asked(m, r))`;
+
+/** All three read the table as it was before. */
+const ALL = `WITH forgotten AS (
+               DELETE FROM deliveries USING unnest($6::text[], $7::text[]) AS told(m, r), ${WITHOUT_FLUSH}
+                WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')
+             ), remembered AS (
+               INSERT INTO deliveries (message_key, recipient_key, reply)
+               SELECT decode(m, 'hex'), decode(r, 'hex'), reply
+                 FROM unnest($3::text[], $4::text[], $5::text[]) AS accepted(m, r, reply), ${WITHOUT_FLUSH}
+                ON CONFLICT (message_key, recipient_key) DO NOTHING
+             ) ${RECALL}`;
+
 /**
- * The memory over PostgreSQL. Look-ups, insertions and removals of concurrent transactions share statements.
+ * The memory over PostgreSQL. Look-ups, insertions and removals of concurrent transactions share statements: what comes
+ * while one is under way goes out together with the next.
  * @param lifetimeMs how long an acceptance is remembered
  */
 export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMemory {
   // Accepted downstream, but the database would not take it: at least a retry in the life of this process is safe.
   const unsaved = new LRUCache<string, string>({ max: 100_000, ttl: lifetimeMs, ttlAutopurge: false });
 
-  const recallRow = createBatcher<Row, string | undefined>(async (rows) => {
-    const found = await pool.query<{ message: string; recipient: string; reply: string }>({
-      name: 'sealpost-recall',
-      text: `SELECT encode(message_key, 'hex') AS message, encode(recipient_key, 'hex') AS recipient, reply
-               FROM deliveries
-              WHERE (message_key, recipient_key) IN
-                    (SELECT decode(m, 'hex'), decode(r, 'hex') FROM unnest($1::text[], $2::text[]) AS asked(m, r))`,
-      values: [rows.map((row) => row.message), rows.map((row) => row.recipient)],
-    });
+  const step = createBatcher<Step, string | undefined>(async (steps) => {
+    const recalled = steps.flatMap((each) => (each.kind === 'recall' ? [each.row] : []));
+    const remembered = steps.flatMap((each) => (each.kind === 'remember' ? [each] : []));
+    const forgotten = steps.flatMap((each) => (each.kind === 'forget' ? each.rows : []));
+    const [messages, recipients] = columnsOf(recalled);
+    const found = await pool.query<Row & { reply: string }>(
+      remembered.length + forgotten.length === 0
+        ? { name: 'sealpost-recall', text: RECALL, values: [messages, recipients] }
+        : {
+            name: 'sealpost-memory',
+            text: ALL,
+            values: [
+              messages,
+              recipients,
+              ...columnsOf(remembered.map((each) => each.row)),
+              remembered.map((each) => each.reply),
+              ...columnsOf(forgotten),
+            ],
+          },
+    );
     const replies = new Map(found.rows.map((row) => [idOf(row), row.reply]));
-    return rows.map((row) => replies.get(idOf(row)));
-  });
-
-  const insertRow = createBatcher<Row & { readonly reply: string }, void>(async (rows) => {
-    await pool.query({
-      name: 'sealpost-remember',
-      text: `INSERT INTO deliveries (message_key, recipient_key, reply)
-             SELECT decode(m, 'hex'), decode(r, 'hex'), reply
-               FROM unnest($1::text[], $2::text[], $3::text[]) AS accepted(m, r, reply), ${WITHOUT_FLUSH}
-             ON CONFLICT (message_key, recipient_key) DO NOTHING`,
-      values: [
-        rows.map((row) => row.message),
-        rows.map((row) => row.recipient),
-        rows.map((row) => row.reply),
-      ],
-    });
-    return rows.map(() => undefined);
+    for (const row of forgotten) replies.delete(idOf(row));
+    return steps.map((each) => (each.kind === 'recall' ? replies.get(idOf(each.row)) : undefined));
   });
 
   /** Told to forget, not yet removed from the table: these count as unknown from now on. */
   const forgetting = new Map<string, Row>();
+  /** Those of them that no batch has been given yet. */
+  let untold: Row[] = [];
   let timer: NodeJS.Timeout | undefined;
-  /** One removal after the other: a late one must not take a row that was remembered meanwhile. */
-  let flushing = Promise.resolve();
-  function flushForgotten(): Promise<void> {
-    flushing = flushing.then(removeForgotten);
-    return flushing;
-  }
-  async function removeForgotten(): Promise<void> {
+  let removing = Promise.resolve();
+
+  /** Gives the removals to the next batch. @returns when these and all earlier ones are done */
+  function removeForgotten(): Promise<void> {
+    clearTimeout(timer);
     timer = undefined;
-    const rows = [...forgetting.values()];
-    if (rows.length === 0) return;
+    const rows = untold;
+    untold = [];
+    if (rows.length > 0) removing = Promise.all([removing, remove(rows)]).then(() => undefined);
+    return removing;
+  }
+  async function remove(rows: readonly Row[]): Promise<void> {
     try {
-      await pool.query({
-        name: 'sealpost-forget',
-        text: `DELETE FROM deliveries USING unnest($1::text[], $2::text[]) AS told(m, r), ${WITHOUT_FLUSH}
-                WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')`,
-        values: [rows.map((row) => row.message), rows.map((row) => row.recipient)],
-      });
+      await step({ kind: 'forget', rows });
     } catch {
       // A row that stays is harmless: it ends with its lifetime.
     }
     for (const row of rows) if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
   }
 
-  const inserting = new Set<Promise<void>>();
-  async function keptInMind(insertion: Promise<void>): Promise<void> {
+  const inserting = new Set<Promise<unknown>>();
+  async function keptInMind(insertion: Promise<unknown>): Promise<void> {
     inserting.add(insertion);
     try {
       await insertion;
@@ -142,7 +168,9 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
 
   return {
     async recall(message, recipients) {
-      const replies = await Promise.all(recipients.map((recipient) => recallRow({ message, recipient })));
+      const replies = await Promise.all(
+        recipients.map((recipient) => step({ kind: 'recall', row: { message, recipient } })),
+      );
       const remembered = new Map<string, string>();
       recipients.forEach((recipient, index) => {
         const id = idOf({ message, recipient });
@@ -155,10 +183,11 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       // PostgreSQL's text holds no NUL; a next hop's reply may hold anything.
       const text = reply.replaceAll('\0', '');
       const id = idOf({ message, recipient });
+      const removed = removeForgotten();
       // The same message once more, after it was acknowledged: its row must not go with the old one's.
-      if (forgetting.has(id)) await flushForgotten();
+      if (forgetting.has(id)) await removed;
       try {
-        await keptInMind(insertRow({ message, recipient, reply: text }));
+        await keptInMind(step({ kind: 'remember', row: { message, recipient }, reply: text }));
       } catch (error) {
         unsaved.set(id, text);
         throw error;
@@ -166,10 +195,13 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
     },
     forget(message, recipients) {
       for (const recipient of recipients) {
-        forgetting.set(idOf({ message, recipient }), { message, recipient });
-        unsaved.delete(idOf({ message, recipient }));
+        const row = { message, recipient };
+        forgetting.set(idOf(row), row);
+        untold.push(row);
+        unsaved.delete(idOf(row));
       }
-      timer ??= setTimeout(() => void flushForgotten(), 250);
+      // The next acceptance takes them along.
+      timer ??= setTimeout(() => void removeForgotten(), FORGET_WITHIN_MS);
     },
     async expire() {
       const result = await pool.query(
@@ -180,8 +212,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
     },
     async close() {
       await Promise.allSettled([...inserting]);
-      clearTimeout(timer);
-      await flushForgotten();
+      await removeForgotten();
     },
   };
 }

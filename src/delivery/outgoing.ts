@@ -1,24 +1,25 @@
 // Sealed copies waiting for their turn. A large message to many recipients makes many large ciphertexts: beyond a limit
 // they wait in files instead of memory. Only ciphertext is ever written.
-import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageSize } from '../smtp/dot-stuff.ts';
 
 /** One built copy; `bytes` may be asked for more than once, `discard` ends it. */
 export interface BuiltCopy {
-  readonly size: number;
-  bytes(): Promise<Uint8Array>;
+  /** The copy in parts. */
+  bytes(): Promise<readonly Uint8Array[]>;
   discard(): Promise<void>;
 }
 
 /** Copies of one transaction. */
 export interface Outgoing {
   /** Takes a ciphertext; it stays in memory until the transaction's copies pass the limit. */
-  keep(ciphertext: Uint8Array): Promise<BuiltCopy>;
+  keep(ciphertext: readonly Uint8Array[]): Promise<BuiltCopy>;
 }
 
 /** A copy that stays in memory: what passes shares the transaction's own bytes. */
 export function inMemory(message: Uint8Array): BuiltCopy {
-  return { size: message.length, bytes: async () => message, discard: async () => undefined };
+  return { bytes: async () => [message], discard: async () => undefined };
 }
 
 /**
@@ -31,13 +32,13 @@ export function createOutgoing(directory: string, name: string, memoryLimit: num
   let files = 0;
   return {
     async keep(ciphertext) {
-      if (inMemoryBytes + ciphertext.length <= memoryLimit) {
-        inMemoryBytes += ciphertext.length;
+      const size = messageSize(ciphertext);
+      if (inMemoryBytes + size <= memoryLimit) {
+        inMemoryBytes += size;
         return {
-          size: ciphertext.length,
           bytes: async () => ciphertext,
           discard: async () => {
-            inMemoryBytes -= ciphertext.length;
+            inMemoryBytes -= size;
           },
         };
       }
@@ -46,7 +47,7 @@ export function createOutgoing(directory: string, name: string, memoryLimit: num
       const path = join(directory, `${process.pid}-${name}-${files}`);
       const file = await open(path, 'wx', 0o600);
       try {
-        await file.writeFile(ciphertext);
+        await writeFile(file, ciphertext);
       } catch (error) {
         await rm(path, { force: true });
         throw error;
@@ -54,8 +55,7 @@ export function createOutgoing(directory: string, name: string, memoryLimit: num
         await file.close();
       }
       return {
-        size: ciphertext.length,
-        bytes: () => readFile(path),
+        bytes: async () => [await readFile(path)],
         discard: () => rm(path, { force: true }),
       };
     },

@@ -17,6 +17,7 @@ export interface SealStatus {
 
 /**
  * Seals a message as decided. Rejects with the Error of `seal`: a temporary failure.
+ * @returns the sealed message in parts
  * @param note gets a sentence where the message could not be sealed in the style that was wished
  */
 export async function sealCopy(
@@ -25,13 +26,13 @@ export async function sealCopy(
   status: SealStatus,
   seal: Seal,
   note: (sentence: string) => void = () => undefined,
-): Promise<Buffer> {
+): Promise<readonly Buffer[]> {
   const { subject, headerPolicy, hideKeyIds, keys } = decision;
   const options = { subject, headerPolicy, hideKeyIds, keys, status };
   if (decision.kind === 'x509') return sealSmime(message, { ...options, cipher: decision.smimeCipher }, seal);
   if (decision.style === 'inline') {
     const sealed = await sealInline(message, options, seal);
-    if (sealed !== null) return sealed;
+    if (sealed !== null) return [sealed];
     note('sealed as PGP/MIME: the message has too many parts for the inline style');
   }
   return sealMime(message, options, seal);

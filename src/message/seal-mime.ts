@@ -26,8 +26,8 @@ export interface SealOptions {
 /** What gets encrypted, and what goes around it. */
 export interface Envelope {
   readonly plaintext: Buffer;
-  /** The sealed message with this ciphertext, armor or base64, in it. */
-  wrap(ciphertext: Uint8Array): Buffer;
+  /** The sealed message with this ciphertext, armor or base64, in it: to be sent one part after the other, not copied. */
+  wrap(ciphertext: Uint8Array): readonly Buffer[];
 }
 
 /**
@@ -36,9 +36,14 @@ export interface Envelope {
  * What is added uses the line ending of the message's first line: CRLF from SMTP, LF from a program such as pipe(8) that hands
  * mail over in Unix form (whoever sends it on by SMTP turns all of it into CRLF).
  * @param message without Sealpost-* fields of others; the message may be broken in any way
- * @returns the sealed message, in 7-bit but for 8-bit header fields of the original. Rejects with the Error of `encrypt`
+ * @returns the sealed message in parts, in 7-bit but for 8-bit header fields of the original. Rejects with the Error of
+ * `encrypt`
  */
-export async function sealMime(message: Buffer, options: SealOptions, encrypt: Encrypt): Promise<Buffer> {
+export async function sealMime(
+  message: Buffer,
+  options: SealOptions,
+  encrypt: Encrypt,
+): Promise<readonly Buffer[]> {
   const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
   return wrap(
     // The plaintext was made for this, and nobody else has it.
@@ -95,13 +100,14 @@ export function buildSealed(
   const { inner, outer } = protectHeader(parts, { subject, policy, eol });
   return {
     plaintext: Buffer.concat([...inner, Buffer.from(eol, 'latin1'), parts.body]),
-    wrap: (ciphertext) =>
+    wrap: (ciphertext) => [
       Buffer.concat([
         ...(parts.preamble.length > 0 ? [endedWith(parts.preamble, eol)] : []),
         ...outer,
         lines(eol, [statusField(options, eol)]),
-        ...frame(inLineEnding(ciphertext, eol), eol),
       ]),
+      ...frame(inLineEnding(ciphertext, eol), eol),
+    ],
   };
 }
 

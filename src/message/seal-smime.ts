@@ -11,13 +11,13 @@ export type SmimeCipher = 'gcm' | 'cbc' | 'cbc-pkcs1';
  *
  * CMS has no wildcard for a recipient: with `hideKeyIds` a recipient is named by the subject key identifier, which tells
  * neither authority nor serial number, as far as the certificate has one.
- * @returns the sealed message. Rejects with the Error of `seal`
+ * @returns the sealed message in parts. Rejects with the Error of `seal`
  */
 export async function sealSmime(
   message: Buffer,
   options: SealOptions & { readonly cipher: SmimeCipher },
   seal: Seal,
-): Promise<Buffer> {
+): Promise<readonly Buffer[]> {
   const type = options.cipher === 'gcm' ? 'authEnveloped-data' : 'enveloped-data';
   const { plaintext, wrap } = buildSealed(message, options, (base64, eol) => [
     lines(eol, [

@@ -108,7 +108,7 @@ interface Sealed {
 async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Sealed> {
   const recipients = await Promise.all(keys.map(({ publicKey }) => importForSealing(publicKey)));
   const chosen = options(recipients, hideKeyIds);
-  const mime = await sealMime(MESSAGE, chosen, sealer.encrypt);
+  const mime = Buffer.concat(await sealMime(MESSAGE, chosen, sealer.encrypt));
   const parts: Buffer[] = [];
   const inline = await sealInline(MESSAGE, chosen, (job) => {
     parts.push(Buffer.from(job.plaintext));

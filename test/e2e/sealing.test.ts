@@ -98,7 +98,9 @@ async function sealCorpus(kind: KeyKind, hideKeyIds: boolean) {
       name,
       body: splitMessage(message).body,
       expected: buildEnvelope(message, options([recipient]), 'x').plaintext,
-      armor: armorOf(await sealMime(message, options([recipient], { hideKeyIds }), sealer.encrypt)),
+      armor: armorOf(
+        Buffer.concat(await sealMime(message, options([recipient], { hideKeyIds }), sealer.encrypt)),
+      ),
     })),
   );
 }
@@ -139,7 +141,9 @@ describe('GnuPG 2.2', () => {
 
   it('decrypts a message of 25 MB', async () => {
     const message = largeMessage(25_000_000);
-    const sealed = await sealMime(message, options([key('curve25519-legacy').recipient]), sealer.encrypt);
+    const sealed = Buffer.concat(
+      await sealMime(message, options([key('curve25519-legacy').recipient]), sealer.encrypt),
+    );
     const [inner = Buffer.alloc(0)] = await gpgDecryptAll('large', [armorOf(sealed)]);
     const { body } = splitMessage(message);
     expect(inner.subarray(inner.length - body.length).equals(body)).toBe(true);
@@ -161,7 +165,9 @@ describe('GnuPG 2.2', () => {
         `\r\n--s\r\nContent-Type: application/pgp-signature; name=signature.asc\r\n\r\n${made.stdout.toString('latin1').replaceAll('\n', '\r\n')}\r\n--s--\r\n`,
       ),
     ]);
-    const sealed = await sealMime(message, options([key('rsa3072').recipient]), sealer.encrypt);
+    const sealed = Buffer.concat(
+      await sealMime(message, options([key('rsa3072').recipient]), sealer.encrypt),
+    );
     const [inner = Buffer.alloc(0)] = await gpgDecryptAll('signed', [armorOf(sealed)]);
     const text = inner.toString('latin1');
     const first = text.slice(
@@ -194,7 +200,7 @@ describe('Sequoia', () => {
   it('decrypts a message of 25 MB', async () => {
     const message = largeMessage(25_000_000);
     const { recipient, secret } = key('rsa3072');
-    const sealed = await sealMime(message, options([recipient]), sealer.encrypt);
+    const sealed = Buffer.concat(await sealMime(message, options([recipient]), sealer.encrypt));
     const decrypt = sqDecrypt({ address: '', fingerprint: '', publicKey: '', secretKey: secret.armor() });
     const inner = await decrypt(armorOf(sealed));
     const { body } = splitMessage(message);
@@ -312,7 +318,7 @@ describe('what GnuPG and Sequoia write', () => {
     const certificate = (await readKey({ armoredKey: theirs.publicKey })).toPublic().write();
     const message = corpus()[0]?.message ?? Buffer.alloc(0);
     const recipient = { fingerprint: theirs.fingerprint, certificate, at: Date.now() };
-    const sealed = await sealMime(message, options([recipient]), sealer.encrypt);
+    const sealed = Buffer.concat(await sealMime(message, options([recipient]), sealer.encrypt));
     expect(detectEncrypted(sealed)).toMatchObject({ encrypted: true, keyIds: [subkeyId] });
     const expected = buildEnvelope(message, options([recipient]), 'x').plaintext;
     const [byGpg] = await gpgDecryptAll('theirs', [armorOf(sealed)]);

@@ -57,7 +57,9 @@ async function prepareSamples(): Promise<void> {
     samples.partial,
     samples.twoKeys,
   );
-  const pgpMime = await sealMime(Buffer.from('Subject: x\r\n\r\nbody\r\n'), options(new Set()), seal);
+  const pgpMime = Buffer.concat(
+    await sealMime(Buffer.from('Subject: x\r\n\r\nbody\r\n'), options(new Set()), seal),
+  );
   encrypted.push(pgpMime, Buffer.from(`Subject: x\r\n\r\n${samples.armor}`));
   encrypted.push(
     Buffer.from(
@@ -118,7 +120,7 @@ const header: Target = {
     }
     const { plaintext, wrap } = buildEnvelope(message, options(randomFlags(random), []), 'x');
     same(plaintext.subarray(plaintext.length - body.length), body, 'the body inside');
-    const outside = splitMessage(wrap(Buffer.from('')));
+    const outside = splitMessage(Buffer.concat(wrap(Buffer.from(''))));
     must(
       outside.fields.filter(({ name }) => name === 'content-type').length === 1,
       'not one Content-Type outside',
@@ -219,7 +221,7 @@ const mime: Target = {
   make: (random) => stripSealpostFields(randomMessage(random, encrypted)),
   async run(message, random) {
     const flags = randomFlags(random);
-    const sealed = await sealMime(message, options(flags), seal);
+    const sealed = Buffer.concat(await sealMime(message, options(flags), seal));
     const found = detectEncrypted(sealed);
     must(found.encrypted && found.how === 'pgp-mime', `a sealed message is not recognised: ${found.because}`);
     const armor = armorsIn(sealed.subarray(sealed.lastIndexOf('filename="encrypted.asc"'))).at(-1);
@@ -293,7 +295,7 @@ const smime: Target = {
       ...options(randomFlags(random), [recipient]),
       cipher: random.pick(['gcm', 'cbc'] as const),
     };
-    const sealed = await sealSmime(message, chosen, seal);
+    const sealed = Buffer.concat(await sealSmime(message, chosen, seal));
     const found = detectEncrypted(sealed);
     must(found.encrypted && found.how === 'cms', `a sealed message is not recognised: ${found.because}`);
     const der = join(authority.folder, 'sealed.der');

@@ -24,15 +24,17 @@ describe('any message', () => {
         fc.constantFrom('keep', 'hide'),
         fc.boolean(),
         async (message, subject, hideKeyIds) => {
-          const sealed = await sealMime(
-            message,
-            {
-              subject,
-              hideKeyIds,
-              keys: [key.recipient],
-              status: { host: 'mx.example.org', queueId: 'Q1', date: new Date(0) },
-            },
-            encrypt,
+          const sealed = Buffer.concat(
+            await sealMime(
+              message,
+              {
+                subject,
+                hideKeyIds,
+                keys: [key.recipient],
+                status: { host: 'mx.example.org', queueId: 'Q1', date: new Date(0) },
+              },
+              encrypt,
+            ),
           );
           expect(detectEncrypted(sealed)).toMatchObject({ encrypted: true, how: 'pgp-mime' });
           const at = sealed.indexOf('-----BEGIN PGP MESSAGE-----', sealed.lastIndexOf('encrypted.asc'));

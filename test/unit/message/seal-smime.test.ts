@@ -50,13 +50,13 @@ function options(keys: readonly Issued[], changes: Partial<SealOptions> = {}): S
   };
 }
 
-function seal(
+async function seal(
   message: Buffer,
   keys: readonly Issued[],
   cipher: SmimeCipher = 'gcm',
   changes: Partial<SealOptions> = {},
 ): Promise<Buffer> {
-  return sealSmime(message, { ...options(keys, changes), cipher }, sealer.encrypt);
+  return Buffer.concat(await sealSmime(message, { ...options(keys, changes), cipher }, sealer.encrypt));
 }
 
 const expectedInside = (message: Buffer): Buffer => buildSealed(message, options([]), () => []).plaintext;
