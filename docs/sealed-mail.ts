@@ -69,7 +69,7 @@ interface Sealed {
 async function sealLetter(settings: Settings): Promise<Sealed> {
   const inside: Buffer[] = [];
   const seal: Seal = (job) => {
-    inside.push(Buffer.from(job.plaintext));
+    if (job.plaintext instanceof Uint8Array) inside.push(Buffer.from(job.plaintext));
     const headers = 'armorHeaders' in job ? (job.armorHeaders ?? []) : [];
     const lines = headers.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
     return Promise.resolve(

@@ -69,19 +69,19 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
     return 'set aside';
   };
   const said = formatReply(reply);
-  const read = await readSpooled(spool, name, parts.timing().most, parts.admit);
+  const read = await readSpooled(spool, name, parts.timing().most, parts.admit, Number.POSITIVE_INFINITY);
   if (read.kind === 'gone') return 'gone';
   if (read.kind === 'no room') return 'again';
   if (read.kind === 'read error') return aside(`${because}: ${said}`);
   if (read.kind === 'broken') return aside(read.because);
   try {
-    const addressee = readAddressee(read.bytes);
+    const addressee = readAddressee(read.head);
     if (addressee === null) return await aside('no Delivered-To or X-Original-To names a recipient');
-    const may = returnable(read.bytes, addressee, parts.maxReceived());
+    const may = returnable(read.head, addressee, parts.maxReceived());
     if (!may.ok) return await aside(`${because}: ${said}; not returned, since ${may.because}`);
     const recipient = await shownRecipient(addressee, parts);
-    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.bytes), parts.hostname);
-    const answer = await send(returnKey(name, read.bytes), bounce, parts);
+    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), parts.hostname);
+    const answer = await send(returnKey(name, read.head), bounce, parts);
     if (classOf(answer) === 'temporary') {
       logger.warn({ file: name, reply: formatReply(answer) }, 'a bounce was not accepted yet');
       return 'again';

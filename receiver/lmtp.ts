@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
 import { createBatcher } from '../src/delivery/batch.ts';
 import type { Engine } from '../src/delivery/engine.ts';
-import { messageKey, recipientKey } from '../src/delivery/memory.ts';
+import { forgetSql, messageKey, recipientKey } from '../src/delivery/memory.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { queueIdOf, temporary } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
@@ -103,8 +103,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
   const forget = createBatcher<Acceptance, void>(async (rows) => {
     await parts.pool.query({
       name: 'sealpost-queue-forget',
-      text: `DELETE FROM deliveries USING unnest($1::text[], $2::text[]) AS told(m, r)
-              WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')`,
+      text: forgetSql('$1', '$2'),
       values: [rows.map(({ message }) => message), rows.map(({ recipient }) => recipient)],
     });
     return rows.map(() => undefined);

@@ -6,7 +6,15 @@ import type { Lease } from '../src/smtp/budget.ts';
 
 /** What a file turned out to be when it was opened. */
 export type Spooled =
-  | { readonly kind: 'message'; readonly bytes: Buffer; readonly arrived: Date }
+  | {
+      readonly kind: 'message';
+      /** The message; of one that is left in its file the first {@link HEAD_BYTES}. */
+      readonly head: Buffer;
+      readonly size: number;
+      /** The open file of a message that was too large to be read whole, for the caller to close. */
+      readonly file: FileHandle | null;
+      readonly arrived: Date;
+    }
   /** Filed by another receiver, or removed. */
   | { readonly kind: 'gone' }
   /** Will not be a message by waiting: for failed/. `because` is one line without names. */
@@ -15,6 +23,9 @@ export type Spooled =
   | { readonly kind: 'read error'; readonly arrived: Date }
   /** There is no memory for it now. */
   | { readonly kind: 'no room' };
+
+/** More than any header: what is looked at of a message that is left in its file. */
+const HEAD_BYTES = 2 ** 20;
 
 /** The path of a file below a spool. */
 export function pathIn(spool: string, folder: 'new' | 'failed', name = ''): Buffer {
@@ -48,14 +59,17 @@ function bySecond(a: string, b: string): number {
  * Reads one file as it is, without following a link. Nothing but a complete regular file becomes a message.
  * @param admit asks for the memory of so many bytes; null makes the file wait. The caller releases the lease
  * @param most bytes that a message may have
+ * @param wholeUpTo bytes up to which a message is read whole; a larger one is left in its file
  */
 export async function readSpooled(
   spool: string,
   name: string,
   most: number,
   admit: (bytes: number) => Lease | null,
+  wholeUpTo: number,
 ): Promise<Spooled & { readonly lease?: Lease }> {
   let file: FileHandle | undefined;
+  let handedOn = false;
   try {
     // Without O_NONBLOCK a named pipe would be waited for.
     file = await open(
@@ -67,15 +81,19 @@ export async function readSpooled(
     if (problem !== null) return { kind: 'broken', because: problem, arrived: stats.mtime };
     const lease = admit(stats.size);
     if (lease === null) return { kind: 'no room' };
-    const bytes = await readWhole(file, stats.size).catch((error: unknown) => {
+    const { size, mtime: arrived } = stats;
+    const inFile = size > wholeUpTo;
+    const head = await readFrom(file, inFile ? Math.min(size, HEAD_BYTES) : size).catch((error: unknown) => {
       lease.release();
       throw error;
     });
-    if (bytes === null) {
+    // Somebody still writes: Maildir's rename from tmp/ was not kept to.
+    if (head === null || (await file.stat()).size !== size) {
       lease.release();
-      return { kind: 'read error', arrived: stats.mtime };
+      return { kind: 'read error', arrived };
     }
-    return { kind: 'message', bytes, arrived: stats.mtime, lease };
+    handedOn = inFile;
+    return { kind: 'message', head, size, file: inFile ? file : null, arrived, lease };
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT') return { kind: 'gone' };
@@ -83,7 +101,7 @@ export async function readSpooled(
     const arrived = await arrivalOf(spool, name);
     return because === undefined ? { kind: 'read error', arrived } : { kind: 'broken', because, arrived };
   } finally {
-    await file?.close();
+    if (!handedOn) await file?.close();
   }
 }
 
@@ -95,8 +113,8 @@ function problemOf(stats: Stats, most: number): string | null {
   return null;
 }
 
-/** The only copy of the plaintext: a buffer of its own, so that it can be handed on whole. null: not the size it had. */
-async function readWhole(file: FileHandle, size: number): Promise<Buffer | null> {
+/** The first bytes of a file, in a buffer of its own, so that it can be handed on whole. null: there are fewer. */
+async function readFrom(file: FileHandle, size: number): Promise<Buffer | null> {
   const bytes = Buffer.allocUnsafeSlow(size);
   let at = 0;
   while (at < size) {
@@ -104,8 +122,7 @@ async function readWhole(file: FileHandle, size: number): Promise<Buffer | null>
     if (bytesRead === 0) return null;
     at += bytesRead;
   }
-  // Somebody still writes: Maildir's rename from tmp/ was not kept to.
-  return (await file.stat()).size === size ? bytes : null;
+  return bytes;
 }
 
 /** When a file came into the spool; now where that cannot be known. */

@@ -1,6 +1,7 @@
 // Files sealed messages into the queue, within a transaction of the caller's: locks the users' counts, looks what is there
 // already, inserts. src/database/schema.ts says what the tables promise to those who read.
 import type { ClientBase } from 'pg';
+import { RECALL } from '../src/delivery/memory.ts';
 import {
   acceptanceName,
   type Filed,
@@ -128,9 +129,7 @@ async function readAccepted(
   if (asked.length === 0) return new Set();
   const { rows } = await client.query<{ message: string; recipient: string }>({
     name: 'sealpost-queue-accepted',
-    text: `SELECT encode(message_key, 'hex') AS message, encode(recipient_key, 'hex') AS recipient FROM deliveries
-            WHERE (message_key, recipient_key) IN
-                  (SELECT decode(m, 'hex'), decode(r, 'hex') FROM unnest($1::text[], $2::text[]) AS asked(m, r))`,
+    text: RECALL,
     values: [asked.map(({ message }) => message), asked.map(({ recipient }) => recipient)],
   });
   return new Set(rows.map(acceptanceName));

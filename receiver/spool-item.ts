@@ -1,5 +1,6 @@
 // One spool file on its way: read, decided on, sealed for each of its readers. What it gives holds ciphertext only.
 import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Settings } from '../src/config/settings.ts';
 import type { Engine } from '../src/delivery/engine.ts';
@@ -7,6 +8,7 @@ import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
+import type { PlaintextFile } from '../src/openpgp/types.ts';
 import type { Lease } from '../src/smtp/budget.ts';
 import type { Reply } from '../src/smtp/types.ts';
 import { readAddressee } from './addressee.ts';
@@ -40,6 +42,8 @@ export type Item =
 
 /** The plaintext, its ciphertext, and what the sealing worker holds meanwhile. */
 const MEMORY_PER_BYTE = 4;
+/** A larger message stays in its file: the worker reads it piece by piece, and only ciphertext is held whole. */
+const WHOLE_UP_TO = 4 * 2 ** 20;
 
 export const SEALING_FAILED: Reply = {
   code: 451,
@@ -60,31 +64,28 @@ export async function prepareItem(
   parts: SealingParts,
 ): Promise<Item> {
   const admit = (bytes: number): Lease | null => limits.admit(bytes * MEMORY_PER_BYTE);
-  const spooled = await readSpooled(spool, name, limits.most, admit);
+  const spooled = await readSpooled(spool, name, limits.most, admit, WHOLE_UP_TO);
   if (spooled.kind === 'read error') {
     return { kind: 'wait', because: 'read error', reply: READ_ERROR, userIds: [], arrived: spooled.arrived };
   }
   if (spooled.kind !== 'message') return spooled;
-  const { arrived, lease } = spooled;
+  const { arrived, lease, head, file, size } = spooled;
   const release = (): void => lease?.release();
   let kept = false;
   try {
-    const addressee = readAddressee(spooled.bytes);
+    const addressee = readAddressee(head);
     if (addressee === null) {
       return { kind: 'broken', because: 'no Delivered-To or X-Original-To names a recipient', arrived };
     }
-    const decision = await decideFor(
-      addressee.recipient,
-      ruledMessage(spooled.bytes, addressee.sender),
-      parts,
-    );
+    const decision = await decideFor(addressee.recipient, ruledMessage(head, addressee.sender, size), parts);
     if (decision.action !== 'file') {
       const { because, reply, userIds } = decision;
       return { kind: decision.action, because, reply, userIds, arrived };
     }
-    const content = await contentHash(spooled.bytes);
-    const idOf = (user: number): MessageId => spoolId(name, user, content);
-    const parcel = await seal(spooled.bytes, decision.copies, idOf, parts, true);
+    const sha256 = await contentHash(file ?? head, size);
+    const idOf = (user: number): MessageId => spoolId(name, user, sha256);
+    const plaintext = file === null ? head : { fd: file.fd, size, sha256 };
+    const parcel = await seal(plaintext, decision.copies, idOf, parts, true);
     if (parcel === null) {
       const userIds = decision.copies.map(({ user }) => user.id);
       return { kind: 'wait', because: 'sealing failed', reply: SEALING_FAILED, userIds, arrived };
@@ -92,6 +93,7 @@ export async function prepareItem(
     kept = true;
     return { kind: 'parcel', parcel, arrived, release };
   } finally {
+    await file?.close();
     if (!kept) release();
   }
 }
@@ -137,7 +139,7 @@ export async function decideFor(
  * @returns null when sealing failed, which is logged
  */
 export async function seal(
-  message: Uint8Array,
+  message: Uint8Array | PlaintextFile,
   copies: readonly UserCopy[],
   idOf: (userId: number) => MessageId,
   { engine, metrics, logger }: SealingParts,
@@ -147,14 +149,15 @@ export async function seal(
     const sealed = [];
     for (const [index, { user, seal: decision }] of copies.entries()) {
       const stop = metrics.sealSeconds.startTimer();
-      const ciphertext = await engine.sealer.encrypt({
-        plaintext: message,
-        // The last copy takes the plaintext with it: from then on there is ciphertext only.
-        consume: mayConsume && index === copies.length - 1,
-        keys: decision.keys,
-        hideKeyIds: decision.hideKeyIds,
-        format: 'binary',
-      });
+      const { keys, hideKeyIds } = decision;
+      const job = { keys, hideKeyIds, format: 'binary' } as const;
+      // The last copy takes the plaintext with it: from then on there is ciphertext only.
+      const consume = mayConsume && index === copies.length - 1;
+      const ciphertext = await engine.sealer.encrypt(
+        message instanceof Uint8Array
+          ? { ...job, plaintext: message, consume }
+          : { ...job, plaintext: message },
+      );
       stop();
       sealed.push({ id: idOf(user.id), userId: user.id, ciphertext });
     }
@@ -168,11 +171,17 @@ export async function seal(
 /** How much is hashed before other work gets its turn. */
 const HASH_STEP = 4 * 2 ** 20;
 
-async function contentHash(bytes: Buffer): Promise<string> {
+/** SHA-256 in hexadecimal of so many bytes in memory, or from the beginning of a file. */
+async function contentHash(content: Buffer | FileHandle, size: number): Promise<string> {
   const hash = createHash('sha256');
-  for (let at = 0; at < bytes.length; at += HASH_STEP) {
+  if (!Buffer.isBuffer(content)) {
+    const stream = content.createReadStream({ start: 0, end: size - 1, autoClose: false });
+    for await (const bytes of stream) hash.update(bytes);
+    return hash.digest('hex');
+  }
+  for (let at = 0; at < size; at += HASH_STEP) {
     if (at > 0) await nextTurn();
-    hash.update(bytes.subarray(at, at + HASH_STEP));
+    hash.update(content.subarray(at, at + HASH_STEP));
   }
   return hash.digest('hex');
 }

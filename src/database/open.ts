@@ -51,8 +51,10 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
     onConnect: async (client) => {
       clients.add(client);
       // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
+      // Generic plans: our statements look rows up by their keys, and are not planned anew for every array of keys.
       await client.query(
-        "SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false)",
+        `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
+                set_config('plan_cache_mode', 'force_generic_plan', false)`,
         [String(config.database.query_timeout), options.actor ?? ''],
       );
     },

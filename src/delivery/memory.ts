@@ -56,7 +56,7 @@ export interface DeliveryMemory {
  * fails, the last half second of acceptances may be delivered once more, as with Postfix's own marks in its queue files,
  * which are not flushed either. Waiting would cost every message a disk's latency.
  */
-const WITHOUT_FLUSH = `(SELECT set_config('synchronous_commit', 'off', true)) AS without_flush`;
+const WITHOUT_FLUSH = `(SELECT set_config('synchronous_commit', 'off', true))`;
 
 /** How long removals wait for an acceptance to share a statement with. */
 const FORGET_WITHIN_MS = 250;
@@ -81,21 +81,35 @@ function columnsOf(rows: readonly Row[]): [string[], string[]] {
   return [rows.map((row) => row.message), rows.map((row) => row.recipient)];
 }
 
-const RECALL = `SELECT encode(message_key, 'hex') AS message, encode(recipient_key, 'hex') AS recipient, reply
-                  FROM deliveries
-                 WHERE (message_key, recipient_key) IN
-                       (SELECT decode(m, 'hex'), decode(r, 'hex') FROM unnest($1::text[], $2::text[]) AS asked(m, r))`;
+/**
+ * The rows of `deliveries` that `unnest` of these parameters names, one look into the index for each. A join would be planned
+ * while the table is empty, as a scan of all of it, and kept so while removed rows pile up behind somebody's long transaction.
+ */
+const found = (columns: string, messages: string, recipients: string): string =>
+  `unnest(${messages}::text[], ${recipients}::text[]) AS asked(message, recipient) CROSS JOIN LATERAL (
+     SELECT ${columns} FROM deliveries
+      WHERE message_key = decode(asked.message, 'hex') AND recipient_key = decode(asked.recipient, 'hex') LIMIT 1
+   ) AS found`;
+
+/** Asks for message keys ($1) and recipient keys ($2). */
+export const RECALL = `SELECT asked.message, asked.recipient, found.reply FROM ${found('reply', '$1', '$2')}`;
+
+/** Removes these. @param messages the parameter, such as `$1`, with an array of keys; so is `recipients` */
+export const forgetSql = (messages: string, recipients: string): string =>
+  `DELETE FROM deliveries WHERE ctid = ANY (ARRAY(SELECT found.ctid FROM ${found('ctid', messages, recipients)}))
+      AND ${WITHOUT_FLUSH} IS NOT NULL`;
 
 /** All three read the table as it was before. */
-const ALL = `WITH forgotten AS (
-               DELETE FROM deliveries USING unnest($6::text[], $7::text[]) AS told(m, r), ${WITHOUT_FLUSH}
-                WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')
+export const ALL_STEPS = `WITH forgotten AS (
+               ${forgetSql('$6', '$7')}
              ), remembered AS (
                INSERT INTO deliveries (message_key, recipient_key, reply)
                SELECT decode(m, 'hex'), decode(r, 'hex'), reply
-                 FROM unnest($3::text[], $4::text[], $5::text[]) AS accepted(m, r, reply), ${WITHOUT_FLUSH}
+                 FROM unnest($3::text[], $4::text[], $5::text[]) AS accepted(m, r, reply)
+                WHERE ${WITHOUT_FLUSH} IS NOT NULL
                 ON CONFLICT (message_key, recipient_key) DO NOTHING
-             ) ${RECALL}`;
+             )
+             ${RECALL}`;
 
 /**
  * The memory over PostgreSQL. Look-ups, insertions and removals of concurrent transactions share statements: what comes
@@ -116,7 +130,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
         ? { name: 'sealpost-recall', text: RECALL, values: [messages, recipients] }
         : {
             name: 'sealpost-memory',
-            text: ALL,
+            text: ALL_STEPS,
             values: [
               messages,
               recipients,

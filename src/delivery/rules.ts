@@ -28,14 +28,20 @@ const MOST_HEADER_BYTES = 102_400;
 
 /**
  * Prepares a message for its rules. The header is read when the first rule asks for it, once for all recipients.
+ * @param message all of it, or at least its header
  * @param sender the raw path of MAIL FROM without angle brackets; '' for the null sender; null where it is not known
+ * @param size of the message in bytes
  */
-export function ruledMessage(message: Buffer, sender: RawPath | null): RuledMessage {
+export function ruledMessage(
+  message: Buffer,
+  sender: RawPath | null,
+  size: number = message.length,
+): RuledMessage {
   let parts: ReturnType<typeof splitMessage> | undefined;
   const known = new Map<string, readonly string[]>();
   return {
     sender: sender === null || sender === '' ? sender : normalised(sender),
-    size: message.length,
+    size,
     values: (name) => {
       let values = known.get(name);
       if (values === undefined) {

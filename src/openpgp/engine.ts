@@ -13,7 +13,7 @@ import {
 import { armorMessage } from './armor.ts';
 import { type AesSessionKey, encryptedData, encryptedSessionKey } from './packets.ts';
 import { encryptedInPieces } from './pieces.ts';
-import type { Encrypt, RecipientKey } from './types.ts';
+import type { EncryptionJob, FileEncryptionJob, RecipientKey } from './types.ts';
 
 /**
  * AES-256 for everybody, no compression (it would tell of the content through the size). Which self-signatures count was
@@ -44,7 +44,7 @@ const SESSION_KEY_BYTES = 32;
  * Each key is encrypted to with one encryption subkey: the newest one that is valid at that key's `at`, as OpenPGP.js
  * selects it. The engine rejects when one of the keys cannot be used: a key is never silently left out.
  */
-export function createEngine(): Encrypt {
+export function createEngine(): (job: EncryptionJob | FileEncryptionJob) => Promise<Uint8Array> {
   const certificates = new LRUCache<string, PublicKey>({ max: CACHED_CERTIFICATES });
 
   /** The same certificate object comes with message after message, and need not be hashed again. */
@@ -88,9 +88,9 @@ export function createEngine(): Encrypt {
       recipients.map(({ keyPacket }) => encryptedSessionKey(sessionKey, keyPacket, job.hideKeyIds)),
     );
     const message =
-      job.plaintext.length > IN_PIECES_BYTES
-        ? await encryptedInPieces(sessionKey, job.plaintext, headers)
-        : joined([...headers, await encryptedData(sessionKey, job.plaintext)]);
+      job.plaintext instanceof Uint8Array && job.plaintext.length <= IN_PIECES_BYTES
+        ? joined([...headers, await encryptedData(sessionKey, job.plaintext)])
+        : await encryptedInPieces(sessionKey, job.plaintext, headers);
     return job.format === 'armor' ? armorMessage(message, job.armorHeaders) : message;
   };
 }

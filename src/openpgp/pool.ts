@@ -44,15 +44,13 @@ export function createSealer(options: SealerOptions = {}): Sealer {
 
   async function inWorker(job: SealingJob): Promise<Uint8Array> {
     pool ??= startPool(workers, options.workerFile ?? workerFile());
-    // One exact copy is moved to the worker: the caller's buffer stays whole, and may be a view into a larger one; unless
-    // it was given away.
-    const plaintext = isGivenAway(job) ? job.plaintext : new Uint8Array(job.plaintext);
+    const plaintext = movable(job);
     const keys = job.keys.map((key) => ({ ...key, certificate: new Uint8Array(key.certificate) }));
     const signal = AbortSignal.timeout(deadline);
     try {
       return await pool.run(
         { ...job, keys, plaintext },
-        { transferList: [plaintext.buffer as ArrayBuffer], signal },
+        { transferList: plaintext instanceof Uint8Array ? [plaintext.buffer as ArrayBuffer] : [], signal },
       );
     } catch (error) {
       if (signal.aborted) throw new Error(`sealing took longer than ${deadline / 1000} s`);
@@ -63,7 +61,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   return {
     async encrypt(job) {
       if (closed) throw new Error('the sealer has been closed');
-      const small = job.plaintext.length <= inlineBytes && job.keys.length <= INLINE_KEYS;
+      const small = sizeOf(job) <= inlineBytes && job.keys.length <= INLINE_KEYS;
       const running = workers === 0 || small ? inline(job) : inWorker(job);
       underWay.add(running);
       try {
@@ -81,10 +79,22 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   };
 }
 
-/** A Buffer of the pool, or a view, shares its memory with others: it is never moved. */
-function isGivenAway(job: SealingJob): boolean {
+/**
+ * The plaintext as it can be moved to a worker: an exact copy, since the caller's buffer stays whole, and may be a view into a
+ * larger one. What was given away is not copied, unless it shares its memory, as a view or a Buffer of the pool does.
+ */
+function movable(job: SealingJob): SealingJob['plaintext'] {
   const { plaintext } = job;
-  return 'consume' in job && job.consume === true && plaintext.byteLength === plaintext.buffer.byteLength;
+  if (!(plaintext instanceof Uint8Array)) return plaintext;
+  const mayMove = 'consume' in job && job.consume === true;
+  return mayMove && plaintext.byteLength === plaintext.buffer.byteLength
+    ? plaintext
+    : new Uint8Array(plaintext);
+}
+
+/** Bytes of plaintext. */
+function sizeOf({ plaintext }: SealingJob): number {
+  return plaintext instanceof Uint8Array ? plaintext.length : plaintext.size;
 }
 
 function startPool(workers: number, file: URL): Tinypool {

@@ -12,6 +12,15 @@ export interface RecipientKey {
   readonly at: number;
 }
 
+/** Plaintext that stays in its file, because it is large. */
+export interface PlaintextFile {
+  /** Of this process, open for reading until the job has ended; its position does not matter. */
+  readonly fd: number;
+  readonly size: number;
+  /** SHA-256 in hexadecimal: when the file holds something else by now, the job fails. */
+  readonly sha256: string;
+}
+
 /** One encryption: these bytes, to these keys. */
 export interface EncryptionJob {
   readonly plaintext: Uint8Array;
@@ -25,6 +34,11 @@ export interface EncryptionJob {
   /** Of armor: `Charset` tells the character set of a text (RFC 9580, section 6.2.2). Default: none. */
   readonly armorHeaders?: readonly ArmorHeader[];
 }
+
+/** The same of a file. */
+export type FileEncryptionJob = Omit<EncryptionJob, 'plaintext' | 'consume'> & {
+  readonly plaintext: PlaintextFile;
+};
 
 /** One armor header; characters of the value that could end its line are dropped. */
 export interface ArmorHeader {
@@ -46,7 +60,7 @@ export interface CmsJob {
   readonly identifiers: 'issuer' | 'key';
 }
 
-export type SealingJob = EncryptionJob | CmsJob;
+export type SealingJob = EncryptionJob | FileEncryptionJob | CmsJob;
 
 /** Encrypts; rejects with an Error when it cannot, which the caller must treat as temporary. */
 export type Encrypt = (job: EncryptionJob) => Promise<Uint8Array>;

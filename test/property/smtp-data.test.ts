@@ -8,7 +8,9 @@ const END = '\r\n.\r\n';
 
 /** Strings in which the bytes that matter are frequent. */
 const hostile = fc
-  .array(fc.constantFrom('\r', '\n', '.', 'a', '\0', '\r\n', '\r\n.', 'b\r\n', '..', 'é'), { maxLength: 60 })
+  .array(fc.constantFrom('\r', '\n', '.', 'a', '\0', '\r\n', '\r\n.', 'b\r\n', '..', 'é', 'a longer run'), {
+    maxLength: 60,
+  })
   .map((parts) => parts.join(''));
 const cuts = fc.array(fc.nat(80), { maxLength: 12 });
 

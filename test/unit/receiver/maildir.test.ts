@@ -14,7 +14,7 @@ afterEach(() => rmSync(spool, { recursive: true, force: true }));
 
 const put = (name: string, content: string) => writeFileSync(join(spool, 'new', name), content);
 const read = (name: string, most = 1000, budget = createBudget(1000)) =>
-  readSpooled(spool, name, most, (bytes) => budget.request(bytes));
+  readSpooled(spool, name, most, (bytes) => budget.request(bytes), most);
 
 describe('a spool', () => {
   it('lists its messages oldest first, and nothing that begins with a dot', async () => {
@@ -45,7 +45,7 @@ describe('a spool', () => {
     writeFileSync(Buffer.concat([Buffer.from(`${spool}/new/`), name]), Buffer.from([0, 255, 10]));
     const [listed = ''] = await listNew(spool);
     const found = await read(listed);
-    expect(found.kind === 'message' && [...found.bytes]).toEqual([0, 255, 10]);
+    expect(found.kind === 'message' && [...found.head]).toEqual([0, 255, 10]);
     await removeFiled(spool, [listed]);
     expect(await listNew(spool)).toEqual([]);
   });
