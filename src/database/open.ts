@@ -51,10 +51,12 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
     onConnect: async (client) => {
       clients.add(client);
       // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
-      // Generic plans: our statements look rows up by their keys, and are not planned anew for every array of keys.
+      // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
+      // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
       await client.query(
         `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
-                set_config('plan_cache_mode', 'force_generic_plan', false)`,
+                set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
+                set_config('jit', 'off', false)`,
         [String(config.database.query_timeout), options.actor ?? ''],
       );
     },

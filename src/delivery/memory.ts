@@ -81,23 +81,15 @@ function columnsOf(rows: readonly Row[]): [string[], string[]] {
   return [rows.map((row) => row.message), rows.map((row) => row.recipient)];
 }
 
-/**
- * The rows of `deliveries` that `unnest` of these parameters names, one look into the index for each. A join would be planned
- * while the table is empty, as a scan of all of it, and kept so while removed rows pile up behind somebody's long transaction.
- */
-const found = (columns: string, messages: string, recipients: string): string =>
-  `unnest(${messages}::text[], ${recipients}::text[]) AS asked(message, recipient) CROSS JOIN LATERAL (
-     SELECT ${columns} FROM deliveries
-      WHERE message_key = decode(asked.message, 'hex') AND recipient_key = decode(asked.recipient, 'hex') LIMIT 1
-   ) AS found`;
-
 /** Asks for message keys ($1) and recipient keys ($2). */
-export const RECALL = `SELECT asked.message, asked.recipient, found.reply FROM ${found('reply', '$1', '$2')}`;
+export const RECALL = `SELECT m AS message, r AS recipient, reply
+                         FROM deliveries, unnest($1::text[], $2::text[]) AS asked(m, r)
+                        WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')`;
 
 /** Removes these. @param messages the parameter, such as `$1`, with an array of keys; so is `recipients` */
 export const forgetSql = (messages: string, recipients: string): string =>
-  `DELETE FROM deliveries WHERE ctid = ANY (ARRAY(SELECT found.ctid FROM ${found('ctid', messages, recipients)}))
-      AND ${WITHOUT_FLUSH} IS NOT NULL`;
+  `DELETE FROM deliveries USING unnest(${messages}::text[], ${recipients}::text[]) AS told(m, r)
+    WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex') AND ${WITHOUT_FLUSH} IS NOT NULL`;
 
 /** All three read the table as it was before. */
 export const ALL_STEPS = `WITH forgotten AS (

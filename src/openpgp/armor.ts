@@ -1,10 +1,13 @@
 // ASCII armor (RFC 9580, section 6): written here because OpenPGP.js takes seconds where Buffer's base64 takes milliseconds,
 // and because GnuPG 2.2 needs the CRC24 that newer writers leave out.
-import { base64LinesLength, writeBase64Lines } from './base64-lines.ts';
+import { base64LinesLength, LINE_BYTES, writeBase64Lines } from './base64-lines.ts';
 import type { ArmorHeader } from './types.ts';
 
 const BEGIN = '-----BEGIN PGP MESSAGE-----\r\n';
 const TAIL = Buffer.from('-----END PGP MESSAGE-----\r\n', 'latin1');
+
+/** The checksum's line and the last one. */
+const END_BYTES = '=XXXX\r\n'.length + TAIL.length;
 
 const CRC24_INIT = 0xb704ce;
 const CRC24_POLY = 0x1864cfb;
@@ -29,11 +32,14 @@ function crc24Tables(): Int32Array {
   return tables;
 }
 
-/** The checksum of RFC 9580, section 6.1.1: 24 bits, in the low bits of the number. */
-export function crc24(bytes: Uint8Array): number {
+/**
+ * The checksum of RFC 9580, section 6.1.1: 24 bits, in the low bits of the number.
+ * @param before the checksum of the bytes that come before these
+ */
+export function crc24(bytes: Uint8Array, before: number = CRC24_INIT): number {
   const look = (following: number, byte: number): number => CRC24_TABLES[(following << 8) | byte] ?? 0;
   const sliced = bytes.length - (bytes.length % SLICE);
-  let crc = CRC24_INIT;
+  let crc = before;
   let at = 0;
   for (; at < sliced; at += SLICE) {
     crc ^= ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
@@ -57,23 +63,62 @@ export function crc24(bytes: Uint8Array): number {
   return crc;
 }
 
+/** Where the packets of a message go, piece by piece. */
+export interface PacketWriter {
+  write(bytes: Uint8Array): void;
+  /** The whole, in a buffer of its own, so that it can be transferred between threads. */
+  finish(): Buffer;
+}
+
 /**
- * Armors an OpenPGP message: 76 columns, CRLF, always with its CRC24, ending with CRLF.
- * @param packets binary OpenPGP packets
+ * Armors an OpenPGP message while it is being made: 76 columns, CRLF, always with its CRC24, ending with CRLF. What it gives is
+ * 7-bit text.
+ * @param expected bytes of packets that will come; it may be more, at the price of a copy
  * @param headers armor headers, in this order
- * @returns 7-bit text in a buffer of its own, so that it can be transferred between threads
  */
-export function armorMessage(packets: Uint8Array, headers: readonly ArmorHeader[] = []): Buffer {
+export function createArmorWriter(expected: number, headers: readonly ArmorHeader[] = []): PacketWriter {
   const head = `${BEGIN}${headers.map(headerLine).join('')}\r\n`;
-  const bytes = Buffer.from(packets.buffer, packets.byteOffset, packets.byteLength);
-  const body = base64LinesLength(bytes.length);
-  const out = Buffer.allocUnsafeSlow(head.length + body + '=XXXX\r\n'.length + TAIL.length);
-  let at = writeBase64Lines(bytes, out, out.write(head, 'latin1'));
-  const crc = crc24(bytes);
-  const checksum = Buffer.from([crc >>> 16, (crc >>> 8) & 0xff, crc & 0xff]).toString('base64');
-  at += out.write(`=${checksum}\r\n`, at, 'latin1');
-  TAIL.copy(out, at);
-  return out;
+  let out = Buffer.allocUnsafeSlow(head.length + base64LinesLength(expected) + END_BYTES);
+  let at = out.write(head, 'latin1');
+  let crc: number | undefined;
+  /** The beginning of a line. */
+  const line = Buffer.alloc(LINE_BYTES);
+  let inLine = 0;
+
+  function append(bytes: Buffer): void {
+    const needed = at + base64LinesLength(bytes.length) + END_BYTES;
+    if (needed > out.length) {
+      const larger = Buffer.allocUnsafeSlow(needed * 2);
+      out.copy(larger, 0, 0, at);
+      out = larger;
+    }
+    at = writeBase64Lines(bytes, out, at);
+  }
+
+  return {
+    write(bytes) {
+      crc = crc24(bytes, crc);
+      const packets = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      let from = 0;
+      if (inLine > 0) {
+        from = packets.copy(line, inLine, 0, LINE_BYTES - inLine);
+        inLine += from;
+        if (inLine < LINE_BYTES) return;
+        append(line);
+      }
+      const lines = Math.floor((packets.length - from) / LINE_BYTES) * LINE_BYTES;
+      append(packets.subarray(from, from + lines));
+      inLine = packets.copy(line, 0, from + lines);
+    },
+    finish() {
+      append(line.subarray(0, inLine));
+      const sum = crc ?? CRC24_INIT;
+      const checksum = Buffer.from([sum >>> 16, (sum >>> 8) & 0xff, sum & 0xff]).toString('base64');
+      at += out.write(`=${checksum}\r\n`, at, 'latin1');
+      at += TAIL.copy(out, at);
+      return out.subarray(0, at);
+    },
+  };
 }
 
 function headerLine({ name, value }: ArmorHeader): string {

@@ -2,7 +2,7 @@
 // messages go through here, so it copies in big steps.
 
 /** 57 bytes become 76 columns. */
-const LINE_BYTES = 57;
+export const LINE_BYTES = 57;
 const LINE_COLUMNS = 76;
 const LINES_PER_STEP = 512;
 

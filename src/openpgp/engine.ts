@@ -10,9 +10,9 @@ import {
   type PublicKey,
   readKey,
 } from 'openpgp';
-import { armorMessage } from './armor.ts';
+import { createArmorWriter } from './armor.ts';
 import { type AesSessionKey, encryptedData, encryptedSessionKey } from './packets.ts';
-import { encryptedInPieces } from './pieces.ts';
+import { createBinaryWriter, encryptInPieces, sealedSize } from './pieces.ts';
 import type { EncryptionJob, FileEncryptionJob, RecipientKey } from './types.ts';
 
 /**
@@ -87,11 +87,16 @@ export function createEngine(): (job: EncryptionJob | FileEncryptionJob) => Prom
     const headers = await Promise.all(
       recipients.map(({ keyPacket }) => encryptedSessionKey(sessionKey, keyPacket, job.hideKeyIds)),
     );
-    const message =
-      job.plaintext instanceof Uint8Array && job.plaintext.length <= IN_PIECES_BYTES
-        ? joined([...headers, await encryptedData(sessionKey, job.plaintext)])
-        : await encryptedInPieces(sessionKey, job.plaintext, headers);
-    return job.format === 'armor' ? armorMessage(message, job.armorHeaders) : message;
+    const inPieces = !(job.plaintext instanceof Uint8Array) || job.plaintext.length > IN_PIECES_BYTES;
+    const data = inPieces ? null : await encryptedData(sessionKey, job.plaintext);
+    const size = data === null ? sealedSize(job.plaintext) : data.length;
+    const expected = headers.reduce((total, packet) => total + packet.length, size);
+    const out =
+      job.format === 'armor' ? createArmorWriter(expected, job.armorHeaders) : createBinaryWriter(expected);
+    for (const packet of headers) out.write(packet);
+    if (data === null) await encryptInPieces(sessionKey, job.plaintext, out);
+    else out.write(data);
+    return out.finish();
   };
 }
 
@@ -118,14 +123,4 @@ async function selectTarget(key: PublicKey, date: Date): Promise<Target> {
 function protectionFor(recipients: readonly Target[]): AesSessionKey['aead'] {
   if (recipients.some(({ aead }) => aead === null)) return null;
   return recipients.every(({ aead }) => aead === 'gcm') ? 'gcm' : 'ocb';
-}
-
-function joined(packets: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(packets.reduce((total, packet) => total + packet.length, 0));
-  let at = 0;
-  for (const packet of packets) {
-    all.set(packet, at);
-    at += packet.length;
-  }
-  return all;
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { ReadableStream } from 'node:stream/web';
 import { createMessage, encrypt } from 'openpgp';
+import type { PacketWriter } from './armor.ts';
 import { type AesSessionKey, NO_DATE, sessionKeyOf } from './packets.ts';
 import type { PlaintextFile } from './types.ts';
 
@@ -10,17 +11,14 @@ const PIECE_BYTES = 256 * 1024;
 
 /**
  * Encrypts the plaintext as one literal packet within an integrity-protected one. Beside the plaintext, which the caller may
- * let go, only the ciphertext is in memory.
- * @param headers the session key packets, in binary
- * @returns the headers and the data packet, in binary
+ * let go, only what is written is in memory.
  */
-export async function encryptedInPieces(
+export async function encryptInPieces(
   sessionKey: AesSessionKey,
   plaintext: Uint8Array | PlaintextFile,
-  headers: readonly Uint8Array[],
-): Promise<Uint8Array> {
+  out: Pick<PacketWriter, 'write'>,
+): Promise<void> {
   const source = plaintext instanceof Uint8Array ? piecesOf(plaintext) : piecesOfFile(plaintext);
-  const size = plaintext instanceof Uint8Array ? plaintext.length : plaintext.size;
   const pieces = new ReadableStream<Uint8Array>({
     pull(controller) {
       const piece = source.next();
@@ -34,21 +32,34 @@ export async function encryptedInPieces(
     sessionKey: sessionKeyOf(sessionKey),
     format: 'binary',
   })) as AsyncIterable<Uint8Array>;
-  // Packet framing and authentication tags cost less than one byte in a hundred; should they not, the buffer grows.
-  let out = new Uint8Array(size + Math.ceil(size / 100) + 64 * 1024);
+  for await (const bytes of sealed) out.write(bytes);
+}
+
+/** Packet framing and authentication tags cost less than one byte in a hundred. */
+export function sealedSize(plaintext: Uint8Array | PlaintextFile): number {
+  const size = plaintext instanceof Uint8Array ? plaintext.length : plaintext.size;
+  return size + Math.ceil(size / 100) + 64 * 1024;
+}
+
+/**
+ * Collects packets as they are.
+ * @param expected bytes that will come; it may be more, at the price of a copy
+ */
+export function createBinaryWriter(expected: number): PacketWriter {
+  let out = Buffer.allocUnsafeSlow(expected);
   let at = 0;
-  const append = (bytes: Uint8Array): void => {
-    if (at + bytes.length > out.length) {
-      const larger = new Uint8Array((at + bytes.length) * 2);
-      larger.set(out.subarray(0, at));
-      out = larger;
-    }
-    out.set(bytes, at);
-    at += bytes.length;
+  return {
+    write(bytes) {
+      if (at + bytes.length > out.length) {
+        const larger = Buffer.allocUnsafeSlow((at + bytes.length) * 2);
+        out.copy(larger, 0, 0, at);
+        out = larger;
+      }
+      out.set(bytes, at);
+      at += bytes.length;
+    },
+    finish: () => out.subarray(0, at),
   };
-  for (const header of headers) append(header);
-  for await (const bytes of sealed) append(bytes);
-  return out.subarray(0, at);
 }
 
 /** Copies: OpenPGP.js may keep what it gets until the next piece. */
@@ -69,5 +80,6 @@ function* piecesOfFile({ fd, size, sha256 }: PlaintextFile): Generator<Uint8Arra
     hash.update(bytes);
     yield bytes;
   }
-  if (hash.digest('hex') !== sha256) throw new Error('the file has changed while it was being encrypted');
+  if (from < size || hash.digest('hex') !== sha256)
+    throw new Error('the file has changed while it was being encrypted');
 }

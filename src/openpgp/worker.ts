@@ -1,7 +1,16 @@
 // The worker thread's side of the pool: one engine per thread, with its own caches of parsed certificates.
+import { setPriority } from 'node:os';
+import { isMainThread } from 'node:worker_threads';
 import Tinypool from 'tinypool';
 import { createSealingEngine } from './sealing-engine.ts';
 import type { SealingJob } from './types.ts';
+
+/** As nice(1) has it by default. */
+const NICENESS = 10;
+
+// Threads have a niceness of their own on Linux (setpriority(2), "C library/kernel differences"): where processors are short,
+// the event loop goes first, and other mail does not wait while a large message is sealed.
+if (process.platform === 'linux' && !isMainThread) setPriority(0, NICENESS);
 
 const encryptJob = createSealingEngine();
 

@@ -6,7 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
-import { createDeliveryMemory, messageKey, recipientKey } from '../../src/delivery/memory.ts';
+import {
+  ALL_STEPS,
+  createDeliveryMemory,
+  messageKey,
+  RECALL,
+  recipientKey,
+} from '../../src/delivery/memory.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealpost-memory-'));
 const config = configSchema.parse({ state_dir: folder });
@@ -108,6 +114,25 @@ describe('the memory of deliveries', () => {
     await Promise.all(keys.map((key) => memory.remember(key, recipientKey('a@x'), 'ok')));
     const found = await Promise.all(keys.map((key) => memory.recall(key, [recipientKey('a@x')])));
     expect(found.every((replies) => replies.size === 1)).toBe(true);
+  });
+
+  it('looks rows up by the index, as planned while the table was new', async () => {
+    const client = await database.pool.connect();
+    try {
+      for (const [name, text, parameters] of [
+        ['recall', RECALL, 2],
+        ['all', ALL_STEPS, 7],
+      ] as const) {
+        await client.query(`PREPARE plan_${name} AS ${text}`);
+        const none = Array.from({ length: parameters }, () => 'NULL').join();
+        const { rows } = await client.query(`EXPLAIN EXECUTE plan_${name}(${none})`);
+        const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+        expect(plan).toContain('Index Scan using deliveries');
+        expect(plan).not.toContain('Seq Scan');
+      }
+    } finally {
+      client.release(true);
+    }
   });
 
   it('fails while the database is away, but a process that could not record still knows', async () => {

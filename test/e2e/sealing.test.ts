@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../src/message/detect.ts';
 import { splitMessage } from '../../src/message/header.ts';
 import { buildEnvelope, type SealOptions, sealMime } from '../../src/message/seal-mime.ts';
-import { armorMessage } from '../../src/openpgp/armor.ts';
 import { createSealer, type Sealer } from '../../src/openpgp/pool.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
 import { corpus, largeMessage, noise } from '../fixtures/corpus.ts';
+import { armorMessage } from '../unit/openpgp/armor-message.ts';
 import { type KeyKind, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
 import { runProgram } from './support/child.ts';
 import {

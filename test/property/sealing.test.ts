@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../src/message/detect.ts';
 import { splitMessage } from '../../src/message/header.ts';
 import { sealMime } from '../../src/message/seal-mime.ts';
-import { armorMessage } from '../../src/openpgp/armor.ts';
 import { createEngine } from '../../src/openpgp/engine.ts';
+import { armorMessage } from '../unit/openpgp/armor-message.ts';
 import { decryptWith, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
 import { anyMessage } from './any-message.ts';
 

@@ -2,7 +2,7 @@
 // the reason that `explain` prints.
 import { describe, expect, it } from 'vitest';
 import { explainMessage } from '../../../src/message/explain.ts';
-import { armorMessage } from '../../../src/openpgp/armor.ts';
+import { armorMessage } from '../openpgp/armor-message.ts';
 import {
   base64,
   CONTROL,

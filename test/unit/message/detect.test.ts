@@ -1,9 +1,9 @@
 // "Already encrypted?": one table of what is and what is not, with the reason for each.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Detection, detectEncrypted } from '../../../src/message/detect.ts';
-import { armorMessage } from '../../../src/openpgp/armor.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
 import { quickest } from '../../fixtures/processor-time.ts';
+import { armorMessage } from '../openpgp/armor-message.ts';
 import {
   base64,
   CONTROL,

@@ -1,7 +1,7 @@
 // Encrypted bodies of every kind, made fresh, for the tests of "already encrypted?".
 import { createMessage, encrypt, generateSessionKey } from 'openpgp';
-import { armorMessage } from '../../../src/openpgp/armor.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
+import { armorMessage } from '../openpgp/armor-message.ts';
 import { makeKey } from '../openpgp/make-keys.ts';
 
 export interface Samples {

@@ -1,8 +1,9 @@
 // Armor: other programs must read it, above all GnuPG 2.2 (whose part is in test/e2e/sealing.test.ts).
 import { unarmor } from 'openpgp';
 import { describe, expect, it } from 'vitest';
-import { armorMessage, crc24 } from '../../../src/openpgp/armor.ts';
+import { crc24, createArmorWriter } from '../../../src/openpgp/armor.ts';
 import { noise } from '../../fixtures/corpus.ts';
+import { armorMessage } from './armor-message.ts';
 
 /** The algorithm of RFC 9580, section 6.1.1, bit by bit. */
 function crc24Bitwise(bytes: Uint8Array): number {
@@ -73,6 +74,30 @@ describe('armor', () => {
     const armored = armorMessage(noise(10));
     expect(armored.byteOffset).toBe(0);
     expect(armored.buffer.byteLength).toBe(armored.length);
+  });
+
+  it('is the same however the packets come in pieces, and whatever size was expected', () => {
+    const cases: readonly (readonly [seed: number, sizes: readonly number[]])[] = [
+      [1, [1, 56, 57, 58, 0, 114, 3]],
+      [2, [30, 26, 1, 1, 29_183, 29_185]],
+      [3, [100_003, 5, 52]],
+    ];
+    for (const [seed, sizes] of cases) {
+      const packets = noise(
+        sizes.reduce((sum, size) => sum + size, 0),
+        seed,
+      );
+      const whole = armorMessage(packets);
+      for (const expected of [0, 100, packets.length, packets.length + 5000]) {
+        const writer = createArmorWriter(expected);
+        let from = 0;
+        for (const size of sizes) {
+          writer.write(packets.subarray(from, from + size));
+          from += size;
+        }
+        expect(writer.finish().equals(whole), `${sizes} expecting ${expected}`).toBe(true);
+      }
+    }
   });
 
   it('gives 25 MB back from its lines', () => {

@@ -1,6 +1,7 @@
 // The worker pool: jobs in threads, deadlines, dying workers, an orderly end; from sources and from compiled files.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdtemp, open as openFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -48,6 +49,37 @@ describe('the sealer', () => {
       for (const [index, plaintext] of plaintexts.entries()) {
         expect((await decryptWith(key.secret, sealed[index] ?? noise(1))).equals(plaintext)).toBe(true);
       }
+    }
+  });
+
+  it('reads a large plaintext from its file, and fails when the file no longer holds it', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'sealer-'));
+    const plaintext = noise(600_000);
+    const path = join(dir, 'message');
+    await writeFile(path, plaintext);
+    const file = await openFile(path, 'r+');
+    try {
+      const sha256 = createHash('sha256').update(plaintext).digest('hex');
+      const whole = { fd: file.fd, size: plaintext.length, sha256 };
+      for (const workers of [0, 1]) {
+        const { encrypt } = sealer({ workers, inlineBytes: 0 });
+        for (const format of ['armor', 'binary'] as const) {
+          const sealed = await encrypt({ ...job(plaintext, format), plaintext: whole });
+          expect((await decryptWith(key.secret, sealed)).equals(plaintext)).toBe(true);
+        }
+        for (const size of [plaintext.length - 1, plaintext.length + 1]) {
+          const cut = encrypt({ ...job(plaintext), plaintext: { ...whole, size } });
+          await expect(cut).rejects.toThrow('the file has changed while it was being encrypted');
+        }
+        const closed = encrypt({ ...job(plaintext), plaintext: { ...whole, fd: 99_999 } });
+        await expect(closed).rejects.toThrow('EBADF');
+      }
+      await file.write('x', 300_000);
+      const changed = sealer({ workers: 1 }).encrypt({ ...job(plaintext), plaintext: whole });
+      await expect(changed).rejects.toThrow('the file has changed while it was being encrypted');
+    } finally {
+      await file.close();
+      await rm(dir, { recursive: true, force: true });
     }
   });
 

@@ -50,6 +50,18 @@ describe('a spool', () => {
     expect(await listNew(spool)).toEqual([]);
   });
 
+  it('leaves a large message in its file, open for whoever reads on', async () => {
+    put('1.a', `${'h'.repeat(2 ** 20)}rest`);
+    const size = 2 ** 20 + 4;
+    const found = await readSpooled(spool, '1.a', size, () => createBudget(size).request(size), 100);
+    if (found.kind !== 'message' || found.file === null) throw new Error('not left in its file');
+    expect(found.size).toBe(size);
+    expect(found.head.equals(Buffer.alloc(2 ** 20, 'h'))).toBe(true);
+    rmSync(join(spool, 'new', '1.a'));
+    expect((await found.file.readFile()).length).toBe(size);
+    await found.file.close();
+  });
+
   it('takes a file that it may not read for one to be set aside', async () => {
     put('1.a', 'x');
     chmodSync(join(spool, 'new', '1.a'), 0);
