@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { simpleParser } from 'mailparser';
 import { type SealDecision, sealCopy } from '../src/delivery/seal-copy.ts';
 import { fieldsNamed, fieldValue, splitMessage } from '../src/message/header.ts';
-import type { Seal } from '../src/openpgp/types.ts';
+import { type Seal, wholePlaintext } from '../src/openpgp/types.ts';
 
 export const README = fileURLToPath(new URL('../README.md', import.meta.url));
 
@@ -69,7 +69,7 @@ interface Sealed {
 async function sealLetter(settings: Settings): Promise<Sealed> {
   const inside: Buffer[] = [];
   const seal: Seal = (job) => {
-    if (job.plaintext instanceof Uint8Array) inside.push(Buffer.from(job.plaintext));
+    if (!('fd' in job.plaintext)) inside.push(Buffer.from(wholePlaintext(job.plaintext)));
     const headers = 'armorHeaders' in job ? (job.armorHeaders ?? []) : [];
     const lines = headers.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
     return Promise.resolve(

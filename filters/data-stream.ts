@@ -82,8 +82,7 @@ export function createDataReader(options: DataReaderOptions): DataReader {
     },
     finish() {
       if (refused !== null) return { ok: false, because: refused };
-      const [only] = kept;
-      const wire = kept.length === 1 && only !== undefined ? only : Buffer.concat(kept, size);
+      const wire = joined(kept, size);
       kept = [];
       // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
       const content = wire.subarray(0, wire.length - 3);
@@ -103,6 +102,19 @@ export function createDataReader(options: DataReaderOptions): DataReader {
       };
     },
   };
+}
+
+/** From here on a message lies in memory that the sealing threads share, and is not copied for them. */
+const SHARED_BYTES = 2 ** 20;
+
+function joined(chunks: readonly Buffer[], size: number): Buffer {
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return only;
+  if (size < SHARED_BYTES) return Buffer.concat(chunks, size);
+  const whole = Buffer.from(new SharedArrayBuffer(size));
+  let at = 0;
+  for (const chunk of chunks) at += chunk.copy(whole, at);
+  return whole;
 }
 
 /** How much of CRLF.CRLF is matched after one more byte. */

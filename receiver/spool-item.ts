@@ -85,7 +85,7 @@ export async function prepareItem(
     const sha256 = await contentHash(file ?? head, size);
     const idOf = (user: number): MessageId => spoolId(name, user, sha256);
     const plaintext = file === null ? head : { fd: file.fd, size, sha256 };
-    const parcel = await seal(plaintext, decision.copies, idOf, parts, true);
+    const parcel = await seal(plaintext, decision.copies, idOf, parts);
     if (parcel === null) {
       const userIds = decision.copies.map(({ user }) => user.id);
       return { kind: 'wait', because: 'sealing failed', reply: SEALING_FAILED, userIds, arrived };
@@ -135,7 +135,6 @@ export async function decideFor(
 
 /**
  * Seals a message whole, its header too, once for each user.
- * @param mayConsume nobody needs the message afterwards
  * @returns null when sealing failed, which is logged
  */
 export async function seal(
@@ -143,20 +142,15 @@ export async function seal(
   copies: readonly UserCopy[],
   idOf: (userId: number) => MessageId,
   { engine, metrics, logger }: SealingParts,
-  mayConsume = false,
 ): Promise<Parcel | null> {
   try {
     const sealed = [];
-    for (const [index, { user, seal: decision }] of copies.entries()) {
+    for (const { user, seal: decision } of copies) {
       const stop = metrics.sealSeconds.startTimer();
       const { keys, hideKeyIds } = decision;
       const job = { keys, hideKeyIds, format: 'binary' } as const;
-      // The last copy takes the plaintext with it: from then on there is ciphertext only.
-      const consume = mayConsume && index === copies.length - 1;
       const ciphertext = await engine.sealer.encrypt(
-        message instanceof Uint8Array
-          ? { ...job, plaintext: message, consume }
-          : { ...job, plaintext: message },
+        message instanceof Uint8Array ? { ...job, plaintext: message } : { ...job, plaintext: message },
       );
       stop();
       sealed.push({ id: idOf(user.id), userId: user.id, ciphertext });

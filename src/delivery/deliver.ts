@@ -42,6 +42,8 @@ export interface DeliveryParts {
     now: number,
   ) => Promise<(keys: readonly StoredKey[], prefer: KeyKind) => KeyChoice>;
   readonly encrypt: Seal;
+  /** Gets ciphertext of `encrypt` that nobody reads any more. */
+  readonly giveBack: (ciphertext: Uint8Array) => void;
   readonly memory: DeliveryMemory;
   /** A second attempt waits until the fate of the first one is known. */
   readonly claims: Claims;
@@ -206,16 +208,18 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       }
     }
     const groups = await build(transaction, message, open, replies, log);
+    /** Those whose last byte has reached the next hop, or never will. */
+    const over = new Set<Group>();
     try {
       await mapLimited(groups, message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES, async (group) => {
         try {
-          await send(transaction, key, group, replies, settled, log);
+          if (await send(transaction, key, group, replies, settled, log)) over.add(group);
         } catch (error) {
           log.error({ err: error }, 'a copy could not be sent; Postfix keeps the mail');
         }
       });
     } finally {
-      await Promise.all(groups.map((group) => group.copy.discard()));
+      await Promise.all(groups.map((group) => group.copy.discard(over.has(group))));
     }
   }
 
@@ -247,7 +251,12 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     const now = Date.now();
     const detection = detectEncrypted(message);
     const ruled = ruledMessage(message, transaction.envelope.sender);
-    const outgoing = createOutgoing(parts.outgoingDirectory, transaction.id, MEMORY_PER_TRANSACTION);
+    const outgoing = createOutgoing(
+      parts.outgoingDirectory,
+      transaction.id,
+      MEMORY_PER_TRANSACTION,
+      parts.giveBack,
+    );
     const passing: Pending[] = [];
     const sealed: Group[] = [];
     await mapLimited(open, message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES, async (entry) => {
@@ -308,6 +317,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     }
   }
 
+  /** @returns whether the next hop's connection is done with the copy */
   async function send(
     transaction: Transaction,
     key: string,
@@ -315,7 +325,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     replies: Map<string, Reply>,
     settled: Set<Pending>,
     log: Logger,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const result = await parts.nextHop().send({
       envelope: {
         sender: transaction.envelope.sender,
@@ -341,7 +351,9 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
         recipient.class,
       );
     });
-    if (result.late !== undefined) waitForLate(result.late, key, group, settled, log);
+    if (result.late === undefined) return true;
+    waitForLate(result.late, key, group, settled, log);
+    return false;
   }
 
   /** The deadline came before the next hop's answer: until it comes, a retry must not send again. */

@@ -132,6 +132,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       directory,
       chooser,
       encrypt: sealer.encrypt,
+      giveBack: sealer.giveBack,
       memory,
       claims: options.claims ?? createClaims(null),
       nextHop: () => nextHop,

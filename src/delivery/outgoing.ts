@@ -8,7 +8,8 @@ import { messageSize } from '../smtp/dot-stuff.ts';
 export interface BuiltCopy {
   /** The copy in parts. */
   bytes(): Promise<readonly Uint8Array[]>;
-  discard(): Promise<void>;
+  /** @param over nobody reads the bytes any more; false where that is not known, and their memory is left alone */
+  discard(over: boolean): Promise<void>;
 }
 
 /** Copies of one transaction. */
@@ -26,8 +27,14 @@ export function inMemory(message: Uint8Array): BuiltCopy {
  * Makes the room for one transaction's copies.
  * @param directory below state_dir; made with mode 0700 when it is first needed
  * @param memoryLimit bytes of ciphertext that may stay in memory
+ * @param giveBack gets ciphertext whose memory may be used again
  */
-export function createOutgoing(directory: string, name: string, memoryLimit: number): Outgoing {
+export function createOutgoing(
+  directory: string,
+  name: string,
+  memoryLimit: number,
+  giveBack: (ciphertext: Uint8Array) => void,
+): Outgoing {
   let inMemoryBytes = 0;
   let files = 0;
   return {
@@ -37,8 +44,9 @@ export function createOutgoing(directory: string, name: string, memoryLimit: num
         inMemoryBytes += size;
         return {
           bytes: async () => ciphertext,
-          discard: async () => {
+          discard: async (over) => {
             inMemoryBytes -= size;
+            if (over) for (const part of ciphertext) giveBack(part);
           },
         };
       }
@@ -54,6 +62,7 @@ export function createOutgoing(directory: string, name: string, memoryLimit: num
       } finally {
         await file.close();
       }
+      for (const part of ciphertext) giveBack(part);
       return {
         bytes: async () => [await readFile(path)],
         discard: () => rm(path, { force: true }),

@@ -25,7 +25,8 @@ export interface SealOptions {
 
 /** What gets encrypted, and what goes around it. */
 export interface Envelope {
-  readonly plaintext: Buffer;
+  /** In parts; the last one is the message's own body, and not a copy of it. */
+  readonly plaintext: readonly Buffer[];
   /** The sealed message with this ciphertext, armor or base64, in it: to be sent one part after the other, not copied. */
   wrap(ciphertext: Uint8Array): readonly Buffer[];
 }
@@ -45,16 +46,8 @@ export async function sealMime(
   encrypt: Encrypt,
 ): Promise<readonly Buffer[]> {
   const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
-  return wrap(
-    // The plaintext was made for this, and nobody else has it.
-    await encrypt({
-      plaintext,
-      keys: options.keys,
-      hideKeyIds: options.hideKeyIds,
-      format: 'armor',
-      consume: true,
-    }),
-  );
+  const { keys, hideKeyIds } = options;
+  return wrap(await encrypt({ plaintext, keys, hideKeyIds, format: 'armor' }));
 }
 
 /**
@@ -99,7 +92,7 @@ export function buildSealed(
   const { subject, headerPolicy: policy = 'no_confidentiality' } = options;
   const { inner, outer } = protectHeader(parts, { subject, policy, eol });
   return {
-    plaintext: Buffer.concat([...inner, Buffer.from(eol, 'latin1'), parts.body]),
+    plaintext: [Buffer.concat([...inner, Buffer.from(eol, 'latin1')]), parts.body],
     wrap: (ciphertext) => [
       Buffer.concat([
         ...(parts.preamble.length > 0 ? [endedWith(parts.preamble, eol)] : []),

@@ -30,7 +30,9 @@ export async function sealSmime(
     ]),
     base64,
   ]);
-  return wrap(await seal({ format: 'cms', plaintext, keys: options.keys, ...cms(options) }));
+  return wrap(
+    await seal({ format: 'cms', plaintext: Buffer.concat(plaintext), keys: options.keys, ...cms(options) }),
+  );
 }
 
 function cms({

@@ -63,10 +63,15 @@ export function crc24(bytes: Uint8Array, before: number = CRC24_INIT): number {
   return crc;
 }
 
+/** Bytes that the armor of so many bytes takes at the most, without armor headers. */
+export function armoredSize(packets: number): number {
+  return BEGIN.length + 2 + base64LinesLength(packets) + END_BYTES;
+}
+
 /** Where the packets of a message go, piece by piece. */
 export interface PacketWriter {
   write(bytes: Uint8Array): void;
-  /** The whole, in a buffer of its own, so that it can be transferred between threads. */
+  /** The whole, in a buffer of its own, or in memory that threads share, so that it can go from one to another. */
   finish(): Buffer;
 }
 
@@ -75,10 +80,17 @@ export interface PacketWriter {
  * 7-bit text.
  * @param expected bytes of packets that will come; it may be more, at the price of a copy
  * @param headers armor headers, in this order
+ * @param into memory to be used as far as it suffices, instead of a buffer of its own
  */
-export function createArmorWriter(expected: number, headers: readonly ArmorHeader[] = []): PacketWriter {
+export function createArmorWriter(
+  expected: number,
+  headers: readonly ArmorHeader[] = [],
+  into: SharedArrayBuffer | undefined = undefined,
+): PacketWriter {
   const head = `${BEGIN}${headers.map(headerLine).join('')}\r\n`;
-  let out = Buffer.allocUnsafeSlow(head.length + base64LinesLength(expected) + END_BYTES);
+  const length = head.length + base64LinesLength(expected) + END_BYTES;
+  let out =
+    into !== undefined && into.byteLength >= length ? Buffer.from(into) : Buffer.allocUnsafeSlow(length);
   let at = out.write(head, 'latin1');
   let crc: number | undefined;
   /** The beginning of a line. */

@@ -13,7 +13,13 @@ import {
 import { createArmorWriter } from './armor.ts';
 import { type AesSessionKey, encryptedData, encryptedSessionKey } from './packets.ts';
 import { createBinaryWriter, encryptInPieces, sealedSize } from './pieces.ts';
-import type { EncryptionJob, FileEncryptionJob, RecipientKey } from './types.ts';
+import {
+  type EncryptionJob,
+  type FileEncryptionJob,
+  plaintextSize,
+  type RecipientKey,
+  wholePlaintext,
+} from './types.ts';
 
 /**
  * AES-256 for everybody, no compression (it would tell of the content through the size). Which self-signatures count was
@@ -87,14 +93,17 @@ export function createEngine(): (job: EncryptionJob | FileEncryptionJob) => Prom
     const headers = await Promise.all(
       recipients.map(({ keyPacket }) => encryptedSessionKey(sessionKey, keyPacket, job.hideKeyIds)),
     );
-    const inPieces = !(job.plaintext instanceof Uint8Array) || job.plaintext.length > IN_PIECES_BYTES;
-    const data = inPieces ? null : await encryptedData(sessionKey, job.plaintext);
-    const size = data === null ? sealedSize(job.plaintext) : data.length;
+    const { plaintext } = job;
+    const inPieces = 'fd' in plaintext || plaintextSize(plaintext) > IN_PIECES_BYTES;
+    const data = inPieces ? null : await encryptedData(sessionKey, wholePlaintext(plaintext));
+    const size = data === null ? sealedSize(plaintextSize(plaintext)) : data.length;
     const expected = headers.reduce((total, packet) => total + packet.length, size);
     const out =
-      job.format === 'armor' ? createArmorWriter(expected, job.armorHeaders) : createBinaryWriter(expected);
+      job.format === 'armor'
+        ? createArmorWriter(expected, job.armorHeaders, job.into)
+        : createBinaryWriter(expected);
     for (const packet of headers) out.write(packet);
-    if (data === null) await encryptInPieces(sessionKey, job.plaintext, out);
+    if (data === null) await encryptInPieces(sessionKey, plaintext, out);
     else out.write(data);
     return out.finish();
   };

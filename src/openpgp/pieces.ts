@@ -5,7 +5,7 @@ import { ReadableStream } from 'node:stream/web';
 import { createMessage, encrypt } from 'openpgp';
 import type { PacketWriter } from './armor.ts';
 import { type AesSessionKey, NO_DATE, sessionKeyOf } from './packets.ts';
-import type { PlaintextFile } from './types.ts';
+import type { Plaintext, PlaintextFile } from './types.ts';
 
 const PIECE_BYTES = 256 * 1024;
 
@@ -15,10 +15,10 @@ const PIECE_BYTES = 256 * 1024;
  */
 export async function encryptInPieces(
   sessionKey: AesSessionKey,
-  plaintext: Uint8Array | PlaintextFile,
+  plaintext: Plaintext | PlaintextFile,
   out: Pick<PacketWriter, 'write'>,
 ): Promise<void> {
-  const source = plaintext instanceof Uint8Array ? piecesOf(plaintext) : piecesOfFile(plaintext);
+  const source = 'fd' in plaintext ? piecesOfFile(plaintext) : piecesOf(plaintext);
   const pieces = new ReadableStream<Uint8Array>({
     pull(controller) {
       const piece = source.next();
@@ -35,10 +35,9 @@ export async function encryptInPieces(
   for await (const bytes of sealed) out.write(bytes);
 }
 
-/** Packet framing and authentication tags cost less than one byte in a hundred. */
-export function sealedSize(plaintext: Uint8Array | PlaintextFile): number {
-  const size = plaintext instanceof Uint8Array ? plaintext.length : plaintext.size;
-  return size + Math.ceil(size / 100) + 64 * 1024;
+/** What so many bytes become: packet framing and authentication tags cost less than one byte in a hundred. */
+export function sealedSize(plaintext: number): number {
+  return plaintext + Math.ceil(plaintext / 100) + 64 * 1024;
 }
 
 /**
@@ -63,8 +62,12 @@ export function createBinaryWriter(expected: number): PacketWriter {
 }
 
 /** Copies: OpenPGP.js may keep what it gets until the next piece. */
-function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let from = 0; from < bytes.length; from += PIECE_BYTES) yield bytes.slice(from, from + PIECE_BYTES);
+function* piecesOf(plaintext: Plaintext): Generator<Uint8Array> {
+  for (const part of plaintext instanceof Uint8Array ? [plaintext] : plaintext) {
+    for (let from = 0; from < part.length; from += PIECE_BYTES) {
+      yield new Uint8Array(part.subarray(from, from + PIECE_BYTES));
+    }
+  }
 }
 
 /** @throws Error when the file cannot be read, or no longer holds what it held */

@@ -3,8 +3,9 @@
 // ones in worker threads, where 10 MB cost 60 to 80 ms that this thread spends on other mail.
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
+import { createArmorMemory } from './armor-memory.ts';
 import { createSealingEngine } from './sealing-engine.ts';
-import type { Seal, SealingJob } from './types.ts';
+import { plaintextSize, type Seal, type SealingJob } from './types.ts';
 
 export interface SealerOptions {
   /** Worker threads for large jobs; default: one per core, at most 4. 0: everything in this thread. */
@@ -19,6 +20,11 @@ export interface SealerOptions {
 
 export interface Sealer {
   readonly encrypt: Seal;
+  /**
+   * Nobody reads these bytes of `encrypt` any more: the memory of a large one is used for another one. Never call it while they
+   * may still be on their way. Whatever else is given is left alone.
+   */
+  giveBack(sealed: Uint8Array): void;
   /** Takes no more jobs, waits for those under way, and stops the threads. */
   close(): Promise<void>;
 }
@@ -38,20 +44,27 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   const inlineBytes = options.inlineBytes ?? INLINE_BYTES;
   const deadline = options.deadline ?? DEADLINE_MS;
   const inline = createSealingEngine();
+  const memory = createArmorMemory();
   const underWay = new Set<Promise<Uint8Array>>();
   let pool: Tinypool | undefined;
   let closed = false;
 
   async function inWorker(job: SealingJob): Promise<Uint8Array> {
     pool ??= startPool(workers, options.workerFile ?? workerFile());
-    const plaintext = movable(job);
+    const transferList: ArrayBuffer[] = [];
+    const plaintext = movable(job.plaintext, transferList);
     const keys = job.keys.map((key) => ({ ...key, certificate: new Uint8Array(key.certificate) }));
+    const into = job.format === 'armor' ? memory.take(job) : undefined;
     const signal = AbortSignal.timeout(deadline);
     try {
-      return await pool.run(
-        { ...job, keys, plaintext },
-        { transferList: plaintext instanceof Uint8Array ? [plaintext.buffer as ArrayBuffer] : [], signal },
+      const sealed: Uint8Array = await pool.run(
+        { ...job, keys, plaintext, ...(into === undefined ? {} : { into }) },
+        { transferList, signal },
       );
+      // Each thread has an object of its own for the memory that they share; the one that was taken is to come back.
+      return into !== undefined && sealed.buffer instanceof SharedArrayBuffer
+        ? Buffer.from(into, 0, sealed.length)
+        : sealed;
     } catch (error) {
       if (signal.aborted) throw new Error(`sealing took longer than ${deadline / 1000} s`);
       throw error;
@@ -61,7 +74,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   return {
     async encrypt(job) {
       if (closed) throw new Error('the sealer has been closed');
-      const small = sizeOf(job) <= inlineBytes && job.keys.length <= INLINE_KEYS;
+      const small = plaintextSize(job.plaintext) <= inlineBytes && job.keys.length <= INLINE_KEYS;
       const running = workers === 0 || small ? inline(job) : inWorker(job);
       underWay.add(running);
       try {
@@ -70,8 +83,10 @@ export function createSealer(options: SealerOptions = {}): Sealer {
         underWay.delete(running);
       }
     },
+    giveBack: (sealed) => memory.giveBack(sealed),
     async close() {
       closed = true;
+      memory.clear();
       await Promise.allSettled(underWay);
       await pool?.destroy();
       pool = undefined;
@@ -80,21 +95,18 @@ export function createSealer(options: SealerOptions = {}): Sealer {
 }
 
 /**
- * The plaintext as it can be moved to a worker: an exact copy, since the caller's buffer stays whole, and may be a view into a
- * larger one. What was given away is not copied, unless it shares its memory, as a view or a Buffer of the pool does.
+ * The plaintext as it goes to a worker. Memory that threads share goes as it is; of everything else an exact copy is moved, since
+ * the caller's buffer stays whole, and may be a view into a larger one.
  */
-function movable(job: SealingJob): SealingJob['plaintext'] {
-  const { plaintext } = job;
-  if (!(plaintext instanceof Uint8Array)) return plaintext;
-  const mayMove = 'consume' in job && job.consume === true;
-  return mayMove && plaintext.byteLength === plaintext.buffer.byteLength
-    ? plaintext
-    : new Uint8Array(plaintext);
-}
-
-/** Bytes of plaintext. */
-function sizeOf({ plaintext }: SealingJob): number {
-  return plaintext instanceof Uint8Array ? plaintext.length : plaintext.size;
+function movable(plaintext: SealingJob['plaintext'], transferList: ArrayBuffer[]): SealingJob['plaintext'] {
+  if ('fd' in plaintext) return plaintext;
+  const moved = (part: Uint8Array): Uint8Array => {
+    if (part.buffer instanceof SharedArrayBuffer) return part;
+    const copy = new Uint8Array(part);
+    transferList.push(copy.buffer);
+    return copy;
+  };
+  return plaintext instanceof Uint8Array ? moved(plaintext) : plaintext.map(moved);
 }
 
 function startPool(workers: number, file: URL): Tinypool {

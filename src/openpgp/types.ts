@@ -21,22 +21,37 @@ export interface PlaintextFile {
   readonly sha256: string;
 }
 
+/** Plaintext in memory; parts are taken one after the other, so that a large message need not be copied behind a new header. */
+export type Plaintext = Uint8Array | readonly Uint8Array[];
+
+/** The plaintext in one piece. */
+export function wholePlaintext(plaintext: Plaintext): Uint8Array {
+  return plaintext instanceof Uint8Array ? plaintext : Buffer.concat(plaintext);
+}
+
+/** Bytes of plaintext. */
+export function plaintextSize(plaintext: Plaintext | PlaintextFile): number {
+  if ('fd' in plaintext) return plaintext.size;
+  if (plaintext instanceof Uint8Array) return plaintext.length;
+  return plaintext.reduce((size, part) => size + part.length, 0);
+}
+
 /** One encryption: these bytes, to these keys. */
 export interface EncryptionJob {
-  readonly plaintext: Uint8Array;
+  readonly plaintext: Plaintext;
   readonly keys: readonly RecipientKey[];
   /** Write wildcard key IDs (`hide_key_ids`). */
   readonly hideKeyIds: boolean;
-  /** The caller gives the plaintext's memory away, all of its buffer: it is moved to the worker, and not copied. */
-  readonly consume?: boolean;
   /** `armor`: RFC 9580 armor, CRLF, CRC24 always; `binary`: the bare packets. */
   readonly format: 'armor' | 'binary';
   /** Of armor: `Charset` tells the character set of a text (RFC 9580, section 6.2.2). Default: none. */
   readonly armorHeaders?: readonly ArmorHeader[];
+  /** Memory for the armor; where it does not suffice, other memory is used. */
+  readonly into?: SharedArrayBuffer;
 }
 
 /** The same of a file. */
-export type FileEncryptionJob = Omit<EncryptionJob, 'plaintext' | 'consume'> & {
+export type FileEncryptionJob = Omit<EncryptionJob, 'plaintext'> & {
   readonly plaintext: PlaintextFile;
 };
 

@@ -17,6 +17,7 @@ const encryptJob = createSealingEngine();
 /** Runs one job; the result's memory is moved to the caller, not copied. */
 export async function encrypt(job: SealingJob): Promise<unknown> {
   const sealed = await encryptJob(job);
+  if (sealed.buffer instanceof SharedArrayBuffer) return sealed;
   // Engines and base64 give buffers of their own, so that moving one takes nothing else with it.
   return Tinypool.move(new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.byteLength));
 }

@@ -14,6 +14,7 @@ import { registerUser } from '../../src/cli/user.ts';
 import { openEngine } from '../../src/delivery/engine.ts';
 import { sealInline } from '../../src/message/seal-inline.ts';
 import { createSealer, type Sealer } from '../../src/openpgp/pool.ts';
+import { wholePlaintext } from '../../src/openpgp/types.ts';
 import { corpus, largeMessage } from '../fixtures/corpus.ts';
 import { armorsIn, OPTIONS, recordingEncrypt } from '../unit/message/inline-support.ts';
 import { type KeyKind, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
@@ -71,7 +72,11 @@ async function sealedParts(
     expect(armors.length, `${name}: armored parts`).toBe(jobs.length);
     // The jobs of one message may end in another order than they began in, but they begin in the order of the parts.
     for (const [index, { plaintext }] of jobs.entries())
-      parts.push({ name, armor: armors[index] ?? Buffer.alloc(0), expected: Buffer.from(plaintext) });
+      parts.push({
+        name,
+        armor: armors[index] ?? Buffer.alloc(0),
+        expected: Buffer.from(wholePlaintext(plaintext)),
+      });
   }
   return parts;
 }

@@ -9,6 +9,7 @@ import { sealInline } from '../../src/message/seal-inline.ts';
 import { buildEnvelope, type SealOptions, sealMime } from '../../src/message/seal-mime.ts';
 import { createSealer, type Sealer } from '../../src/openpgp/pool.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
+import { wholePlaintext } from '../../src/openpgp/types.ts';
 import { armorsIn } from '../unit/message/inline-support.ts';
 import {
   ALGORITHMS,
@@ -111,7 +112,7 @@ async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Seale
   const mime = Buffer.concat(await sealMime(MESSAGE, chosen, sealer.encrypt));
   const parts: Buffer[] = [];
   const inline = await sealInline(MESSAGE, chosen, (job) => {
-    parts.push(Buffer.from(job.plaintext));
+    parts.push(Buffer.from(wholePlaintext(job.plaintext)));
     return sealer.encrypt(job);
   });
   const armors = armorsIn(inline ?? Buffer.alloc(0));
@@ -120,7 +121,7 @@ async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Seale
   const { keyIds } = detectEncrypted(mime) as { readonly keyIds: readonly string[] };
   return {
     texts: [
-      { armored: armoredPart(mime), plaintext: buildEnvelope(MESSAGE, chosen, 'x').plaintext },
+      { armored: armoredPart(mime), plaintext: Buffer.concat(buildEnvelope(MESSAGE, chosen, 'x').plaintext) },
       ...armors.map((armored, index) => ({ armored, plaintext: parts[index] ?? Buffer.alloc(0) })),
     ],
     keyIds,

@@ -97,7 +97,7 @@ async function sealCorpus(kind: KeyKind, hideKeyIds: boolean) {
     corpus().map(async ({ name, message }) => ({
       name,
       body: splitMessage(message).body,
-      expected: buildEnvelope(message, options([recipient]), 'x').plaintext,
+      expected: Buffer.concat(buildEnvelope(message, options([recipient]), 'x').plaintext),
       armor: armorOf(
         Buffer.concat(await sealMime(message, options([recipient], { hideKeyIds }), sealer.encrypt)),
       ),
@@ -320,7 +320,7 @@ describe('what GnuPG and Sequoia write', () => {
     const recipient = { fingerprint: theirs.fingerprint, certificate, at: Date.now() };
     const sealed = Buffer.concat(await sealMime(message, options([recipient]), sealer.encrypt));
     expect(detectEncrypted(sealed)).toMatchObject({ encrypted: true, keyIds: [subkeyId] });
-    const expected = buildEnvelope(message, options([recipient]), 'x').plaintext;
+    const expected = Buffer.concat(buildEnvelope(message, options([recipient]), 'x').plaintext);
     const [byGpg] = await gpgDecryptAll('theirs', [armorOf(sealed)]);
     for (const inner of [
       byGpg,

@@ -119,7 +119,7 @@ async function handle(text: string): Promise<void> {
   }
   for (const headerPolicy of ['no_confidentiality', 'shy'] as const) {
     const { plaintext, wrap } = buildEnvelope(message, { ...OPTIONS, subject: 'hide', headerPolicy }, 'x');
-    wrap(plaintext.subarray(0, 10));
+    wrap(Buffer.concat(plaintext).subarray(0, 10));
   }
   await sealInline(message, OPTIONS, recordingEncrypt().encrypt);
 }

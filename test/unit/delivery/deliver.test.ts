@@ -32,6 +32,8 @@ interface Stage {
   readonly sent: SendRequest[];
   readonly jobs: SealingJob[];
   readonly events: string[];
+  /** Ciphertext whose memory may be used again. */
+  readonly givenBack: Uint8Array[];
   readonly remembered: Map<string, string>;
   readonly memory: { -readonly [Name in keyof DeliveryMemory]: DeliveryMemory[Name] };
 }
@@ -50,6 +52,7 @@ function stage(script: Script = {}): Stage {
   const sent: SendRequest[] = [];
   const jobs: SealingJob[] = [];
   const events: string[] = [];
+  const givenBack: Uint8Array[] = [];
   const remembered = new Map<string, string>();
   const memory: Stage['memory'] = {
     recall: async (message, recipients) =>
@@ -85,6 +88,7 @@ function stage(script: Script = {}): Stage {
       leftOut: [],
     }),
     claims: createClaims(null),
+    giveBack: (sealed) => void givenBack.push(sealed),
     encrypt: async (job) => {
       script.encrypt?.(job);
       events.push('encrypt');
@@ -118,7 +122,7 @@ function stage(script: Script = {}): Stage {
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
   });
-  return { deliverer, sent, jobs, events, remembered, memory };
+  return { deliverer, sent, jobs, events, givenBack, remembered, memory };
 }
 
 function facts(path: string): RecipientFacts {
@@ -372,6 +376,21 @@ describe('delivering one transaction', () => {
     expect(remembered.size).toBe(1);
     expect(await replies(deliverer, transaction(['a@x']))).toEqual(['250 2.0.0 Ok: queued']);
     expect(sent).toHaveLength(1);
+  });
+
+  it("gives a sealed copy's memory back once it is sent, and never while its bytes may still be on their way", async () => {
+    const busy: SendResult = { recipients: [{ reply: BUSY, class: 'temporary', stage: 'end-of-data' }] };
+    for (const [send, givesBack] of [
+      [undefined, true],
+      [async () => busy, true],
+      [async () => ({ ...busy, late: Promise.resolve([]) }), false],
+      [() => Promise.reject(new Error('a bug')), false],
+    ] as const) {
+      const { deliverer, givenBack } = stage(send === undefined ? {} : { send });
+      await deliverer.deliver(transaction(['keyed@x', 'plain@x']));
+      const sealed = givenBack.filter((part) => Buffer.from(part).includes('KEY-OF-keyed@x'));
+      expect(sealed).toHaveLength(givesBack ? 1 : 0);
+    }
   });
 
   it('lesson 19: Sealpost-* fields from outside are removed, and every other byte stays', async () => {

@@ -7,6 +7,7 @@ import { type Piece, readTree } from '../../../src/message/mime-tree.ts';
 import { sealInline } from '../../../src/message/seal-inline.ts';
 import { decodeLeniently } from '../../../src/message/transfer-encoding.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
+import { wholePlaintext } from '../../../src/openpgp/types.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
 import { decryptWith, makeKey, type TestKey } from '../openpgp/make-keys.ts';
 import { armorsIn, lines, OPTIONS, recordingEncrypt, STATUS_LINE } from './inline-support.ts';
@@ -26,7 +27,7 @@ async function seal(message: Buffer) {
   return {
     sealed: sealed.toString('latin1'),
     jobs,
-    texts: jobs.map(({ plaintext }) => Buffer.from(plaintext)),
+    texts: jobs.map(({ plaintext }) => Buffer.from(wholePlaintext(plaintext))),
   };
 }
 

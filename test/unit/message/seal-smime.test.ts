@@ -59,7 +59,8 @@ async function seal(
   return Buffer.concat(await sealSmime(message, { ...options(keys, changes), cipher }, sealer.encrypt));
 }
 
-const expectedInside = (message: Buffer): Buffer => buildSealed(message, options([]), () => []).plaintext;
+const expectedInside = (message: Buffer): Buffer =>
+  Buffer.concat(buildSealed(message, options([]), () => []).plaintext);
 
 const open = (data: Buffer, issuedTo: Issued, form: 'DER' | 'SMIME' = 'DER') =>
   openCms(authority, data, issuedTo, form);
