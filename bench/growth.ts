@@ -12,6 +12,9 @@ const DOMAIN = 'growth.test';
 const SIZES = [1000, 10_000, 100_000, 1_000_000] as const;
 /** Each burst asks for so many different users, spread evenly over all. */
 const MESSAGES = 1000;
+const ROUNDS = 5;
+/** Until what the first size finds compiled is what the last one finds. */
+const WARM_UP = 5000;
 
 /**
  * smtp-source -N numbers the recipients from 1. The zeros behind the number make it a multiple of size / 1000, so that as
@@ -53,7 +56,7 @@ export async function growthPart(options: PartOptions): Promise<PartResult> {
       stand,
       'sealpost',
       { ...loadOf(SIZES[0]), recipient: RECIPIENTS.curve, numbered: false },
-      MESSAGES,
+      WARM_UP,
     );
     for (const size of sizes) {
       options.progress(`adding users with keys, up to ${size}`);
@@ -100,10 +103,10 @@ async function fill(client: pg.Client, domainId: number, from: number, to: numbe
 async function measureSize(stand: Stand, client: pg.Client, size: number): Promise<Measured> {
   const load = loadOf(size);
   const pid = stand.sealpost.pid() ?? 0;
-  // Runs of a second each: three, and the middle one counts.
+  // Runs of a second or two each: the middle one counts.
   const uncached: Speed[] = [];
   const cached: Speed[] = [];
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     await client.query(`SELECT pg_notify('sealpost_change', '{"table":"domains","key":null}')`);
     await sleep(300);
     uncached.push(await measureBurst(stand, 'sealpost', load, MESSAGES));

@@ -95,6 +95,8 @@ async function createStand({ progress, serveArguments }: PartOptions): Promise<S
         database: { url: postgres.url },
         observe: { log_level: 'warn' },
         filter: {
+          // For the attack of slow clients: beyond the default of 500 they would be turned away, and prove nothing.
+          max_connections: 2000,
           next_hop: `smtp:127.0.0.1:${nextHopPort}`,
           listen: [
             { name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` },

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
 import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
-import { type Api, startApi } from '../../receiver/api/server.ts';
+import type { Api } from '../../receiver/api/server.ts';
 import { type Receiver, startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
@@ -14,9 +14,10 @@ import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { startNotices } from '../delivery/notices.ts';
+import { warmUp, warmUpDatabase } from '../delivery/warm-up.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
-import { startObserveServer } from '../observe/server.ts';
+import { type ObserveServer, startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
 import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
 import { servePrimary } from './serve-primary.ts';
@@ -133,20 +134,24 @@ async function serve(options: ServeOptions): Promise<void> {
     process.exit(EXIT.refused);
   });
 
+  // While the database is being opened: whoever is served first finds everything warm.
+  const warm = parts.has('filter') ? warmUp(config) : undefined;
   const engine = await openWhenReachable(config, logger, metrics, stop, claims);
+  await warm;
   if (engine === undefined) return;
+  if (parts.has('filter')) void warmUpDatabase(engine);
   const started = Date.now();
   let proxy: ProxyFilter | undefined;
   let policy: PolicyDaemons | undefined;
   let api: Api | undefined;
   let receiver: Receiver | undefined;
+  let observe: ObserveServer | undefined;
   /** What holds now: a reload replaces it. */
   let running = config;
   try {
     const health = () => readiness(engine, proxy, policy, receiver, parts);
     const notifier = createServiceNotifier(place === null ? process.env : {}, async () => true, logger);
     const passed = passedSockets(process.env, place === null ? process.pid : process.ppid);
-    if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
     const notices =
       parts.has('filter') && (place === null || place.number === 1)
         ? startNotices({ config: () => running, ...engine, logger, metrics })
@@ -155,7 +160,11 @@ async function serve(options: ServeOptions): Promise<void> {
     if (parts.has('receiver') && wantsReceiver(config))
       receiver = await startReceiver(config, engine, logger, metrics, passed);
     const endpoint = parts.has('receiver') ? config.receiver.api.listen : null;
-    if (endpoint !== null) api = await startApi(config, endpoint, engine.database, logger, metrics);
+    if (endpoint !== null) {
+      // An HTTP server takes a tenth of a second to load, and few have it.
+      const { startApi } = await import('../../receiver/api/server.ts');
+      api = await startApi(config, endpoint, engine.database, logger, metrics);
+    }
     const listeners = () => [
       ...(proxy?.listeners() ?? []),
       ...(policy?.listeners() ?? []),
@@ -163,7 +172,7 @@ async function serve(options: ServeOptions): Promise<void> {
       ...(api === undefined ? [] : [api]),
     ];
     const status = async () => describeRunning(running, path, started, listeners(), proxy, receiver, engine);
-    const observe =
+    observe =
       parts.has('observe') && config.observe.listen !== null
         ? await startObserveServer({
             endpoint: config.observe.listen,
@@ -173,6 +182,8 @@ async function serve(options: ServeOptions): Promise<void> {
             status,
           })
         : undefined;
+    // Last, so that whoever is greeted need not wait for anything else.
+    if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
     logger.info(
       {
         version: packageVersion(),
@@ -219,13 +230,13 @@ async function serve(options: ServeOptions): Promise<void> {
     // A mail that is still being sent keeps its claim, and is not sent twice.
     await Promise.race([noticesEnded, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
     await policy?.close();
-    await observe?.close();
     notifier.close();
   } finally {
     await proxy?.close(0);
     await receiver?.close(0);
     await policy?.close();
     await api?.close(0);
+    await observe?.close();
     await engine.close();
   }
   logger.info('stopped');

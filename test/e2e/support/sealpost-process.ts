@@ -52,8 +52,8 @@ export interface SealpostProcess {
 /** The program and first arguments that run `sealpost`. */
 export function sealpostCommand(): { readonly program: string; readonly args: readonly string[] } {
   const dist =
-    process.env.SEALPOST_TEST_DIST ?? (isFresh('dist/src/cli/main.js') ? join(repository, 'dist') : '');
-  if (dist !== '') return { program: process.execPath, args: [join(dist, 'src/cli/main.js')] };
+    process.env.SEALPOST_TEST_DIST ?? (isFresh('dist/cli/main.js') ? join(repository, 'dist') : '');
+  if (dist !== '') return { program: process.execPath, args: [join(dist, 'cli/main.js')] };
   const tsx = join(repository, 'node_modules/tsx/dist/loader.mjs');
   return { program: process.execPath, args: ['--import', tsx, join(repository, 'src/cli/main.ts')] };
 }

@@ -1,0 +1,154 @@
+// What the first message after a start would be slow by: code that has never run. A message of our own takes the way of every
+// other one, from the plan to the next hop, only that directory, memory and next hop are played.
+import type { Config } from '../config/schema.ts';
+import type { Address, StoredKey } from '../directory/types.ts';
+import { createLogger } from '../observe/log.ts';
+import { createMetrics } from '../observe/metrics.ts';
+import { createSealer } from '../openpgp/pool.ts';
+import type { RawPath } from '../smtp/types.ts';
+import { createClaims } from './claims.ts';
+import { createDeliverer } from './deliver.ts';
+import { createChooser, type Engine } from './engine.ts';
+
+/** Certificates of keys that nobody has, for warm-up@sealpost.invalid: RSA 3072 and Curve25519, without expiry. */
+const CERTIFICATES = [
+  {
+    fingerprint: '2749dc7bd07994ef3bb85f7a95091ff1d3b6e936',
+    base64:
+      'xsDNBGlVuQABDADCakrs+MNZdNnaaFKFMyWAxPX+UynbnoCCUOiimuEgc5U0JLXcpzGldfZmYRO4ypCtWNgBBLymzLn6joQofM+p9P5o' +
+      'jKrUy//fYP+38W0noZw0fypGaG87WQwicj0iphuDCdwNHtFUym69RDwPjND920rDLHl51PY7QCliJ/NFdtQQ7/3A0psoGWbnYYxOJyaU' +
+      'aaJ/xPicM/QBYCVO4rewuYbM7CjpGssl/PDqw/GU+QmFzq6lvSwqJhm4pS0zXsz/DVtG8DZp89oTwKfmvGZ2hB3PK2VGiBR5uPh3WAAl' +
+      'kKV7CyFtey78veJ/s6aeVkOpupbHJpzmPNCGNrgb4UZmJ2jcl8PkGAQnmgdtSbXFHNMKHIRpZZq06DhQXf9Ewhl/dkT1EMPR/O7gYVrF' +
+      'L5nnZwQaYVOgXw6MqnyiBrsVRt43q3WV4K+t42YsgSwwm/rVjs6f9hP4W++f7cDnF+1Mylol3624vo6eJl+RuF+xYUCvbV+ZzLR0Ud4I' +
+      'mz25vKkAEQEAAc0aPHdhcm0tdXBAc2VhbHBvc3QuaW52YWxpZD7CwVEEEwEKAIUFgmlVuQADCwkHCRCVCR/x07bpNkUUAAAAAAAcACBz' +
+      'YWx0QG5vdGF0aW9ucy5vcGVucGdwanMub3JnXVNmx7DPkaso7VDEAYjbIqhEERUAbQZpXv/c2HD5p0IFFQoIDgwEFgACAQIZAQKbAwIe' +
+      'ARYhBCdJ3HvQeZTvO7hfepUJH/HTtuk2AADWeQv8C0dYglgjI3iLmTnyxJzmlipIVVOwwfLqEdFt9Vjxrv3ixlCJLP6ln/G9Y+xa9aW/' +
+      '3aQ+5c81eTGMsGz+3OYX+BlsQ3pBw03z0HzQZiOHRp6aqB6j0TNalBPMATkkWxuV+qOw7/Zlan6XQLZb9dYzVA7o1k1WTyJowmHH03wl' +
+      'Yo3EH0X1IV4yCTHpnk+T8grjhDDBtltTE/ikfVgndZD3O6sLZd8hSQxdRdXJkPy9xNeE+250SX749RIHHPn+3MLTDuApyQiZ4Ymih9x1' +
+      'OqK/KZTQjlLLgTJbePJCdEdJfyIAAbTa76nAoYEy+UqLLqaYDADGDtoZb7RemcTmKVnXOmyKoqc/joPUSHOGVYAzPKZs/KQb2rtZ7Nc+' +
+      'JApVADhlQ7kBs0MSVOmJeQ5fAvjbAbOuHr3eu4088YHlmIRyYG0oQV6YeggrNznRQ4zPvGEc8Dn1DjKnRa4W91YeTgWgqN+GI9OdbWae' +
+      'go8cQ+fjfcj6Os41FoyBcmGXL9HXeD4RzsDNBGlVuQABDACv0LKijL6q/fIb60WzX1lgfTQnOweijaWJYf/PzICFG+bvAkil3QTJ+Mny' +
+      '5/AdNCabiWnk0Is99pbMrbC9ik7HyuA3ODfcgfq52sJR6ulP2jJ9ySZNsMlcr37uQwY9vG6hK8t02roldsC9BBov4LFqDHY9yqFb1QIn' +
+      'pNsekC3u2co4Vqv93mJxKwex8kgzBBLZIqfFo0L02sYIz4S7H57+H+TmpWVJHMgqd/FnXbJnaNAn++bNMXMwkViKGzl9jP6SBokQKSLR' +
+      'zVXNzCmVFLIlRoIy89VumGkHXYJE4N8OTm3pIOPa/Lw/ap6SG1Axfs2xNa/Z2DXJmTkSmVi7XpLHn9dvp/+Cc0grxaWRIkpnAtnmuviz' +
+      'ZiW5o2yxIbna6Uz8xmcemGJoh+SyLAinZ2K9sDfOCCC19M0PV61PS4rn/XJHd11CVkH1BA7YYYET1WE2unu5ndaeFKSlFB9sk1VUSXLr' +
+      'MC0uPY3KNNDyIGTJGuuKxPemP2+hQ4I4jWVVv98AEQEAAcLBPAQYAQoAcAWCaVW5AAkQlQkf8dO26TZFFAAAAAAAHAAgc2FsdEBub3Rh' +
+      'dGlvbnMub3BlbnBncGpzLm9yZ8BCG6HrOKSvUAvwbdnGvhtKjpfi0jeut3NvHBxNQ4lXApsMFiEEJ0nce9B5lO87uF96lQkf8dO26TYA' +
+      'ADlSC/9H4WvlSdIVJ+dtPzD6R9DNAKc/XeE8cU03718/DKQE3BlIoPqAr/x8uTe33PjxTljqat8xJhzeqevQyCTG5RZ1dh9Uek/sLRgf' +
+      'HeyTqhewnaMwPqHN7LPWAl3J4DPepFgUNquYx4P8fnucjuU4ZW58DTKOZ6fR4G+1R8olS48emNNa3TT2BgCJIchwG6u0OD4KWz55MGKm' +
+      'DBDE9/Di2LRSnmFtrC3OzDpowqZbAbQ+NrzsTBNtBWL7hsNHJSzNgHZqVojfe74SXgAAuLMVjwBSj4//HpKCqbgBg11Z9Mzvh2e5el38' +
+      'MONOIwTzpz0TP5Vljx+APY5Zgig0nB3N+jKtADF0CWMf7Y43cfd6C+k0SKwLOH0l67CACPbQedNfz9Q5CdsU9fZoCsvdGe8wVGjAlLr/' +
+      'ZZkRH/neZm85cspQGLILlCkc3z6KxpQkjp5Us5nbHzDKeo6A1LupQYFMytX7LKeB92IgSeLclg4iRrqH7NSg/GMj6OivL3A3AEdblzE=',
+  },
+  {
+    fingerprint: '96bd575a92335994a1044ea3210a4dcafe1ad713',
+    base64:
+      'xjMEaVW5ABYJKwYBBAHaRw8BAQdAuxQUHwHzQvZddWM/VRsXbHiLe9pusPwoBOyrcHHl4B7NGjx3YXJtLXVwQHNlYWxwb3N0LmludmFs' +
+      'aWQ+wsATBBMWCgCFBYJpVbkAAwsJBwkQIQpNyv4a1xNFFAAAAAAAHAAgc2FsdEBub3RhdGlvbnMub3BlbnBncGpzLm9yZ6TylnqFbwVc' +
+      'Ew65eKoPggY1kFxIUzpBuYmtBVqaG+kbBRUKCA4MBBYAAgECGQECmwMCHgEWIQSWvVdakjNZlKEETqMhCk3K/hrXEwAAWbsBAJNyCkkH' +
+      '8wkvoeq7GL4I4A/rzee1UGE0xZZbVMbTv4O0AQDEcR4Yidw10qIYhTYxOh4GdGl3co/dvOeayrvd2bxqBs44BGlVuQASCisGAQQBl1UB' +
+      'BQEBB0DBZ7wf/OxKnlwxnRHQ4mm0eczTVCzFXnPauKnuECHNCQMBCAfCvgQYFgoAcAWCaVW5AAkQIQpNyv4a1xNFFAAAAAAAHAAgc2Fs' +
+      'dEBub3RhdGlvbnMub3BlbnBncGpzLm9yZ8uPHQSxE8Ywt80FiGZ5AUtJuilk6MkPdVg/KqD0VqmcApsMFiEElr1XWpIzWZShBE6jIQpN' +
+      'yv4a1xMAAJjOAPsHO3Vtl9OTWW5xNaZsUuP5CWrsJyPAZEH+QD769B/yZQEA37Yrb3ZoLAhJy+vcBNncblAitTrDPRtWMPMiapY3Gg4=',
+  },
+];
+
+const PATH: RawPath = 'warm-up@sealpost.invalid';
+const ADDRESS = PATH as Address;
+/** Of no message and no recipient. */
+const NO_KEY = '00'.repeat(32);
+const ROUNDS = 3;
+const MESSAGE = Buffer.from(
+  [
+    'Received: from localhost (localhost [127.0.0.1]) by localhost; Thu, 1 Jan 1970 00:00:00 +0000',
+    `From: <${PATH}>`,
+    `To: <${PATH}>`,
+    'Subject: =?utf-8?Q?warm=2Dup?=',
+    'Message-ID: <warm-up@sealpost.invalid>',
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=utf-8',
+    '',
+    'Nobody reads this.',
+    '',
+  ].join('\r\n'),
+);
+
+/** Never rejects: without it the first message is slower, and that is all. */
+export async function warmUp(config: Config): Promise<void> {
+  const sealer = createSealer({ workers: 0 });
+  try {
+    for (const certificate of CERTIFICATES) await warmUpWith(certificate, config, sealer.encrypt);
+  } catch {
+    // The real message will tell what is wrong, if anything is.
+  } finally {
+    await sealer.close();
+  }
+}
+
+/** The statements that every message needs, once. Never rejects. */
+export async function warmUpDatabase({ directory, memory }: Engine): Promise<void> {
+  await Promise.allSettled([directory.recipient(PATH), memory.recall(NO_KEY, [NO_KEY])]);
+}
+
+async function warmUpWith(
+  { fingerprint, base64 }: (typeof CERTIFICATES)[number],
+  config: Config,
+  encrypt: ReturnType<typeof createSealer>['encrypt'],
+): Promise<void> {
+  const key: StoredKey = {
+    kind: 'openpgp',
+    fingerprint,
+    certificate: Buffer.from(base64, 'base64'),
+    status: 'active',
+    source: 'cli',
+    createdAt: new Date(0),
+  };
+  const { deliver } = createDeliverer({
+    config: () => config,
+    directory: {
+      recipient: async () => ({
+        address: ADDRESS,
+        resolution: {
+          kind: 'contact',
+          readers: [{ kind: 'contact', address: ADDRESS, keys: [key] }],
+          via: [],
+        },
+        domain: null,
+        domainKeys: [],
+      }),
+    },
+    chooser: createChooser(config),
+    encrypt,
+    giveBack: () => undefined,
+    memory: {
+      recall: async () => new Map(),
+      remember: async () => undefined,
+      forget: () => undefined,
+      expire: async () => 0,
+      close: async () => undefined,
+    },
+    claims: createClaims(null),
+    nextHop: () => ({
+      send: async ({ envelope }) => ({
+        recipients: envelope.recipients.map(() => ({
+          reply: { code: 250, enhanced: '2.0.0', text: 'Ok' },
+          class: 'accepted',
+          stage: 'end-of-data',
+        })),
+      }),
+    }),
+    outgoingDirectory: '',
+    logger: createLogger({ level: 'silent' }),
+    metrics: createMetrics({ processMetrics: false }),
+  });
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const { outcomes } = await deliver({
+      id: 'warm-up',
+      envelope: { sender: PATH, parameters: [], recipients: [{ path: PATH, parameters: [] }] },
+      xforward: {},
+      message: MESSAGE,
+      deadline: Date.now() + 60_000,
+    });
+    if (outcomes[0]?.reply.code !== 250) throw new Error('the message of our own was not sealed');
+  }
+}
