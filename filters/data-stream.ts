@@ -33,7 +33,7 @@ export interface DataReader {
 
 /** Reads the content of one DATA command; the first byte pushed is the first one behind the CRLF of our 354. */
 export function createDataReader(options: DataReaderOptions): DataReader {
-  let kept: Buffer[] = [];
+  let kept = createPieces();
   let size = 0;
   let refused: 'too-large' | 'no-room' | null = null;
   const survey: Survey = { bare: 0, dots: 0, at: 'line start' };
@@ -47,12 +47,12 @@ export function createDataReader(options: DataReaderOptions): DataReader {
     if (size + bytes.length > maxOnWire) refused = 'too-large';
     else if (!options.grow(bytes.length)) refused = 'no-room';
     if (refused !== null) {
-      kept = [];
+      kept = createPieces();
       options.dropped?.();
       return;
     }
     size += bytes.length;
-    kept.push(bytes);
+    kept.add(bytes);
     surveyOn(survey, bytes);
   }
 
@@ -82,8 +82,8 @@ export function createDataReader(options: DataReaderOptions): DataReader {
     },
     finish() {
       if (refused !== null) return { ok: false, because: refused };
-      const wire = joined(kept, size);
-      kept = [];
+      const wire = kept.whole();
+      kept = createPieces();
       // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
       const content = wire.subarray(0, wire.length - 3);
       const { bare } = survey;
@@ -104,17 +104,50 @@ export function createDataReader(options: DataReaderOptions): DataReader {
   };
 }
 
-/** From here on a message lies in memory that the sealing threads share, and is not copied for them. */
-const SHARED_BYTES = 2 ** 20;
+/** The bytes so far. */
+interface Pieces {
+  add(bytes: Buffer): void;
+  whole(): Buffer;
+}
 
-function joined(chunks: readonly Buffer[], size: number): Buffer {
-  const [only] = chunks;
-  if (chunks.length === 1 && only !== undefined) return only;
-  if (size < SHARED_BYTES) return Buffer.concat(chunks, size);
-  const whole = Buffer.from(new SharedArrayBuffer(size));
-  let at = 0;
-  for (const chunk of chunks) at += chunk.copy(whole, at);
-  return whole;
+const SEGMENT_BYTES = 64 * 1024;
+
+/**
+ * Node.js reads into 64 KB, and gives back what it did not need: kept as they come, the few bytes at a time of a slow client would
+ * leave holes that fit nothing, twice the message's size. Small pieces are copied behind one another instead.
+ */
+function createPieces(): Pieces {
+  const pieces: Buffer[] = [];
+  /** The last piece, while it has room. */
+  let segment: Buffer | null = null;
+  let filled = 0;
+
+  function closeSegment(): void {
+    if (segment !== null) pieces[pieces.length - 1] = segment.subarray(0, filled);
+    segment = null;
+  }
+
+  return {
+    add(bytes) {
+      if (pieces.length === 0 || bytes.length >= SEGMENT_BYTES / 2) {
+        closeSegment();
+        pieces.push(bytes);
+        return;
+      }
+      if (segment === null || segment.length - filled < bytes.length) {
+        closeSegment();
+        segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES);
+        filled = 0;
+        pieces.push(segment);
+      }
+      filled += bytes.copy(segment, filled);
+    },
+    whole() {
+      closeSegment();
+      const [only] = pieces;
+      return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+    },
+  };
 }
 
 /** How much of CRLF.CRLF is matched after one more byte. */

@@ -80,13 +80,19 @@ export interface Deliverer {
   readonly busy: () => number;
 }
 
-/** Ciphertext of one transaction that may stay in memory. */
-const MEMORY_PER_TRANSACTION = 32 * 2 ** 20;
+/** Ciphertext of one transaction that may stay in memory: the largest message by default (25 MB), sealed for one recipient. */
+const MEMORY_PER_TRANSACTION = 40 * 2 ** 20;
 /** Above this size copies are built and sent one after the other. */
 const LARGE_MESSAGE = 2 ** 20;
-/** Large copies that are sealed at once, over all transactions: each takes several times its size for the moment. */
-const LARGE_AT_ONCE = 2;
 const CONCURRENT_COPIES = 8;
+/**
+ * Transactions that may hold more than the message itself (its ciphertext, and what sealing needs), over all connections; the
+ * others wait with their message alone, which the budget counts. Small ones do not count.
+ */
+const AT_ONCE = { large: 3, middle: 24 } as const;
+const MIDDLE_MESSAGE = 32 * 1024;
+/** A next hop that does not answer holds up nobody but its own messages for longer than this. */
+const TURN_MS = 30_000;
 
 /** One distinct recipient path of a transaction. Exact repetitions share its copy and its outcome. */
 interface Pending {
@@ -108,7 +114,10 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   const { logger, metrics, memory, claims } = parts;
   /** What each transaction under way has claimed, for {@link Deliverer.abandon}. */
   const claimedBy = new Map<Transaction, readonly ClaimId[]>();
-  const largeTurns = createTurns(LARGE_AT_ONCE);
+  const turns = {
+    large: createTurns(AT_ONCE.large, TURN_MS),
+    middle: createTurns(AT_ONCE.middle, TURN_MS),
+  };
   let late = 0;
   let active = 0;
 
@@ -207,6 +216,25 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
         });
       }
     }
+    const handle = (): Promise<void> => sealAndSend(transaction, message, key, open, replies, settled, log);
+    if (message.length <= MIDDLE_MESSAGE) await handle();
+    else await turns[message.length > LARGE_MESSAGE ? 'large' : 'middle'](handle);
+  }
+
+  async function sealAndSend(
+    transaction: Transaction,
+    message: Buffer,
+    key: string,
+    open: readonly Pending[],
+    replies: Map<string, Reply>,
+    settled: Set<Pending>,
+    log: Logger,
+  ): Promise<void> {
+    if (Date.now() >= transaction.deadline) {
+      const busy = temporary('4.3.2', 'Too many large messages at once; the mail stays queued');
+      for (const entry of open) replies.set(entry.key, busy);
+      return;
+    }
     const groups = await build(transaction, message, open, replies, log);
     /** Those whose last byte has reached the next hop, or never will. */
     const over = new Set<Group>();
@@ -275,7 +303,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
               parts.encrypt,
               (sentence) => log.info({ to: entry.key.slice(0, 12) }, sentence),
             );
-          const ciphertext = await (message.length > LARGE_MESSAGE ? largeTurns(seal) : seal());
+          const ciphertext = await seal();
           stop();
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
         } catch (error) {

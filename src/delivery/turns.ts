@@ -3,20 +3,36 @@
 /** Runs `work` when it is its turn. */
 export type Turns = <Result>(work: () => Promise<Result>) => Promise<Result>;
 
-/** @param limit how many may run at once */
-export function createTurns(limit: number): Turns {
+/**
+ * @param limit how many may run at once
+ * @param patienceMs after which the next one's turn comes all the same: work that waits for somebody else must not stop
+ * everybody
+ */
+export function createTurns(limit: number, patienceMs: number): Turns {
   const waiting: (() => void)[] = [];
   let running = 0;
+
+  /** The place goes to the next one without being free in between. */
+  function pass(): void {
+    const next = waiting.shift();
+    if (next === undefined) running -= 1;
+    else next();
+  }
+
   return async (work) => {
     if (running >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
     else running += 1;
+    let held = true;
+    const leave = (): void => {
+      if (held) pass();
+      held = false;
+    };
+    const timer = setTimeout(leave, patienceMs);
     try {
       return await work();
     } finally {
-      // The place goes to the next one without being free in between.
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
+      clearTimeout(timer);
+      leave();
     }
   };
 }

@@ -16,6 +16,7 @@ import { createBinaryWriter, encryptInPieces, sealedSize } from './pieces.ts';
 import {
   type EncryptionJob,
   type FileEncryptionJob,
+  type Plaintext,
   plaintextSize,
   type RecipientKey,
   wholePlaintext,
@@ -95,7 +96,7 @@ export function createEngine(): (job: EncryptionJob | FileEncryptionJob) => Prom
     );
     const { plaintext } = job;
     const inPieces = 'fd' in plaintext || plaintextSize(plaintext) > IN_PIECES_BYTES;
-    const data = inPieces ? null : await encryptedData(sessionKey, wholePlaintext(plaintext));
+    const data = inPieces ? null : await encryptedData(sessionKey, ownPlaintext(plaintext));
     const size = data === null ? sealedSize(plaintextSize(plaintext)) : data.length;
     const expected = headers.reduce((total, packet) => total + packet.length, size);
     const out =
@@ -107,6 +108,12 @@ export function createEngine(): (job: EncryptionJob | FileEncryptionJob) => Prom
     else out.write(data);
     return out.finish();
   };
+}
+
+/** In one piece, and not in memory that threads share, which WebCrypto refuses. */
+function ownPlaintext(plaintext: Plaintext): Uint8Array {
+  const whole = wholePlaintext(plaintext);
+  return whole.buffer instanceof SharedArrayBuffer ? new Uint8Array(whole) : whole;
 }
 
 /** What a certificate wants at one moment. */

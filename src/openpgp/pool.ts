@@ -3,9 +3,18 @@
 // ones in worker threads, where 10 MB cost 60 to 80 ms that this thread spends on other mail.
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
-import { createArmorMemory } from './armor-memory.ts';
+import { armoredSize } from './armor.ts';
+import { sealedSize } from './pieces.ts';
 import { createSealingEngine } from './sealing-engine.ts';
-import { plaintextSize, type Seal, type SealingJob } from './types.ts';
+import { createSharedMemory, WORTH_SHARING } from './shared-memory.ts';
+import {
+  type EncryptionJob,
+  type FileEncryptionJob,
+  type Plaintext,
+  plaintextSize,
+  type Seal,
+  type SealingJob,
+} from './types.ts';
 
 export interface SealerOptions {
   /** Worker threads for large jobs; default: one per core, at most 4. 0: everything in this thread. */
@@ -34,6 +43,11 @@ const INLINE_BYTES = 32 * 1024;
 /** Each key costs about as much as 64 KB of data. */
 const INLINE_KEYS = 4;
 const DEADLINE_MS = 120_000;
+/** As many large messages as are sealed and sent at once (src/delivery/deliver.ts), of 25 MB, as they are and armored. */
+const PLAINTEXTS_KEPT = { count: 3, bytesEach: 32 * 2 ** 20 };
+const ARMOR_KEPT = { count: 3, bytesEach: 40 * 2 ** 20 };
+/** Session key packets and armor headers, in bytes. */
+const HEADERS = 64 * 1024;
 
 /**
  * Makes a sealer. Its `encrypt` rejects with an Error when a job fails, takes too long, or its worker dies; the caller
@@ -44,31 +58,51 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   const inlineBytes = options.inlineBytes ?? INLINE_BYTES;
   const deadline = options.deadline ?? DEADLINE_MS;
   const inline = createSealingEngine();
-  const memory = createArmorMemory();
+  // Apart from one another: where plaintext was is never given out as ciphertext.
+  const plaintexts = createSharedMemory(PLAINTEXTS_KEPT);
+  const armor = createSharedMemory(ARMOR_KEPT);
   const underWay = new Set<Promise<Uint8Array>>();
   let pool: Tinypool | undefined;
   let closed = false;
 
   async function inWorker(job: SealingJob): Promise<Uint8Array> {
     pool ??= startPool(workers, options.workerFile ?? workerFile());
-    const transferList: ArrayBuffer[] = [];
-    const plaintext = movable(job.plaintext, transferList);
     const keys = job.keys.map((key) => ({ ...key, certificate: new Uint8Array(key.certificate) }));
-    const into = job.format === 'armor' ? memory.take(job) : undefined;
     const signal = AbortSignal.timeout(deadline);
     try {
-      const sealed: Uint8Array = await pool.run(
-        { ...job, keys, plaintext, ...(into === undefined ? {} : { into }) },
-        { transferList, signal },
-      );
-      // Each thread has an object of its own for the memory that they share; the one that was taken is to come back.
-      return into !== undefined && sealed.buffer instanceof SharedArrayBuffer
-        ? Buffer.from(into, 0, sealed.length)
-        : sealed;
+      if (job.format === 'armor' && !('fd' in job.plaintext) && plaintextSize(job.plaintext) >= WORTH_SHARING)
+        return await inSharedMemory(pool, { ...job, keys }, job.plaintext, signal);
+      const transferList: ArrayBuffer[] = [];
+      const plaintext = movable(job.plaintext, transferList);
+      return await pool.run({ ...job, keys, plaintext }, { transferList, signal });
     } catch (error) {
       if (signal.aborted) throw new Error(`sealing took longer than ${deadline / 1000} s`);
       throw error;
     }
+  }
+
+  /** Whatever rejects, or does not end in time, keeps its memory: a thread may still be at work on it. */
+  async function inSharedMemory(
+    threads: Tinypool,
+    job: EncryptionJob | FileEncryptionJob,
+    content: Plaintext,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    const size = plaintextSize(content);
+    const plaintext = new Uint8Array(plaintexts.take(size), 0, size);
+    let at = 0;
+    for (const part of content instanceof Uint8Array ? [content] : content) {
+      plaintext.set(part, at);
+      at += part.length;
+    }
+    const into = armor.take(armoredSize(sealedSize(size) + HEADERS));
+    const sealed: Uint8Array = await threads.run({ ...job, plaintext, into }, { signal });
+    plaintext.fill(0);
+    plaintexts.giveBack(plaintext.buffer);
+    // Each thread has an object of its own for the memory that they share; the one that was taken is to come back.
+    if (sealed.buffer instanceof SharedArrayBuffer) return Buffer.from(into, 0, sealed.length);
+    armor.giveBack(into);
+    return sealed;
   }
 
   return {
@@ -83,11 +117,12 @@ export function createSealer(options: SealerOptions = {}): Sealer {
         underWay.delete(running);
       }
     },
-    giveBack: (sealed) => memory.giveBack(sealed),
+    giveBack: ({ buffer }) => armor.giveBack(buffer),
     async close() {
       closed = true;
-      memory.clear();
       await Promise.allSettled(underWay);
+      plaintexts.clear();
+      armor.clear();
       await pool?.destroy();
       pool = undefined;
     },
@@ -95,13 +130,12 @@ export function createSealer(options: SealerOptions = {}): Sealer {
 }
 
 /**
- * The plaintext as it goes to a worker. Memory that threads share goes as it is; of everything else an exact copy is moved, since
- * the caller's buffer stays whole, and may be a view into a larger one.
+ * The plaintext as it goes to a worker: an exact copy is moved, since the caller's buffer stays whole, and may be a view into a
+ * larger one.
  */
 function movable(plaintext: SealingJob['plaintext'], transferList: ArrayBuffer[]): SealingJob['plaintext'] {
   if ('fd' in plaintext) return plaintext;
   const moved = (part: Uint8Array): Uint8Array => {
-    if (part.buffer instanceof SharedArrayBuffer) return part;
     const copy = new Uint8Array(part);
     transferList.push(copy.buffer);
     return copy;

@@ -3,7 +3,7 @@ import { createTurns } from '../../../src/delivery/turns.ts';
 
 describe('turns', () => {
   it('let so many run at once, in the order in which they came, whether they succeed or fail', async () => {
-    const turns = createTurns(2);
+    const turns = createTurns(2, 60_000);
     const events: string[] = [];
     let running = 0;
     let most = 0;
@@ -29,5 +29,28 @@ describe('turns', () => {
       'fulfilled',
     ]);
     expect(await work('f', false)).toBe('f');
+  });
+
+  it('come all the same when those before take too long, and once for each', async () => {
+    const turns = createTurns(1, 20);
+    let end: () => void = () => undefined;
+    const stuck = turns(() => new Promise<void>((resolve) => (end = resolve)));
+    expect(await turns(async () => 'second')).toBe('second');
+    end();
+    await stuck;
+    // The place of the one that was stuck was passed on already.
+    let running = 0;
+    const most: number[] = [];
+    await Promise.all(
+      [1, 2, 3].map(() =>
+        turns(async () => {
+          running += 1;
+          most.push(running);
+          await new Promise((resolve) => setImmediate(resolve));
+          running -= 1;
+        }),
+      ),
+    );
+    expect(most).toEqual([1, 1, 1]);
   });
 });
