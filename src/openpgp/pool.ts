@@ -43,9 +43,9 @@ const INLINE_BYTES = 32 * 1024;
 /** Each key costs about as much as 64 KB of data. */
 const INLINE_KEYS = 4;
 const DEADLINE_MS = 120_000;
-/** As many large messages as are sealed and sent at once (src/delivery/deliver.ts), of 25 MB, as they are and armored. */
-const PLAINTEXTS_KEPT = { count: 3, bytesEach: 32 * 2 ** 20 };
-const ARMOR_KEPT = { count: 3, bytesEach: 40 * 2 ** 20 };
+/** As many large messages as are sealed and sent at once (src/delivery/deliver.ts), of 50 MB, as they are and armored. */
+const PLAINTEXTS_KEPT = { count: 3, bytesEach: 56 * 2 ** 20 };
+const ARMOR_KEPT = { count: 3, bytesEach: 72 * 2 ** 20 };
 /** Session key packets and armor headers, in bytes. */
 const HEADERS = 64 * 1024;
 
