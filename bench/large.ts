@@ -43,7 +43,8 @@ export async function largePart(options: PartOptions): Promise<PartResult> {
 async function tenMegabytes(stand: Stand, { quick, progress }: PartOptions): Promise<PartResult> {
   const rounds = quick ? 1 : 3;
   const [ours, direct, peer]: [Speed[], Speed[], Speed[]] = [[], [], []];
-  await measureBurst(stand, 'sealpost', TEN, 8);
+  // Until code and memory are what they are in a process that has run for a while.
+  await measureBurst(stand, 'sealpost', TEN, quick ? 8 : 40);
   for (let round = 1; round <= rounds; round += 1) {
     ours.push(await measureBurst(stand, 'sealpost', TEN, quick ? 8 : 24));
     direct.push(await measureBurst(stand, 'direct', { ...TEN, protocol: 'smtp' }, quick ? 16 : 48));

@@ -127,7 +127,7 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
       if (said === null) break;
       if (said.kind === 'line') command(said.line);
       else if (said.kind === 'overlong') junkCommand(reply(500, '5.5.2', 'Line too long'));
-      else if (receiving !== null) received(receiving.transaction, receiving.content.finish());
+      else if (receiving !== null) contentEnded(receiving.transaction, receiving.content.finish());
       commands += 1;
       if (commands === COMMANDS_PER_TURN && !held) {
         held = true;
@@ -243,8 +243,23 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
   }
 
   /** The final dot has come. */
-  function received(open: OpenTransaction, outcome: DataOutcome): void {
+  function contentEnded(open: OpenTransaction, outcome: DataOutcome | Promise<DataOutcome>): void {
     receiving = null;
+    if (!(outcome instanceof Promise)) {
+      received(open, outcome);
+      return;
+    }
+    held = true;
+    void outcome.then((known) => {
+      held = false;
+      // Whose connection is gone meanwhile has its transaction dropped already: the client still has the message.
+      if (socket.destroyed) return;
+      received(open, known);
+      proceed();
+    });
+  }
+
+  function received(open: OpenTransaction, outcome: DataOutcome): void {
     const { listener, config } = context;
     const answers = listener.protocol === 'lmtp' ? open.recipients.length : 1;
     if (!outcome.ok) {

@@ -1,6 +1,8 @@
 // The content of DATA: finds the final dot however the bytes are split, keeps or swallows what comes before it, and
 // turns it into the message: dot-stuffing undone, every line ending in CRLF (RFC 5321, sections 4.5.2 and 2.3.8).
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 const CR = 13;
 const LF = 10;
 const DOT = 46;
@@ -27,8 +29,8 @@ export interface DataReader {
    * @returns how many of them belong to the content, final dot included; -1 while the final dot has not come
    */
   push(bytes: Buffer): number;
-  /** The outcome, once {@link push} has found the end. */
-  finish(): DataOutcome;
+  /** The outcome, once {@link push} has found the end; of a large message later, so that other mail gets its turn. */
+  finish(): DataOutcome | Promise<DataOutcome>;
 }
 
 /** Reads the content of one DATA command; the first byte pushed is the first one behind the CRLF of our 354. */
@@ -54,6 +56,25 @@ export function createDataReader(options: DataReaderOptions): DataReader {
     size += bytes.length;
     kept.add(bytes);
     surveyOn(survey, bytes);
+  }
+
+  function judge(wire: Buffer): DataOutcome {
+    // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
+    const content = wire.subarray(0, wire.length - 3);
+    const { bare } = survey;
+    const dots = survey.dots - 1;
+    if (bare > 0 && options.bareNewline === 'reject') {
+      options.dropped?.();
+      return { ok: false, because: 'bare-newline' };
+    }
+    if (content.length + bare - dots > options.maxBytes) {
+      options.dropped?.();
+      return { ok: false, because: 'too-large' };
+    }
+    return {
+      ok: true,
+      message: bare + dots === 0 ? content : rewrite(content, content.length + bare - dots),
+    };
   }
 
   return {
@@ -84,22 +105,7 @@ export function createDataReader(options: DataReaderOptions): DataReader {
       if (refused !== null) return { ok: false, because: refused };
       const wire = kept.whole();
       kept = createPieces();
-      // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
-      const content = wire.subarray(0, wire.length - 3);
-      const { bare } = survey;
-      const dots = survey.dots - 1;
-      if (bare > 0 && options.bareNewline === 'reject') {
-        options.dropped?.();
-        return { ok: false, because: 'bare-newline' };
-      }
-      if (content.length + bare - dots > options.maxBytes) {
-        options.dropped?.();
-        return { ok: false, because: 'too-large' };
-      }
-      return {
-        ok: true,
-        message: bare + dots === 0 ? content : rewrite(content, content.length + bare - dots),
-      };
+      return wire instanceof Promise ? wire.then(judge) : judge(wire);
     },
   };
 }
@@ -107,10 +113,13 @@ export function createDataReader(options: DataReaderOptions): DataReader {
 /** The bytes so far. */
 interface Pieces {
   add(bytes: Buffer): void;
-  whole(): Buffer;
+  /** All of them; in a large buffer that is filled step by step. */
+  whole(): Buffer | Promise<Buffer>;
 }
 
 const SEGMENT_BYTES = 64 * 1024;
+/** Two or three milliseconds' work where the system has to find the pages. */
+const COPIED_AT_ONCE = 512 * 1024;
 
 /**
  * Node.js reads into 64 KB, and gives back what it did not need: kept as they come, the few bytes at a time of a slow client would
@@ -145,9 +154,25 @@ function createPieces(): Pieces {
     whole() {
       closeSegment();
       const [only] = pieces;
-      return pieces.length === 1 && only !== undefined ? only : Buffer.concat(pieces);
+      if (pieces.length === 1 && only !== undefined) return only;
+      const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      return size <= COPIED_AT_ONCE ? Buffer.concat(pieces, size) : joinedInSteps(pieces, size);
     },
   };
+}
+
+async function joinedInSteps(pieces: readonly Buffer[], size: number): Promise<Buffer> {
+  const whole = Buffer.allocUnsafeSlow(size);
+  let at = 0;
+  let sinceTurn = 0;
+  for (const piece of pieces) {
+    at += piece.copy(whole, at);
+    sinceTurn += piece.length;
+    if (sinceTurn < COPIED_AT_ONCE) continue;
+    sinceTurn = 0;
+    await nextTurn();
+  }
+  return whole;
 }
 
 /** How much of CRLF.CRLF is matched after one more byte. */

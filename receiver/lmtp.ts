@@ -33,10 +33,10 @@ export interface QueueDelivery {
 type Acceptance = NonNullable<Parcel['acceptance']>;
 
 /** Under a name of its own: the filter in front of this listener may remember the same message for itself. */
-function acceptanceKey(transaction: Transaction): string {
+async function acceptanceKey(transaction: Transaction): Promise<string> {
   const queueId = queueIdOf(transaction);
   const { message, envelope } = transaction;
-  const key = messageKey({
+  const key = await messageKey({
     queueId,
     messageId: queueId === '' ? findMessageId(message) : '',
     sender: envelope.sender,
@@ -85,7 +85,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
   async function deliver(transaction: Transaction): Promise<readonly Reply[]> {
     const { message, envelope } = transaction;
     if (countReceived(message) > parts.maxReceived()) return envelope.recipients.map(() => LOOP);
-    const key = acceptanceKey(transaction);
+    const key = await acceptanceKey(transaction);
     const ruled = ruledMessage(message, envelope.sender);
     const replies = await mapLimited(envelope.recipients, COPIES_AT_ONCE, (recipient) =>
       one(transaction, key, ruled, recipient),

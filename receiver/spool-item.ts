@@ -1,8 +1,8 @@
 // One spool file on its way: read, decided on, sealed for each of its readers. What it gives holds ciphertext only.
 import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Settings } from '../src/config/settings.ts';
+import { contentHash } from '../src/delivery/content-hash.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
@@ -82,7 +82,7 @@ export async function prepareItem(
       const { because, reply, userIds } = decision;
       return { kind: decision.action, because, reply, userIds, arrived };
     }
-    const sha256 = await contentHash(file ?? head, size);
+    const sha256 = await (file === null ? contentHash(head) : fileHash(file, size));
     const idOf = (user: number): MessageId => spoolId(name, user, sha256);
     const plaintext = file === null ? head : { fd: file.fd, size, sha256 };
     const parcel = await seal(plaintext, decision.copies, idOf, parts);
@@ -162,21 +162,11 @@ export async function seal(
   }
 }
 
-/** How much is hashed before other work gets its turn. */
-const HASH_STEP = 4 * 2 ** 20;
-
-/** SHA-256 in hexadecimal of so many bytes in memory, or from the beginning of a file. */
-async function contentHash(content: Buffer | FileHandle, size: number): Promise<string> {
+/** SHA-256 in hexadecimal of so many bytes from the beginning of a file. */
+async function fileHash(file: FileHandle, size: number): Promise<string> {
   const hash = createHash('sha256');
-  if (!Buffer.isBuffer(content)) {
-    const stream = content.createReadStream({ start: 0, end: size - 1, autoClose: false });
-    for await (const bytes of stream) hash.update(bytes);
-    return hash.digest('hex');
-  }
-  for (let at = 0; at < size; at += HASH_STEP) {
-    if (at > 0) await nextTurn();
-    hash.update(content.subarray(at, at + HASH_STEP));
-  }
+  const stream = file.createReadStream({ start: 0, end: size - 1, autoClose: false });
+  for await (const bytes of stream) hash.update(bytes);
   return hash.digest('hex');
 }
 

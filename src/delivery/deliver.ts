@@ -114,6 +114,8 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   const { logger, metrics, memory, claims } = parts;
   /** What each transaction under way has claimed, for {@link Deliverer.abandon}. */
   const claimedBy = new Map<Transaction, readonly ClaimId[]>();
+  /** Whose client was gone before anything was claimed. */
+  const goneEarly = new WeakSet<Transaction>();
   const turns = {
     large: createTurns(AT_ONCE.large, TURN_MS),
     middle: createTurns(AT_ONCE.middle, TURN_MS),
@@ -125,7 +127,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     const started = process.hrtime.bigint();
     const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
     const message = stripSealpostFields(transaction.message);
-    const key = messageKey({
+    const key = await messageKey({
       queueId: queueIdOf(transaction),
       messageId: queueIdOf(transaction) === '' ? findMessageId(message) : '',
       sender: transaction.envelope.sender,
@@ -153,6 +155,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       transaction,
       claimed.map((entry) => claimId(key, entry)),
     );
+    if (goneEarly.has(transaction)) abandon(transaction);
     active += 1;
     try {
       await deliverClaimed(transaction, message, key, claimed, replies, settled, log);
@@ -174,6 +177,12 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       })),
       forget: (indices) => memory.forget(key, [...indices.flatMap((index) => keys[index] ?? []), BOUNCE_KEY]),
     };
+  }
+
+  function abandon(transaction: Transaction): void {
+    const claimed = claimedBy.get(transaction);
+    if (claimed === undefined) goneEarly.add(transaction);
+    else claims.abandon(claimed);
   }
 
   async function deliverClaimed(
@@ -433,7 +442,7 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
   return {
     deliver,
     deliverAsOne: createDeliverAsOne(parts, deliver),
-    abandon: (transaction) => claims.abandon(claimedBy.get(transaction) ?? []),
+    abandon,
     lateDeliveries: () => late,
     busy: () => active + late,
   };

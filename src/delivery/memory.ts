@@ -5,6 +5,7 @@ import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { RawPath } from '../smtp/types.ts';
 import { createBatcher } from './batch.ts';
+import { contentHash } from './content-hash.ts';
 
 /** What makes two deliveries the same message. */
 export interface MessageIdentity {
@@ -17,8 +18,8 @@ export interface MessageIdentity {
 }
 
 /** SHA-256 in hexadecimal of what identifies a message: queue ID and content; else Message-ID, sender and content. */
-export function messageKey(identity: MessageIdentity): string {
-  const content = createHash('sha256').update(identity.content).digest('hex');
+export async function messageKey(identity: MessageIdentity): Promise<string> {
+  const content = await contentHash(identity.content);
   const parts =
     identity.queueId === ''
       ? ['absent', identity.messageId, identity.sender, content]

@@ -97,7 +97,6 @@ export function createSealer(options: SealerOptions = {}): Sealer {
     }
     const into = armor.take(armoredSize(sealedSize(size) + HEADERS));
     const sealed: Uint8Array = await threads.run({ ...job, plaintext, into }, { signal });
-    plaintext.fill(0);
     plaintexts.giveBack(plaintext.buffer);
     // Each thread has an object of its own for the memory that they share; the one that was taken is to come back.
     if (sealed.buffer instanceof SharedArrayBuffer) return Buffer.from(into, 0, sealed.length);

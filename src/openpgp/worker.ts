@@ -14,9 +14,11 @@ if (process.platform === 'linux' && !isMainThread) setPriority(0, NICENESS);
 
 const encryptJob = createSealingEngine();
 
-/** Runs one job; the result's memory is moved to the caller, not copied. */
+/** Runs one job; the result's memory is moved to the caller, not copied. Plaintext in shared memory is wiped. */
 export async function encrypt(job: SealingJob): Promise<unknown> {
   const sealed = await encryptJob(job);
+  const { plaintext } = job;
+  if (plaintext instanceof Uint8Array && plaintext.buffer instanceof SharedArrayBuffer) plaintext.fill(0);
   if (sealed.buffer instanceof SharedArrayBuffer) return sealed;
   // Engines and base64 give buffers of their own, so that moving one takes nothing else with it.
   return Tinypool.move(new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.byteLength));

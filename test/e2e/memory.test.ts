@@ -32,7 +32,7 @@ const DAY = 86_400_000;
 let messages = 0;
 
 /** A message key of its own for every test. */
-function message(): string {
+function message(): Promise<string> {
   messages += 1;
   return messageKey({ queueId: `Q${messages}`, messageId: '', sender: '', content: Buffer.from('content') });
 }
@@ -40,7 +40,7 @@ function message(): string {
 describe('the memory of deliveries', () => {
   it('recalls what was remembered, for that message and recipient only', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
-    const [first, second] = [message(), message()];
+    const [first, second] = [await message(), await message()];
     await memory.remember(first, recipientKey('a@x'), '250 queued as 1');
     const asked = ['a@x', 'b@x'].map(recipientKey);
     expect(await memory.recall(first, asked)).toEqual(new Map([[recipientKey('a@x'), '250 queued as 1']]));
@@ -48,7 +48,7 @@ describe('the memory of deliveries', () => {
   });
 
   it('is shared by processes: another memory on the same database knows it', async () => {
-    const one = message();
+    const one = await message();
     await createDeliveryMemory(database.pool, DAY).remember(one, recipientKey('a@x'), 'ok');
     const found = await createDeliveryMemory(database.pool, DAY).recall(one, [recipientKey('a@x')]);
     expect(found.size).toBe(1);
@@ -56,7 +56,7 @@ describe('the memory of deliveries', () => {
 
   it('remembers the same acceptance twice without a fault, and keeps the first reply', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
-    const one = message();
+    const one = await message();
     await Promise.all([
       memory.remember(one, recipientKey('a@x'), 'first'),
       memory.remember(one, recipientKey('a@x'), 'second'),
@@ -66,7 +66,7 @@ describe('the memory of deliveries', () => {
 
   it('forgets once our reply has arrived, at the latest when it is closed', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
-    const one = message();
+    const one = await message();
     await memory.remember(one, recipientKey('a@x'), 'ok');
     await memory.remember(one, recipientKey('b@x'), 'ok');
     memory.forget(one, [recipientKey('a@x')]);
@@ -77,7 +77,7 @@ describe('the memory of deliveries', () => {
 
   it('forgets at once, and what is remembered again is not removed with the old row', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
-    const one = message();
+    const one = await message();
     await memory.remember(one, recipientKey('a@x'), 'first');
     memory.forget(one, [recipientKey('a@x')]);
     expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(0);
@@ -89,7 +89,7 @@ describe('the memory of deliveries', () => {
 
   it('expires what is older than its lifetime, and nothing younger', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
-    const [old, young] = [message(), message()];
+    const [old, young] = [await message(), await message()];
     await memory.remember(old, recipientKey('a@x'), 'ok');
     await memory.remember(young, recipientKey('a@x'), 'ok');
     await database.pool.query(
@@ -103,14 +103,14 @@ describe('the memory of deliveries', () => {
 
   it('takes a reply of any bytes', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
-    const one = message();
+    const one = await message();
     await memory.remember(one, recipientKey('a@x'), 'queued\0 as \u{1f4ec}');
     expect([...(await memory.recall(one, [recipientKey('a@x')])).values()]).toEqual(['queued as \u{1f4ec}']);
   });
 
   it('serves a thousand transactions at once in a few statements', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
-    const keys = Array.from({ length: 1000 }, message);
+    const keys = await Promise.all(Array.from({ length: 1000 }, message));
     await Promise.all(keys.map((key) => memory.remember(key, recipientKey('a@x'), 'ok')));
     const found = await Promise.all(keys.map((key) => memory.recall(key, [recipientKey('a@x')])));
     expect(found.every((replies) => replies.size === 1)).toBe(true);
@@ -138,7 +138,7 @@ describe('the memory of deliveries', () => {
   it('fails while the database is away, but a process that could not record still knows', async () => {
     const own = await openDatabase(config);
     const memory = createDeliveryMemory(own.pool, DAY);
-    const one = message();
+    const one = await message();
     await own.pool.query('ALTER TABLE deliveries RENAME TO deliveries_away');
     try {
       await expect(memory.remember(one, recipientKey('a@x'), 'ok')).rejects.toThrow();
@@ -159,16 +159,16 @@ describe('what makes two deliveries the same message', () => {
     ['another queue ID', { queueId: 'R' }, false],
     ['other content', { content: Buffer.from('other') }, false],
     ['the queue ID decides, not Message-ID and sender', { messageId: '<2@x>', sender: 'b@x' }, true],
-  ])('%s', (_name, change, same) => {
-    expect(messageKey({ ...base, ...change }) === messageKey(base)).toBe(same);
+  ])('%s', async (_name, change, same) => {
+    expect((await messageKey({ ...base, ...change })) === (await messageKey(base))).toBe(same);
   });
   it.each([
     ['the same Message-ID, sender and content', {}, true],
     ['another Message-ID', { messageId: '<2@x>' }, false],
     ['another sender', { sender: 'b@x' }, false],
     ['other content', { content: Buffer.from('other') }, false],
-  ])('without a queue ID: %s', (_name, change, same) => {
+  ])('without a queue ID: %s', async (_name, change, same) => {
     const without = { ...base, queueId: '' };
-    expect(messageKey({ ...without, ...change }) === messageKey(without)).toBe(same);
+    expect((await messageKey({ ...without, ...change })) === (await messageKey(without))).toBe(same);
   });
 });

@@ -92,6 +92,8 @@ function converse(chunks: readonly Buffer[]): string {
     for (let next = reader.next(); next !== null; next = reader.next()) {
       if (next.kind === 'content') {
         const outcome = data?.finish();
+        // Only of large messages it comes later.
+        if (outcome instanceof Promise) throw new Error('a message of 5000 bytes at most is there at once');
         said.push(
           outcome?.ok === true
             ? `message ${outcome.message.toString('latin1')}`

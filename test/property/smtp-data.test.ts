@@ -38,7 +38,9 @@ function read(
     const used = reader.push(chunk);
     if (used === -1) continue;
     const rest = Buffer.concat([chunk.subarray(used), ...chunks.slice(index + 1)]);
-    return { outcome: reader.finish(), rest: rest.toString('latin1') };
+    const outcome = reader.finish();
+    if (outcome instanceof Promise) throw new Error('so small a message is there at once');
+    return { outcome, rest: rest.toString('latin1') };
   }
   return null;
 }
@@ -58,6 +60,17 @@ function slowly(wire: string): string {
 }
 
 describe('reading DATA', () => {
+  it('gives a large message piece by piece, the same bytes whatever the pieces were', async () => {
+    const message = Buffer.from('a line of some length\r\n'.repeat(60_000));
+    for (const step of [1000, 40_000, 65_536, 1_000_000]) {
+      const reader = createDataReader({ maxBytes: 1e7, bareNewline: 'reject', grow: () => true });
+      const wire = Buffer.concat([message, Buffer.from('.\r\n')]);
+      for (let at = 0; at < wire.length; at += step) reader.push(Buffer.from(wire.subarray(at, at + step)));
+      const outcome = await reader.finish();
+      expect(outcome.ok && outcome.message.equals(message), `${step}`).toBe(true);
+    }
+  });
+
   it('gives the same message and the same rest however the bytes are split', () => {
     fc.assert(
       fc.property(hostile, hostile, cuts, (content, behind, at) => {
