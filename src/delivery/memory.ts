@@ -73,6 +73,8 @@ type Step =
   | { readonly kind: 'remember'; readonly row: Row; readonly reply: string }
   | { readonly kind: 'forget'; readonly rows: readonly Row[] };
 
+type Answer = { readonly reply: string | undefined } | { readonly error: unknown };
+
 function idOf({ message, recipient }: Row): string {
   return `${message} ${recipient}`;
 }
@@ -113,7 +115,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
   // Accepted downstream, but the database would not take it: at least a retry in the life of this process is safe.
   const unsaved = new LRUCache<string, string>({ max: 100_000, ttl: lifetimeMs, ttlAutopurge: false });
 
-  const step = createBatcher<Step, string | undefined>(async (steps) => {
+  async function together(steps: readonly Step[]): Promise<readonly Answer[]> {
     const recalled = steps.flatMap((each) => (each.kind === 'recall' ? [each.row] : []));
     const remembered = steps.flatMap((each) => (each.kind === 'remember' ? [each] : []));
     const forgotten = steps.flatMap((each) => (each.kind === 'forget' ? each.rows : []));
@@ -135,8 +137,26 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
     );
     const replies = new Map(found.rows.map((row) => [idOf(row), row.reply]));
     for (const row of forgotten) replies.delete(idOf(row));
-    return steps.map((each) => (each.kind === 'recall' ? replies.get(idOf(each.row)) : undefined));
+    return steps.map((each) => ({ reply: each.kind === 'recall' ? replies.get(idOf(each.row)) : undefined }));
+  }
+
+  const inBatches = createBatcher<Step, Answer>(async (steps) => {
+    try {
+      return await together(steps);
+    } catch (error) {
+      const recalls = steps.filter((each) => each.kind === 'recall');
+      if (recalls.length === 0 || recalls.length === steps.length) throw error;
+      // What cannot be written for one message must not keep another one from being asked for.
+      const answers = [...(await together(recalls))];
+      return steps.map((each) => (each.kind === 'recall' ? answers.shift() : undefined) ?? { error });
+    }
   });
+
+  async function step(wanted: Step): Promise<string | undefined> {
+    const answer = await inBatches(wanted);
+    if ('error' in answer) throw answer.error;
+    return answer.reply;
+  }
 
   /** Told to forget, not yet removed from the table: these count as unknown from now on. */
   const forgetting = new Map<string, Row>();

@@ -47,7 +47,7 @@ export async function sealMime(
 ): Promise<readonly Buffer[]> {
   const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
   const { keys, hideKeyIds } = options;
-  return wrap(await encrypt({ plaintext, keys, hideKeyIds, format: 'armor' }));
+  return wrap(await encrypt({ plaintext, keys, hideKeyIds, format: 'armor', lent: true }));
 }
 
 /**

@@ -30,8 +30,8 @@ export interface SealerOptions {
 export interface Sealer {
   readonly encrypt: Seal;
   /**
-   * Nobody reads these bytes of `encrypt` any more: the memory of a large one is used for another one. Never call it while they
-   * may still be on their way. Whatever else is given is left alone.
+   * Nobody reads these bytes of `encrypt` any more: their memory, if it was lent, is used for another message. Never call it while
+   * they may still be on their way. Whatever else is given is left alone.
    */
   giveBack(sealed: Uint8Array): void;
   /** Takes no more jobs, waits for those under way, and stops the threads. */
@@ -70,8 +70,14 @@ export function createSealer(options: SealerOptions = {}): Sealer {
     const keys = job.keys.map((key) => ({ ...key, certificate: new Uint8Array(key.certificate) }));
     const signal = AbortSignal.timeout(deadline);
     try {
-      if (job.format === 'armor' && !('fd' in job.plaintext) && plaintextSize(job.plaintext) >= WORTH_SHARING)
+      if (
+        job.format === 'armor' &&
+        job.lent === true &&
+        !('fd' in job.plaintext) &&
+        plaintextSize(job.plaintext) >= WORTH_SHARING
+      ) {
         return await inSharedMemory(pool, { ...job, keys }, job.plaintext, signal);
+      }
       const transferList: ArrayBuffer[] = [];
       const plaintext = movable(job.plaintext, transferList);
       return await pool.run({ ...job, keys, plaintext }, { transferList, signal });

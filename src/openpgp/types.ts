@@ -46,6 +46,8 @@ export interface EncryptionJob {
   readonly format: 'armor' | 'binary';
   /** Of armor: `Charset` tells the character set of a text (RFC 9580, section 6.2.2). Default: none. */
   readonly armorHeaders?: readonly ArmorHeader[];
+  /** The caller gives the ciphertext back (`Sealer.giveBack`) once nobody reads it: then its memory is only lent. */
+  readonly lent?: boolean;
   /** Memory for the armor; where it does not suffice, other memory is used. */
   readonly into?: SharedArrayBuffer;
 }

@@ -116,6 +116,23 @@ describe('the memory of deliveries', () => {
     expect(found.every((replies) => replies.size === 1)).toBe(true);
   });
 
+  it('answers what is recalled although what is remembered at the same moment cannot be written', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const [known, other] = [await message(), await message()];
+    await memory.remember(known, recipientKey('a@x'), 'ok');
+    await database.pool.query("ALTER TABLE deliveries ADD CONSTRAINT no_such CHECK (reply <> 'refused')");
+    try {
+      const [recalled, failed] = await Promise.allSettled([
+        memory.recall(known, [recipientKey('a@x')]),
+        memory.remember(other, recipientKey('a@x'), 'refused'),
+      ]);
+      expect(recalled).toEqual({ status: 'fulfilled', value: new Map([[recipientKey('a@x'), 'ok']]) });
+      expect(failed.status).toBe('rejected');
+    } finally {
+      await database.pool.query('ALTER TABLE deliveries DROP CONSTRAINT no_such');
+    }
+  });
+
   it('looks rows up by the index, as planned while the table was new', async () => {
     const client = await database.pool.connect();
     try {

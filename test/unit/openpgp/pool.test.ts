@@ -85,20 +85,23 @@ describe('the sealer', () => {
 
   it('writes large armor where earlier armor was, once that was given back, and never before', async () => {
     const { encrypt, giveBack } = sealer({ workers: 2 });
+    const lent = (plaintext: Uint8Array) => ({ ...job(plaintext), lent: true });
     const large = noise(2_000_000);
-    const [first, second] = await Promise.all([encrypt(job(large)), encrypt(job(large))]);
+    const [first, second] = await Promise.all([encrypt(lent(large)), encrypt(lent(large))]);
     if (first === undefined || second === undefined) throw new Error('nothing was sealed');
     expect(first.buffer).not.toBe(second.buffer);
     const kept = Buffer.from(second);
     giveBack(first);
     giveBack(first);
     const shorter = noise(1_500_000, 5);
-    const [third, fourth] = await Promise.all([encrypt(job(shorter)), encrypt(job(shorter))]);
+    const [third, fourth] = await Promise.all([encrypt(lent(shorter)), encrypt(lent(shorter))]);
     expect([third?.buffer, fourth?.buffer].filter((buffer) => buffer === first.buffer)).toHaveLength(1);
     expect(kept.equals(second)).toBe(true);
     for (const sealed of [third, fourth]) {
       expect((await decryptWith(key.secret, sealed ?? noise(1))).equals(shorter)).toBe(true);
     }
+    // Not lent: its own memory, whoever gives back what.
+    expect((await encrypt(job(large))).buffer).toBeInstanceOf(ArrayBuffer);
     // Not taken from here: left alone.
     giveBack(new Uint8Array(new SharedArrayBuffer(4_000_000)));
     giveBack(noise(10));
@@ -111,7 +114,11 @@ describe('the sealer', () => {
     for (const workers of [0, 1]) {
       const { encrypt } = sealer({ workers });
       for (const size of [0, 30, 50_000, 2_000_000, 5_000_000]) {
-        const sealed = await encrypt({ ...job(head), plaintext: [head, shared.subarray(0, size)] });
+        const sealed = await encrypt({
+          ...job(head),
+          lent: true,
+          plaintext: [head, shared.subarray(0, size)],
+        });
         const opened = await decryptWith(key.secret, sealed);
         expect(opened.equals(Buffer.concat([head, body.subarray(0, size)])), `${size}`).toBe(true);
       }
