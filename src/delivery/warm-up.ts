@@ -73,13 +73,16 @@ const MESSAGE = Buffer.from(
   ].join('\r\n'),
 );
 
-/** Never rejects: without it the first message is slower, and that is all. */
-export async function warmUp(config: Config): Promise<void> {
+/** Never rejects: without it the first message is slower, and that is all; should more be wrong, it will say what. */
+export function warmUp(config: Config): Promise<void> {
+  return rehearse(config).catch(() => undefined);
+}
+
+/** {@link warmUp}, telling what was wrong. @throws Error */
+export async function rehearse(config: Config): Promise<void> {
   const sealer = createSealer({ workers: 0 });
   try {
     for (const certificate of CERTIFICATES) await warmUpWith(certificate, config, sealer.encrypt);
-  } catch {
-    // The real message will tell what is wrong, if anything is.
   } finally {
     await sealer.close();
   }

@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { configSchema } from '../../../src/config/schema.ts';
+import { rehearse, warmUp } from '../../../src/delivery/warm-up.ts';
+
+describe('the message that warms a new process up', () => {
+  it('is sealed with each of its certificates, which do not expire', async () => {
+    const config = configSchema.parse({ hostname: 'mx.example.org' });
+    await expect(rehearse(config)).resolves.toBeUndefined();
+  });
+
+  it('holds nothing up where it cannot be delivered', async () => {
+    const { filter, ...rest } = configSchema.parse({});
+    const refusing = { ...rest, filter: { ...filter, max_received: 0 } };
+    await expect(rehearse(refusing)).rejects.toThrow('was not sealed');
+    await expect(warmUp(refusing)).resolves.toBeUndefined();
+  });
+});
