@@ -69,7 +69,8 @@ interface Sealed {
 async function sealLetter(settings: Settings): Promise<Sealed> {
   const inside: Buffer[] = [];
   const seal: Seal = (job) => {
-    if (!('fd' in job.plaintext)) inside.push(Buffer.from(wholePlaintext(job.plaintext)));
+    if (!('fd' in job.plaintext) && !('port' in job.plaintext))
+      inside.push(Buffer.from(wholePlaintext(job.plaintext)));
     const headers = 'armorHeaders' in job ? (job.armorHeaders ?? []) : [];
     const lines = headers.map(({ name, value }) => `${name}: ${value}\r\n`).join('');
     return Promise.resolve(

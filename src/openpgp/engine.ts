@@ -15,7 +15,7 @@ import { type AesSessionKey, encryptedData, encryptedSessionKey } from './packet
 import { createBinaryWriter, encryptInPieces, sealedSize } from './pieces.ts';
 import {
   type EncryptionJob,
-  type FileEncryptionJob,
+  type PiecewiseEncryptionJob,
   type Plaintext,
   plaintextSize,
   type RecipientKey,
@@ -40,7 +40,7 @@ const CONFIG: PartialConfig = {
 const CACHED_CERTIFICATES = 2000;
 
 /** From here on a message is made in pieces. */
-const IN_PIECES_BYTES = 4 * 2 ** 20;
+export const IN_PIECES_BYTES = 4 * 2 ** 20;
 
 /** AES-256. */
 const SESSION_KEY_BYTES = 32;
@@ -51,7 +51,7 @@ const SESSION_KEY_BYTES = 32;
  * Each key is encrypted to with one encryption subkey: the newest one that is valid at that key's `at`, as OpenPGP.js
  * selects it. The engine rejects when one of the keys cannot be used: a key is never silently left out.
  */
-export function createEngine(): (job: EncryptionJob | FileEncryptionJob) => Promise<Uint8Array> {
+export function createEngine(): (job: EncryptionJob | PiecewiseEncryptionJob) => Promise<Uint8Array> {
   const certificates = new LRUCache<string, PublicKey>({ max: CACHED_CERTIFICATES });
 
   /** The same certificate object comes with message after message, and need not be hashed again. */
@@ -95,7 +95,7 @@ export function createEngine(): (job: EncryptionJob | FileEncryptionJob) => Prom
       recipients.map(({ keyPacket }) => encryptedSessionKey(sessionKey, keyPacket, job.hideKeyIds)),
     );
     const { plaintext } = job;
-    const inPieces = 'fd' in plaintext || plaintextSize(plaintext) > IN_PIECES_BYTES;
+    const inPieces = 'fd' in plaintext || 'port' in plaintext || plaintextSize(plaintext) > IN_PIECES_BYTES;
     const data = inPieces ? null : await encryptedData(sessionKey, ownPlaintext(plaintext));
     const size = data === null ? sealedSize(plaintextSize(plaintext)) : data.length;
     const expected = headers.reduce((total, packet) => total + packet.length, size);

@@ -1,13 +1,11 @@
 // The data packet of a large message, made in pieces: as one value OpenPGP.js holds it about eight times over.
-import { createHash } from 'node:crypto';
-import { readSync } from 'node:fs';
 import { ReadableStream } from 'node:stream/web';
 import { createMessage, encrypt } from 'openpgp';
 import type { PacketWriter } from './armor.ts';
+import { fedPieces } from './feed.ts';
 import { type AesSessionKey, NO_DATE, sessionKeyOf } from './packets.ts';
-import type { Plaintext, PlaintextFile } from './types.ts';
-
-const PIECE_BYTES = 256 * 1024;
+import { piecesOf, piecesOfFile } from './plaintext-pieces.ts';
+import type { Plaintext, PlaintextFeed, PlaintextFile } from './types.ts';
 
 /**
  * Encrypts the plaintext as one literal packet within an integrity-protected one. Beside the plaintext, which the caller may
@@ -15,13 +13,13 @@ const PIECE_BYTES = 256 * 1024;
  */
 export async function encryptInPieces(
   sessionKey: AesSessionKey,
-  plaintext: Plaintext | PlaintextFile,
+  plaintext: Plaintext | PlaintextFile | PlaintextFeed,
   out: Pick<PacketWriter, 'write'>,
 ): Promise<void> {
-  const source = 'fd' in plaintext ? piecesOfFile(plaintext) : piecesOf(plaintext);
+  const source = sourceOf(plaintext);
   const pieces = new ReadableStream<Uint8Array>({
-    pull(controller) {
-      const piece = source.next();
+    async pull(controller) {
+      const piece = await source.next();
       if (piece.done === true) controller.close();
       else controller.enqueue(piece.value);
     },
@@ -61,28 +59,9 @@ export function createBinaryWriter(expected: number): PacketWriter {
   };
 }
 
-/** Copies: OpenPGP.js may keep what it gets until the next piece. */
-function* piecesOf(plaintext: Plaintext): Generator<Uint8Array> {
-  for (const part of plaintext instanceof Uint8Array ? [plaintext] : plaintext) {
-    for (let from = 0; from < part.length; from += PIECE_BYTES) {
-      yield new Uint8Array(part.subarray(from, from + PIECE_BYTES));
-    }
-  }
-}
-
-/** @throws Error when the file cannot be read, or no longer holds what it held */
-function* piecesOfFile({ fd, size, sha256 }: PlaintextFile): Generator<Uint8Array> {
-  const hash = createHash('sha256');
-  let from = 0;
-  while (from < size) {
-    const piece = new Uint8Array(Math.min(PIECE_BYTES, size - from));
-    const read = readSync(fd, piece, 0, piece.length, from);
-    if (read === 0) break;
-    from += read;
-    const bytes = piece.subarray(0, read);
-    hash.update(bytes);
-    yield bytes;
-  }
-  if (from < size || hash.digest('hex') !== sha256)
-    throw new Error('the file has changed while it was being encrypted');
+function sourceOf(
+  plaintext: Plaintext | PlaintextFile | PlaintextFeed,
+): Iterator<Uint8Array> | AsyncIterator<Uint8Array> {
+  if ('port' in plaintext) return fedPieces(plaintext);
+  return 'fd' in plaintext ? piecesOfFile(plaintext) : piecesOf(plaintext);
 }

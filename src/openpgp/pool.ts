@@ -4,12 +4,14 @@
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
 import { armoredSize } from './armor.ts';
+import { IN_PIECES_BYTES } from './engine.ts';
+import { startFeeding } from './feed.ts';
 import { sealedSize } from './pieces.ts';
 import { createSealingEngine } from './sealing-engine.ts';
 import { createSharedMemory, WORTH_SHARING } from './shared-memory.ts';
 import {
   type EncryptionJob,
-  type FileEncryptionJob,
+  type PiecewiseEncryptionJob,
   type Plaintext,
   plaintextSize,
   type Seal,
@@ -70,13 +72,13 @@ export function createSealer(options: SealerOptions = {}): Sealer {
     const keys = job.keys.map((key) => ({ ...key, certificate: new Uint8Array(key.certificate) }));
     const signal = AbortSignal.timeout(deadline);
     try {
-      if (
-        job.format === 'armor' &&
-        job.lent === true &&
-        !('fd' in job.plaintext) &&
-        plaintextSize(job.plaintext) >= WORTH_SHARING
-      ) {
-        return await inSharedMemory(pool, { ...job, keys }, job.plaintext, signal);
+      const { plaintext: given } = job;
+      const inMemory = 'fd' in given || 'port' in given ? null : given;
+      if (inMemory !== null && job.format !== 'cms') {
+        const size = plaintextSize(inMemory);
+        if (job.format === 'armor' && job.lent === true && size >= WORTH_SHARING)
+          return await inSharedMemory(pool, { ...job, keys }, inMemory, signal);
+        if (size > IN_PIECES_BYTES) return await fed(pool, { ...job, keys }, inMemory, signal);
       }
       const transferList: ArrayBuffer[] = [];
       const plaintext = movable(job.plaintext, transferList);
@@ -90,7 +92,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   /** Whatever rejects, or does not end in time, keeps its memory: a thread may still be at work on it. */
   async function inSharedMemory(
     threads: Tinypool,
-    job: EncryptionJob | FileEncryptionJob,
+    job: EncryptionJob | PiecewiseEncryptionJob,
     content: Plaintext,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
@@ -108,6 +110,20 @@ export function createSealer(options: SealerOptions = {}): Sealer {
     if (sealed.buffer instanceof SharedArrayBuffer) return Buffer.from(into, 0, sealed.length);
     armor.giveBack(into);
     return sealed;
+  }
+
+  async function fed(
+    threads: Tinypool,
+    job: EncryptionJob | PiecewiseEncryptionJob,
+    content: Plaintext,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    const { feed, close } = startFeeding(content);
+    try {
+      return await threads.run({ ...job, plaintext: feed }, { transferList: [feed.port], signal });
+    } finally {
+      close();
+    }
   }
 
   return {
@@ -139,7 +155,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
  * larger one.
  */
 function movable(plaintext: SealingJob['plaintext'], transferList: ArrayBuffer[]): SealingJob['plaintext'] {
-  if ('fd' in plaintext) return plaintext;
+  if ('fd' in plaintext || 'port' in plaintext) return plaintext;
   const moved = (part: Uint8Array): Uint8Array => {
     const copy = new Uint8Array(part);
     transferList.push(copy.buffer);

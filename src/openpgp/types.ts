@@ -1,4 +1,5 @@
 // What the sealing engine takes and gives. The engine runs in worker threads, so everything here can be cloned.
+import type { MessagePort } from 'node:worker_threads';
 
 /** One certificate to encrypt to, and the moment at which its encryption subkey is to be chosen. */
 export interface RecipientKey {
@@ -21,6 +22,12 @@ export interface PlaintextFile {
   readonly sha256: string;
 }
 
+/** Plaintext that stays in the memory of another thread, and comes piece by piece: see feed.ts. */
+export interface PlaintextFeed {
+  readonly port: MessagePort;
+  readonly size: number;
+}
+
 /** Plaintext in memory; parts are taken one after the other, so that a large message need not be copied behind a new header. */
 export type Plaintext = Uint8Array | readonly Uint8Array[];
 
@@ -30,8 +37,8 @@ export function wholePlaintext(plaintext: Plaintext): Uint8Array {
 }
 
 /** Bytes of plaintext. */
-export function plaintextSize(plaintext: Plaintext | PlaintextFile): number {
-  if ('fd' in plaintext) return plaintext.size;
+export function plaintextSize(plaintext: Plaintext | PlaintextFile | PlaintextFeed): number {
+  if ('fd' in plaintext || 'port' in plaintext) return plaintext.size;
   if (plaintext instanceof Uint8Array) return plaintext.length;
   return plaintext.reduce((size, part) => size + part.length, 0);
 }
@@ -52,9 +59,9 @@ export interface EncryptionJob {
   readonly into?: SharedArrayBuffer;
 }
 
-/** The same of a file. */
-export type FileEncryptionJob = Omit<EncryptionJob, 'plaintext'> & {
-  readonly plaintext: PlaintextFile;
+/** The same of a file, or as a thread gets it that is fed by another. */
+export type PiecewiseEncryptionJob = Omit<EncryptionJob, 'plaintext'> & {
+  readonly plaintext: PlaintextFile | PlaintextFeed;
 };
 
 /** One armor header; characters of the value that could end its line are dropped. */
@@ -77,7 +84,7 @@ export interface CmsJob {
   readonly identifiers: 'issuer' | 'key';
 }
 
-export type SealingJob = EncryptionJob | FileEncryptionJob | CmsJob;
+export type SealingJob = EncryptionJob | PiecewiseEncryptionJob | CmsJob;
 
 /** Encrypts; rejects with an Error when it cannot, which the caller must treat as temporary. */
 export type Encrypt = (job: EncryptionJob) => Promise<Uint8Array>;

@@ -114,13 +114,11 @@ describe('the sealer', () => {
     for (const workers of [0, 1]) {
       const { encrypt } = sealer({ workers });
       for (const size of [0, 30, 50_000, 2_000_000, 5_000_000]) {
-        const sealed = await encrypt({
-          ...job(head),
-          lent: true,
-          plaintext: [head, shared.subarray(0, size)],
-        });
-        const opened = await decryptWith(key.secret, sealed);
-        expect(opened.equals(Buffer.concat([head, body.subarray(0, size)])), `${size}`).toBe(true);
+        const expected = Buffer.concat([head, body.subarray(0, size)]);
+        for (const how of [{ lent: true }, { lent: false }, { format: 'binary' }] as const) {
+          const sealed = await encrypt({ ...job(head), ...how, plaintext: [head, shared.subarray(0, size)] });
+          expect((await decryptWith(key.secret, sealed)).equals(expected), `${size}`).toBe(true);
+        }
       }
     }
     expect(shared.equals(body)).toBe(true);
