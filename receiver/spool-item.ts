@@ -148,10 +148,12 @@ export async function seal(
     for (const { user, seal: decision } of copies) {
       const stop = metrics.sealSeconds.startTimer();
       const { keys, hideKeyIds } = decision;
-      const job = { keys, hideKeyIds, format: 'binary' } as const;
-      const ciphertext = await engine.sealer.encrypt(
-        message instanceof Uint8Array ? { ...job, plaintext: message } : { ...job, plaintext: message },
-      );
+      const ciphertext = await engine.sealer.encrypt({
+        plaintext: message,
+        keys,
+        hideKeyIds,
+        format: 'binary',
+      });
       stop();
       sealed.push({ id: idOf(user.id), userId: user.id, ciphertext });
     }

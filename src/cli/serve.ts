@@ -23,8 +23,7 @@ import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
 import { servePrimary } from './serve-primary.ts';
 import { shareOf } from './share.ts';
 import { type StopSignal, stopRequested } from './stop-signal.ts';
-import type { WorkerDuties } from './worker.ts';
-import { linkToPrimary, workerPlace } from './worker.ts';
+import { linkToPrimary, type WorkerDuties, workerPlace } from './worker.ts';
 import { WorkerNotStarted } from './workers.ts';
 
 const PARTS = ['filter', 'policy', 'receiver', 'observe'] as const;

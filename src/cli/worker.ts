@@ -1,6 +1,7 @@
 // A worker's end of `serve --workers`: it answers what the primary asks, and hands its claims on.
 import cluster from 'node:cluster';
 import type { ClaimPeers } from '../delivery/claims.ts';
+import { messageOf } from './command.ts';
 import type { Answers, Question, ToPrimary, ToWorker } from './worker-link.ts';
 
 /** Which worker this is; the first one also runs what must run once: the receiver and the notices. */
@@ -45,7 +46,7 @@ export function linkToPrimary(duties: () => WorkerDuties): PrimaryLink {
     try {
       tell({ kind: 'answer', id, value: await duties().answers[question]() });
     } catch (error) {
-      tell({ kind: 'failed', id, because: error instanceof Error ? error.message : 'unknown' });
+      tell({ kind: 'failed', id, because: messageOf(error) });
     }
   }
   process.on('message', (message: ToWorker) => {

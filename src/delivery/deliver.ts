@@ -80,7 +80,7 @@ export interface Deliverer {
   readonly busy: () => number;
 }
 
-/** Ciphertext of one transaction that may stay in memory: the largest message by default (25 MB), sealed for one recipient. */
+/** Ciphertext of one transaction that may stay in memory: a message of 25 MB, sealed for one recipient. */
 const MEMORY_PER_TRANSACTION = 40 * 2 ** 20;
 /** Above this size copies are built and sent one after the other. */
 const LARGE_MESSAGE = 2 ** 20;
@@ -304,15 +304,13 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
       else if (decision.action === 'seal') {
         try {
           const stop = metrics.sealSeconds.startTimer();
-          const seal = (): Promise<readonly Buffer[]> =>
-            sealCopy(
-              message,
-              decision,
-              { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
-              parts.encrypt,
-              (sentence) => log.info({ to: entry.key.slice(0, 12) }, sentence),
-            );
-          const ciphertext = await seal();
+          const ciphertext = await sealCopy(
+            message,
+            decision,
+            { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
+            parts.encrypt,
+            (sentence) => log.info({ to: entry.key.slice(0, 12) }, sentence),
+          );
           stop();
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
         } catch (error) {

@@ -14,8 +14,7 @@ import { createArmorWriter } from './armor.ts';
 import { type AesSessionKey, encryptedData, encryptedSessionKey } from './packets.ts';
 import { createBinaryWriter, encryptInPieces, sealedSize } from './pieces.ts';
 import {
-  type EncryptionJob,
-  type PiecewiseEncryptionJob,
+  type AnyEncryptionJob,
   type Plaintext,
   plaintextSize,
   type RecipientKey,
@@ -51,7 +50,7 @@ const SESSION_KEY_BYTES = 32;
  * Each key is encrypted to with one encryption subkey: the newest one that is valid at that key's `at`, as OpenPGP.js
  * selects it. The engine rejects when one of the keys cannot be used: a key is never silently left out.
  */
-export function createEngine(): (job: EncryptionJob | PiecewiseEncryptionJob) => Promise<Uint8Array> {
+export function createEngine(): (job: AnyEncryptionJob) => Promise<Uint8Array> {
   const certificates = new LRUCache<string, PublicKey>({ max: CACHED_CERTIFICATES });
 
   /** The same certificate object comes with message after message, and need not be hashed again. */

@@ -9,14 +9,7 @@ import { startFeeding } from './feed.ts';
 import { sealedSize } from './pieces.ts';
 import { createSealingEngine } from './sealing-engine.ts';
 import { createSharedMemory, WORTH_SHARING } from './shared-memory.ts';
-import {
-  type EncryptionJob,
-  type PiecewiseEncryptionJob,
-  type Plaintext,
-  plaintextSize,
-  type Seal,
-  type SealingJob,
-} from './types.ts';
+import { type AnyEncryptionJob, type Plaintext, plaintextSize, type Seal, type SealingJob } from './types.ts';
 
 export interface SealerOptions {
   /** Worker threads for large jobs; default: one per core, at most 4. 0: everything in this thread. */
@@ -92,7 +85,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   /** Whatever rejects, or does not end in time, keeps its memory: a thread may still be at work on it. */
   async function inSharedMemory(
     threads: Tinypool,
-    job: EncryptionJob | PiecewiseEncryptionJob,
+    job: AnyEncryptionJob,
     content: Plaintext,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
@@ -114,7 +107,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
 
   async function fed(
     threads: Tinypool,
-    job: EncryptionJob | PiecewiseEncryptionJob,
+    job: AnyEncryptionJob,
     content: Plaintext,
     signal: AbortSignal,
   ): Promise<Uint8Array> {

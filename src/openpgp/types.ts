@@ -59,9 +59,9 @@ export interface EncryptionJob {
   readonly into?: SharedArrayBuffer;
 }
 
-/** The same of a file, or as a thread gets it that is fed by another. */
-export type PiecewiseEncryptionJob = Omit<EncryptionJob, 'plaintext'> & {
-  readonly plaintext: PlaintextFile | PlaintextFeed;
+/** The same of a plaintext wherever it is: also in a file, or with the thread that feeds this one. */
+export type AnyEncryptionJob = Omit<EncryptionJob, 'plaintext'> & {
+  readonly plaintext: Plaintext | PlaintextFile | PlaintextFeed;
 };
 
 /** One armor header; characters of the value that could end its line are dropped. */
@@ -84,7 +84,7 @@ export interface CmsJob {
   readonly identifiers: 'issuer' | 'key';
 }
 
-export type SealingJob = EncryptionJob | PiecewiseEncryptionJob | CmsJob;
+export type SealingJob = AnyEncryptionJob | CmsJob;
 
 /** Encrypts; rejects with an Error when it cannot, which the caller must treat as temporary. */
 export type Encrypt = (job: EncryptionJob) => Promise<Uint8Array>;
