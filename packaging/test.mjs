@@ -64,6 +64,8 @@ step('lint', bin('biome'), ['check', '.']);
 step('build', process.execPath, ['packaging/build.mjs']);
 
 const totals = { passed: 0, failed: 0 };
+/** Every failed test or file, told again at the end, where a reader of the last lines sees it. */
+const failures = [];
 
 function vitest(name, node, project, report, more = []) {
   const file = join(temporary, report);
@@ -84,6 +86,22 @@ function vitest(name, node, project, report, more = []) {
   totals.passed += result.numPassedTests;
   totals.failed += result.numFailedTests;
   skipped += result.numPendingTests + result.numTodoTests;
+  failures.push(...failuresOf(result));
+}
+
+/** The failed tests of vitest's JSON report, and the files that failed outside a test: where, what, and the first line of why. */
+function failuresOf(result) {
+  return result.testResults.flatMap((file) => {
+    const where = file.name.slice(root.length);
+    const failed = file.assertionResults.filter(({ status }) => status === 'failed');
+    if (file.status === 'failed' && failed.length === 0) return [`${where}: ${firstLine(file.message)}`];
+    return failed.map((test) => `${where}: ${test.fullName}: ${firstLine(test.failureMessages.join('\n'))}`);
+  });
+}
+
+function firstLine(text) {
+  const [line = ''] = (text ?? '').trim().split('\n', 1);
+  return line.slice(0, 300);
 }
 
 vitest(`unit and property tests on Node.js ${process.versions.node}`, process.execPath, 'unit', 'unit.json');
@@ -101,6 +119,7 @@ if (process.versions.node.startsWith('20.')) {
 rmSync(temporary, { recursive: true, force: true });
 
 for (const { name, ok } of steps) if (!ok) process.stdout.write(`FAILED: ${name}\n`);
+for (const failure of failures) process.stdout.write(`  ${failure}\n`);
 const stepsFailed = steps.filter(({ ok }) => !ok).length;
 const failed = Math.max(totals.failed, stepsFailed > 0 ? Math.max(1, totals.failed) : 0);
 process.stdout.write(`\nin ${Math.round((Date.now() - started) / 1000)} s\n`);

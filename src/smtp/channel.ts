@@ -31,6 +31,8 @@ export interface Channel {
   next(until: number): Promise<Answer>;
   /** Replies that have arrived and were not asked for yet. */
   readonly unread: number;
+  /** Bytes written that the operating system has not taken yet: nobody can have answered them. */
+  readonly unsent: number;
   /** Whether it can be used: no failure so far. */
   readonly alive: boolean;
   /** Called once when the connection fails, or says something, while nobody waits for a reply. */
@@ -170,6 +172,9 @@ function channelOver(socket: Socket): Channel {
     },
     get unread() {
       return replies.length;
+    },
+    get unsent() {
+      return socket.writableLength;
     },
     get alive() {
       return failure === null && !quitting;

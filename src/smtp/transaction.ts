@@ -167,6 +167,8 @@ export async function runTransaction(
       channel.destroy();
       return end('done');
     }
+    // Said before the final dot has left us: it cannot be about this message, and would not be about all of it.
+    if (channel.unsent > 0) return giveUp(expectedRefusal(answer.reply, name, 'DATA'), 'data');
     const final = finalReply(answer.reply, name);
     for (const index of indices) {
       decide(index, final, 'end-of-data');
@@ -220,7 +222,7 @@ async function lateReplies(
   const until = Date.now() + lateMs;
   for (const indices of expected) {
     const answer = await channel.next(until);
-    if ('failure' in answer) break;
+    if ('failure' in answer || channel.unsent > 0) break;
     for (const index of indices) {
       late.push({ index, reply: recipientReply(answer.reply), class: classOf(answer.reply) });
     }
