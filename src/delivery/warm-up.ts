@@ -1,7 +1,9 @@
 // What the first message after a start would be slow by: code that has never run. A message of our own takes the way of every
-// other one, from the plan to the next hop, only that directory, memory and next hop are played.
+// other one, from the plan to the next hop, only that the directory's rows, memory and next hop are played.
+import type { Pool } from 'pg';
 import type { Config } from '../config/schema.ts';
-import type { Address, StoredKey } from '../directory/types.ts';
+import { parsePath } from '../directory/normalise.ts';
+import { readRecipient } from '../directory/read.ts';
 import { createLogger } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
 import { createSealer } from '../openpgp/pool.ts';
@@ -53,8 +55,8 @@ const CERTIFICATES = [
   },
 ];
 
-const PATH: RawPath = 'warm-up@sealpost.invalid';
-const ADDRESS = PATH as Address;
+const DOMAIN = 'sealpost.invalid';
+const PATH: RawPath = `warm-up@${DOMAIN}`;
 /** Of no message and no recipient. */
 const NO_KEY = '00'.repeat(32);
 const ROUNDS = 3;
@@ -88,9 +90,18 @@ export async function rehearse(config: Config): Promise<void> {
   }
 }
 
-/** The statements that every message needs, once. Never rejects. */
-export async function warmUpDatabase({ directory, memory }: Engine): Promise<void> {
-  await Promise.allSettled([directory.recipient(PATH), memory.recall(NO_KEY, [NO_KEY])]);
+/**
+ * The statements that every message needs, once, so that PostgreSQL has planned them. One after the other: the pool hands out
+ * the connection that was used last, and each connection has plans of its own. Never rejects.
+ */
+export async function warmUpDatabase({
+  directory,
+  memory,
+}: Pick<Engine, 'directory' | 'memory'>): Promise<void> {
+  await directory.recipient(PATH).catch(() => undefined);
+  await memory.recall(NO_KEY, [NO_KEY]).catch(() => undefined);
+  // Removes nothing; the statement is also the one that records an acceptance.
+  memory.forget(NO_KEY, [NO_KEY]);
 }
 
 async function warmUpWith(
@@ -98,27 +109,16 @@ async function warmUpWith(
   config: Config,
   encrypt: ReturnType<typeof createSealer>['encrypt'],
 ): Promise<void> {
-  const key: StoredKey = {
-    kind: 'openpgp',
-    fingerprint,
-    certificate: Buffer.from(base64, 'base64'),
-    status: 'active',
-    source: 'cli',
-    createdAt: new Date(0),
-  };
+  const database = databaseWith(fingerprint, Buffer.from(base64, 'base64'));
+  const resolveOptions = { delimiters: config.recipient_delimiter, mailboxDomain: '' };
   const { deliver } = createDeliverer({
     config: () => config,
     directory: {
-      recipient: async () => ({
-        address: ADDRESS,
-        resolution: {
-          kind: 'contact',
-          readers: [{ kind: 'contact', address: ADDRESS, keys: [key] }],
-          via: [],
-        },
-        domain: null,
-        domainKeys: [],
-      }),
+      recipient: async (path) => {
+        const parts = parsePath(path, config.hostname);
+        if (parts === null) throw new Error(`${path} is no address`);
+        return (await readRecipient(database, parts, resolveOptions)).facts;
+      },
     },
     chooser: createChooser(config),
     encrypt,
@@ -154,4 +154,26 @@ async function warmUpWith(
     });
     if (outcomes[0]?.reply.code !== 250) throw new Error('the message of our own was not sealed');
   }
+}
+
+/** Answers every question with the rows of one user who has this key. */
+function databaseWith(fingerprint: string, certificate: Buffer): Pick<Pool, 'query'> {
+  const domain = {
+    id: 1,
+    name: DOMAIN,
+    class: 'virtual',
+    fold_local_part: true,
+    settings: {},
+    transport: null,
+  };
+  const user = { id: 1, domain_id: 1, status: 'active', settings: {}, quota_bytes: null, address: PATH };
+  const key = { id: 1, owner: 'user:1', kind: 'openpgp', fingerprint, status: 'active', source: 'cli' };
+  const rows = [
+    { what: 'domain', row: domain },
+    { what: 'address', row: { id: 1, address: PATH, kind: 'user', user_id: 1 } },
+    { what: 'user', row: user },
+    { what: 'key', row: { ...key, created_at: new Date(0).toISOString() }, certificate },
+  ];
+  // pg's overloads have no type that a function could be given.
+  return { query: async () => ({ rows }) } as unknown as Pick<Pool, 'query'>;
 }
