@@ -64,10 +64,11 @@ const PATIENCE_MS = 300;
 export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCache<T> {
   const { changes, trust, databaseAway, isAway, staleMax, count } = options;
   const clock = options.clock ?? Date.now;
+  // Both limits in one: `max` would have memory made ready for all entries before there is one.
+  const share = Math.ceil(options.maxBytes / options.maxEntries);
   const entries = new LRUCache<string, Entry<T>>({
-    max: options.maxEntries,
     maxSize: options.maxBytes,
-    sizeCalculation: ({ value }) => Math.max(1, Math.ceil(options.sizeOf(value))),
+    sizeCalculation: ({ value }) => Math.max(share, Math.ceil(options.sizeOf(value))),
   });
   const underWay = new Map<string, Reading<T>>();
 

@@ -26,7 +26,9 @@ export function createChangeLog(mostNames = MOST_NAMES): ChangeLog {
   let strict = 0;
   let floor = 0;
   const changed = new LRUCache<string, number>({
-    max: mostNames,
+    // And not `max`, which would have memory made ready for all of them.
+    maxSize: mostNames,
+    sizeCalculation: () => 1,
     dispose: (at, _name, reason) => {
       if (reason === 'evict') floor = Math.max(floor, at);
     },

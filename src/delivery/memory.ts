@@ -62,6 +62,9 @@ const WITHOUT_FLUSH = `(SELECT set_config('synchronous_commit', 'off', true))`;
 /** How long removals wait for an acceptance to share a statement with. */
 const FORGET_WITHIN_MS = 250;
 
+/** Acceptances that wait in memory for a database that is away. */
+const MOST_UNSAVED = 100_000;
+
 interface Row {
   readonly message: string;
   readonly recipient: string;
@@ -113,7 +116,13 @@ export const ALL_STEPS = `WITH forgotten AS (
  */
 export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMemory {
   // Accepted downstream, but the database would not take it: at least a retry in the life of this process is safe.
-  const unsaved = new LRUCache<string, string>({ max: 100_000, ttl: lifetimeMs, ttlAutopurge: false });
+  const unsaved = new LRUCache<string, string>({
+    // And not `max`, which would have memory made ready for all of them.
+    maxSize: MOST_UNSAVED,
+    sizeCalculation: () => 1,
+    ttl: lifetimeMs,
+    ttlAutopurge: false,
+  });
 
   async function together(steps: readonly Step[]): Promise<readonly Answer[]> {
     const recalled = steps.flatMap((each) => (each.kind === 'recall' ? [each.row] : []));

@@ -25,9 +25,7 @@ export interface DirectoryOptions {
   readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'hostname'>;
   readonly metrics?: Metrics;
   readonly logger?: Logger;
-  /** Answers that are kept at most. */
-  readonly maxEntries?: number;
-  /** Bytes that they may take, certificates included. */
+  /** Bytes that the kept answers may take, certificates included. */
   readonly maxBytes?: number;
 }
 
@@ -59,7 +57,6 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
   let blind = false;
 
   const cache = new LRUCache<string, Answer>({
-    max: options.maxEntries ?? 100_000,
     maxSize: options.maxBytes ?? 64 * 1024 * 1024,
     sizeCalculation: (answer) => ANSWER_OVERHEAD + certificateBytes(answer.facts),
     dispose: (answer, path) => {

@@ -15,9 +15,7 @@ export interface KeyCache {
 }
 
 export interface KeyCacheOptions extends KeyPolicy {
-  /** Certificates that are kept at most. */
-  readonly maxEntries?: number;
-  /** Bytes that they may take. */
+  /** Bytes that the kept certificates may take. */
   readonly maxBytes?: number;
 }
 
@@ -26,7 +24,6 @@ const FACTS_OVERHEAD = 2048;
 
 export function createKeyCache(options: KeyCacheOptions): KeyCache {
   const cache = new LRUCache<string, { readonly facts: CertificateFacts | null }, StoredKey>({
-    max: options.maxEntries ?? 20_000,
     maxSize: options.maxBytes ?? 64 * 1024 * 1024,
     sizeCalculation: ({ facts }) => FACTS_OVERHEAD + (facts?.sealing.byteLength ?? 0),
     ignoreFetchAbort: true,
