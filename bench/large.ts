@@ -33,7 +33,8 @@ export async function largePart(options: PartOptions): Promise<PartResult> {
     charts: [...(one.charts ?? [])],
     notes: [
       'The event loop delay is nodejs_eventloop_lag_p99_seconds of /metrics over the burst alone (the target is judged by ' +
-        'the worst of the rounds; of several processes /metrics may tell the mean); Node.js measures it with a timer of 10 ms, which an idle process shows, too. ' +
+        'the worst of the rounds; of several processes /metrics may tell the mean), less the 10 ms between two samples of Node.js, ' +
+        'which that metric shows of an idle process as well. ' +
         '"25 MB, one message" through the filter is the whole smtp-source process, over a running sealpost; the other lines are whole ' +
         'processes as well, with the message on their standard input.',
     ],

@@ -68,13 +68,20 @@ const LOOKUP_BUCKETS = [
 ];
 
 /**
+ * Milliseconds between two samples of the event loop. What nodejs_eventloop_lag_*_seconds tell is the time from one sample to
+ * the next: of a process that has nothing to do, just this.
+ */
+export const EVENT_LOOP_SAMPLING_MS = 10;
+
+/**
  * Makes a registry and its metrics; nothing is global, so that several may live in one process.
  * @param options `processMetrics: false` leaves out memory, CPU and event loop of this process (for short-lived programs)
  */
 export function createMetrics(options: { readonly processMetrics?: boolean } = {}): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  if (options.processMetrics !== false) collectDefaultMetrics({ register: registry });
+  if (options.processMetrics !== false)
+    collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLING_MS });
   return {
     registry,
     messages: new Counter({

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { eventLoopDelay, metricValues, sealedCopies } from '../../../bench/scrape.ts';
+import { createMetrics } from '../../../src/observe/metrics.ts';
 
 const SCRAPED = [
   '# TYPE sealpost_copies_total counter',
@@ -22,7 +23,16 @@ describe('what the benchmark reads on /metrics', () => {
   });
 
   it('tells the worst delay of the event loop in milliseconds', () => {
-    expect(eventLoopDelay([...SCRAPED, 'nodejs_eventloop_lag_p99_seconds{worker="2"} 0.025'])).toBe(25);
+    expect(eventLoopDelay([...SCRAPED, 'nodejs_eventloop_lag_p99_seconds{worker="2"} 0.025'])).toBeCloseTo(
+      15,
+    );
+  });
+
+  it('takes an idle process, whose samples come when they are due, as not delayed', async () => {
+    expect(eventLoopDelay(['nodejs_eventloop_lag_p99_seconds 0.0098'])).toBe(0);
+    const { registry } = createMetrics();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(eventLoopDelay((await registry.metrics()).split('\n'))).toBeGreaterThanOrEqual(0);
   });
 
   it('refuses a delay that no timer can have measured', () => {
