@@ -17,6 +17,8 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
+          // Real servers on a machine of unknown speed. packaging/test.mjs names each test that needed its second attempt.
+          retry: 1,
           // Each file has folders, ports and servers of its own; most of the time it waits for them.
           maxWorkers: 2,
         },

@@ -64,8 +64,9 @@ step('lint', bin('biome'), ['check', '.']);
 step('build', process.execPath, ['packaging/build.mjs']);
 
 const totals = { passed: 0, failed: 0 };
-/** Every failed test or file, told again at the end, where a reader of the last lines sees it. */
+/** Told at the end, where a reader of the last lines sees them: what failed, and what failed at first. */
 const failures = [];
+const secondAttempts = [];
 
 function vitest(name, node, project, report, more = []) {
   const file = join(temporary, report);
@@ -86,16 +87,20 @@ function vitest(name, node, project, report, more = []) {
   totals.passed += result.numPassedTests;
   totals.failed += result.numFailedTests;
   skipped += result.numPendingTests + result.numTodoTests;
-  failures.push(...failuresOf(result));
+  for (const { what, ended } of troubles(result)) (ended === 'failed' ? failures : secondAttempts).push(what);
 }
 
-/** The failed tests of vitest's JSON report, and the files that failed outside a test: where, what, and the first line of why. */
-function failuresOf(result) {
+/** The tests of vitest's JSON report that failed at least once, and the files that failed outside a test. */
+function troubles(result) {
   return result.testResults.flatMap((file) => {
     const where = file.name.slice(root.length);
-    const failed = file.assertionResults.filter(({ status }) => status === 'failed');
-    if (file.status === 'failed' && failed.length === 0) return [`${where}: ${firstLine(file.message)}`];
-    return failed.map((test) => `${where}: ${test.fullName}: ${firstLine(test.failureMessages.join('\n'))}`);
+    const failed = file.assertionResults.filter(({ failureMessages }) => failureMessages.length > 0);
+    if (file.status === 'failed' && !failed.some(({ status }) => status === 'failed'))
+      return [{ what: `${where}: ${firstLine(file.message)}`, ended: 'failed' }];
+    return failed.map(({ fullName, failureMessages, status }) => ({
+      what: `${where}: ${fullName}: ${firstLine(failureMessages[0])}`,
+      ended: status,
+    }));
   });
 }
 
@@ -120,6 +125,9 @@ rmSync(temporary, { recursive: true, force: true });
 
 for (const { name, ok } of steps) if (!ok) process.stdout.write(`FAILED: ${name}\n`);
 for (const failure of failures) process.stdout.write(`  ${failure}\n`);
+if (secondAttempts.length > 0)
+  process.stdout.write('passed at the second attempt only, and to be looked at all the same:\n');
+for (const test of secondAttempts) process.stdout.write(`  ${test}\n`);
 const stepsFailed = steps.filter(({ ok }) => !ok).length;
 const failed = Math.max(totals.failed, stepsFailed > 0 ? Math.max(1, totals.failed) : 0);
 process.stdout.write(`\nin ${Math.round((Date.now() - started) / 1000)} s\n`);
