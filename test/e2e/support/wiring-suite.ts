@@ -103,9 +103,9 @@ const TROUBLES: readonly (readonly [string, SinkBehaviour])[] = [
   ['dying right after its final reply', { die: 'after-reply' }],
 ];
 
-/** Waits until postqueue shows at least so many messages; it may miss the ones that just move between two queues. */
+/** Waits until at least so many messages are queued; one that just moves between two queues may be missed. */
 async function queueHolds(system: MailSystem, count: number): Promise<void> {
-  const enough = async () => (await system.postfix.queue()).length >= count;
+  const enough = async () => (await system.postfix.queued()) >= count;
   await waitUntil(`${count} messages in Postfix's queue`, 10_000, enough);
 }
 
