@@ -1,8 +1,7 @@
 // The small HTTP server for /metrics, /healthz, /readyz and /status. GET only; it tells numbers and states, never an address.
-import { lstat, unlink } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
 import { type Endpoint, formatEndpoint } from '../config/units.ts';
+import { clearStaleSocket } from '../smtp/unix-socket.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -108,7 +107,11 @@ async function askHealth(options: ObserveServerOptions): Promise<Health> {
 }
 
 async function listen(server: FastifyInstance, endpoint: Endpoint): Promise<void> {
-  if (endpoint.kind === 'unix') await removeStaleSocket(endpoint.path);
+  const obstacle = endpoint.kind === 'unix' ? await clearStaleSocket(endpoint.path) : null;
+  if (obstacle !== null) {
+    await server.close();
+    throw new Error(`observe.listen: ${obstacle}`);
+  }
   try {
     await server.listen(
       endpoint.kind === 'unix' ? { path: endpoint.path } : { host: endpoint.host, port: endpoint.port },
@@ -132,19 +135,3 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'the folder of the socket does not exist',
   ENOTFOUND: 'the host name is unknown',
 };
-
-/** Removes a socket file that refuses connections: its process has died. Any other file stays. */
-async function removeStaleSocket(path: string): Promise<void> {
-  const file = await lstat(path).catch(() => undefined);
-  // Connecting to a file that is no socket is refused as well.
-  if (!file?.isSocket()) return;
-  const refused = await new Promise<boolean>((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(false);
-    });
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ECONNREFUSED'));
-  });
-  if (refused) await unlink(path);
-}

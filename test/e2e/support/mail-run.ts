@@ -105,7 +105,7 @@ export interface CheckOptions {
 
 /** How many deliveries the examples let Postfix do at once, and how close to the kill an acceptance must have been. */
 const SESSIONS_AT_ONCE = 20;
-const MOMENT_MS = 250;
+const MOMENT_MS = 1000;
 
 /**
  * Checks that every message of the groups arrived in each mailbox exactly once, sealed where it must be (all decrypted by

@@ -163,11 +163,13 @@ describe('the address of the observe listener', () => {
     const path = join(folder, 'file');
     writeFileSync(path, 'precious');
     await expect(start({ endpoint: { kind: 'unix', path } })).rejects.toThrow(
-      'another process uses that address',
+      `observe.listen: ${path} exists and is not a socket: remove it, or choose another path`,
     );
     expect(existsSync(path)).toBe(true);
     const live = await start({ endpoint: { kind: 'unix', path: join(folder, 'live') } });
-    await expect(start({ endpoint: live.address })).rejects.toThrow('another process uses that address');
+    await expect(start({ endpoint: live.address })).rejects.toThrow(
+      'observe.listen: another process already listens on',
+    );
     expect((await ask(live.address, '/healthz')).status).toBe(200);
   });
 
