@@ -167,11 +167,11 @@ export function rawClient(
   };
 }
 
-/** Waits until `condition` holds; fails after two seconds. */
+/** Waits until `condition` holds; fails after ten seconds. */
 export async function eventually(condition: () => boolean, what: string): Promise<void> {
-  const until = Date.now() + 2000;
+  const until = Date.now() + 10_000;
   while (!condition()) {
-    if (Date.now() > until) throw new Error(`not within two seconds: ${what}`);
+    if (Date.now() > until) throw new Error(`not within ten seconds: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

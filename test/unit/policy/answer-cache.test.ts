@@ -186,7 +186,7 @@ describe('while the database is away', () => {
     w.database = () => new Promise(() => undefined);
     const started = Date.now();
     expect(await w.get()).toBe('value 1');
-    expect(Date.now() - started).toBeLessThan(2000);
+    expect(Date.now() - started).toBeLessThan(10_000);
   });
   it('not beyond stale_max', async () => {
     const w = await outage();
