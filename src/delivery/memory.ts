@@ -62,8 +62,12 @@ const WITHOUT_FLUSH = `(SELECT set_config('synchronous_commit', 'off', true))`;
 /** How long removals wait for an acceptance to share a statement with. */
 const FORGET_WITHIN_MS = 250;
 
-/** Acceptances that wait in memory for a database that is away. */
+/** Acceptances, and removals, that wait in memory for a database that is away: as many of each. */
 const MOST_UNSAVED = 100_000;
+/** How long they wait for the next attempt. */
+const RETRY_MS = 2000;
+/** Acceptances that are tried again together: one statement. */
+const SAVED_AT_ONCE = 500;
 
 interface Row {
   readonly message: string;
@@ -115,8 +119,8 @@ export const ALL_STEPS = `WITH forgotten AS (
  * @param lifetimeMs how long an acceptance is remembered
  */
 export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMemory {
-  // Accepted downstream, but the database would not take it: at least a retry in the life of this process is safe.
-  const unsaved = new LRUCache<string, string>({
+  // Accepted downstream, but the database would not take it: known to this process at once, to others when it is written.
+  const unsaved = new LRUCache<string, { readonly row: Row; readonly reply: string }>({
     // And not `max`, which would have memory made ready for all of them.
     maxSize: MOST_UNSAVED,
     sizeCalculation: () => 1,
@@ -173,23 +177,61 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
   let untold: Row[] = [];
   let timer: NodeJS.Timeout | undefined;
   let removing = Promise.resolve();
+  let saving = Promise.resolve();
+  let retry: NodeJS.Timeout | undefined;
+  let closed = false;
 
-  /** Gives the removals to the next batch. @returns when these and all earlier ones are done */
+  /** Gives the removals to the next batch. @returns when these and all earlier ones are done, or have failed */
   function removeForgotten(): Promise<void> {
     clearTimeout(timer);
     timer = undefined;
-    const rows = untold;
+    const rows = untold.filter((row) => forgetting.get(idOf(row)) === row);
     untold = [];
-    if (rows.length > 0) removing = Promise.all([removing, remove(rows)]).then(() => undefined);
+    // Not in one statement with an acceptance of the same row, which it would not see.
+    if (rows.length > 0)
+      removing = Promise.all([removing, saving.then(() => remove(rows))]).then(() => undefined);
     return removing;
   }
   async function remove(rows: readonly Row[]): Promise<void> {
     try {
       await step({ kind: 'forget', rows });
+      for (const row of rows) if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
     } catch {
-      // A row that stays is harmless: it ends with its lifetime.
+      // A row that stays would have the same message, sent once more, taken for a repetition.
+      untold.push(...rows);
+      for (const row of untold.splice(0, Math.max(0, untold.length - MOST_UNSAVED)))
+        if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
+      tryAgain();
     }
-    for (const row of rows) if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
+  }
+
+  /** Writes what could not be written. @returns when that is done, or has failed again */
+  function saveUnsaved(): Promise<void> {
+    const entries = [...unsaved.entries()].slice(0, SAVED_AT_ONCE);
+    if (entries.length > 0) saving = Promise.all([saving, ...entries.map(save)]).then(() => undefined);
+    return saving;
+  }
+  async function save([id, entry]: [string, { readonly row: Row; readonly reply: string }]): Promise<void> {
+    try {
+      await step({ kind: 'remember', ...entry });
+      if (unsaved.peek(id) === entry) unsaved.delete(id);
+    } catch {
+      tryAgain();
+    }
+  }
+
+  /** What has failed is tried again after a while, as long as anything waits. */
+  function tryAgain(): void {
+    if (closed || retry !== undefined) return;
+    retry = setTimeout(() => {
+      retry = undefined;
+      void saveUnsaved()
+        .then(removeForgotten)
+        .then(() => {
+          if (unsaved.size + untold.length > 0) tryAgain();
+        });
+    }, RETRY_MS);
+    retry.unref();
   }
 
   const inserting = new Set<Promise<unknown>>();
@@ -210,7 +252,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       const remembered = new Map<string, string>();
       recipients.forEach((recipient, index) => {
         const id = idOf({ message, recipient });
-        const reply = replies[index] ?? unsaved.get(id);
+        const reply = replies[index] ?? unsaved.get(id)?.reply;
         if (reply !== undefined && !forgetting.has(id)) remembered.set(recipient, reply);
       });
       return remembered;
@@ -222,10 +264,14 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       const removed = removeForgotten();
       // The same message once more, after it was acknowledged: its row must not go with the old one's.
       if (forgetting.has(id)) await removed;
+      // The old row could not be removed: it stands for this acceptance from now on.
+      forgetting.delete(id);
+      const entry = { row: { message, recipient }, reply: text };
       try {
-        await keptInMind(step({ kind: 'remember', row: { message, recipient }, reply: text }));
+        await keptInMind(step({ kind: 'remember', ...entry }));
       } catch (error) {
-        unsaved.set(id, text);
+        unsaved.set(id, entry);
+        tryAgain();
         throw error;
       }
     },
@@ -247,7 +293,10 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       return result.rowCount ?? 0;
     },
     async close() {
+      closed = true;
+      clearTimeout(retry);
       await Promise.allSettled([...inserting]);
+      await saveUnsaved();
       await removeForgotten();
     },
   };

@@ -13,6 +13,7 @@ import {
   RECALL,
   recipientKey,
 } from '../../src/delivery/memory.ts';
+import { waitUntil } from './support/child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealpost-memory-'));
 const config = configSchema.parse({ state_dir: folder });
@@ -165,6 +166,71 @@ describe('the memory of deliveries', () => {
     }
     expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(1);
     await own.close();
+  });
+});
+
+describe('after the database was away', () => {
+  /** Runs `meanwhile` while nothing can be written or read. */
+  async function away(meanwhile: () => Promise<void>): Promise<void> {
+    await database.pool.query('ALTER TABLE deliveries RENAME TO deliveries_away');
+    try {
+      await meanwhile();
+    } finally {
+      await database.pool.query('ALTER TABLE deliveries_away RENAME TO deliveries');
+    }
+  }
+  const recipient = recipientKey('a@x');
+  const rowsOf = async (key: string): Promise<number> => {
+    const found = await database.pool.query('SELECT FROM deliveries WHERE message_key = decode($1, $2)', [
+      key,
+      'hex',
+    ]);
+    return found.rowCount ?? 0;
+  };
+
+  it('an acceptance that could not be recorded is written, so that other processes know it', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = await message();
+    await away(() => expect(memory.remember(one, recipient, 'ok')).rejects.toThrow());
+    await waitUntil('the acceptance to be written', 20_000, async () => (await rowsOf(one)) === 1);
+    const other = createDeliveryMemory(database.pool, DAY);
+    expect(await other.recall(one, [recipient])).toEqual(new Map([[recipient, 'ok']]));
+    await memory.close();
+  });
+
+  it('or at the latest when the memory is closed', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = await message();
+    await away(() => expect(memory.remember(one, recipient, 'ok')).rejects.toThrow());
+    await memory.close();
+    expect(await rowsOf(one)).toBe(1);
+  });
+
+  it('what could not be forgotten is unknown all the same, and is removed', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = await message();
+    await memory.remember(one, recipient, 'ok');
+    await away(async () => {
+      memory.forget(one, [recipient]);
+      // Takes the removal along, and fails with it.
+      await expect(memory.remember(await message(), recipient, 'ok')).rejects.toThrow();
+    });
+    expect(await memory.recall(one, [recipient])).toEqual(new Map());
+    await waitUntil('the row to be removed', 20_000, async () => (await rowsOf(one)) === 0);
+    await memory.close();
+  });
+
+  it('what is accepted again before that stays', async () => {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = await message();
+    await memory.remember(one, recipient, 'ok');
+    await away(async () => {
+      memory.forget(one, [recipient]);
+      await expect(memory.remember(await message(), recipient, 'ok')).rejects.toThrow();
+    });
+    await memory.remember(one, recipient, 'again');
+    await memory.close();
+    expect(await rowsOf(one)).toBe(1);
   });
 });
 
