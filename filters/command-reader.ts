@@ -68,7 +68,7 @@ export function createCommandReader(): CommandReader {
 
   return {
     push(bytes) {
-      if (position === chunk.length) {
+      if (position === chunk.length && queue.length === 0) {
         chunk = bytes;
         position = 0;
         return;

@@ -1,10 +1,10 @@
 // The end of a spool file that cannot be filed: returned to its sender where that may be, set aside in failed/ where not. It
 // is removed only once the next hop has taken the bounce.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { buildBounce } from '../src/delivery/bounce.ts';
 import type { Engine } from '../src/delivery/engine.ts';
-import { BOUNCE_KEY } from '../src/delivery/memory.ts';
+import { bounceKey } from '../src/delivery/memory.ts';
 import { userIdOf } from '../src/directory/id-address.ts';
 import { parsePath } from '../src/directory/normalise.ts';
 import { findMessageId } from '../src/message/received.ts';
@@ -80,8 +80,9 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
     const may = returnable(read.head, addressee, parts.maxReceived());
     if (!may.ok) return await aside(`${because}: ${said}; not returned, since ${may.because}`);
     const recipient = await shownRecipient(addressee, parts);
-    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), parts.hostname);
-    const answer = await send(returnKey(name, read.head), bounce, parts);
+    const identity = returnKey(name, read.head);
+    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), parts.hostname, identity);
+    const answer = await send(identity, bounceKey(addressee.recipient), bounce, parts);
     if (classOf(answer) === 'temporary') {
       logger.warn({ file: name, reply: formatReply(answer) }, 'a bounce was not accepted yet');
       return 'again';
@@ -118,10 +119,12 @@ function bounceFor(
   recipient: RawPath,
   originalMessageId: string,
   hostname: string,
+  identity: string,
 ): Transaction {
-  const boundary = `sealpost-${randomBytes(15).toString('hex')}`;
+  const boundary = `sealpost-${identity.slice(0, 30)}`;
   return {
     id: boundary,
+    identity,
     envelope: {
       sender: '',
       parameters: isAscii(may.to) ? [] : [{ keyword: 'SMTPUTF8', value: undefined }],
@@ -149,18 +152,20 @@ function finalReply({ reply, arrived }: Unfiled): Reply {
 }
 
 /** Through the filter's own delivery: the sender may have a key, too. Remembered, so that a crash does not send it twice. */
-async function send(key: string, bounce: Transaction, parts: GiveUpParts): Promise<Reply> {
+async function send(key: string, recipient: string, bounce: Transaction, parts: GiveUpParts): Promise<Reply> {
   const { memory, deliverer } = parts.engine;
-  if ((await memory.recall(key, [BOUNCE_KEY])).has(BOUNCE_KEY)) {
+  if ((await memory.recall(key, [recipient])).has(recipient)) {
     return { code: 250, enhanced: '2.0.0', text: 'Returned before' };
   }
   const { outcomes, forget } = await deliverer.deliver(bounce);
   const answer = outcomes[0]?.reply ?? { code: 451, enhanced: '4.3.0', text: 'The bounce has no outcome' };
   if (classOf(answer) === 'accepted') {
-    await memory.remember(key, BOUNCE_KEY, answer.text).catch((error: unknown) => {
+    try {
+      await memory.remember(key, recipient, answer.text);
+      forget([0]);
+    } catch (error) {
       parts.logger.error({ err: error }, 'a bounce could not be recorded');
-    });
-    forget([0]);
+    }
   }
   return answer;
 }

@@ -83,17 +83,17 @@ export async function readSpooled(
     if (lease === null) return { kind: 'no room' };
     const { size, mtime: arrived } = stats;
     const inFile = size > wholeUpTo;
-    const head = await readFrom(file, inFile ? Math.min(size, HEAD_BYTES) : size).catch((error: unknown) => {
-      lease.release();
-      throw error;
-    });
-    // Somebody still writes: Maildir's rename from tmp/ was not kept to.
-    if (head === null || (await file.stat()).size !== size) {
-      lease.release();
-      return { kind: 'read error', arrived };
+    let complete = false;
+    try {
+      const head = await readFrom(file, inFile ? Math.min(size, HEAD_BYTES) : size);
+      // Else somebody still writes: Maildir's rename from tmp/ was not kept to.
+      complete = head !== null && (await file.stat()).size === size;
+      if (head === null || !complete) return { kind: 'read error', arrived };
+      handedOn = inFile;
+      return { kind: 'message', head, size, file: inFile ? file : null, arrived, lease };
+    } finally {
+      if (!complete) lease.release();
     }
-    handedOn = inFile;
-    return { kind: 'message', head, size, file: inFile ? file : null, arrived, lease };
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT') return { kind: 'gone' };

@@ -33,12 +33,18 @@ export async function fileParcels(
     accepted: await readAccepted(client, parcels),
   };
   const plan = planFiling(parcels, state);
-  await insertWhole(
-    client,
-    plan.copies.filter(({ ciphertext }) => ciphertext.length <= WHOLE_BYTES),
-  );
-  for (const copy of plan.copies)
-    if (copy.ciphertext.length > WHOLE_BYTES) await insertInChunks(client, copy);
+  // In the order of their numbers: the tables take no number below one that a user already has.
+  let small: NumberedCopy[] = [];
+  for (const copy of plan.copies) {
+    if (copy.ciphertext.length <= WHOLE_BYTES) {
+      small.push(copy);
+      continue;
+    }
+    await insertWhole(client, small);
+    small = [];
+    await insertInChunks(client, copy);
+  }
+  await insertWhole(client, small);
   await remember(
     client,
     plan.remember.flatMap((index) => parcels[index]?.acceptance ?? []),

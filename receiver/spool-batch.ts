@@ -101,16 +101,25 @@ interface Prepared {
 
 async function prepare(claimed: readonly Claimed[], parts: BatchParts): Promise<readonly Prepared[]> {
   let memory = 0;
+  const leases: Lease[] = [];
   const admit = (bytes: number): Lease | null => {
     const lease = parts.admit(bytes);
-    if (lease !== null) memory += bytes;
+    if (lease === null) return null;
+    memory += bytes;
+    leases.push(lease);
     return lease;
   };
   const { most } = parts.timing();
-  return mapLimited(claimed, AT_ONCE, async (claim) => {
-    if (memory >= BATCH_MEMORY) return { claim, item: undefined };
-    return { claim, item: await prepareItem(parts.spool, claim.name, { most, admit }, parts) };
-  });
+  try {
+    return await mapLimited(claimed, AT_ONCE, async (claim) => {
+      if (memory >= BATCH_MEMORY) return { claim, item: undefined };
+      return { claim, item: await prepareItem(parts.spool, claim.name, { most, admit }, parts) };
+    });
+  } catch (error) {
+    // What was sealed beside the one that failed is dropped with it.
+    for (const lease of leases) lease.release();
+    throw error;
+  }
 }
 
 /** Everything between sealing and COMMIT. */

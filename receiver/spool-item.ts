@@ -93,8 +93,8 @@ export async function prepareItem(
     kept = true;
     return { kind: 'parcel', parcel, arrived, release };
   } finally {
-    await file?.close();
     if (!kept) release();
+    await file?.close();
   }
 }
 

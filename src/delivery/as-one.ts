@@ -1,5 +1,5 @@
 // One reply for all recipients (SMTP, the pipe): the outcomes of a delivery put together, after a bounce where one is owed.
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { rawHeader } from '../message/header.ts';
 import { findMessageId } from '../message/received.ts';
 import { classOf, formatReply } from '../smtp/replies.ts';
@@ -7,7 +7,7 @@ import type { Reply, Transaction } from '../smtp/types.ts';
 import { type RecipientOutcome, singleAnswer } from './answer.ts';
 import { buildBounce } from './bounce.ts';
 import type { Delivered, DeliveryParts } from './deliver.ts';
-import { BOUNCE_KEY } from './memory.ts';
+import { bounceKey } from './memory.ts';
 import { queueIdOf, temporary } from './transaction.ts';
 
 /** The one reply, and what to call once the client is known to have it. */
@@ -22,13 +22,17 @@ export function createDeliverAsOne(
   deliver: (transaction: Transaction) => Promise<Delivered>,
 ): (transaction: Transaction) => Promise<AnsweredAsOne> {
   const { memory } = parts;
+  /** Refused recipients, by message, whose bounce is on its way. */
   const bouncing = new Set<string>();
 
   async function deliverAsOne(transaction: Transaction): Promise<AnsweredAsOne> {
     const delivered = await deliver(transaction);
     const answer = singleAnswer(transaction.envelope.sender, delivered.outcomes);
-    const everyone = delivered.outcomes.map((_, index) => index);
-    const forget = (): void => delivered.forget(everyone);
+    const paths = delivered.outcomes.map(({ recipient }) => recipient.path);
+    const forget = (): void => {
+      delivered.forget([...paths.keys()]);
+      memory.forget(delivered.messageKey, paths.map(bounceKey));
+    };
     const keep = (): void => undefined;
     if (answer.kind === 'reply') {
       return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? keep : forget };
@@ -50,7 +54,8 @@ export function createDeliverAsOne(
   }
 
   /**
-   * Sends the bounce through the same plan (its reader may have a key); remembered like any other acceptance.
+   * Sends the bounce through the same plan (its reader may have a key); remembered like any other acceptance. Postfix may split
+   * a message into several transactions, and each of them reports its own refused recipients.
    * @returns whether it has been accepted downstream, now or by an earlier attempt
    */
   async function bounce(
@@ -59,13 +64,14 @@ export function createDeliverAsOne(
     refused: readonly RecipientOutcome[],
     log: DeliveryParts['logger'],
   ): Promise<boolean> {
+    const names = refused.map(({ recipient }) => `${key} ${bounceKey(recipient.path)}`);
     // A retry that comes while the bounce is on its way must not send another one.
-    if (bouncing.has(key)) return false;
-    bouncing.add(key);
+    if (names.some((name) => bouncing.has(name))) return false;
+    for (const name of names) bouncing.add(name);
     try {
       return await bounceOnce(transaction, key, refused, log);
     } finally {
-      bouncing.delete(key);
+      for (const name of names) bouncing.delete(name);
     }
   }
 
@@ -75,38 +81,53 @@ export function createDeliverAsOne(
     refused: readonly RecipientOutcome[],
     log: DeliveryParts['logger'],
   ): Promise<boolean> {
+    let unreported: readonly RecipientOutcome[];
     try {
-      if ((await memory.recall(key, [BOUNCE_KEY])).has(BOUNCE_KEY)) return true;
+      const reported = await memory.recall(
+        key,
+        refused.map(({ recipient }) => bounceKey(recipient.path)),
+      );
+      unreported = refused.filter(({ recipient }) => !reported.has(bounceKey(recipient.path)));
     } catch (error) {
       log.error({ err: error }, 'the memory of deliveries cannot be asked');
       return false;
     }
-    const sent = await deliver(bounceOf(transaction, refused, parts.config().hostname));
+    if (unreported.length === 0) return true;
+    const keys = unreported.map(({ recipient }) => bounceKey(recipient.path));
+    const identity = createHash('sha256')
+      .update(['bounce', key, ...keys].join('\0'))
+      .digest('hex');
+    const sent = await deliver(bounceOf(transaction, unreported, parts.config().hostname, identity));
     const reply = sent.outcomes[0]?.reply ?? temporary('4.3.0', 'The bounce has no outcome');
     if (classOf(reply) !== 'accepted') {
       // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
       log.error({ reply: formatReply(reply) }, 'the bounce for refused recipients was not accepted');
       return false;
     }
-    await memory.remember(key, BOUNCE_KEY, reply.text).catch((error: unknown) => {
-      log.error({ err: error }, 'the bounce could not be recorded');
-    });
-    sent.forget([0]);
+    const recorded = await Promise.allSettled(keys.map((each) => memory.remember(key, each, reply.text)));
+    const failed = recorded.find((each) => each.status === 'rejected');
+    if (failed === undefined) sent.forget([0]);
+    else log.error({ err: failed.reason }, 'the bounce could not be recorded');
     return true;
   }
 
   return deliverAsOne;
 }
 
-/** The bounce as a transaction of its own: from the null sender to the sender. */
+/**
+ * The bounce as a transaction of its own: from the null sender to the sender.
+ * @param identity of this bounce at every attempt
+ */
 function bounceOf(
   transaction: Transaction,
   refused: readonly RecipientOutcome[],
   hostname: string,
+  identity: string,
 ): Transaction {
   const { sender, parameters } = transaction.envelope;
   return {
     id: `${transaction.id}-bounce`,
+    identity,
     envelope: {
       sender: '',
       parameters: parameters.filter((parameter) => parameter.keyword === 'SMTPUTF8'),
@@ -128,7 +149,7 @@ function bounceOf(
       originalMessageId: findMessageId(transaction.message),
       originalHeader: rawHeader(transaction.message),
       date: new Date(),
-      boundary: `sealpost-${randomBytes(15).toString('hex')}`,
+      boundary: `sealpost-${identity.slice(0, 30)}`,
     }),
     deadline: transaction.deadline,
   };

@@ -23,7 +23,7 @@ import type { RecipientOutcome } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
 import type { ClaimId, Claims } from './claims.ts';
 import type { Decision } from './decision.ts';
-import { BOUNCE_KEY, type DeliveryMemory, messageKey, recipientKey } from './memory.ts';
+import { type DeliveryMemory, messageKey, recipientKey } from './memory.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { directoryUnavailable, planCopy } from './plan.ts';
 import { type RuledMessage, ruledMessage } from './rules.ts';
@@ -127,12 +127,14 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     const started = process.hrtime.bigint();
     const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
     const message = stripSealpostFields(transaction.message);
-    const key = await messageKey({
-      queueId: queueIdOf(transaction),
-      messageId: queueIdOf(transaction) === '' ? findMessageId(message) : '',
-      sender: transaction.envelope.sender,
-      content: transaction.message,
-    });
+    const key =
+      transaction.identity ??
+      (await messageKey({
+        queueId: queueIdOf(transaction),
+        messageId: queueIdOf(transaction) === '' ? findMessageId(message) : '',
+        sender: transaction.envelope.sender,
+        content: transaction.message,
+      }));
     const replies = new Map<string, Reply>();
     const pending: Pending[] = [];
     for (const recipient of transaction.envelope.recipients) {
@@ -168,14 +170,19 @@ export function createDeliverer(parts: DeliveryParts): Deliverer {
     }
     metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
     const unexpected = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
-    const keys = transaction.envelope.recipients.map((recipient) => recipientKey(recipient.path));
+    const { recipients } = transaction.envelope;
+    const keys = recipients.map((recipient) => recipientKey(recipient.path));
     return {
       messageKey: key,
-      outcomes: transaction.envelope.recipients.map((recipient, index) => ({
+      outcomes: recipients.map((recipient, index) => ({
         recipient,
         reply: replies.get(keys[index] ?? '') ?? unexpected,
       })),
-      forget: (indices) => memory.forget(key, [...indices.flatMap((index) => keys[index] ?? []), BOUNCE_KEY]),
+      forget: (indices) =>
+        memory.forget(
+          key,
+          indices.flatMap((index) => keys[index] ?? []),
+        ),
     };
   }
 

@@ -32,8 +32,10 @@ export function recipientKey(path: RawPath): string {
   return createHash('sha256').update(path, 'latin1').digest('hex');
 }
 
-/** The recipient key under which a bounce for refused recipients is remembered. No path can contain NUL. */
-export const BOUNCE_KEY = recipientKey('\0bounce');
+/** The recipient key under which it is remembered that this refused recipient was reported. No path can contain NUL. */
+export function bounceKey(path: RawPath): string {
+  return recipientKey(`\0bounce ${path}`);
+}
 
 export interface DeliveryMemory {
   /**

@@ -52,4 +52,9 @@ export interface Transaction {
   readonly message: Buffer;
   /** Unix milliseconds by which our reply must be out. */
   readonly deadline: number;
+  /**
+   * Of a message of our own, which is made anew for every attempt: what makes two of them the same (SHA-256 in hexadecimal),
+   * in place of queue ID, Message-ID and content.
+   */
+  readonly identity?: string;
 }

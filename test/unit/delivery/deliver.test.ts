@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import { createClaims } from '../../../src/delivery/claims.ts';
 import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.ts';
-import { BOUNCE_KEY, type DeliveryMemory } from '../../../src/delivery/memory.ts';
+import { bounceKey, type DeliveryMemory } from '../../../src/delivery/memory.ts';
 import {
   type Address,
   DirectoryUnavailable,
@@ -501,7 +501,7 @@ describe('one answer for all (SMTP, the pipe)', () => {
     );
     bouncing = true;
     expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
-    expect([...remembered.keys()].some((key) => key.endsWith(BOUNCE_KEY))).toBe(true);
+    expect([...remembered.keys()].some((key) => key.endsWith(bounceKey('keyed@x')))).toBe(true);
     // Our 250 was lost: the same again sends neither the message nor the bounce.
     const before = sent.filter((request) =>
       request.envelope.recipients.some(({ path }) => path !== 'keyed@x'),
@@ -510,6 +510,53 @@ describe('one answer for all (SMTP, the pipe)', () => {
     expect(
       sent.filter((request) => request.envelope.recipients.some(({ path }) => path !== 'keyed@x')),
     ).toHaveLength(before);
+  });
+
+  it('reports every refused recipient of a message that Postfix splits into several transactions', async () => {
+    const { deliverer, sent, remembered } = stage({ reply: (path) => (path.startsWith('no') ? NO : OK) });
+    const reported = () =>
+      sent
+        .filter((request) => request.envelope.sender === '')
+        .map((request) => /Final-Recipient: rfc822; (\S+)/.exec(bytes(request))?.[1]);
+    const first = await deliverer.deliverAsOne(transaction(['a@x', 'no1@x']));
+    const second = await deliverer.deliverAsOne(transaction(['b@x', 'no2@x']));
+    expect(reported()).toEqual(['no1@x', 'no2@x']);
+    // Again, since our replies were lost: nobody is told twice.
+    await deliverer.deliverAsOne(transaction(['b@x', 'no2@x', 'no1@x']));
+    expect(reported()).toEqual(['no1@x', 'no2@x']);
+    first.forget();
+    second.forget();
+    expect([...remembered.keys()]).toEqual([]);
+  });
+
+  it('sends no second bounce when the next hop accepts the first one after the deadline', async () => {
+    let accept: (() => void) | undefined;
+    const { deliverer, sent } = stage({
+      send: async (request) => {
+        const bounce = request.envelope.sender === '';
+        const result = (reply: Reply) => ({ reply, class: classOf(reply), stage: 'end-of-data' as const });
+        if (!bounce) {
+          const recipients = request.envelope.recipients.map(({ path }) => result(path === 'no@x' ? NO : OK));
+          for (const [index, { reply }] of recipients.entries())
+            if (reply === OK) await request.onAccepted?.(index, reply);
+          return { recipients };
+        }
+        const late = new Promise<void>((resolve) => {
+          accept = resolve;
+        }).then(() => [{ index: 0, reply: OK, class: 'accepted' as const }]);
+        return { recipients: [result(BUSY)], late };
+      },
+    });
+    const bounces = () => sent.filter((request) => request.envelope.sender === '').length;
+    const given = transaction(['a@x', 'no@x']);
+    expect(await asOne(deliverer, given)).toMatch(/^451 4\.3\.0 A recipient was refused/);
+    // Not known yet what became of it.
+    expect(await asOne(deliverer, given)).toMatch(/^451 4\.3\.0 A recipient was refused/);
+    expect(bounces()).toBe(1);
+    accept?.();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
+    expect(bounces()).toBe(1);
   });
 
   it('lesson 3: a refused recipient of mail from the null sender ends with a log line, without a bounce', async () => {
