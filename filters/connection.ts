@@ -8,14 +8,14 @@ import type { Socket } from 'node:net';
 import type { FilterConfig, FilterListener } from '../src/config/schema.ts';
 import type { Admission } from '../src/smtp/budget.ts';
 import { parseCommand } from '../src/smtp/commands.ts';
-import { messageTooLarge } from '../src/smtp/parameters.ts';
 import { findParameter } from '../src/smtp/paths.ts';
 import { encodeReply, reply } from '../src/smtp/replies.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { createAcknowledgements } from './acknowledgement.ts';
 import { createCommandReader } from './command-reader.ts';
+import { contentRefusal } from './content-refusal.ts';
 import { createDataReader, type DataOutcome, type DataReader } from './data-stream.ts';
-import { createDialogue, type Hello, NO_STORAGE, type OpenTransaction } from './dialogue.ts';
+import { createDialogue, type Hello, type OpenTransaction } from './dialogue.ts';
 import { type HandOver, handOver, problemOf, tellFate } from './hand-over.ts';
 
 /** What a connection needs to know; shared by all connections of a listener. */
@@ -265,7 +265,7 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
     if (!outcome.ok) {
       finish(
         open,
-        Array.from({ length: answers }, () => refusalOf(outcome.because)),
+        Array.from({ length: answers }, () => contentRefusal(outcome.because, config.max_message_size)),
       );
       return;
     }
@@ -303,12 +303,6 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
     const utf8 = findParameter(open.parameters, 'SMTPUTF8') !== undefined;
     dialogue.reset();
     for (const each of replies) unwritten += encodeReply(notClosing(each), utf8);
-  }
-
-  function refusalOf(because: 'too-large' | 'no-room' | 'bare-newline'): Reply {
-    if (because === 'too-large') return messageTooLarge(context.config.max_message_size);
-    if (because === 'no-room') return NO_STORAGE;
-    return reply(550, '5.5.2', 'Message contains bare <CR> or <LF>; lines must end in <CR><LF>');
   }
 
   socket.on('data', (bytes: Buffer) => {

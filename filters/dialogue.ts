@@ -1,11 +1,13 @@
 // What has been said so far on a connection: hello, XFORWARD, MAIL and RCPT, and the reply that each of them gets. It
 // knows no socket. Every path and parameter is kept as the client wrote it.
+
 import type { FilterConfig } from '../src/config/schema.ts';
 import type { Admission, Lease } from '../src/smtp/budget.ts';
 import { parseAddressed, parseXforward, XFORWARD_ATTRIBUTES } from '../src/smtp/commands.ts';
 import { checkMailParameters, checkRcptParameters, declaredSize } from '../src/smtp/parameters.ts';
 import { reply } from '../src/smtp/replies.ts';
 import type { EnvelopeRecipient, EsmtpParameter, RawPath, Reply, Xforward } from '../src/smtp/types.ts';
+import { NO_STORAGE } from './content-refusal.ts';
 
 export type Hello = 'LHLO' | 'EHLO' | 'HELO';
 
@@ -44,11 +46,6 @@ export interface Dialogue {
   readonly client: string;
 }
 
-export const NO_STORAGE = reply(
-  452,
-  '4.3.1',
-  'Insufficient system storage: too many message bytes in flight, try again later',
-);
 const OK = reply(250, '2.0.0', 'Ok');
 
 export function createDialogue({ protocol, config, admission, mayForward }: DialogueOptions): Dialogue {

@@ -5,7 +5,10 @@ import { openEngine } from '../src/delivery/engine.ts';
 import { createLogger } from '../src/observe/log.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
 import type { RawPath, Reply } from '../src/smtp/types.ts';
+import { contentRefusal } from './content-refusal.ts';
+import { createDataReader } from './data-stream.ts';
 import { createSendmailNextHop } from './pipe-sendmail.ts';
+import { toData } from './pipe-wire.ts';
 
 /** Before the pipe's own deadline: what the next hop accepts late must be recorded, or the retry repeats it. */
 const LATE_MARGIN_MS = 4000;
@@ -27,6 +30,15 @@ export interface StandaloneInput {
  */
 export async function deliverStandalone(input: StandaloneInput): Promise<Reply> {
   const { config } = loadConfig(input.configPath === undefined ? {} : { path: input.configPath });
+  // As if it had come to a listener: what holds for bare CR and for the size there holds here.
+  const content = createDataReader({
+    maxBytes: config.filter.max_message_size,
+    bareNewline: config.filter.bare_newline,
+    grow: () => true,
+  });
+  content.push(toData(input.message).bytes);
+  const outcome = await content.finish();
+  if (!outcome.ok) return contentRefusal(outcome.because, config.filter.max_message_size);
   // pipe(8) shows standard output and standard error to the sender: nothing but the reply may go there.
   const logger = createLogger({ level: 'silent' });
   const engine = await openEngine({
@@ -47,7 +59,7 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
         recipients: input.recipients.map((path) => ({ path, parameters: [] })),
       },
       xforward: { IDENT: input.queueId },
-      message: input.message,
+      message: outcome.message,
       deadline: input.deadline,
     });
     await engine.settle(input.deadline + LATE_MARGIN_MS);

@@ -9,7 +9,7 @@ import { createBudget } from '../src/smtp/budget.ts';
 import { classOf } from '../src/smtp/replies.ts';
 import { createQueueDelivery } from './lmtp.ts';
 import { forgetOld, removeExpired } from './retention.ts';
-import { type Spool, startSpool } from './spool.ts';
+import { CONNECTIONS_PER_SPOOL, type Spool, startSpool } from './spool.ts';
 
 export interface Receiver {
   listeners(): readonly FilterListenerHandle[];
@@ -51,6 +51,10 @@ export async function startReceiver(
   const delivery = createQueueDelivery({ ...sealing, pool, maxReceived });
   const listeners: FilterListenerHandle[] = [];
   const spools: Spool[] = [];
+  // A batch holds its claims' connection while it asks the directory: from one pool, batches could wait for each other.
+  const claims = engine.database.createPool(
+    Math.max(1, config.receiver.spool.length) * CONNECTIONS_PER_SPOOL,
+  );
 
   async function openListener(address: Config['receiver']['listen'][number], index: number): Promise<void> {
     const name = index === 0 ? 'receiver' : `receiver-${index + 1}`;
@@ -87,7 +91,7 @@ export async function startReceiver(
       startSpool({
         ...sealing,
         engine,
-        pool,
+        pool: claims,
         spool,
         hostname: current.hostname,
         admit: (bytes) => budget.request(bytes),

@@ -32,6 +32,8 @@ interface Waiting {
 const BATCH_FILES = 50;
 /** While one batch waits for the disk or for PostgreSQL, another one seals. */
 const BATCHES_AT_ONCE = 3;
+/** One for each batch, and one for the file that is given up meanwhile. */
+export const CONNECTIONS_PER_SPOOL = BATCHES_AT_ONCE + 1;
 const TICK_MS = 250;
 /** A look into the folder takes at most this share of the time. */
 const REST_AFTER_LOOK = 10;

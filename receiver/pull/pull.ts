@@ -165,6 +165,7 @@ export async function pull(options: PullOptions): Promise<PullResult> {
       await drain();
       progress.waiting();
       let next = events.next();
+      next.catch(() => undefined);
       while (!stop.aborted) {
         const heard = new AbortController();
         const quiet = pause(RETRY_FAILED_MS, AbortSignal.any([stop, heard.signal]));
@@ -173,6 +174,8 @@ export async function pull(options: PullOptions): Promise<PullResult> {
         if (news !== null) {
           if (news.done) return;
           next = events.next();
+          // Should the stream end while the list is read, the next round is told.
+          next.catch(() => undefined);
           // One event for each message; the list that the first of them led to held the others too.
           if (news.value !== null && isKnown(news.value)) continue;
         }

@@ -14,6 +14,11 @@ export { DatabaseNotMigrated, DatabaseUnavailable, isDatabaseUnavailable } from 
 export interface Database {
   readonly orm: NodePgDatabase<typeof schema>;
   readonly pool: pg.Pool;
+  /**
+   * Makes another pool of at most so many connections, for transactions that ask {@link pool} meanwhile: from one pool they
+   * could wait for each other. It ends with the others.
+   */
+  createPool(max: number): pg.Pool;
   /** Ends the connections, and stops an embedded server that nobody else uses. Never throws; twice is harmless. */
   close(): Promise<void>;
 }
@@ -43,32 +48,37 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
   const { logger } = options;
   const target = await findDatabase(config, options);
   const clients = new Set<pg.ClientBase>();
-  const pool = new pg.Pool({
-    ...target.settings,
-    Client: DeadlineClient,
-    max: options.poolSize ?? config.database.pool_size,
-    idleTimeoutMillis: 60_000,
-    onConnect: async (client) => {
-      clients.add(client);
-      // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
-      // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
-      // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
-      await client.query(
-        `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
-                set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
-                set_config('jit', 'off', false)`,
-        [String(config.database.query_timeout), options.actor ?? ''],
-      );
-    },
-  });
-  // An idle connection that breaks (PostgreSQL restarted) leaves the pool by itself; unheard, the event ends the process.
-  pool.on('error', (error) => logger?.warn({ err: error.message }, 'idle database connection lost'));
-
-  pool.on('remove', (client) => clients.delete(client));
+  const pools: pg.Pool[] = [];
+  const createPool = (max: number): pg.Pool => {
+    const pool = new pg.Pool({
+      ...target.settings,
+      Client: DeadlineClient,
+      max,
+      idleTimeoutMillis: 60_000,
+      onConnect: async (client) => {
+        clients.add(client);
+        // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
+        // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
+        // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
+        await client.query(
+          `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
+                  set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
+                  set_config('jit', 'off', false)`,
+          [String(config.database.query_timeout), options.actor ?? ''],
+        );
+      },
+    });
+    // An idle connection that breaks (PostgreSQL restarted) leaves the pool by itself; unheard, the event ends the process.
+    pool.on('error', (error) => logger?.warn({ err: error.message }, 'idle database connection lost'));
+    pool.on('remove', (client) => clients.delete(client));
+    pools.push(pool);
+    return pool;
+  };
+  const pool = createPool(options.poolSize ?? config.database.pool_size);
 
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => {
-    closing ??= endPool(pool, clients).then(() => target.release());
+    closing ??= endPools(pools, clients).then(() => target.release());
     return closing;
   };
   try {
@@ -78,7 +88,7 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
     await close();
     throw isDatabaseUnavailable(error) ? unavailable(target, error, config.database.connect_timeout) : error;
   }
-  return { orm: drizzle(pool, { schema }), pool, close };
+  return { orm: drizzle(pool, { schema }), pool, createPool, close };
 }
 
 async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | undefined): Promise<void> {
@@ -93,12 +103,12 @@ async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | und
   if (unknown.length > 0) logger?.warn({ unknown }, 'the database is newer than this program');
 }
 
-async function endPool(pool: pg.Pool, clients: ReadonlySet<pg.ClientBase>): Promise<void> {
+async function endPools(pools: readonly pg.Pool[], clients: ReadonlySet<pg.ClientBase>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, CLOSE_DEADLINE);
   });
-  await Promise.race([pool.end().catch(() => {}), deadline]);
+  await Promise.race([Promise.allSettled(pools.map((pool) => pool.end())), deadline]);
   clearTimeout(timer);
   for (const client of clients) if (client instanceof DeadlineClient) client.destroy();
 }

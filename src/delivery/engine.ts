@@ -126,6 +126,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const memory = createDeliveryMemory(database.pool, config.filter.duplicate_lifetime);
     let current = config;
     let nextHop = options.nextHop ?? nextHopOf(config, logger);
+    /** Next hops of earlier configurations that still send. */
+    const retiring = new Set<Promise<void>>();
     const outgoingDirectory = join(config.state_dir, 'outgoing');
     const deliverer = createDeliverer({
       config: () => current,
@@ -165,7 +167,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         if (!changed || options.nextHop !== undefined) return;
         const old = nextHop;
         nextHop = nextHopOf(next, logger);
-        void old.close();
+        const closed = old.close().finally(() => retiring.delete(closed));
+        retiring.add(closed);
       },
       async settle(until) {
         while (deliverer.busy() > 0 && Date.now() < until) {
@@ -174,7 +177,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       },
       async close() {
         clearInterval(timer);
-        await nextHop.close();
+        await Promise.all([nextHop.close(), ...retiring]);
         await memory.close();
         await opened.sealer.close();
         await opened.changes?.close();

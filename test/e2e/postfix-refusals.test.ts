@@ -108,7 +108,7 @@ describe('the pipe filter that works in its own process', () => {
   });
 
   /** The built program, as pipe(8) would call it; the bundle alone has no database and no OpenPGP in it. */
-  function pipe(running: MailSystem, subject: string): ReturnType<typeof runProgram> {
+  function pipe(running: MailSystem, subject: string, body = ''): ReturnType<typeof runProgram> {
     const program = join(repository, 'dist', 'sealpost-pipe.js');
     if (!existsSync(program)) throw new Error(`found no ${program}; run "npm run build" first`);
     const args = [
@@ -122,7 +122,8 @@ describe('the pipe filter that works in its own process', () => {
       ALICE,
       ULLA,
     ];
-    const stdin = Buffer.from(letter(subject).toString('latin1').replaceAll('\r\n', '\n'), 'latin1');
+    const text = letter(subject).toString('latin1').replaceAll('\r\n', '\n');
+    const stdin = Buffer.from(`${text}${body}`, 'latin1');
     return runProgram(program, args, { stdin, env: { MAIL_CONFIG: running.postfix.configDir } });
   }
 
@@ -136,6 +137,11 @@ describe('the pipe filter that works in its own process', () => {
     const deliveries = system.nextHop?.deliveries() ?? [];
     expect(recipientsOf(deliveries)).toEqual([ALICE, ULLA]);
     await check(system, letter('standalone'), deliveries);
+
+    system.nextHop?.clear();
+    expect((await pipe(system, 'bare CR', 'a\r.\rb\n')).code).toBe(0);
+    const passed = system.nextHop?.deliveries().find(({ recipient }) => recipient === ULLA);
+    expect(passed?.message.toString('latin1')).toMatch(/\r\na\r\n\.\r\nb\r\n$/);
   });
 
   it('standalone with a next hop that is away: exit 75 and one sentence, and nothing is lost', async () => {

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Arrival, INCOMING_CHANNEL, parseArrival } from '../../receiver/queue-types.ts';
+import { fileParcels } from '../../receiver/queue.ts';
+import { type Arrival, INCOMING_CHANNEL, parseArrival, WHOLE_BYTES } from '../../receiver/queue-types.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Change, parseChange } from '../../src/database/notifications.ts';
@@ -103,6 +104,28 @@ describe('the queue', () => {
     expect(changes.filter(({ key }) => key === '2' || key === '3')).toEqual([
       { table: 'incoming_counts', key: '2' },
     ]);
+  });
+
+  it('takes large and small messages of one user in one batch, in the order of their numbers', async () => {
+    const sizes = [5, WHOLE_BYTES + 1, 6, WHOLE_BYTES + 2, 7];
+    const parcels = sizes.map((size) => ({
+      copies: [{ id: idOf(), userId: 3, ciphertext: Buffer.alloc(size) }],
+    }));
+    const client = await database.pool.connect();
+    try {
+      await client.query('BEGIN');
+      expect(await fileParcels(client, parcels)).toEqual(sizes.map(() => 'filed'));
+      await client.query('COMMIT');
+    } finally {
+      client.release();
+    }
+    const { rows } = await database.pool.query<{ id: string; size: number }>(
+      'SELECT id, size::int FROM incoming WHERE id = ANY ($1) ORDER BY number',
+      [parcels.flatMap(({ copies }) => copies.map(({ id }) => id))],
+    );
+    expect(rows).toEqual(
+      parcels.flatMap(({ copies: [copy] }) => [{ id: copy?.id, size: copy?.ciphertext.length }]),
+    );
   });
 
   it('goes with its user', async () => {
