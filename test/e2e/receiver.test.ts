@@ -24,7 +24,8 @@ function nextName(): string {
 }
 
 beforeAll(async () => {
-  stand = await startReceiverStand({ max_age: '1d' });
+  // A single connection: nothing may wait for a second one while it holds the first.
+  stand = await startReceiverStand({ max_age: '1d' }, { database: { pool_size: 1 } });
 }, 120_000);
 afterAll(() => stand?.close());
 beforeEach(async () => {

@@ -55,6 +55,7 @@ export async function startReceiverStand(
   receiver: Readonly<Record<string, unknown>> = {},
   more: Readonly<Record<string, unknown>> = {},
 ): Promise<ReceiverStand> {
+  const { database = {}, ...others } = more;
   const cleanups: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
     for (const cleanup of cleanups.reverse()) await cleanup().catch(() => undefined);
@@ -74,10 +75,10 @@ export async function startReceiverStand(
       example: null,
       substitutions: {},
       config: {
-        database: { url: postgres.url },
+        database: { url: postgres.url, ...(database as object) },
         filter: { next_hop: `smtp:127.0.0.1:${bouncePort}`, listen: [] },
         receiver: { spool, listen: `127.0.0.1:${lmtpPort}`, minimal_backoff: '200ms', ...receiver },
-        ...more,
+        ...others,
       },
     });
     cleanups.push(() => sealpost.close());
