@@ -57,6 +57,9 @@ const REPLIES: Readonly<Record<Filed, Reply>> = {
 };
 const LOOP: Reply = { code: 554, enhanced: '5.4.6', text: 'Too many hops: the message is in a loop' };
 const AWAY = temporary('4.3.0', 'The database cannot be reached now; try again later');
+/** Acceptances that a database which is away has not forgotten yet; beyond that the oldest are given up. */
+const MOST_FORGETTING = 100_000;
+
 const INTERNAL = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
 
 export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
@@ -113,12 +116,27 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
     for (const { path } of recipients) {
       const acceptance = { message, recipient: recipientKey(path) };
       const name = acceptanceName(acceptance);
-      // A row that stays is harmless: it ends with its lifetime.
-      const done = forget(acceptance)
-        .catch(() => undefined)
-        .finally(() => forgetting.delete(name));
+      const done = forget(acceptance).then(() => void forgetting.delete(name));
+      // It stays in the map, so that the same message is not taken for a repetition before its row is gone.
+      done.catch(() => undefined);
       forgetting.set(name, done);
     }
+    for (const name of forgetting.keys()) {
+      if (forgetting.size <= MOST_FORGETTING) break;
+      forgetting.delete(name);
+    }
+  }
+
+  /**
+   * Waits until an acknowledged acceptance is forgotten.
+   * @throws what the database fails with: then it cannot be told whether this is a repetition
+   */
+  async function forgotten(acceptance: Acceptance): Promise<void> {
+    const name = acceptanceName(acceptance);
+    const before = forgetting.get(name);
+    if (before === undefined) return;
+    await before.catch(() => forget(acceptance));
+    if (forgetting.get(name) === before) forgetting.delete(name);
   }
 
   async function one(
@@ -131,7 +149,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
     const acceptance = { message: key, recipient: recipientKey(recipient.path) };
     try {
       // The same message once more, after it was acknowledged: it must not be taken for a repetition.
-      await forgetting.get(acceptanceName(acceptance));
+      await forgotten(acceptance);
       if ((await memory.recall(key, [acceptance.recipient])).size > 0) {
         metrics.duplicatesSuppressed.inc();
         return REPLIES['filed before'];
