@@ -82,9 +82,6 @@ export async function prepareItem(
       const { because, reply, userIds } = decision;
       return { kind: decision.action, because, reply, userIds, arrived };
     }
-    // Every copy is held until all are filed.
-    const more = size * (decision.copies.length - 1);
-    if (more > 0 && lease?.grow(more) === false) return { kind: 'no room' };
     const sha256 = await (file === null ? contentHash(head) : fileHash(file, size));
     const idOf = (user: number): MessageId => spoolId(name, user, sha256);
     const plaintext = file === null ? head : { fd: file.fd, size, sha256 };

@@ -141,7 +141,9 @@ const database = z.strictObject({
     description: 'a streaming replica for look-ups ($SEALPOST_DATABASE_READ_URL and _FILE override it)',
     example: 'postgres://sealpost@replica.example.org/sealpost',
   }),
-  pool_size: z.number().int().min(1).max(1000).default(10).meta({ description: 'connections per process' }),
+  pool_size: z.number().int().min(1).max(1000).default(10).meta({
+    description: 'connections per process; a receiver opens up to four more for each spool',
+  }),
   connect_timeout: timer().prefault('5s').meta({ description: 'to open a database connection' }),
   query_timeout: timer()
     .prefault('10s')

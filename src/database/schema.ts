@@ -173,9 +173,9 @@ export const keyEvents = pgTable(
 export const deliveries = pgTable(
   'deliveries',
   {
-    /** SHA-256 over queue ID and content, or over Message-ID, sender and content. */
+    /** SHA-256 over queue ID and content, or over Message-ID, sender and content; of our own bounces over what they report. */
     message_key: bytea('message_key').notNull(),
-    /** SHA-256 of the raw recipient path: the table tells of no address. */
+    /** SHA-256 of the raw recipient path (a refused one's is marked, once it was reported): the table tells of no address. */
     recipient_key: bytea('recipient_key').notNull(),
     /** The next hop's own reply to the message, for the retry. */
     reply: text('reply').notNull(),

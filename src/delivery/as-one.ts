@@ -16,6 +16,14 @@ export interface AnsweredAsOne {
   readonly forget: () => void;
 }
 
+interface Bounced {
+  readonly done: boolean;
+  /** To be forgotten with the rest, once the client has our reply. */
+  readonly sent?: Delivered;
+}
+
+const NOT_YET: Bounced = { done: false };
+
 /** Makes the delivery with one reply out of the one with a reply for each recipient. */
 export function createDeliverAsOne(
   parts: Pick<DeliveryParts, 'config' | 'memory' | 'logger'>,
@@ -29,9 +37,12 @@ export function createDeliverAsOne(
     const delivered = await deliver(transaction);
     const answer = singleAnswer(transaction.envelope.sender, delivered.outcomes);
     const paths = delivered.outcomes.map(({ recipient }) => recipient.path);
+    /** The bounce, as a message of its own. */
+    let sentBounce: Delivered | undefined;
     const forget = (): void => {
       delivered.forget([...paths.keys()]);
       memory.forget(delivered.messageKey, paths.map(bounceKey));
+      sentBounce?.forget([0]);
     };
     const keep = (): void => undefined;
     if (answer.kind === 'reply') {
@@ -41,10 +52,10 @@ export function createDeliverAsOne(
     for (const outcome of answer.silent) {
       log.warn({ reply: formatReply(outcome.reply) }, 'a recipient was refused, and no bounce may be sent');
     }
-    if (
-      answer.refused.length === 0 ||
-      (await bounce(transaction, delivered.messageKey, answer.refused, log))
-    ) {
+    if (answer.refused.length === 0) return { reply: answer.reply, forget };
+    const bounced = await bounce(transaction, delivered.messageKey, answer.refused, log);
+    if (bounced.done) {
+      sentBounce = bounced.sent;
       return { reply: answer.reply, forget };
     }
     return {
@@ -56,17 +67,17 @@ export function createDeliverAsOne(
   /**
    * Sends the bounce through the same plan (its reader may have a key); remembered like any other acceptance. Postfix may split
    * a message into several transactions, and each of them reports its own refused recipients.
-   * @returns whether it has been accepted downstream, now or by an earlier attempt
+   * @returns whether it has been accepted downstream, now or by an earlier attempt, and what was sent now
    */
   async function bounce(
     transaction: Transaction,
     key: string,
     refused: readonly RecipientOutcome[],
     log: DeliveryParts['logger'],
-  ): Promise<boolean> {
+  ): Promise<Bounced> {
     const names = refused.map(({ recipient }) => `${key} ${bounceKey(recipient.path)}`);
     // A retry that comes while the bounce is on its way must not send another one.
-    if (names.some((name) => bouncing.has(name))) return false;
+    if (names.some((name) => bouncing.has(name))) return NOT_YET;
     for (const name of names) bouncing.add(name);
     try {
       return await bounceOnce(transaction, key, refused, log);
@@ -80,7 +91,7 @@ export function createDeliverAsOne(
     key: string,
     refused: readonly RecipientOutcome[],
     log: DeliveryParts['logger'],
-  ): Promise<boolean> {
+  ): Promise<Bounced> {
     let unreported: readonly RecipientOutcome[];
     try {
       const reported = await memory.recall(
@@ -90,10 +101,10 @@ export function createDeliverAsOne(
       unreported = refused.filter(({ recipient }) => !reported.has(bounceKey(recipient.path)));
     } catch (error) {
       log.error({ err: error }, 'the memory of deliveries cannot be asked');
-      return false;
+      return NOT_YET;
     }
-    if (unreported.length === 0) return true;
-    const keys = unreported.map(({ recipient }) => bounceKey(recipient.path));
+    if (unreported.length === 0) return { done: true };
+    const keys = unreported.map(({ recipient }) => bounceKey(recipient.path)).sort();
     const identity = createHash('sha256')
       .update(['bounce', key, ...keys].join('\0'))
       .digest('hex');
@@ -102,13 +113,13 @@ export function createDeliverAsOne(
     if (classOf(reply) !== 'accepted') {
       // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
       log.error({ reply: formatReply(reply) }, 'the bounce for refused recipients was not accepted');
-      return false;
+      return NOT_YET;
     }
     const recorded = await Promise.allSettled(keys.map((each) => memory.remember(key, each, reply.text)));
     const failed = recorded.find((each) => each.status === 'rejected');
-    if (failed === undefined) sent.forget([0]);
-    else log.error({ err: failed.reason }, 'the bounce could not be recorded');
-    return true;
+    // A retry knows it by its own row then.
+    if (failed !== undefined) log.error({ err: failed.reason }, 'the bounce could not be recorded');
+    return { done: true, sent };
   }
 
   return deliverAsOne;

@@ -23,7 +23,7 @@ export interface BounceInput {
   /** The raw header of the refused message, without the empty line. */
   readonly originalHeader: Uint8Array;
   readonly date: Date;
-  /** Must not occur in the header; callers pass random characters. */
+  /** Must not occur in the header; callers pass digits that nobody can choose. */
   readonly boundary: string;
 }
 

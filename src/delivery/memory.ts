@@ -9,7 +9,7 @@ import { contentHash } from './content-hash.ts';
 
 /** What makes two deliveries the same message. */
 export interface MessageIdentity {
-  /** XFORWARD IDENT: Postfix's queue ID; '' where it is absent (bounces). */
+  /** XFORWARD IDENT: Postfix's queue ID; '' where it is absent (Postfix's own bounces). */
   readonly queueId: string;
   /** Used where the queue ID is absent. */
   readonly messageId: string;
@@ -50,7 +50,7 @@ export interface DeliveryMemory {
   forget(message: string, recipients: readonly string[]): void;
   /** Removes what is older than the lifetime; returns the number of rows. */
   expire(): Promise<number>;
-  /** Waits for what is being recorded, and for what `forget` still has to do. */
+  /** Waits for what is being recorded, and for what `forget` still has to do; what had failed is tried once more. */
   close(): Promise<void>;
 }
 
@@ -68,8 +68,8 @@ const FORGET_WITHIN_MS = 250;
 const MOST_UNSAVED = 100_000;
 /** How long they wait for the next attempt. */
 const RETRY_MS = 2000;
-/** Acceptances that are tried again together: one statement. */
-const SAVED_AT_ONCE = 500;
+/** Acceptances, or removals, that are tried again in one statement. */
+const RETRIED_AT_ONCE = 500;
 
 interface Row {
   readonly message: string;
@@ -177,6 +177,8 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
   const forgetting = new Map<string, Row>();
   /** Those of them that no batch has been given yet. */
   let untold: Row[] = [];
+  /** Those whose batch failed: tried again after a while, and not with every acceptance. */
+  let unremoved: Row[] = [];
   let timer: NodeJS.Timeout | undefined;
   let removing = Promise.resolve();
   let saving = Promise.resolve();
@@ -200,20 +202,29 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       for (const row of rows) if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
     } catch {
       // A row that stays would have the same message, sent once more, taken for a repetition.
-      untold.push(...rows);
-      for (const row of untold.splice(0, Math.max(0, untold.length - MOST_UNSAVED)))
+      unremoved = [...unremoved, ...rows];
+      for (const row of unremoved.splice(0, Math.max(0, unremoved.length - MOST_UNSAVED)))
         if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
       tryAgain();
     }
   }
 
-  /** Writes what could not be written. @returns when that is done, or has failed again */
+  /** Removes what could not be removed, the oldest first. @returns when that is done, or has failed again */
+  function removeUnremoved(): Promise<void> {
+    untold = [...unremoved.slice(0, RETRIED_AT_ONCE), ...untold];
+    unremoved = unremoved.slice(RETRIED_AT_ONCE);
+    return removeForgotten();
+  }
+
+  /** Writes what could not be written, the oldest first. @returns when that is done, or has failed again */
   function saveUnsaved(): Promise<void> {
-    const entries = [...unsaved.entries()].slice(0, SAVED_AT_ONCE);
-    if (entries.length > 0) saving = Promise.all([saving, ...entries.map(save)]).then(() => undefined);
+    const ids = [...unsaved.rkeys()].slice(0, RETRIED_AT_ONCE);
+    if (ids.length > 0) saving = Promise.all([saving, ...ids.map(save)]).then(() => undefined);
     return saving;
   }
-  async function save([id, entry]: [string, { readonly row: Row; readonly reply: string }]): Promise<void> {
+  async function save(id: string): Promise<void> {
+    const entry = unsaved.peek(id);
+    if (entry === undefined) return;
     try {
       await step({ kind: 'remember', ...entry });
       if (unsaved.peek(id) === entry) unsaved.delete(id);
@@ -227,13 +238,22 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
     if (closed || retry !== undefined) return;
     retry = setTimeout(() => {
       retry = undefined;
-      void saveUnsaved()
-        .then(removeForgotten)
-        .then(() => {
-          if (unsaved.size + untold.length > 0) tryAgain();
-        });
+      void retryAll().then((done) => {
+        if (!done) tryAgain();
+      });
     }, RETRY_MS);
     retry.unref();
+  }
+
+  /** As long as it gets on. @returns whether nothing waits any more */
+  async function retryAll(): Promise<boolean> {
+    for (let before = Number.POSITIVE_INFINITY; ; ) {
+      await saveUnsaved();
+      await removeUnremoved();
+      const left = unsaved.size + unremoved.length;
+      if (left === 0 || left >= before) return left === 0;
+      before = left;
+    }
   }
 
   const inserting = new Set<Promise<unknown>>();
@@ -298,7 +318,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       closed = true;
       clearTimeout(retry);
       await Promise.allSettled([...inserting]);
-      await saveUnsaved();
+      await retryAll();
       await removeForgotten();
     },
   };

@@ -227,7 +227,9 @@ async function lateReplies(
       late.push({ index, reply: recipientReply(answer.reply), class: classOf(answer.reply) });
     }
   }
-  channel.quit();
+  // What has not left us must not leave any more: it would be taken, and nobody would know.
+  if (channel.unsent > 0) channel.destroy();
+  else channel.quit();
   return late;
 }
 

@@ -198,12 +198,16 @@ describe('after the database was away', () => {
     await memory.close();
   });
 
-  it('or at the latest when the memory is closed', async () => {
+  it('or at the latest when the memory is closed, however many they are', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
     const one = await message();
-    await away(() => expect(memory.remember(one, recipient, 'ok')).rejects.toThrow());
+    const recipients = Array.from({ length: 1100 }, (_, index) => recipientKey(`${index}@x`));
+    await away(async () => {
+      const tried = await Promise.allSettled(recipients.map((each) => memory.remember(one, each, 'ok')));
+      expect(new Set(tried.map(({ status }) => status))).toEqual(new Set(['rejected']));
+    });
     await memory.close();
-    expect(await rowsOf(one)).toBe(1);
+    expect(await rowsOf(one)).toBe(recipients.length);
   });
 
   it('what could not be forgotten is unknown all the same, and is removed', async () => {

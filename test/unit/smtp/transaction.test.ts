@@ -7,7 +7,7 @@ import { runTransaction, type TransactionOutcome } from '../../../src/smtp/trans
 interface MadeUp {
   readonly outcome: TransactionOutcome;
   readonly accepted: readonly number[];
-  readonly destroyed: boolean;
+  readonly ended: () => 'destroyed' | 'quit' | null;
 }
 
 /** One recipient; MAIL, RCPT and DATA are answered as usual, then `last` comes while `unsent` bytes are still ours. */
@@ -18,7 +18,7 @@ async function transact(protocol: 'smtp' | 'lmtp', last: Answer, unsent: number)
     { reply: reply(354, '', 'go ahead') },
     last,
   ];
-  let destroyed = false;
+  let ended: 'destroyed' | 'quit' | null = null;
   const channel: Channel = {
     write: () => undefined,
     cork: () => undefined,
@@ -29,9 +29,11 @@ async function transact(protocol: 'smtp' | 'lmtp', last: Answer, unsent: number)
     unsent,
     alive: true,
     onUnexpected: null,
-    quit: () => undefined,
+    quit: () => {
+      ended = 'quit';
+    },
     destroy: () => {
-      destroyed = true;
+      ended = 'destroyed';
     },
   };
   const accepted: number[] = [];
@@ -53,22 +55,22 @@ async function transact(protocol: 'smtp' | 'lmtp', last: Answer, unsent: number)
     lateMs: 1000,
     accepted: (index) => accepted.push(index),
   });
-  return { outcome, accepted, destroyed };
+  return { outcome, accepted, ended: () => ended };
 }
 
 describe.each(['smtp', 'lmtp'] as const)('a reply after DATA over %s', (protocol) => {
   const queued: Answer = { reply: reply(250, '2.0.0', 'queued') };
 
   it('counts once the operating system has the final dot', async () => {
-    const { outcome, accepted, destroyed } = await transact(protocol, queued, 0);
+    const { outcome, accepted, ended } = await transact(protocol, queued, 0);
     expect(outcome.results).toMatchObject([{ class: 'accepted', stage: 'end-of-data' }]);
     expect(outcome.connection).toBe('clean');
     expect(accepted).toEqual([0]);
-    expect(destroyed).toBe(false);
+    expect(ended()).toBeNull();
   });
 
   it('that claims success while a part has not been sent is temporary, and ends the connection', async () => {
-    const { outcome, accepted, destroyed } = await transact(protocol, queued, 1);
+    const { outcome, accepted, ended } = await transact(protocol, queued, 1);
     expect(outcome.results).toMatchObject([
       {
         class: 'temporary',
@@ -81,15 +83,25 @@ describe.each(['smtp', 'lmtp'] as const)('a reply after DATA over %s', (protocol
     ]);
     expect(outcome.connection).toBe('done');
     expect(accepted).toEqual([]);
-    expect(destroyed).toBe(true);
+    expect(ended()).toBe('destroyed');
+  });
+
+  it('that never comes in time ends the connection at once while a part has not been sent', async () => {
+    const silence: Answer = { failure: { kind: 'timeout', detail: 'no reply in time' } };
+    const cut = await transact(protocol, silence, 1);
+    expect(await cut.outcome.late).toEqual([]);
+    expect(cut.ended()).toBe('destroyed');
+    const whole = await transact(protocol, silence, 0);
+    expect(await whole.outcome.late).toEqual([]);
+    expect(whole.ended()).toBe('quit');
   });
 
   it('that refuses while a part has not been sent stands, and ends the connection', async () => {
     const refused: Answer = { reply: reply(552, '5.3.4', 'too big') };
-    const { outcome, destroyed } = await transact(protocol, refused, 1);
+    const { outcome, ended } = await transact(protocol, refused, 1);
     expect(outcome.results).toMatchObject([
       { class: 'permanent', stage: 'data', reply: { text: 'too big' } },
     ]);
-    expect(destroyed).toBe(true);
+    expect(ended()).toBe('destroyed');
   });
 });
