@@ -94,6 +94,8 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
       dependsOn: [
         ...names,
         `user:${user.id}`,
+        // The user's own address, which an answer may show although another name was asked for.
+        `address:${row.address}`,
         ...(home === asked ? [] : home.names),
         ...(limited ? [`usage:${user.id}`] : []),
       ],

@@ -49,8 +49,9 @@ export function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
       return reader.keys.length > 0
         ? { settings: settingsOf(input, undefined), keys: reader.keys, ownKeys: true, rules }
         : { settings: settingsOf(input, undefined), keys: domainKeys, ownKeys: false, rules };
+    // Reached by an alias of ours: what its domain demands of plaintext holds, and a key of the domain would help nobody.
     case 'outside':
-      return { settings: input.global, keys: [], ownKeys: false, rules };
+      return { settings: settingsOf(input, undefined), keys: [], ownKeys: false, rules };
   }
 }
 
@@ -60,9 +61,8 @@ export function rulesOfReader(facts: RecipientFacts, reader: Reader): readonly F
     case 'user':
       return rulesInOrder(reader.user, reader.user.domain);
     case 'contact':
-      return rulesInOrder(null, facts.domain);
     case 'outside':
-      return [];
+      return rulesInOrder(null, facts.domain);
   }
 }
 

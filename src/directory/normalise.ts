@@ -19,8 +19,8 @@ const DOT_STRING =
   /^[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~\u0080-\u{10ffff}-]+)*$/iu;
 /** A source route, to be accepted and ignored (RFC 5321, appendix C): `@relay,@[192.0.2.1]:user@domain`. */
 const SOURCE_ROUTE = /^@(?:\[[^\]]*\]|[^@:,"]*)(?:,@(?:\[[^\]]*\]|[^@:,"]*))*:/;
-/** Control characters (PostgreSQL takes no NUL) and half surrogate pairs are in no address. */
-const FORBIDDEN = /[\p{Cc}\p{Cs}]/u;
+/** Control characters (PostgreSQL takes no NUL), half surrogate pairs and what stands for unreadable bytes are in no stored address. */
+const FORBIDDEN = /[\p{Cc}\p{Cs}\ufffd]/u;
 
 /**
  * Normalises a domain name or address literal: IDNA A-labels (UTS 46), lower case, no trailing dot.
@@ -39,15 +39,15 @@ export function normaliseDomain(text: string): string | null {
 
 /**
  * Reads a recipient or sender path (RFC 5321, section 4.1.2; RFC 6531): quoted local parts, address literals, source
- * routes, also what only nearly keeps the grammar (`dot..dot@x`), since Postfix passes such paths on.
+ * routes, also what only nearly keeps the grammar (`dot..dot@x`), since Postfix passes such paths on. Bytes of the local part
+ * that are not UTF-8, and control characters, become U+FFFD, which no stored address has: whose domain can be read belongs to
+ * that domain, with its settings and its catch-all, and an extension is cut off.
  * @param path without angle brackets, one character per byte (latin1)
  * @param defaultDomain for a path without a domain (`postmaster`)
- * @returns null where it is no address: empty, not UTF-8, control characters, an open quote, an impossible domain
+ * @returns null where it is no address: empty, an open quote, an impossible domain
  */
 export function parsePath(path: string, defaultDomain?: string): AddressParts | null {
-  const text = decodeUtf8(path);
-  if (text === null) return null;
-  const parts = split(text.replace(SOURCE_ROUTE, ''));
+  const parts = split(decodeUtf8(path).replace(SOURCE_ROUTE, ''));
   if (parts === null || (parts.domain === null && defaultDomain === undefined)) return null;
   const domain = normaliseDomain(parts.domain ?? defaultDomain ?? '');
   if (domain === null || (parts.local === '' && !parts.quoted)) return null;
@@ -70,15 +70,10 @@ export function parseTyped(text: string): AddressParts | null {
   return { local: parts.local.normalize('NFC'), domain };
 }
 
-function decodeUtf8(path: string): string | null {
+function decodeUtf8(path: string): string {
   if (!/[^\x20-\x7e]/.test(path)) return path;
-  const bytes = Buffer.from(path, 'latin1');
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    return FORBIDDEN.test(text) ? null : text;
-  } catch {
-    return null;
-  }
+  const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.from(path, 'latin1'));
+  return text.replace(new RegExp(FORBIDDEN, 'gu'), '\ufffd');
 }
 
 /** Unquotes the local part; the last unquoted @ begins the domain, as in Postfix's tok822. */

@@ -108,6 +108,8 @@ function createWalk(body: Buffer) {
     const end = next?.before ?? body.length;
     const head = body.subarray(at, Math.min(end, at + MAX_PART_HEADER));
     const split = splitMessage(head);
+    // An mbox line stands only above a whole message: here it is a text that somebody can read.
+    if (split.preamble.length > 0) return 'a part that begins with a text';
     if (split.separator.length === 0 && at + head.length < end) return 'a part whose header does not end';
     const entity = readEntity(split, level.type === 'multipart/digest');
     const from = at + head.length - split.body.length;

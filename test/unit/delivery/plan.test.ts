@@ -313,6 +313,15 @@ const CASES: readonly Case[] = [
     expected: 'pass / no key / ',
   },
   {
+    name: "an alias that leads outside: what its domain says of missing keys, but not the domain's key",
+    facts: facts(
+      { kind: 'alias', readers: [outside('x@example.net')], via: ['l@example.org' as Address] },
+      domain({ on_missing_key: 'reject' }),
+      [key('usable', 'DOMAIN')],
+    ),
+    expected: 'reject / no key / 550 5.7.5',
+  },
+  {
     name: 'an alias with a keyed and an unkeyed reader is deferred: neither leak nor loss',
     facts: alias([user([key('usable')]), outside('x@example.net')]),
     expected: 'defer / alias readers differ / 451 4.7.5',

@@ -263,6 +263,17 @@ describe('long chains', () => {
   });
 });
 
+describe('a path with bytes that are no text', () => {
+  it.each([
+    ['in the extension', 'alice+\xe9t\xe9@example.org', 'alice@example.org'],
+    ['a control character in the extension', 'alice+\xc2\x85@example.org', 'alice@example.org'],
+    ['in the name', 'al\xefce@example.org', 'nobody-of-that-name@example.org'],
+  ])('%s belongs to its domain all the same', (_name, path, like) => {
+    expect(line(resolve(path))).toBe(line(resolve(like)));
+    expect(resolve(path).domain?.name).toBe('example.org');
+  });
+});
+
 describe('what was asked', () => {
   it('names every spelling that could have been found, so that a later one is noticed', () => {
     const parts = parsePath('New+x@example.org');

@@ -265,6 +265,15 @@ const NOT_ENCRYPTED: readonly Case[] = [
     no(`text/plain ${NOT_ARMORED}`),
   ],
   [
+    'a part that begins with a sentence, which would be an mbox line above a message',
+    () =>
+      mail(
+        'Content-Type: multipart/mixed; boundary="b"',
+        `--b\r\nFrom Monday on the password of the safe is 4711.\r\n\r\n${samples.armor}--b--\r\n`,
+      ),
+    no('a part that begins with a text'),
+  ],
+  [
     'an armored block quoted with angle brackets',
     () => mail('Content-Type: text/plain', samples.armor.replace(/^/gm, '> ')),
     no(`text/plain ${NOT_ARMORED}`),
