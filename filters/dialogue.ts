@@ -1,6 +1,5 @@
 // What has been said so far on a connection: hello, XFORWARD, MAIL and RCPT, and the reply that each of them gets. It
 // knows no socket. Every path and parameter is kept as the client wrote it.
-
 import type { FilterConfig } from '../src/config/schema.ts';
 import type { Admission, Lease } from '../src/smtp/budget.ts';
 import { parseAddressed, parseXforward, XFORWARD_ATTRIBUTES } from '../src/smtp/commands.ts';

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import type { ClientBase } from 'pg';
 import { buildBounce } from '../src/delivery/bounce.ts';
 import type { Engine } from '../src/delivery/engine.ts';
-import { bounceKey } from '../src/delivery/memory.ts';
 import { userIdOf } from '../src/directory/id-address.ts';
 import { parsePath } from '../src/directory/normalise.ts';
 import { findMessageId } from '../src/message/received.ts';
@@ -18,7 +17,7 @@ import { returnable } from './returnable.ts';
 import type { BatchParts, Unfiled } from './spool-batch.ts';
 
 export interface GiveUpParts extends BatchParts {
-  readonly engine: Pick<Engine, 'directory' | 'chooser' | 'sealer' | 'memory' | 'deliverer'>;
+  readonly engine: Pick<Engine, 'directory' | 'chooser' | 'sealer' | 'deliverer'>;
   readonly hostname: string;
   readonly maxReceived: () => number;
 }
@@ -82,7 +81,7 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
     const recipient = await shownRecipient(addressee, parts);
     const identity = returnKey(name, read.head);
     const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), parts.hostname, identity);
-    const answer = await send(identity, bounceKey(addressee.recipient), bounce, parts);
+    const answer = await send(bounce, parts);
     if (classOf(answer) === 'temporary') {
       logger.warn({ file: name, reply: formatReply(answer) }, 'a bounce was not accepted yet');
       return 'again';
@@ -151,23 +150,10 @@ function finalReply({ reply, arrived }: Unfiled): Reply {
   return { ...reply, text: `${reply.text} (given up after ${hours} hours)` };
 }
 
-/** Through the filter's own delivery: the sender may have a key, too. Remembered, so that a crash does not send it twice. */
-async function send(key: string, recipient: string, bounce: Transaction, parts: GiveUpParts): Promise<Reply> {
-  const { memory, deliverer } = parts.engine;
-  if ((await memory.recall(key, [recipient])).has(recipient)) {
-    return { code: 250, enhanced: '2.0.0', text: 'Returned before' };
-  }
-  const { outcomes, forget } = await deliverer.deliver(bounce);
-  const answer = outcomes[0]?.reply ?? { code: 451, enhanced: '4.3.0', text: 'The bounce has no outcome' };
-  if (classOf(answer) === 'accepted') {
-    try {
-      await memory.remember(key, recipient, answer.text);
-      forget([0]);
-    } catch (error) {
-      parts.logger.error({ err: error }, 'a bounce could not be recorded');
-    }
-  }
-  return answer;
+/** Through the filter's own delivery: the sender may have a key, too. By its identity a crash does not send it twice. */
+async function send(bounce: Transaction, { engine }: GiveUpParts): Promise<Reply> {
+  const { outcomes } = await engine.deliverer.deliver(bounce);
+  return outcomes[0]?.reply ?? { code: 451, enhanced: '4.3.0', text: 'The bounce has no outcome' };
 }
 
 /** What the bounce of a file is remembered by. */

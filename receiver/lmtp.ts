@@ -57,10 +57,10 @@ const REPLIES: Readonly<Record<Filed, Reply>> = {
 };
 const LOOP: Reply = { code: 554, enhanced: '5.4.6', text: 'Too many hops: the message is in a loop' };
 const AWAY = temporary('4.3.0', 'The database cannot be reached now; try again later');
+const INTERNAL = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
+
 /** Acceptances that a database which is away has not forgotten yet; beyond that the oldest are given up. */
 const MOST_FORGETTING = 100_000;
-
-const INTERNAL = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
 
 export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
   const { logger, metrics } = parts;

@@ -159,13 +159,18 @@ export async function pull(options: PullOptions): Promise<PullResult> {
   /** Events wake us; what is new is then read from the list. Ends with an error when the stream does. */
   async function watch(): Promise<void> {
     const events = server.events('', stop);
+    const nextEvent = () => {
+      const next = events.next();
+      // Should the stream end while the list is read, whoever waits for it afterwards is told.
+      next.catch(() => undefined);
+      return next;
+    };
     try {
       // What came before the stream stood is in the list.
       await events.next();
       await drain();
       progress.waiting();
-      let next = events.next();
-      next.catch(() => undefined);
+      let next = nextEvent();
       while (!stop.aborted) {
         const heard = new AbortController();
         const quiet = pause(RETRY_FAILED_MS, AbortSignal.any([stop, heard.signal]));
@@ -173,9 +178,7 @@ export async function pull(options: PullOptions): Promise<PullResult> {
         const news = await Promise.race([next, quiet.then(() => null)]).finally(() => heard.abort());
         if (news !== null) {
           if (news.done) return;
-          next = events.next();
-          // Should the stream end while the list is read, the next round is told.
-          next.catch(() => undefined);
+          next = nextEvent();
           // One event for each message; the list that the first of them led to held the others too.
           if (news.value !== null && isKnown(news.value)) continue;
         }

@@ -229,7 +229,7 @@ export function createDeliveryMemory(pool: Pool, lifetimeMs: number): DeliveryMe
       await step({ kind: 'remember', ...entry });
       if (unsaved.peek(id) === entry) unsaved.delete(id);
     } catch {
-      tryAgain();
+      // It stays for the next attempt.
     }
   }
 

@@ -9,6 +9,7 @@ import { type Database, openDatabase } from '../../src/database/open.ts';
 import {
   ALL_STEPS,
   createDeliveryMemory,
+  type DeliveryMemory,
   messageKey,
   RECALL,
   recipientKey,
@@ -36,6 +37,16 @@ let messages = 0;
 function message(): Promise<string> {
   messages += 1;
   return messageKey({ queueId: `Q${messages}`, messageId: '', sender: '', content: Buffer.from('content') });
+}
+
+/** Runs `meanwhile` while nothing can be written or read. */
+async function away(meanwhile: () => Promise<void>): Promise<void> {
+  await database.pool.query('ALTER TABLE deliveries RENAME TO deliveries_away');
+  try {
+    await meanwhile();
+  } finally {
+    await database.pool.query('ALTER TABLE deliveries_away RENAME TO deliveries');
+  }
 }
 
 describe('the memory of deliveries', () => {
@@ -157,28 +168,16 @@ describe('the memory of deliveries', () => {
     const own = await openDatabase(config);
     const memory = createDeliveryMemory(own.pool, DAY);
     const one = await message();
-    await own.pool.query('ALTER TABLE deliveries RENAME TO deliveries_away');
-    try {
+    await away(async () => {
       await expect(memory.remember(one, recipientKey('a@x'), 'ok')).rejects.toThrow();
       await expect(memory.recall(one, [recipientKey('a@x')])).rejects.toThrow();
-    } finally {
-      await own.pool.query('ALTER TABLE deliveries_away RENAME TO deliveries');
-    }
+    });
     expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(1);
     await own.close();
   });
 });
 
 describe('after the database was away', () => {
-  /** Runs `meanwhile` while nothing can be written or read. */
-  async function away(meanwhile: () => Promise<void>): Promise<void> {
-    await database.pool.query('ALTER TABLE deliveries RENAME TO deliveries_away');
-    try {
-      await meanwhile();
-    } finally {
-      await database.pool.query('ALTER TABLE deliveries_away RENAME TO deliveries');
-    }
-  }
   const recipient = recipientKey('a@x');
   const rowsOf = async (key: string): Promise<number> => {
     const found = await database.pool.query('SELECT FROM deliveries WHERE message_key = decode($1, $2)', [
@@ -187,6 +186,19 @@ describe('after the database was away', () => {
     ]);
     return found.rowCount ?? 0;
   };
+
+  /** A message that was remembered, and then forgotten while the database was away. */
+  async function forgottenInVain(): Promise<{ readonly memory: DeliveryMemory; readonly one: string }> {
+    const memory = createDeliveryMemory(database.pool, DAY);
+    const one = await message();
+    await memory.remember(one, recipient, 'ok');
+    await away(async () => {
+      memory.forget(one, [recipient]);
+      // Takes the removal along, and fails with it.
+      await expect(memory.remember(await message(), recipient, 'ok')).rejects.toThrow();
+    });
+    return { memory, one };
+  }
 
   it('an acceptance that could not be recorded is written, so that other processes know it', async () => {
     const memory = createDeliveryMemory(database.pool, DAY);
@@ -211,27 +223,14 @@ describe('after the database was away', () => {
   });
 
   it('what could not be forgotten is unknown all the same, and is removed', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
-    const one = await message();
-    await memory.remember(one, recipient, 'ok');
-    await away(async () => {
-      memory.forget(one, [recipient]);
-      // Takes the removal along, and fails with it.
-      await expect(memory.remember(await message(), recipient, 'ok')).rejects.toThrow();
-    });
+    const { memory, one } = await forgottenInVain();
     expect(await memory.recall(one, [recipient])).toEqual(new Map());
     await waitUntil('the row to be removed', 20_000, async () => (await rowsOf(one)) === 0);
     await memory.close();
   });
 
   it('what is accepted again before that stays', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
-    const one = await message();
-    await memory.remember(one, recipient, 'ok');
-    await away(async () => {
-      memory.forget(one, [recipient]);
-      await expect(memory.remember(await message(), recipient, 'ok')).rejects.toThrow();
-    });
+    const { memory, one } = await forgottenInVain();
     await memory.remember(one, recipient, 'again');
     await memory.close();
     expect(await rowsOf(one)).toBe(1);
