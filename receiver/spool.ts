@@ -136,6 +136,8 @@ export function startSpool(options: SpoolOptions): Spool {
         forced.delete(name);
       }
       for (const { name } of endings) inHand.add(name);
+      // A look passes by the names in hand: a new file may have come under one of them.
+      dirty = true;
       pump();
     });
     running.add(work);
@@ -205,6 +207,7 @@ export function startSpool(options: SpoolOptions): Spool {
     } finally {
       ending = false;
       inHand.delete(name);
+      dirty = true;
       if (ended === 'again') {
         metrics.receiverRetried.inc({ because: unfiled.because });
         waiting.set(name, { dueAt: Date.now() + options.timing().leastBackOff, userIds: [], arrived });
