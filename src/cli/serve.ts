@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
+import { warmUp, warmUpDatabase } from '../../filters/warm-up.ts';
 import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
 import type { Api } from '../../receiver/api/server.ts';
 import { type Receiver, startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
@@ -14,7 +15,6 @@ import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { startNotices } from '../delivery/notices.ts';
-import { warmUp, warmUpDatabase } from '../delivery/warm-up.ts';
 import { createLogger, type Logger } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { type ObserveServer, startObserveServer } from '../observe/server.ts';

@@ -56,9 +56,15 @@ export interface EngineOptions {
 const EXPIRE_EVERY_MS = 3_600_000;
 const LEFTOVER_AGE_MS = 3_600_000;
 
-/** Reads the keys that a plan may need, once each, and gives the pure choice among them. */
-export function createChooser(config: Pick<Config, 'keys'>): Chooser {
-  const cache = createKeyCache({ allowSha1: config.keys.allow_sha1 });
+/**
+ * Reads the keys that a plan may need, once each, and gives the pure choice among them.
+ * @param sealer seals with these keys in this thread
+ */
+export function createChooser(config: Pick<Config, 'keys'>, sealer?: Pick<Sealer, 'certificates'>): Chooser {
+  const cache = createKeyCache({
+    allowSha1: config.keys.allow_sha1,
+    ...(sealer === undefined ? {} : { certificates: sealer.certificates }),
+  });
   return async (facts, now) => {
     const all = [
       ...facts.domainKeys,
@@ -122,7 +128,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       });
     }
     sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
-    const chooser = createChooser(config);
+    const chooser = createChooser(config, sealer);
     const memory = createDeliveryMemory(database.pool, config.filter.duplicate_lifetime);
     let current = config;
     let nextHop = options.nextHop ?? nextHopOf(config, logger);

@@ -3,9 +3,10 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { StoredKey } from '../directory/types.ts';
+import type { Certificates } from '../openpgp/certificates.ts';
 import type { InspectedKey } from './choose.ts';
 import { readComponents } from './components.ts';
-import { type CertificateFacts, inspectComponents } from './inspect.ts';
+import { type CertificateFacts, inspectComponents, sealingKey } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
 import { inspectX509 } from './x509.ts';
 
@@ -17,6 +18,8 @@ export interface KeyCache {
 export interface KeyCacheOptions extends KeyPolicy {
   /** Bytes that the kept certificates may take. */
   readonly maxBytes?: number;
+  /** Of whoever seals in this thread: is given what has been parsed and verified here. */
+  readonly certificates?: Pick<Certificates, 'keep'>;
 }
 
 /** Beside the sealing certificate: user IDs, windows, map entries. Bytes, estimated. */
@@ -32,7 +35,10 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
       const { kind, certificate } = context;
       if (kind === 'x509') return { facts: readableX509(certificate) };
       const components = await readComponents(certificate).catch(() => null);
-      return { facts: components === null ? null : await inspectComponents(components, options) };
+      if (components === null) return { facts: null };
+      const facts = await inspectComponents(components, options);
+      if (facts.flaw === null) options.certificates?.keep(facts.sealing, sealingKey(components, options));
+      return { facts };
     },
   });
   return {

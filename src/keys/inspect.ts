@@ -1,6 +1,6 @@
 // What a certificate says, and when it can be encrypted to: a timeline that is computed once, so that choosing at message time
 // parses and verifies nothing.
-import { enums, type SignaturePacket } from 'openpgp';
+import { enums, type PublicKey, type SignaturePacket } from 'openpgp';
 import {
   type Components,
   readComponents,
@@ -116,6 +116,11 @@ export async function inspectComponents(
     newestRevoked: newestIsRevoked(components.subkeys),
     sealing: write(sealing),
   };
+}
+
+/** What `sealing` of its facts is written from. */
+export function sealingKey(components: Components, policy: KeyPolicy): PublicKey {
+  return toKey(sealingPart(components, policy));
 }
 
 /** When the last window ends: the moment from which the certificate is expired. Unix milliseconds; null: never. */

@@ -1,6 +1,5 @@
 // The sealing engine: bytes and certificates in, one OpenPGP message out. It runs in a worker thread, or inline.
-import { createHash, randomBytes } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
+import { randomBytes } from 'node:crypto';
 import {
   type AnyKeyPacket,
   config as defaults,
@@ -8,9 +7,9 @@ import {
   generateSessionKey,
   type PartialConfig,
   type PublicKey,
-  readKey,
 } from 'openpgp';
 import { createArmorWriter } from './armor.ts';
+import { type Certificates, createCertificates } from './certificates.ts';
 import { type AesSessionKey, encryptedData, encryptedSessionKey } from './packets.ts';
 import { createBinaryWriter, encryptInPieces, sealedSize } from './pieces.ts';
 import {
@@ -35,49 +34,32 @@ const CONFIG: PartialConfig = {
   showComment: false,
 };
 
-/** Parsed certificates of some 100 KB each at most, with their signatures verified once. */
-const CACHED_CERTIFICATES = 2000;
-
 /** From here on a message is made in pieces. */
 export const IN_PIECES_BYTES = 4 * 2 ** 20;
 
 /** AES-256. */
 const SESSION_KEY_BYTES = 32;
 
+/** The certificates of one engine, as it reads them. */
+export function engineCertificates(): Certificates {
+  return createCertificates(CONFIG);
+}
+
 /**
- * Makes an engine with its own cache of parsed certificates.
+ * Makes an engine.
+ * @param certificates default: its own
  *
  * Each key is encrypted to with one encryption subkey: the newest one that is valid at that key's `at`, as OpenPGP.js
  * selects it. The engine rejects when one of the keys cannot be used: a key is never silently left out.
  */
-export function createEngine(): (job: AnyEncryptionJob) => Promise<Uint8Array> {
-  const certificates = new LRUCache<string, PublicKey>({ max: CACHED_CERTIFICATES });
-
-  /** The same certificate object comes with message after message, and need not be hashed again. */
-  const byObject = new WeakMap<Uint8Array, PublicKey>();
+export function createEngine(
+  certificates: Certificates = engineCertificates(),
+): (job: AnyEncryptionJob) => Promise<Uint8Array> {
   const targets = new WeakMap<PublicKey, { readonly second: number; readonly target: Promise<Target> }>();
-
-  async function certificateOf({ fingerprint, certificate }: RecipientKey): Promise<PublicKey> {
-    const seen = byObject.get(certificate);
-    if (seen !== undefined && seen.getFingerprint() === fingerprint.toLowerCase()) return seen;
-    const id = createHash('sha256').update(certificate).digest('base64');
-    let key = certificates.get(id);
-    if (key === undefined) {
-      key = await readKey({ binaryKey: certificate, config: CONFIG });
-      if (key.isPrivate())
-        throw new Error(`a secret key was given for ${fingerprint}, a certificate was expected`);
-      certificates.set(id, key);
-    }
-    if (key.getFingerprint() !== fingerprint.toLowerCase()) {
-      throw new Error(`the certificate given for ${fingerprint} is that of ${key.getFingerprint()}`);
-    }
-    byObject.set(certificate, key);
-    return key;
-  }
 
   /** OpenPGP knows no part of a second: what was selected holds for all messages within it. */
   async function targetOf(recipient: RecipientKey): Promise<Target> {
-    const key = await certificateOf(recipient);
+    const key = await certificates.read(recipient);
     const second = Math.floor(recipient.at / 1000);
     const known = targets.get(key);
     if (known?.second === second) return known.target;

@@ -4,7 +4,8 @@
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
 import { armoredSize } from './armor.ts';
-import { IN_PIECES_BYTES } from './engine.ts';
+import type { Certificates } from './certificates.ts';
+import { engineCertificates, IN_PIECES_BYTES } from './engine.ts';
 import { startFeeding } from './feed.ts';
 import { sealedSize } from './pieces.ts';
 import { createSealingEngine } from './sealing-engine.ts';
@@ -24,6 +25,8 @@ export interface SealerOptions {
 
 export interface Sealer {
   readonly encrypt: Seal;
+  /** What small messages are sealed with, in this thread: who has inspected a certificate may give it, and spare a second parsing. */
+  readonly certificates: Certificates;
   /**
    * Nobody reads these bytes of `encrypt` any more: their memory, if it was lent, is used for another message. Never call it while
    * they may still be on their way. Whatever else is given is left alone.
@@ -52,7 +55,8 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   const workers = options.workers ?? Math.min(availableParallelism(), MOST_WORKERS);
   const inlineBytes = options.inlineBytes ?? INLINE_BYTES;
   const deadline = options.deadline ?? DEADLINE_MS;
-  const inline = createSealingEngine();
+  const certificates = engineCertificates();
+  const inline = createSealingEngine(certificates);
   // Apart from one another: where plaintext was is never given out as ciphertext.
   const plaintexts = createSharedMemory(PLAINTEXTS_KEPT);
   const armor = createSharedMemory(ARMOR_KEPT);
@@ -120,6 +124,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   }
 
   return {
+    certificates,
     async encrypt(job) {
       if (closed) throw new Error('the sealer has been closed');
       const small = plaintextSize(job.plaintext) <= inlineBytes && job.keys.length <= INLINE_KEYS;

@@ -1,12 +1,16 @@
 // One engine for both kinds of key: an OpenPGP message, or a CMS one. A worker thread has one, and so has the main thread.
 import { createCmsEngine } from '../smime/engine.ts';
 import { base64Lines } from './base64-lines.ts';
+import type { Certificates } from './certificates.ts';
 import { createEngine } from './engine.ts';
 import type { Seal } from './types.ts';
 
-/** Makes an engine with its own caches of parsed certificates; it rejects as the two engines do. */
-export function createSealingEngine(): Seal {
-  const openPgp = createEngine();
+/**
+ * Makes an engine; it rejects as the two engines do.
+ * @param certificates of OpenPGP; default: its own
+ */
+export function createSealingEngine(certificates?: Certificates): Seal {
+  const openPgp = createEngine(certificates);
   const cms = createCmsEngine();
   return async (job) => (job.format === 'cms' ? base64Lines(cms(job)) : openPgp(job));
 }

@@ -1,12 +1,13 @@
 // What is kept of a certificate, what it says over time, and what copies of it teach: with keys whose life GnuPG makes up.
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKeyCache } from '../../../src/keys/cache.ts';
 import { canonical } from '../../../src/keys/canonical.ts';
 import { chooseKeys } from '../../../src/keys/choose.ts';
 import { readComponents, write } from '../../../src/keys/components.ts';
 import { inspectCertificate, usableUntil } from '../../../src/keys/inspect.ts';
 import { mergeCertificates } from '../../../src/keys/merge.ts';
+import { engineCertificates } from '../../../src/openpgp/engine.ts';
 import { curveKey, type Gpg, openGpg } from './gpg.ts';
 
 const policy = { allowSha1: false };
@@ -280,5 +281,25 @@ describe('the key cache', () => {
     expect(two.facts).toBe(one.facts);
     expect(chooseKeys([one], Date.UTC(2025, 6, 1)).state).toBe('usable');
     expect(chooseKeys([two], NOW).state).toBe('expired');
+  });
+
+  it('gives whoever seals the key as it was parsed, without what may not be sealed to', async () => {
+    const key = gpg.make(curveKey({ address: 'twice@example.org' }), at('20250101'));
+    gpg.run([...at('20250102'), '--quick-add-key', key, 'cv25519', 'encr', 'never']);
+    revokeSubkey(key, 1, ...at('20250103'));
+    const certificates = engineCertificates();
+    const keep = vi.spyOn(certificates, 'keep');
+    const { facts } = await createKeyCache({ ...policy, certificates }).inspect(stored(gpg.exportKey(key)));
+    const sealing = facts?.sealing ?? new Uint8Array();
+    const given = keep.mock.lastCall?.[1];
+    expect(await certificates.read({ fingerprint: key, certificate: sealing, at: NOW })).toBe(given);
+    const parsed = await engineCertificates().read({ fingerprint: key, certificate: sealing, at: NOW });
+    expect(Buffer.from(given?.write() ?? '')).toEqual(Buffer.from(parsed.write()));
+    expect(await given?.getEncryptionKey().then((subkey) => subkey.getFingerprint())).toBe(
+      await parsed.getEncryptionKey().then((subkey) => subkey.getFingerprint()),
+    );
+    await expect(
+      certificates.read({ fingerprint: 'A'.repeat(40), certificate: sealing, at: NOW }),
+    ).rejects.toThrow('is that of');
   });
 });

@@ -1,20 +1,29 @@
-// What the first message after a start would be slow by: code that has never run. A message of our own takes the way of every
-// other one, from the plan to the next hop, only that the directory's rows, memory and next hop are played.
+// What the first message after a start would be slow by: code that has never run. Messages of our own take the way of every
+// other one, from a listener to a next hop, over sockets in a folder of their own; only the directory's rows and the memory are
+// played.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Pool } from 'pg';
-import type { Config } from '../config/schema.ts';
-import { parsePath } from '../directory/normalise.ts';
-import { readRecipient } from '../directory/read.ts';
-import { createLogger } from '../observe/log.ts';
-import { createMetrics } from '../observe/metrics.ts';
-import { createSealer } from '../openpgp/pool.ts';
-import type { RawPath } from '../smtp/types.ts';
-import { createClaims } from './claims.ts';
-import { createDeliverer } from './deliver.ts';
-import { createChooser, type Engine } from './engine.ts';
+import type { Config } from '../src/config/schema.ts';
+import type { NextHop } from '../src/config/units.ts';
+import { createClaims } from '../src/delivery/claims.ts';
+import { createDeliverer, type Deliverer } from '../src/delivery/deliver.ts';
+import { createChooser, type Engine } from '../src/delivery/engine.ts';
+import { parsePath } from '../src/directory/normalise.ts';
+import { readRecipient } from '../src/directory/read.ts';
+import { createLogger } from '../src/observe/log.ts';
+import { createMetrics } from '../src/observe/metrics.ts';
+import { createSealer, type Sealer } from '../src/openpgp/pool.ts';
+import { createBudget } from '../src/smtp/budget.ts';
+import { createNextHopClient, type NextHopClient } from '../src/smtp/client.ts';
+import { reply } from '../src/smtp/replies.ts';
+import { type FilterListenerHandle, startListener } from './listener.ts';
 
-/** Certificates of keys that nobody has, for warm-up@sealpost.invalid: RSA 3072 and Curve25519, without expiry. */
+/** Certificates of keys that nobody has: RSA 3072 and Curve25519, without expiry. */
 const CERTIFICATES = [
   {
+    path: 'rsa@sealpost.invalid',
     fingerprint: '2749dc7bd07994ef3bb85f7a95091ff1d3b6e936',
     base64:
       'xsDNBGlVuQABDADCakrs+MNZdNnaaFKFMyWAxPX+UynbnoCCUOiimuEgc5U0JLXcpzGldfZmYRO4ypCtWNgBBLymzLn6joQofM+p9P5o' +
@@ -43,6 +52,7 @@ const CERTIFICATES = [
       'ZZkRH/neZm85cspQGLILlCkc3z6KxpQkjp5Us5nbHzDKeo6A1LupQYFMytX7LKeB92IgSeLclg4iRrqH7NSg/GMj6OivL3A3AEdblzE=',
   },
   {
+    path: 'curve25519@sealpost.invalid',
     fingerprint: '96bd575a92335994a1044ea3210a4dcafe1ad713',
     base64:
       'xjMEaVW5ABYJKwYBBAHaRw8BAQdAuxQUHwHzQvZddWM/VRsXbHiLe9pusPwoBOyrcHHl4B7NGjx3YXJtLXVwQHNlYWxwb3N0LmludmFs' +
@@ -56,15 +66,14 @@ const CERTIFICATES = [
 ];
 
 const DOMAIN = 'sealpost.invalid';
-const PATH: RawPath = `warm-up@${DOMAIN}`;
 /** Of no message and no recipient. */
 const NO_KEY = '00'.repeat(32);
 const ROUNDS = 3;
 const MESSAGE = Buffer.from(
   [
     'Received: from localhost (localhost [127.0.0.1]) by localhost; Thu, 1 Jan 1970 00:00:00 +0000',
-    `From: <${PATH}>`,
-    `To: <${PATH}>`,
+    `From: <warm-up@${DOMAIN}>`,
+    `To: <warm-up@${DOMAIN}>`,
     'Subject: =?utf-8?Q?warm=2Dup?=',
     'Message-ID: <warm-up@sealpost.invalid>',
     'MIME-Version: 1.0',
@@ -74,6 +83,11 @@ const MESSAGE = Buffer.from(
     '',
   ].join('\r\n'),
 );
+const SILENT = createLogger({ level: 'silent' });
+const SEALED = reply(250, '2.0.0', 'Ok');
+const IN_PLAINTEXT = reply(550, '5.6.0', 'This is not sealed');
+/** Longer than this nobody is to wait for a start. */
+const PATIENCE_MS = 2000;
 
 /** Never rejects: without it the first message is slower, and that is all; should more be wrong, it will say what. */
 export function warmUp(config: Config): Promise<void> {
@@ -82,11 +96,39 @@ export function warmUp(config: Config): Promise<void> {
 
 /** {@link warmUp}, telling what was wrong. @throws Error */
 export async function rehearse(config: Config): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'sealpost-'));
   const sealer = createSealer({ workers: 0 });
+  const clients: NextHopClient[] = [];
+  const listeners: FilterListenerHandle[] = [];
+  const clientOf = (name: string): NextHopClient => {
+    const client = createNextHopClient({
+      nextHop: { protocol: 'lmtp', endpoint: endpointIn(folder, name) },
+      hostname: config.hostname,
+      config: config.filter,
+      logger: SILENT,
+    });
+    clients.push(client);
+    return client;
+  };
   try {
-    for (const certificate of CERTIFICATES) await warmUpWith(certificate, config, sealer.encrypt);
+    const deliverer = delivererOver(config, sealer, clientOf('mailbox'));
+    listeners.push(
+      await openListener(config, folder, 'mailbox', async ({ message, envelope }) =>
+        envelope.recipients.map(() => (message.includes('multipart/encrypted') ? SEALED : IN_PLAINTEXT)),
+      ),
+      await openListener(config, folder, 'filter', async (transaction) => {
+        const { outcomes } = await deliverer.deliver(transaction);
+        return outcomes.map((outcome) => outcome.reply);
+      }),
+    );
+    const postfix = clientOf('filter');
+    for (let round = 0; round < ROUNDS; round += 1)
+      for (const { path } of CERTIFICATES) await deliver(postfix, path);
   } finally {
+    for (const client of clients) client.destroy();
+    for (const listener of listeners) await listener.close({ graceMs: 0 });
     await sealer.close();
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -98,31 +140,65 @@ export async function warmUpDatabase({
   directory,
   memory,
 }: Pick<Engine, 'directory' | 'memory'>): Promise<void> {
-  await directory.recipient(PATH).catch(() => undefined);
+  await directory.recipient(`warm-up@${DOMAIN}`).catch(() => undefined);
   await memory.recall(NO_KEY, [NO_KEY]).catch(() => undefined);
-  // Removes nothing; the statement is also the one that records an acceptance.
+  await memory.remember(NO_KEY, NO_KEY, '').catch(() => undefined);
   memory.forget(NO_KEY, [NO_KEY]);
 }
 
-async function warmUpWith(
-  { fingerprint, base64 }: (typeof CERTIFICATES)[number],
+function endpointIn(folder: string, name: string): NextHop['endpoint'] {
+  return { kind: 'unix', path: join(folder, name) };
+}
+
+function openListener(
   config: Config,
-  encrypt: ReturnType<typeof createSealer>['encrypt'],
-): Promise<void> {
-  const database = databaseWith(fingerprint, Buffer.from(base64, 'base64'));
+  folder: string,
+  name: string,
+  deliver: Parameters<typeof startListener>[0]['deliver'],
+): Promise<FilterListenerHandle> {
+  return startListener({
+    listener: {
+      name,
+      protocol: 'lmtp',
+      address: endpointIn(folder, name),
+      mode: '0600',
+      before_queue: false,
+    },
+    config: config.filter,
+    hostname: config.hostname,
+    logger: SILENT,
+    admission: createBudget(config.filter.memory_budget),
+    deliver,
+    acknowledged: () => undefined,
+    lost: () => undefined,
+  });
+}
+
+async function deliver(postfix: NextHopClient, path: string): Promise<void> {
+  const { recipients } = await postfix.send({
+    envelope: { sender: path, parameters: [], recipients: [{ path, parameters: [] }] },
+    xforward: {},
+    message: MESSAGE,
+    deadline: Date.now() + PATIENCE_MS,
+  });
+  if (recipients[0]?.class !== 'accepted') throw new Error('a message of our own was not sealed');
+}
+
+function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): Deliverer {
   const resolveOptions = { delimiters: config.recipient_delimiter, mailboxDomain: '' };
-  const { deliver } = createDeliverer({
+  return createDeliverer({
     config: () => config,
     directory: {
       recipient: async (path) => {
         const parts = parsePath(path, config.hostname);
-        if (parts === null) throw new Error(`${path} is no address`);
-        return (await readRecipient(database, parts, resolveOptions)).facts;
+        const user = CERTIFICATES.find((each) => each.path === path);
+        if (parts === null || user === undefined) throw new Error(`${path} is nobody`);
+        return (await readRecipient(databaseWith(user), parts, resolveOptions)).facts;
       },
     },
-    chooser: createChooser(config),
-    encrypt,
-    giveBack: () => undefined,
+    chooser: createChooser(config, sealer),
+    encrypt: sealer.encrypt,
+    giveBack: sealer.giveBack,
     memory: {
       recall: async () => new Map(),
       remember: async () => undefined,
@@ -131,33 +207,15 @@ async function warmUpWith(
       close: async () => undefined,
     },
     claims: createClaims(null),
-    nextHop: () => ({
-      send: async ({ envelope }) => ({
-        recipients: envelope.recipients.map(() => ({
-          reply: { code: 250, enhanced: '2.0.0', text: 'Ok' },
-          class: 'accepted',
-          stage: 'end-of-data',
-        })),
-      }),
-    }),
+    nextHop: () => nextHop,
     outgoingDirectory: '',
-    logger: createLogger({ level: 'silent' }),
+    logger: SILENT,
     metrics: createMetrics({ processMetrics: false }),
   });
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const { outcomes } = await deliver({
-      id: 'warm-up',
-      envelope: { sender: PATH, parameters: [], recipients: [{ path: PATH, parameters: [] }] },
-      xforward: {},
-      message: MESSAGE,
-      deadline: Date.now() + 60_000,
-    });
-    if (outcomes[0]?.reply.code !== 250) throw new Error('the message of our own was not sealed');
-  }
 }
 
 /** Answers every question with the rows of one user who has this key. */
-function databaseWith(fingerprint: string, certificate: Buffer): Pick<Pool, 'query'> {
+function databaseWith({ path, fingerprint, base64 }: (typeof CERTIFICATES)[number]): Pick<Pool, 'query'> {
   const domain = {
     id: 1,
     name: DOMAIN,
@@ -166,13 +224,17 @@ function databaseWith(fingerprint: string, certificate: Buffer): Pick<Pool, 'que
     settings: {},
     transport: null,
   };
-  const user = { id: 1, domain_id: 1, status: 'active', settings: {}, quota_bytes: null, address: PATH };
+  const user = { id: 1, domain_id: 1, status: 'active', settings: {}, quota_bytes: null, address: path };
   const key = { id: 1, owner: 'user:1', kind: 'openpgp', fingerprint, status: 'active', source: 'cli' };
   const rows = [
     { what: 'domain', row: domain },
-    { what: 'address', row: { id: 1, address: PATH, kind: 'user', user_id: 1 } },
+    { what: 'address', row: { id: 1, address: path, kind: 'user', user_id: 1 } },
     { what: 'user', row: user },
-    { what: 'key', row: { ...key, created_at: new Date(0).toISOString() }, certificate },
+    {
+      what: 'key',
+      row: { ...key, created_at: new Date(0).toISOString() },
+      certificate: Buffer.from(base64, 'base64'),
+    },
   ];
   // pg's overloads have no type that a function could be given.
   return { query: async () => ({ rows }) } as unknown as Pick<Pool, 'query'>;

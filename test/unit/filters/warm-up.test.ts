@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { rehearse, warmUp } from '../../../filters/warm-up.ts';
 import { configSchema } from '../../../src/config/schema.ts';
-import { rehearse, warmUp } from '../../../src/delivery/warm-up.ts';
 
 describe('the message that warms a new process up', () => {
   it('is sealed with each of its certificates, which do not expire', async () => {
