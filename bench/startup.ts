@@ -8,10 +8,12 @@ import { sealpostCommand } from '../test/e2e/support/sealpost-process.ts';
 import { letter } from './letter.ts';
 import type { PartOptions, PartResult } from './rows.ts';
 import { openSession } from './session.ts';
-import { RECIPIENTS, SENDER, type Stand, theStand } from './stand.ts';
+import { DOMAIN, RECIPIENTS, SENDER, type Stand, theStand } from './stand.ts';
 import { median, percentile } from './statistics.ts';
 
 const LETTERS = 110;
+/** Users whose keys nobody has asked for since the start. */
+const UNSEEN = Array.from({ length: 20 }, (_, index) => `colleague${index + 1}@${DOMAIN}`);
 
 export async function greetingPart(options: PartOptions): Promise<PartResult> {
   const stand = await theStand(options);
@@ -57,11 +59,13 @@ export async function startupPart(options: PartOptions): Promise<PartResult> {
   const first = median(latencies.map((each) => each[0] ?? Number.NaN));
   // A single message is a matter of luck: the hundredth and its neighbours.
   const hundredth = median(latencies.flatMap((each) => each.slice(90, LETTERS)));
+  const unseen = median(latencies.flatMap((each) => each.slice(LETTERS)));
   return {
     rows: [
       { work: 'serve: from its start to the first greeting, PostgreSQL', figures: { ms: median(starts) } },
       { work: 'first message after the start, 4 KB, LMTP', figures: { ms: first } },
       { work: 'hundredth message (median of the 91st to the 110th)', figures: { ms: hundredth } },
+      { work: 'after these, the first message to another user, Curve25519', figures: { ms: unseen } },
     ],
     findings: [
       {
@@ -117,16 +121,17 @@ async function startTimed(
   };
 }
 
-/** One session, one message after the other; milliseconds of each. */
+/** One session, one message after the other, the last ones to users not seen before; milliseconds of each. */
 async function deliverOneByOne(stand: Stand): Promise<number[]> {
-  return stand.nextHop.counted('messages after a start', LETTERS, async () => {
+  const recipients = [...Array.from({ length: LETTERS }, () => RECIPIENTS.rsa), ...UNSEEN];
+  return stand.nextHop.counted('messages after a start', recipients.length, async () => {
     const session = await openSession(stand.ports.lmtp, 'lmtp');
     const times: number[] = [];
-    for (let index = 0; index < LETTERS; index += 1) {
+    for (const recipient of recipients) {
       const { ms, putOff } = await session.deliver({
         sender: SENDER,
-        recipients: [RECIPIENTS.rsa],
-        letter: letter(RECIPIENTS.rsa, 4096),
+        recipients: [recipient],
+        letter: letter(recipient, 4096),
       });
       if (putOff) throw new Error('a message was put off');
       times.push(ms);
