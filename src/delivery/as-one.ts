@@ -6,8 +6,9 @@ import { classOf, formatReply } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import { type RecipientOutcome, singleAnswer } from './answer.ts';
 import { buildBounce } from './bounce.ts';
-import type { Delivered, DeliveryParts } from './deliver.ts';
+import type { Delivered } from './deliver.ts';
 import { bounceKey } from './memory.ts';
+import type { DeliveryParts } from './parts.ts';
 import { queueIdOf, temporary } from './transaction.ts';
 
 /** The one reply, and what to call once the client is known to have it. */

@@ -1,0 +1,111 @@
+// One copy on its way to the next hop: what was accepted is remembered before anybody is told, and an answer that comes after
+// the deadline is waited for.
+import type { Logger } from '../observe/log.ts';
+import { formatReply } from '../smtp/replies.ts';
+import type { LateResult } from '../smtp/transaction.ts';
+import type { Reply, Transaction } from '../smtp/types.ts';
+import type { Group, Pending } from './build-copies.ts';
+import type { ClaimId } from './claims.ts';
+import type { DeliveryParts } from './parts.ts';
+
+/** What one delivery has come to so far. */
+export interface Progress {
+  readonly transaction: Transaction;
+  /** What the message is remembered by. */
+  readonly key: string;
+  /** By recipient key. */
+  readonly replies: Map<string, Reply>;
+  /** Those whose claim ends with the delivery; a recipient with a late answer is taken out. */
+  readonly settled: Set<Pending>;
+  readonly log: Logger;
+}
+
+export interface CopySender {
+  /** @returns whether the next hop's connection is done with the copy */
+  send(progress: Progress, group: Group): Promise<boolean>;
+  /** Copies that wait for a late answer. */
+  readonly late: () => number;
+}
+
+export function claimId(message: string, entry: Pending): ClaimId {
+  return `${message} ${entry.key}`;
+}
+
+export function createCopySender(parts: DeliveryParts): CopySender {
+  const { claims, memory, metrics } = parts;
+  let late = 0;
+
+  /** Never rejects: what was accepted was accepted. */
+  async function remember(key: string, entry: Pending, reply: Reply, log: Logger): Promise<void> {
+    try {
+      await memory.remember(key, entry.key, reply.text);
+    } catch (error) {
+      log.error({ err: error }, 'an acceptance could not be recorded; a retry after a restart may repeat it');
+    }
+  }
+
+  async function send(progress: Progress, group: Group): Promise<boolean> {
+    const { transaction, key, replies, log } = progress;
+    const result = await parts.nextHop().send({
+      envelope: {
+        sender: transaction.envelope.sender,
+        parameters: transaction.envelope.parameters,
+        recipients: group.recipients.map((entry) => entry.recipient),
+      },
+      xforward: transaction.xforward,
+      message: await group.copy.bytes(),
+      deadline: transaction.deadline,
+      // The client waits for the record before it gives its result.
+      onAccepted: (index, reply) => {
+        const entry = group.recipients[index];
+        return entry === undefined ? undefined : remember(key, entry, reply, log);
+      },
+    });
+    group.recipients.forEach((entry, index) => {
+      const recipient = result.recipients[index];
+      if (recipient === undefined) return;
+      replies.set(entry.key, recipient.reply);
+      metrics.nextHopReplies.inc({ class: recipient.class });
+      log.info(
+        { to: entry.key.slice(0, 12), stage: recipient.stage, reply: formatReply(recipient.reply) },
+        recipient.class,
+      );
+    });
+    if (result.late === undefined) return true;
+    waitForLate(result.late, progress, group);
+    return false;
+  }
+
+  /** The deadline came before the next hop's answer: until it comes, a retry must not send again. */
+  function waitForLate(
+    answers: Promise<readonly LateResult[]>,
+    { key, settled, log }: Progress,
+    group: Group,
+  ): void {
+    const ids = group.recipients.map((entry) => claimId(key, entry));
+    for (const entry of group.recipients) settled.delete(entry);
+    claims.abandon(ids);
+    late += 1;
+    void answers
+      .then((results) =>
+        Promise.all(
+          results.map(async (result) => {
+            const entry = group.recipients[result.index];
+            if (entry === undefined || result.class !== 'accepted') return;
+            log.warn(
+              { to: entry.key.slice(0, 12) },
+              'the next hop accepted after our deadline; the retry will not send again',
+            );
+            await remember(key, entry, result.reply, log);
+          }),
+        ),
+      )
+      .catch((error: unknown) => log.error({ err: error }, 'the late answers of the next hop were lost'))
+      .finally(() => {
+        late -= 1;
+        claims.release(ids);
+      });
+  }
+
+  return { send, late: () => late };
+}
