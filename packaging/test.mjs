@@ -16,9 +16,10 @@ const NEEDS = {
   swaks: ['test/e2e/postfix-*.test.ts'],
   gnupg: ['test/e2e/**', 'test/unit/keys/**', 'test/unit/message/signed.test.ts'],
   sq: ['test/e2e/sealing.test.ts', 'test/e2e/interop.test.ts'],
-  'dovecot-imapd': ['test/e2e/dovecot.test.ts'],
-  'dovecot-lmtpd': ['test/e2e/dovecot.test.ts'],
-  postgresql: ['test/e2e/postgresql-*.test.ts', 'test/e2e/bench.test.ts'],
+  'dovecot-imapd': ['test/e2e/dovecot*.test.ts'],
+  'dovecot-lmtpd': ['test/e2e/dovecot*.test.ts'],
+  'dovecot-pgsql': ['test/e2e/dovecot-quota.test.ts'],
+  postgresql: ['postgresql-*', 'bench', 'lookups', 'dovecot-quota'].map((name) => `test/e2e/${name}.test.ts`),
 };
 
 const steps = [];

@@ -188,7 +188,7 @@ export const deliveries = pgTable(
 );
 
 /**
- * What a mailbox holds, written by the program that keeps the mailboxes (Dovecot's quota, through the view mailbox_usage).
+ * What a mailbox holds, written by the program that keeps the mailboxes (Dovecot's quota, through the table dovecot_usage).
  * A table of its own: it changes with every message, and nothing that seals mail depends on it.
  */
 export const userUsage = pgTable('user_usage', {
