@@ -19,7 +19,9 @@ const NEEDS = {
   'dovecot-imapd': ['test/e2e/dovecot*.test.ts'],
   'dovecot-lmtpd': ['test/e2e/dovecot*.test.ts'],
   'dovecot-pgsql': ['test/e2e/dovecot-quota.test.ts'],
-  postgresql: ['postgresql-*', 'bench', 'lookups', 'dovecot-quota'].map((name) => `test/e2e/${name}.test.ts`),
+  postgresql: ['postgresql-*', 'bench', 'lookups', 'queue-tables', 'dovecot-quota'].map(
+    (name) => `test/e2e/${name}.test.ts`,
+  ),
 };
 
 const steps = [];
