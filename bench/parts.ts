@@ -25,7 +25,7 @@ export const PARTS: readonly Part[] = [
   { name: 'large', title: 'Large messages', seconds: 60, quickSeconds: 20, run: largePart },
   { name: 'pipe', title: 'Pipe filter', seconds: 15, quickSeconds: 6, run: pipePart },
   { name: 'greeting', title: 'Greeting', seconds: 2, quickSeconds: 2, run: greetingPart },
-  { name: 'startup', title: 'Start-up', seconds: 15, quickSeconds: 8, run: startupPart },
+  { name: 'startup', title: 'Start-up', seconds: 40, quickSeconds: 18, run: startupPart },
   { name: 'matrix', title: 'The proxy under every load', seconds: 90, quickSeconds: 0, run: matrixPart },
   { name: 'limits', title: 'The limits of this machine', seconds: 10, quickSeconds: 5, run: limitsPart },
   { name: 'growth', title: 'Growth of the directory', seconds: 90, quickSeconds: 10, run: growthPart },

@@ -4,6 +4,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import type { Config } from '../src/config/schema.ts';
 import type { NextHop } from '../src/config/units.ts';
@@ -68,7 +69,10 @@ const CERTIFICATES = [
 const DOMAIN = 'sealpost.invalid';
 /** Of no message and no recipient. */
 const NO_KEY = '00'.repeat(32);
+/** Before anybody is greeted, and after it: so many until V8 has compiled most of it. */
 const ROUNDS = 3;
+const FURTHER_ROUNDS = 40;
+const FURTHER_PAUSE_MS = 10;
 const MESSAGE = Buffer.from(
   [
     'Received: from localhost (localhost [127.0.0.1]) by localhost; Thu, 1 Jan 1970 00:00:00 +0000',
@@ -89,13 +93,32 @@ const IN_PLAINTEXT = reply(550, '5.6.0', 'This is not sealed');
 /** Longer than this nobody is to wait for a start. */
 const PATIENCE_MS = 2000;
 
+interface Rehearsal {
+  readonly rounds?: number;
+  /** Milliseconds after each message. */
+  readonly pauseMs?: number;
+  /** Asked before each message. */
+  readonly goOn?: () => boolean;
+}
+
 /** Never rejects: without it the first message is slower, and that is all; should more be wrong, it will say what. */
 export function warmUp(config: Config): Promise<void> {
   return rehearse(config).catch(() => undefined);
 }
 
+/**
+ * The same once more, for longer, and out of the way of the mail that comes meanwhile. Never rejects.
+ * @param goOn asked before each message
+ */
+export function warmUpFurther(config: Config, goOn: () => boolean): Promise<void> {
+  return rehearse(config, { rounds: FURTHER_ROUNDS, pauseMs: FURTHER_PAUSE_MS, goOn }).catch(() => undefined);
+}
+
 /** {@link warmUp}, telling what was wrong. @throws Error */
-export async function rehearse(config: Config): Promise<void> {
+export async function rehearse(
+  config: Config,
+  { rounds = ROUNDS, pauseMs = 0, goOn = () => true }: Rehearsal = {},
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sealpost-'));
   const sealer = createSealer({ workers: 0 });
   const clients: NextHopClient[] = [];
@@ -122,8 +145,13 @@ export async function rehearse(config: Config): Promise<void> {
       }),
     );
     const postfix = clientOf('filter');
-    for (let round = 0; round < ROUNDS; round += 1)
-      for (const { path } of CERTIFICATES) await deliver(postfix, path);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const { path } of CERTIFICATES) {
+        if (!goOn()) return;
+        await deliver(postfix, path);
+        if (pauseMs > 0) await sleep(pauseMs);
+      }
+    }
   } finally {
     for (const client of clients) client.destroy();
     for (const listener of listeners) await listener.close({ graceMs: 0 });

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
-import { warmUp, warmUpDatabase } from '../../filters/warm-up.ts';
+import { warmUp, warmUpDatabase, warmUpFurther } from '../../filters/warm-up.ts';
 import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
 import type { Api } from '../../receiver/api/server.ts';
 import { type Receiver, startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
@@ -217,6 +217,7 @@ async function serve(options: ServeOptions): Promise<void> {
       heard: claims.heard,
     };
     link?.ready();
+    if (parts.has('filter')) void warmUpFurther(config, () => !stop.requested());
     const signal = await stop.promise;
     process.off('SIGHUP', reload);
     logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { rehearse, warmUp } from '../../../filters/warm-up.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 
@@ -6,6 +6,14 @@ describe('the message that warms a new process up', () => {
   it('is sealed with each of its certificates, which do not expire', async () => {
     const config = configSchema.parse({ hostname: 'mx.example.org' });
     await expect(rehearse(config)).resolves.toBeUndefined();
+  });
+
+  it('is the last one when the process is to end', async () => {
+    const config = configSchema.parse({ hostname: 'mx.example.org' });
+    const answers = [true, true];
+    const goOn = vi.fn(() => answers.pop() ?? false);
+    await rehearse(config, { rounds: 1000, goOn });
+    expect(goOn).toHaveBeenCalledTimes(3);
   });
 
   it('holds nothing up where it cannot be delivered', async () => {
