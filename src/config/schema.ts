@@ -317,6 +317,11 @@ export const configSchema = z.strictObject({
     .max(4)
     .regex(/^[!-~]*$/, 'expected printable ASCII characters such as "+"')
     .regex(/^[^@"\\]*$/, 'expected characters other than "@", quote and backslash')
+    // Postfix itself would take "id" for the user of id_12: no order of lookups here could undo that.
+    .regex(
+      /^[^_a-z0-9]*$/i,
+      'expected characters other than "_", letters and digits, at which Postfix would split id addresses such as id_12',
+    )
     .default('+')
     .meta({ description: "as Postfix's recipient_delimiter; empty: no extensions" }),
   mailbox_domain: optionalDomain().default('').meta({

@@ -59,6 +59,24 @@ const bad: readonly BadConfiguration[] = [
     message: 'FILE: recipient_delimiter: found "@"; expected characters other than "@", quote and backslash',
   },
   {
+    fault: 'a delimiter that stands in every id address',
+    toml: 'recipient_delimiter = "_"',
+    message:
+      'FILE: recipient_delimiter: found "_"; expected characters other than "_", letters and digits, at which Postfix would split id addresses such as id_12',
+  },
+  {
+    fault: 'a letter of id addresses as a delimiter',
+    toml: 'recipient_delimiter = "+D"',
+    message:
+      'FILE: recipient_delimiter: found "+D"; expected characters other than "_", letters and digits, at which Postfix would split id addresses such as id_12',
+  },
+  {
+    fault: 'a digit as a delimiter',
+    toml: 'recipient_delimiter = "1"',
+    message:
+      'FILE: recipient_delimiter: found "1"; expected characters other than "_", letters and digits, at which Postfix would split id addresses such as id_12',
+  },
+  {
     fault: 'a mailbox domain with an at sign',
     toml: 'mailbox_domain = "@example.org"',
     message: 'FILE: mailbox_domain: found "@example.org"; expected a domain such as "example.org", or ""',
