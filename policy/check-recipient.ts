@@ -1,5 +1,6 @@
 // check_recipient: whether mail for an address is taken, decided while the client still listens (policy.md, "Maps"). Pure.
 import type { Settings } from '../src/config/settings.ts';
+import type { Decision } from '../src/delivery/decision.ts';
 import { planCopy } from '../src/delivery/plan.ts';
 import { rulesOfReader } from '../src/delivery/plan-reader.ts';
 import { DEFAULT_REFUSALS, type RefusalReason } from '../src/directory/refusal-texts.ts';
@@ -32,8 +33,8 @@ export interface CheckOptions extends AnswerOptions {
 }
 
 /**
- * Decides. An alias is refused only when nobody behind it could take the mail; the key settings are asked as the filter
- * would ask them.
+ * Decides. An alias is refused where nobody behind it could take the mail, and where its domain's key settings refuse a
+ * copy that would go outside; the key settings are asked as the filter would ask them.
  * @param size bytes of the message where they are known, else null
  */
 export function checkRecipient(
@@ -47,7 +48,8 @@ export function checkRecipient(
   if (resolution.kind === 'loop') return LOOP;
   if (facts.domain === null && facts.asked.domain !== options.mailboxDomain)
     return notFound('the domain is not ours');
-  const verdicts = readersOf(facts).map((reader) => verdictOn(reader, facts, size));
+  const readers = readersOf(facts).map((reader) => ({ reader, verdict: verdictOn(reader, facts, size) }));
+  const verdicts = readers.map(({ verdict }) => verdict);
   const known = resolution.kind === 'user' || resolution.kind === 'alias';
   if (!known || verdicts.length === 0) return refusal('unknown', facts);
   if (!verdicts.includes('can take it')) {
@@ -57,27 +59,62 @@ export function checkRecipient(
     );
     return refusal(reason, facts);
   }
+  const plans = readers.map((each) => ({
+    ...each,
+    ...planAlone(each.reader, facts, choose, options.global),
+  }));
+  const refused = refusedByKeys(plans);
+  if (refused !== null) {
+    const { enhanced, text } = refused.reply;
+    return found(
+      `${refused.action === 'reject' ? 'REJECT' : 'DEFER_IF_PERMIT'} ${enhanced} ${text}`,
+      refused.reason,
+    );
+  }
+  if (plans.some(({ excused }) => excused))
+    return found('DUNNO', 'a rule may let the message pass without a key; the filter decides');
+  return found('DUNNO', resolution.kind === 'user' ? 'an active user' : 'an alias that somebody reads');
+}
+
+type Refused = Extract<Decision, { action: 'defer' | 'reject' }>;
+
+interface AlonePlan {
+  /** What the key settings refuse. */
+  readonly refused: Refused | null;
+  /** They would, but a rule may know better. */
+  readonly excused: boolean;
+}
+
+/**
+ * One reader's copy alone, as the filter sees it where Postfix has expanded the alias. Where the filter sees the alias itself
+ * it is stricter, and says so itself: which of the two it will be is not known here, and a refusal cannot be taken back.
+ */
+function planAlone(reader: Reader, facts: AddressFacts, choose: Choose, global: Settings): AlonePlan {
   const decision = planCopy({
-    facts: facts.recipient,
-    global: options.global,
+    facts: { ...facts.recipient, resolution: { kind: 'alias', readers: [reader], via: [] } },
+    global,
     detection: NOT_SEEN,
     message: null,
     choose,
   });
-  // Readers that differ are no trouble once Postfix has expanded the alias, which happens after this question.
-  if (
-    (decision.action === 'defer' || decision.action === 'reject') &&
-    decision.because !== 'alias readers differ'
-  ) {
-    if (readersOf(facts).some((reader) => hasPassRule(facts, reader)))
-      return found('DUNNO', 'a rule may let the message pass without a key; the filter decides');
-    const { enhanced, text } = decision.reply;
-    return found(
-      `${decision.action === 'reject' ? 'REJECT' : 'DEFER_IF_PERMIT'} ${enhanced} ${text}`,
-      decision.reason,
-    );
-  }
-  return found('DUNNO', resolution.kind === 'user' ? 'an active user' : 'an alias that somebody reads');
+  if (decision.action !== 'defer' && decision.action !== 'reject') return { refused: null, excused: false };
+  const excused = hasPassRule(facts, reader);
+  return { refused: excused ? null : decision, excused };
+}
+
+/**
+ * What the key settings refuse to the address as a whole: what they refuse to every reader who could take the mail. One
+ * outside is enough: once the alias is expanded, nobody knows any more that its domain forbids plaintext there.
+ */
+function refusedByKeys(
+  plans: readonly (AlonePlan & { readonly reader: Reader; readonly verdict: Verdict })[],
+): Refused | null {
+  const outside = plans.filter(({ reader, refused }) => reader.kind !== 'user' && refused !== null);
+  const takers = plans.filter(({ verdict }) => verdict === 'can take it');
+  const binding =
+    outside.length > 0 ? outside : takers.every(({ refused }) => refused !== null) ? takers : [];
+  const refusals = binding.flatMap(({ refused }) => refused ?? []);
+  return refusals.find(({ action }) => action === 'defer') ?? refusals[0] ?? null;
 }
 
 /** Whether a message passes by a rule is known once there is a message. */

@@ -15,7 +15,8 @@ import { configSchema } from '../../../src/config/schema.ts';
 import { normaliseFingerprint } from '../../../src/directory/fingerprint.ts';
 import { normaliseDomain, parsePath } from '../../../src/directory/normalise.ts';
 import { chooseKeys } from '../../../src/keys/choose.ts';
-import { domainFactsOf, expiryOf, factsOf, grantsOf } from './in-memory.ts';
+import { storedKey } from '../directory/rows.ts';
+import { domainFactsOf, expiryOf, factsOf, grantsOf, keysOfUsers } from './in-memory.ts';
 import { QUESTIONS, TEMPORARY } from './questions.ts';
 
 const global = configSchema.parse({}).encryption;
@@ -159,6 +160,23 @@ describe('key settings', () => {
         : { state: 'usable', kind: 'openpgp' as const, use: [], leftOut: [] };
     const known = facts('team@example.org', OPTIONS);
     expect(valueIn(checkRecipient(known, null, choose, OPTIONS))).toBe('DUNNO');
+  });
+  it.each([
+    ['team@example.org', 'a disabled member', [2], 'DUNNO'],
+    ['c3@example.org', 'one of two members', [6], 'DUNNO'],
+    ['c3@example.org', 'every member', [1, 6], 'DEFER_IF_PERMIT 4.7.5'],
+    ['sales@example.org', 'the member beside one outside', [1], 'DUNNO'],
+    ['ghostly@example.org', 'the member beside an address that nobody has', [1], 'DEFER_IF_PERMIT 4.7.5'],
+    ['mixed@example.org', 'members that are disabled or full anyway', [2, 3], 'DEFER_IF_PERMIT 4.2.2'],
+  ] as const)('answer for the alias %s with a revoked key of %s', (key, _whose, badKeys, action) => {
+    const choose: Choose = (keys) =>
+      keys.length === 0
+        ? chooseKeys([], 0)
+        : { state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [] };
+    for (const id of badKeys) keysOfUsers.set(id, [storedKey(`of ${id}`)]);
+    const known = facts(key, OPTIONS);
+    keysOfUsers.clear();
+    expect(valueIn(checkRecipient(known, null, choose, OPTIONS))).toMatch(new RegExp(`^${action}`));
   });
   it('reject where every key is unusable and the setting says so', () => {
     const choose: Choose = () => ({ state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [] });

@@ -29,6 +29,7 @@ export const USERS: readonly {
   { address: 'trent@example.org', set: ['on_missing_key=reject', 'encrypt=off'] },
   { address: "o'hara&co=100%@example.org" },
   { address: 'jürgen@example.org' },
+  { address: 'sybil@example.org', disabled: true, set: ['on_missing_key=reject'] },
 ];
 
 export const DOMAINS: readonly { readonly name: string; readonly set?: readonly string[] }[] = [
@@ -48,6 +49,7 @@ export const DOMAINS: readonly { readonly name: string; readonly set?: readonly 
   },
   { name: 'relay.example', set: ['class=relay', 'transport=smtp:[10.0.0.1]:25', 'unknown_action=accept'] },
   { name: 'bücher.example' },
+  { name: 'sealed.example', set: ['on_missing_key=reject'] },
 ];
 
 export const ALIASES: readonly (readonly [address: string, ...targets: string[]])[] = [
@@ -67,9 +69,14 @@ export const ALIASES: readonly (readonly [address: string, ...targets: string[]]
   ['loop2@example.org', 'loop1@example.org'],
   ['self@example.org', 'self@example.org', 'alice@example.org'],
   ['ghost@example.org', 'nobody@example.org'],
+  ['ghostly@example.org', 'nobody@example.org', 'alice@example.org'],
   ['out@example.org', 'Some.One@outside.test'],
   ['alice+lists@example.org', 'dave@example.org'],
   ['strict@example.org', 'heidi@example.org'],
+  ['stricter@example.org', 'heidi@example.org', 'ivan@example.org'],
+  ['half-strict@example.org', 'heidi@example.org', 'alice@example.org'],
+  ['once-strict@example.org', 'sybil@example.org', 'alice@example.org'],
+  ['list@sealed.example', 'alice@example.org', 'carol@outside.test'],
   ['sister@relay.example', 'alice@example.org'],
   ['@example.net', 'frank@example.net'],
 ];
@@ -121,6 +128,10 @@ const checkRecipient: readonly (readonly [string, string | null])[] = [
   ['heidi@example.org', `REJECT 5.7.5 ${NO_KEY}`],
   ['ivan@example.org', `DEFER_IF_PERMIT 4.7.5 ${NO_KEY}`],
   ['strict@example.org', `REJECT 5.7.5 ${NO_KEY}`],
+  ['stricter@example.org', `DEFER_IF_PERMIT 4.7.5 ${NO_KEY}`],
+  ['half-strict@example.org', 'DUNNO'],
+  ['once-strict@example.org', 'DUNNO'],
+  ['list@sealed.example', `REJECT 5.7.5 ${NO_KEY}`],
   ['trent@example.org', 'DUNNO'],
   ["o'hara&co=100%@example.org", 'DUNNO'],
   ['jürgen@example.org', 'DUNNO'],
