@@ -12,6 +12,7 @@ import {
   type Answer,
   type AnswerOptions,
   type Choose,
+  type DomainFacts,
   found,
   type Mailbox,
   notFound,
@@ -148,8 +149,21 @@ const REASONS: Readonly<Record<RefusalReason, string>> = {
   over_quota: 'every mailbox behind the address is full',
 };
 
+/**
+ * Whether nobody is at an address that an alias leads to: the directory calls it outside, although its domain is ours, and
+ * the domain does not leave it to the next hop to know its recipients.
+ * @param home the domain of the address, null where it is not ours
+ */
+export function isStranger(reader: Reader, home: DomainFacts | null): boolean {
+  return reader.kind === 'outside' && home !== null && textAndAction('unknown', home).action !== 'accept';
+}
+
+function textAndAction(reason: RefusalReason, domain: DomainFacts | null) {
+  return { ...DEFAULT_REFUSALS[reason], ...domain?.refusals[reason] };
+}
+
 function refusal(reason: RefusalReason, { domain }: AddressFacts): Answer {
-  const { action, text } = { ...DEFAULT_REFUSALS[reason], ...domain?.refusals[reason] };
+  const { action, text } = textAndAction(reason, domain);
   if (action === 'accept') return found('DUNNO', `${REASONS[reason]}, and the domain accepts that`);
   const command = action === 'defer' ? 'DEFER_IF_PERMIT' : 'REJECT';
   const enhanced = action === 'defer' ? ENHANCED[reason].defer : ENHANCED[reason].reject;

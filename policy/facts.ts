@@ -60,7 +60,7 @@ export interface AddressFacts {
   readonly domain: DomainFacts | null;
   /** By user id: every user among the readers. */
   readonly mailboxes: ReadonlyMap<number, Mailbox>;
-  /** Readers that the directory calls outside, although their domain is ours: nobody is there. */
+  /** Readers that the directory calls outside, although their domain is ours and knows its recipients: nobody is there. */
   readonly strangers: ReadonlySet<Address>;
   /** The user whose keys have not been read yet, since most maps need none: `recipient` shows no keys; else null. */
   readonly keysUnread: number | null;

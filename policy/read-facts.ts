@@ -13,11 +13,12 @@ import {
 } from '../src/directory/normalise.ts';
 import { readRecipient } from '../src/directory/read.ts';
 import { refusalOverrideSchema } from '../src/directory/refusal-texts.ts';
-import type { ResolveOptions } from '../src/directory/resolve.ts';
+import type { DirectoryRows, ResolveOptions } from '../src/directory/resolve.ts';
 import { rulesOf } from '../src/directory/rule-rows.ts';
-import type { Address, StoredKey } from '../src/directory/types.ts';
+import type { Address, Reader, StoredKey } from '../src/directory/types.ts';
 import type { ReadValue } from './answer-cache.ts';
 import type { SenderGrant } from './answers.ts';
+import { isStranger } from './check-recipient.ts';
 import type { LookupDatabase } from './database.ts';
 import type { AddressFacts, DomainFacts, Mailbox } from './facts.ts';
 import {
@@ -102,6 +103,20 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
     };
   }
 
+  async function strangersAmong(
+    readers: readonly Reader[],
+    { domains }: DirectoryRows,
+  ): Promise<ReadonlySet<Address>> {
+    const strangers = new Set<Address>();
+    for (const reader of readers) {
+      if (reader.kind !== 'outside') continue;
+      const { domain } = partsOf(reader.address);
+      // The rows have every domain of ours that a reader lives in: what is outside costs no question.
+      if (domains.has(domain) && isStranger(reader, await domainOf(domain))) strangers.add(reader.address);
+    }
+    return strangers;
+  }
+
   /** Aliases, catch-alls, contacts, and whatever else is not simple. */
   async function ofAnything(
     parts: AddressParts,
@@ -116,16 +131,14 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
         : await database.query<MailboxColumns & UsageColumns & { id: number }>(MAILBOXES, [
             users.map(({ id }) => id),
           ]);
-    const strangers = readers.flatMap((reader) =>
-      reader.kind === 'outside' && rows.domains.has(partsOf(reader.address).domain) ? [reader.address] : [],
-    );
+    const strangers = await strangersAmong(readers, rows);
     return {
       value: {
         asked: parts,
         recipient: facts,
         domain: domain ?? (facts.domain === null ? null : await domainOf(facts.domain.name)),
         mailboxes: new Map(found.map((row) => [row.id, mailboxOf(row, row)])),
-        strangers: new Set(strangers),
+        strangers,
         keysUnread: null,
       },
       dependsOn: [...dependsOn, ...users.map(({ id }) => `usage:${id}`)],

@@ -1,5 +1,6 @@
 // The directory of questions.ts in memory: facts for the pure functions, without a database.
 import type { SenderGrant } from '../../../policy/answers.ts';
+import { isStranger } from '../../../policy/check-recipient.ts';
 import type { AddressFacts, DomainFacts, Mailbox } from '../../../policy/facts.ts';
 import { applyRefusals, applySettings, parseAssignments } from '../../../src/directory/assignments.ts';
 import {
@@ -118,7 +119,9 @@ export function factsOf(parts: AddressParts, options: ResolveOptions): AddressFa
     mailboxes,
     strangers: new Set(
       readers.flatMap((reader) =>
-        reader.kind === 'outside' && domains.has(partsOf(reader.address).domain) ? [reader.address] : [],
+        reader.kind === 'outside' && isStranger(reader, domainFactsOf(partsOf(reader.address).domain))
+          ? [reader.address]
+          : [],
       ),
     ),
     keysUnread: null,

@@ -78,6 +78,7 @@ export const ALIASES: readonly (readonly [address: string, ...targets: string[]]
   ['once-strict@example.org', 'sybil@example.org', 'alice@example.org'],
   ['list@sealed.example', 'alice@example.org', 'carol@outside.test'],
   ['sister@relay.example', 'alice@example.org'],
+  ['relayed@example.org', 'unknown@relay.example'],
   ['@example.net', 'frank@example.net'],
 ];
 
@@ -166,6 +167,7 @@ const checkRecipient: readonly (readonly [string, string | null])[] = [
   ['niaj@xn--bcher-kva.example', 'DUNNO'],
   ['oscar@relay.example', 'DUNNO'],
   ['unknown@relay.example', 'DUNNO'],
+  ['relayed@example.org', 'DUNNO'],
   ['someone@outside.test', null],
   ['alice@sub.example.org', null],
   ['example.org', null],
