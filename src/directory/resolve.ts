@@ -97,7 +97,7 @@ export function resolveRecipient(
 
 type Find = (parts: AddressParts) => Found;
 
-/** The most exact entry for an address: itself, without its extension, as an id address, the catch-all. */
+/** The most exact entry for an address: itself, without its extension, as an id address, the catch-all; a contact last. */
 function finder(
   rows: DirectoryRows,
   options: ResolveOptions,
@@ -112,19 +112,23 @@ function finder(
     }
     const domain = rows.domains.get(parts.domain);
     const candidates = lookupCandidates(parts, options.delimiters, domain?.foldLocalPart ?? true);
+    let contact: Found | undefined;
     for (const candidate of candidates.slice(0, -1)) {
       const row = rows.addresses.get(candidate);
-      if (row !== undefined) return { kind: 'row', row };
+      if (row === undefined) continue;
+      // A contact is somebody outside: one from before the domain was ours must not hide who gets its mail now.
+      if (row.kind !== 'contact' || domain === undefined) return { kind: 'row', row };
+      contact ??= { kind: 'row', row };
     }
     const bare = partsOf(candidates[candidates.length - 2] ?? toAddress(parts)).local;
     const id = userIdOf(bare);
     if (id !== null && (domain !== undefined || parts.domain === options.mailboxDomain)) {
       asked.users.add(id);
       const user = rows.users.get(id);
-      return user === undefined ? { kind: 'nobody' } : { kind: 'user', user };
+      return user === undefined ? (contact ?? { kind: 'nobody' }) : { kind: 'user', user };
     }
     const catchAll = rows.addresses.get(candidates[candidates.length - 1] ?? '');
-    return catchAll === undefined ? { kind: 'nobody' } : { kind: 'row', row: catchAll };
+    return catchAll === undefined ? (contact ?? { kind: 'nobody' }) : { kind: 'row', row: catchAll };
   };
 }
 

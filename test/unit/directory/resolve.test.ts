@@ -53,6 +53,12 @@ const rows = rowsOf({
   contacts: {
     'keyed@outside.example': {},
     'keyless@outside.example': { key: false },
+    // from before these domains were ours
+    'former@example.org': {},
+    'former@keyed.example': {},
+    'alice+former@example.org': {},
+    'id_2@example.org': {},
+    'id_98@example.org': {},
   },
 });
 
@@ -171,6 +177,13 @@ describe('a recipient resolves to', () => {
     ['""@keyed.example', 'alias: user 7 [user 7] via @keyed.example in keyed.example*'],
     ['any@relay.example', 'alias: user 7 [user 7] via @relay.example @keyed.example in relay.example'],
     ['any@example.org', 'nobody in example.org'],
+    // a contact in a domain that has become ours hides nobody
+    ['former@example.org', 'contact: contact former@example.org [contact former@example.org] in example.org'],
+    ['former@keyed.example', 'alias: user 7 [user 7] via @keyed.example in keyed.example*'],
+    ['alice+former@example.org', 'user: user 1 [user 1] in example.org'],
+    ['former+x@keyed.example', 'alias: user 7 [user 7] via @keyed.example in keyed.example*'],
+    ['id_2@example.org', 'user: user 2 in example.org'],
+    ['id_98@example.org', 'contact: contact id_98@example.org [contact id_98@example.org] in example.org'],
     // contacts and the outside
     ['keyed@outside.example', 'contact: contact keyed@outside.example [contact keyed@outside.example]'],
     ['Keyed@Outside.example', 'contact: contact keyed@outside.example [contact keyed@outside.example]'],
