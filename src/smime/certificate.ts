@@ -106,8 +106,11 @@ function extensionOf(certificate: Certificate, id: string): Extension | undefine
   return certificate.extensions?.find(({ extnID }) => extnID === id);
 }
 
-/** An extension as pkijs parsed it. @throws Error where it is there and cannot be parsed: it may forbid something */
-function parsed<Value>(
+/**
+ * An extension as pkijs parsed it; undefined where there is none.
+ * @throws Error where it is there and cannot be parsed: it may forbid something
+ */
+export function parsed<Value>(
   certificate: Certificate,
   id: string,
   type: new (...args: never[]) => Value,
@@ -127,7 +130,7 @@ function keyUsageOf(certificate: Certificate): number | undefined {
 
 /** GeneralName's rfc822Name and otherName (RFC 5280, section 4.2.1.6). */
 const OTHER_NAME = 0;
-const RFC822_NAME = 1;
+export const RFC822_NAME = 1;
 
 function addressesOf(certificate: Certificate): readonly string[] {
   const extension = extensionOf(certificate, ID_SUBJECT_ALT_NAME);
@@ -150,7 +153,7 @@ function namesIn({ parsedValue }: Extension): readonly { readonly type: number; 
   throw new Error('the subjectAltName cannot be read');
 }
 
-/** otherName is SEQUENCE { type-id, [0] value } (RFC 8398, section 3). */
+/** otherName is SEQUENCE { type-id, [0] value } (RFC 9598, section 3). */
 function utf8MailboxOf(value: unknown): readonly string[] {
   const parts = (value as { readonly valueBlock?: { readonly value?: readonly unknown[] } }).valueBlock
     ?.value;
@@ -174,7 +177,9 @@ function keyOf(key: KeyObject): X509Facts['key'] {
 
 function weaknessOf(key: KeyObject): string | null {
   const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-  return key.asymmetricKeyType === 'rsa' && bits < MIN_RSA_BITS ? `RSA with ${bits} bits` : null;
+  return key.asymmetricKeyType?.startsWith('rsa') === true && bits < MIN_RSA_BITS
+    ? `RSA with ${bits} bits`
+    : null;
 }
 
 function noEncryption(key: KeyObject, usage: number | undefined): string | null {

@@ -30,13 +30,14 @@ export const ID_SUBJECT_KEY_IDENTIFIER = '2.5.29.14';
 export const ID_KEY_USAGE = '2.5.29.15';
 export const ID_SUBJECT_ALT_NAME = '2.5.29.17';
 export const ID_BASIC_CONSTRAINTS = '2.5.29.19';
+export const ID_NAME_CONSTRAINTS = '2.5.29.30';
 export const ID_EXT_KEY_USAGE = '2.5.29.37';
 /** RFC 5280, section 4.2.1.12. */
 export const ID_ANY_EXT_KEY_USAGE = '2.5.29.37.0';
 export const ID_EMAIL_PROTECTION = '1.3.6.1.5.5.7.3.4';
 /** RFC 5280, appendix A.1: the emailAddress attribute of old subjects. */
 export const ID_EMAIL_ADDRESS = '1.2.840.113549.1.9.1';
-/** RFC 8398, section 3: an address with a local part that is not ASCII. */
+/** RFC 9598, section 3: an address with a local part that is not ASCII. */
 export const ID_SMTP_UTF8_MAILBOX = '1.3.6.1.5.5.7.8.9';
 
 /** RFC 4055, section 3.1. */
@@ -61,8 +62,8 @@ export const UNDERSTOOD_EXTENSIONS: ReadonlySet<string> = new Set([
   ID_SUBJECT_ALT_NAME,
   ID_BASIC_CONSTRAINTS,
   ID_EXT_KEY_USAGE,
-  // nameConstraints, cRLDistributionPoints, certificatePolicies, policyMappings, policyConstraints, inhibitAnyPolicy
-  '2.5.29.30',
+  ID_NAME_CONSTRAINTS,
+  // cRLDistributionPoints, certificatePolicies, policyMappings, policyConstraints, inhibitAnyPolicy
   '2.5.29.31',
   '2.5.29.32',
   '2.5.29.33',

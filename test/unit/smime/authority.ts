@@ -15,6 +15,8 @@ export interface Issued {
 export interface IssueOptions {
   /** Such as `rsa:2048` or `P-256`. */
   readonly key?: string;
+  /** Certifies the key of that certificate instead of a new one. */
+  readonly keyOf?: Issued;
   /** Lines of an extension file; default: `subjectAltName=email:NAME@example.org`. */
   readonly extensions?: readonly string[];
   readonly subject?: string;
@@ -47,12 +49,13 @@ export function openAuthority(): Authority {
       const algorithm = /^(?:P-|brainpool|secp)/.test(key)
         ? ['-newkey', 'ec', '-pkeyopt', `ec_paramgen_curve:${key}`]
         : ['-newkey', key];
+      const keyFile = options.keyOf?.keyFile ?? file('key');
       const subject = options.subject ?? `/O=Example/CN=${name}`;
       run([
         'req',
         '-new',
-        ...algorithm,
-        ...['-nodes', '-keyout', file('key'), '-out', file('csr'), '-subj', subject],
+        ...(options.keyOf === undefined ? [...algorithm, '-nodes', '-keyout', keyFile] : ['-key', keyFile]),
+        ...['-out', file('csr'), '-subj', subject],
       ]);
       const extensions = options.extensions ?? [`subjectAltName=email:${name}@example.org`];
       writeFileSync(file('ext'), `${extensions.join('\n')}\n`);
@@ -62,12 +65,12 @@ export function openAuthority(): Authority {
         ...['-in', file('csr'), '-out', file('pem'), '-extfile', file('ext')],
         ...['-days', String(options.days ?? 30), `-${options.digest ?? 'sha256'}`],
         ...(options.issuer === undefined
-          ? ['-signkey', file('key')]
+          ? ['-signkey', keyFile]
           : ['-CA', options.issuer.certificateFile, '-CAkey', options.issuer.keyFile, '-CAcreateserial']),
       ]);
       return {
         certificateFile: file('pem'),
-        keyFile: file('key'),
+        keyFile,
         pem: readFileSync(file('pem'), 'latin1'),
         der: run(['x509', '-in', file('pem'), '-outform', 'DER']),
       };
