@@ -21,6 +21,7 @@ import {
   ID_SMTP_UTF8_MAILBOX,
   ID_SUBJECT_ALT_NAME,
   UNDERSTOOD_EXTENSIONS,
+  WEAK_HASHES,
   WEAK_SIGNATURES,
 } from './object-identifiers.ts';
 import { CURVES } from './recipient.ts';
@@ -205,5 +206,5 @@ function weakSignatureOf({ signatureAlgorithm }: Certificate): string | null {
     algorithmParams === undefined
       ? ID_SHA1
       : new RSASSAPSSParams({ schema: algorithmParams }).hashAlgorithm.algorithmId;
-  return hash === ID_SHA1 ? 'SHA-1' : null;
+  return WEAK_HASHES.get(hash) ?? null;
 }

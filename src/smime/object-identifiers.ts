@@ -44,6 +44,14 @@ export const ID_SMTP_UTF8_MAILBOX = '1.3.6.1.5.5.7.8.9';
 export const ID_RSASSA_PSS = '1.2.840.113549.1.1.10';
 export const ID_SHA1 = '1.3.14.3.2.26';
 
+/** Broken hashes (RFC 8017, appendix B.1), where a signature algorithm leaves the hash to its parameters. */
+export const WEAK_HASHES: ReadonlyMap<string, string> = new Map([
+  ['1.2.840.113549.2.2', 'MD2'],
+  ['1.2.840.113549.2.4', 'MD4'],
+  ['1.2.840.113549.2.5', 'MD5'],
+  [ID_SHA1, 'SHA-1'],
+]);
+
 /** Signature algorithms over broken hashes (RFC 3279, section 2.2), and the hash. */
 export const WEAK_SIGNATURES: ReadonlyMap<string, string> = new Map([
   ['1.2.840.113549.1.1.2', 'MD2'],

@@ -1,8 +1,10 @@
 // Uploads of X.509 certificates: what is taken, and every refusal with its sentence. The certificates are made by openssl.
 import { X509Certificate } from 'node:crypto';
+import { AlgorithmIdentifier, Certificate, RSASSAPSSParams } from 'pkijs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type JudgedX509, judgeX509, type X509Trust } from '../../../src/keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../../../src/keys/refusals.ts';
+import { ID_RSASSA_PSS } from '../../../src/smime/object-identifiers.ts';
 import { isX509Upload } from '../../../src/smime/upload.ts';
 import { type Authority, CA_EXTENSIONS, type Issued, openAuthority } from '../smime/authority.ts';
 
@@ -26,6 +28,17 @@ afterAll(() => authority.close());
 const judge = (upload: Uint8Array | string, given = trust, now = Date.now()) =>
   judgeX509(Buffer.from(upload as string), given, now);
 const fingerprintOf = ({ der }: Issued) => new X509Certificate(der).fingerprint256.replaceAll(':', '');
+/** The certificate as if its signature were RSASSA-PSS over that hash, which openssl does not make with a broken one. */
+const overPss = (issued: Issued, algorithmId: string): Issued => {
+  const certificate = Certificate.fromBER(issued.der);
+  const parameters = new RSASSAPSSParams({ hashAlgorithm: new AlgorithmIdentifier({ algorithmId }) });
+  certificate.signature = new AlgorithmIdentifier({
+    algorithmId: ID_RSASSA_PSS,
+    algorithmParams: parameters.toSchema(),
+  });
+  certificate.signatureAlgorithm = certificate.signature;
+  return { ...issued, der: Buffer.from(certificate.toSchema(true).toBER()) };
+};
 const verdict = ({ facts, refusal }: JudgedX509) => [facts?.addresses, refusal?.code ?? 'accepted'];
 
 describe('an upload of certificates is read', () => {
@@ -214,6 +227,11 @@ describe('is refused with its own sentence:', () => {
           digest: 'md5',
           key: 'rsa:2048',
         }),
+      code: 'SHA-1',
+      says: 'has a signature that rests on MD5, which is broken',
+    },
+    'a signature over MD5, told by its parameters': {
+      make: () => overPss(authority.issue('md5pss'), '1.2.840.113549.2.5'),
       code: 'SHA-1',
       says: 'has a signature that rests on MD5, which is broken',
     },
