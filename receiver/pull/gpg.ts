@@ -38,8 +38,10 @@ export function createGpg(options: GpgOptions = {}): Decryptor {
     const run = await runGpg(program, [...asking, '--decrypt'], message, { sizeHint, most });
     if (run.tooLarge) return { ok: false, reason: 'too large' };
     const { status } = run;
-    // A bad signature inside makes gpg end with 1; that the decryption was whole is said by the status.
-    if (status.decrypted && (run.code === 0 || (run.code === 1 && status.signatures.length > 0)))
+    // A signature inside that is bad makes gpg end with 1, one by a key that it does not have with 2; that the decryption was
+    // whole is said by the status.
+    const unproven = status.signatures.some(({ state }) => state !== 'good');
+    if (status.decrypted && (run.code === 0 || (unproven && (run.code === 1 || run.code === 2))))
       return { ok: true, plaintext: run.stdout, signatures: status.signatures };
     if (status.failure === 'secret key not usable' || (status.failure === null && !status.decrypted)) {
       throw new KeyNotUsable(
@@ -86,6 +88,12 @@ export function addressesInListing(listing: string): readonly string[] {
   return [...found];
 }
 
+/** Our own variables hold secrets, and gpg hands what it gets to an agent that lives on. Pure. */
+function environmentFor(ours: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(ours).filter(([name]) => !name.startsWith('SEALPOST_'));
+  return { ...Object.fromEntries(kept), LC_ALL: 'C' };
+}
+
 /**
  * Runs gpg with a message on standard input.
  * @throws KeyNotUsable when the program cannot be started; what reading the message throws
@@ -98,7 +106,7 @@ async function runGpg(
 ): Promise<GpgRun> {
   const child = spawn(program, [...COMMON, ...args], {
     stdio: ['pipe', 'pipe', 'ignore', 'pipe', options.signature === undefined ? 'ignore' : 'pipe'],
-    env: { ...process.env, LC_ALL: 'C' },
+    env: environmentFor(process.env),
   });
   const plaintext = createCollector(options.sizeHint ?? 0, options.most ?? 0);
   const statusText = createCollector(2048, MOST_STATUS);

@@ -1,7 +1,7 @@
 // Decryption with a secret key in a file, by OpenPGP.js: for machines without GnuPG. It knows no keys of senders.
 import { readFile } from 'node:fs/promises';
 import { config, decrypt, decryptKey, type PrivateKey, readMessage, readPrivateKeys } from 'openpgp';
-import { createCollector, type Decryptor, KeyNotUsable } from './decryptor.ts';
+import { createCollector, type Decryptor, KeyNotUsable, type Opened } from './decryptor.ts';
 
 const ARMOR = '-----BEGIN PGP';
 /** A recipient whose key ID was left out. */
@@ -34,8 +34,14 @@ export async function createKeyFile(path: string, passphraseFile: string | undef
       const sealed = createCollector(sizeHint, Number.MAX_SAFE_INTEGER);
       for await (const piece of message) sealed.add(piece);
       const packets = sealed.bytes();
-      // An old key may have an algorithm that is weak today; its owner reads old mail with it all the same.
-      const settings = { ...config, rejectPublicKeyAlgorithms: new Set<never>(), minRSABits: 1024 };
+      const settings = {
+        ...config,
+        // An old key may have an algorithm that is weak today; its owner reads old mail with it all the same.
+        rejectPublicKeyAlgorithms: new Set<never>(),
+        minRSABits: 1024,
+        // A few kilobytes of a stranger's mail may hold gigabytes.
+        maxDecompressedMessageSize: most,
+      };
       try {
         const read = packets.subarray(0, 64).includes(ARMOR)
           ? await readMessage({ armoredMessage: packets.toString('latin1'), config: settings })
@@ -65,7 +71,7 @@ export async function createKeyFile(path: string, passphraseFile: string | undef
           })),
         };
       } catch (error) {
-        return { ok: false, reason: error instanceof NoKey ? 'no secret key' : 'damaged' };
+        return { ok: false, reason: reasonOf(error) };
       }
     },
     verify: async () => null,
@@ -75,6 +81,14 @@ export async function createKeyFile(path: string, passphraseFile: string | undef
 }
 
 class NoKey extends Error {}
+
+/** What OpenPGP.js 6 says of what grows beyond maxDecompressedMessageSize, with and without BZip2. */
+const DECOMPRESSED_TOO_LARGE = /Maximum decompressed (?:message )?size exceeded/;
+
+function reasonOf(error: unknown): Extract<Opened, { ok: false }>['reason'] {
+  if (error instanceof NoKey) return 'no secret key';
+  return error instanceof Error && DECOMPRESSED_TOO_LARGE.test(error.message) ? 'too large' : 'damaged';
+}
 
 async function unlock(key: PrivateKey, passphrase: string | null, path: string): Promise<PrivateKey> {
   if (key.isDecrypted()) return key;
