@@ -1,4 +1,5 @@
-// Who may send XFORWARD: clients on unix sockets, and the addresses of filter.xforward_hosts.
+// Whose word about a client is believed: that of unix sockets, and of the addresses of filter.xforward_hosts (XFORWARD) or
+// receiver.api.trusted_proxies (X-Forwarded-For).
 import { BlockList, isIP } from 'node:net';
 
 /**

@@ -2,7 +2,8 @@
 // proxy in front of it (docs/pull.md).
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import { type FastifyInstance, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyServerOptions, fastify } from 'fastify';
+import { trustedClients } from '../../filters/trusted.ts';
 import { packageVersion } from '../../src/config/package.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { type Endpoint, formatEndpoint } from '../../src/config/units.ts';
@@ -36,6 +37,19 @@ const KEEP_ALIVE_MS = 30_000;
 const HEARTBEAT_MS = 15_000;
 const CLOSE_GRACE_MS = 5000;
 
+/**
+ * Whose X-Forwarded-For is believed, as fastify takes it: that of the listed proxies, and on a unix socket, which has no
+ * address, that of whoever may open it. Pure.
+ */
+function trustProxy({
+  listen,
+  trusted_proxies,
+}: ApiContext['config']): NonNullable<FastifyServerOptions['trustProxy']> {
+  if (listen?.kind !== 'unix') return trusted_proxies.length === 0 ? false : [...trusted_proxies];
+  const listed = trustedClients(trusted_proxies);
+  return (address, hop) => hop === 0 || listed(address);
+}
+
 /** Makes the server, without a socket. For tests, and for {@link startApi}. */
 export async function createApi(context: ApiContext, metrics: Metrics): Promise<FastifyInstance> {
   const { config, logger } = context;
@@ -43,7 +57,7 @@ export async function createApi(context: ApiContext, metrics: Metrics): Promise<
     logger: false,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
-    trustProxy: config.trusted_proxies.length === 0 ? false : [...config.trusted_proxies],
+    trustProxy: trustProxy(config),
     bodyLimit: BODY_LIMIT_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionTimeout: IDLE_TIMEOUT_MS,

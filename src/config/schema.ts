@@ -262,7 +262,8 @@ const receiver = z.strictObject({
         .array(network())
         .default([])
         .meta({
-          description: 'where X-Forwarded-For is believed: the proxy that speaks TLS',
+          description:
+            'where X-Forwarded-For is believed: the proxy that speaks TLS (on a unix socket: whoever opens it)',
           example: ['127.0.0.1', '::1'],
         }),
       max_connections: z.number().int().min(1).max(100_000).default(1000).meta({

@@ -1,4 +1,9 @@
 // Every answer of the HTTP interface: who asks for what, and what comes back.
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readFrames } from '../../../receiver/api/frames.ts';
@@ -268,6 +273,38 @@ describe('limits', () => {
     expect((await ask('/v1/messages', from('192.0.2.1'))).status).toBe(200);
     expect((await ask('/v1/messages', from('192.0.2.2'))).status).toBe(200);
     expect((await ask('/v1/messages', from('192.0.2.1'))).status).toBe(429);
+  });
+
+  it('count the client behind a proxy that comes over a unix socket, which has no address', async () => {
+    await api.server.close();
+    const folder = await mkdtemp(join(tmpdir(), 'sp-'));
+    const socketPath = join(folder, 'api.sock');
+    api = await fresh({ address_rate: 1, listen: `unix:${socketPath}`, trusted_proxies: ['192.0.2.0/24'] });
+    await api.server.listen({ path: socketPath });
+    const statusFrom = async (forwarded: string | undefined): Promise<number | undefined> => {
+      const headers = {
+        authorization: `Bearer ${ALICE}`,
+        ...(forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }),
+      };
+      const [response] = await once(
+        get({ socketPath, path: '/v1/messages', headers, agent: false }),
+        'response',
+      );
+      response.resume();
+      return response.statusCode;
+    };
+    try {
+      expect(await statusFrom('198.51.100.1')).toBe(200);
+      expect(await statusFrom('198.51.100.2')).toBe(200);
+      expect(await statusFrom('198.51.100.1')).toBe(429);
+      // What a client claims in front of what the proxies saw is not believed.
+      expect(await statusFrom('203.0.113.1, 198.51.100.2, 192.0.2.1')).toBe(429);
+      expect(await statusFrom(undefined)).toBe(200);
+      expect(await statusFrom(undefined)).toBe(429);
+    } finally {
+      await api.server.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });
 
