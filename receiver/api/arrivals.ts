@@ -8,6 +8,8 @@ import type { Bearer } from '../tokens.ts';
 
 /** One event stream that waits. */
 export interface Subscription {
+  /** The token is no longer good, or the stream was closed: nothing more is to be told. */
+  readonly ended: boolean;
   /** Resolves when there may be something new, when `ms` have passed, or when the stream is to end. */
   wait(ms: number): Promise<'news' | 'quiet' | 'end'>;
   close(): void;
@@ -18,6 +20,7 @@ export interface Arrivals {
   streams(userId: number): number;
   /** All of them. */
   count(): number;
+  /** Counts as a stream at once. The token is asked for once more: it may have been revoked since it was looked at. */
   subscribe(bearer: Bearer): Subscription;
   close(): Promise<void>;
 }
@@ -36,12 +39,17 @@ export interface ArrivalsBoard extends Arrivals {
   tokensChanged(userId: number | null): void;
 }
 
+/** After so many milliseconds tokens are asked for again where the database gave no answer. */
+const ASK_AGAIN_MS = 5000;
+
 /**
  * The streams and who wakes them, without a database.
- * @param stillGood which of these tokens are good; a failure keeps the streams, and the next change asks again
+ * @param stillGood which of these tokens are good; a failure keeps the streams, and is followed by another question
+ * @param askAgain milliseconds between them
  */
 export function createArrivals(
   stillGood: (tokens: readonly number[]) => Promise<ReadonlySet<number>>,
+  askAgain = ASK_AGAIN_MS,
 ): ArrivalsBoard {
   const streams = new Map<number, Set<Waiting>>();
   const of = (userId: number | null): Waiting[] =>
@@ -52,6 +60,30 @@ export function createArrivals(
     waiting.wake();
   }
 
+  /** Streams whose tokens the database could not tell of. */
+  const unsure = new Set<Waiting>();
+  let again: NodeJS.Timeout | undefined;
+
+  function endUnlessGood(affected: readonly Waiting[]): void {
+    if (affected.length === 0) return;
+    stillGood([...new Set(affected.map(({ bearer }) => bearer.tokenId))]).then(
+      (good) => {
+        for (const waiting of affected) if (!good.has(waiting.bearer.tokenId)) end(waiting);
+      },
+      () => {
+        for (const waiting of affected) unsure.add(waiting);
+        again ??= setTimeout(askForUnsure, askAgain).unref();
+      },
+    );
+  }
+
+  function askForUnsure(): void {
+    again = undefined;
+    const affected = [...unsure].filter(({ ended }) => !ended);
+    unsure.clear();
+    endUnlessGood(affected);
+  }
+
   return {
     streams: (userId) => streams.get(userId)?.size ?? 0,
     count: () => of(null).length,
@@ -59,7 +91,11 @@ export function createArrivals(
       const waiting: Waiting = { bearer, news: false, ended: false, wake: () => undefined };
       const mine = streams.get(bearer.userId) ?? new Set();
       streams.set(bearer.userId, mine.add(waiting));
+      endUnlessGood([waiting]);
       return {
+        get ended() {
+          return waiting.ended;
+        },
         async wait(ms) {
           if (!waiting.news && !waiting.ended) {
             await new Promise<void>((resolve) => {
@@ -89,16 +125,10 @@ export function createArrivals(
       }
     },
     tokensChanged(userId) {
-      const affected = of(userId);
-      if (affected.length === 0) return;
-      stillGood([...new Set(affected.map(({ bearer }) => bearer.tokenId))]).then(
-        (good) => {
-          for (const waiting of affected) if (!good.has(waiting.bearer.tokenId)) end(waiting);
-        },
-        () => undefined,
-      );
+      endUnlessGood(of(userId));
     },
     async close() {
+      clearTimeout(again);
       for (const waiting of of(null)) end(waiting);
     },
   };

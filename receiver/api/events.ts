@@ -1,6 +1,7 @@
 // GET /v1/events: server-sent events (WHATWG HTML, section 9.2), one for each new message of the token's user.
 import { listQueue, type StoredMessage } from '../queue-reader.ts';
 import type { Bearer } from '../tokens.ts';
+import type { Subscription } from './arrivals.ts';
 import type { ApiContext } from './context.ts';
 import { waitingOf } from './waiting.ts';
 
@@ -17,34 +18,43 @@ export function eventOf(message: StoredMessage): string {
 
 /**
  * The text of an event stream, piece by piece as the client takes it: what waits behind the cursor, then what comes. Ends when
- * the token is revoked, the database fails, or `gone` is aborted; the client comes back with the last id.
+ * the token is revoked, the database fails, or `gone` is aborted; the client comes back with the last id. It counts among the
+ * user's streams from the call on, before anything of it is read.
  * @param after a cursor
  */
-export async function* eventStream(
+export function eventStream(
   context: ApiContext,
   bearer: Bearer,
   after: number,
   gone: AbortSignal,
 ): AsyncGenerator<string> {
   const subscription = context.arrivals.subscribe(bearer);
-  const close = () => subscription.close();
-  gone.addEventListener('abort', close, { once: true });
+  // A stream whose client left before the first piece is never read, and so never ends by itself.
+  if (gone.aborted) subscription.close();
+  else gone.addEventListener('abort', () => subscription.close(), { once: true });
+  return textOf(context, bearer, subscription, after);
+}
+
+async function* textOf(
+  { database, heartbeat }: ApiContext,
+  { userId }: Bearer,
+  subscription: Subscription,
+  after: number,
+): AsyncGenerator<string> {
   try {
     yield `retry: ${RETRY_MS}\n: connected\n\n`;
-    for (let cursor = after; !gone.aborted; ) {
-      const messages = await listQueue(context.database, bearer.userId, cursor, AT_ONCE);
+    for (let cursor = after; !subscription.ended; ) {
+      const messages = await listQueue(database, userId, cursor, AT_ONCE);
       for (const message of messages) yield eventOf(message);
       cursor = messages.at(-1)?.number ?? cursor;
       if (messages.length === AT_ONCE) continue;
-      let heard = await subscription.wait(context.heartbeat);
+      let heard = await subscription.wait(heartbeat);
       while (heard === 'quiet') {
         yield ': still here\n\n';
-        heard = await subscription.wait(context.heartbeat);
+        heard = await subscription.wait(heartbeat);
       }
-      if (heard === 'end') return;
     }
   } finally {
-    gone.removeEventListener('abort', close);
     subscription.close();
   }
 }

@@ -195,16 +195,20 @@ export function addRoutes(server: FastifyInstance, context: ApiContext): void {
     },
     async (request, reply) => {
       const bearer = bearerOf(request);
+      const last = request.headers['last-event-id'];
+      const after = typeof last === 'string' ? Number(last) : await lastNumber(database, bearer.userId);
+      // From here to the stream nothing is waited for: of requests at the same moment each sees the streams of those before it.
       if (context.arrivals.streams(bearer.userId) >= context.config.max_events) {
         return reply
           .code(429)
           .header('retry-after', 60)
           .send({ error: 'too many event streams of this user' });
       }
-      const last = request.headers['last-event-id'];
       const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort());
-      const after = typeof last === 'string' ? Number(last) : await lastNumber(database, bearer.userId);
+      // The socket's end, since an answer that waits for the one before it on its connection is told of none.
+      const { socket } = request.raw;
+      if (socket.destroyed) gone.abort();
+      else socket.once('close', () => gone.abort());
       return reply
         .type('text/event-stream')
         .header('x-accel-buffering', 'no')

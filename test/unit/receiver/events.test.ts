@@ -1,5 +1,7 @@
 // The event stream: what waits behind the cursor, then what comes, whatever notifications are lost.
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createArrivals } from '../../../receiver/api/arrivals.ts';
 import { eventStream } from '../../../receiver/api/events.ts';
 import { createEventReader, type ServerEvent } from '../../../receiver/pull/event-stream.ts';
 import { apiInMemory, idOf, tokenOf } from './queue-in-memory.ts';
@@ -12,6 +14,11 @@ afterEach(async () => {
 });
 
 const ALICE = { tokenId: 1, userId: 1 };
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let n = 0; n < 2000 && !holds(); n += 1) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(holds()).toBe(true);
+}
 
 async function open(after: number, prepare: (made: Api) => void = () => undefined, heartbeat = 60_000) {
   const made = await apiInMemory({}, heartbeat);
@@ -31,11 +38,7 @@ async function open(after: number, prepare: (made: Api) => void = () => undefine
     }
     ended = true;
   })();
-  const until = async (holds: () => boolean): Promise<void> => {
-    for (let n = 0; n < 2000 && !holds(); n += 1) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(holds()).toBe(true);
-  };
-  return { made, gone, reading, found, until, ended: () => ended, comments: () => comments };
+  return { made, gone, reading, found, ended: () => ended, comments: () => comments };
 }
 
 const put = (made: Api, number: number, user = 1): void => {
@@ -44,7 +47,7 @@ const put = (made: Api, number: number, user = 1): void => {
 
 describe('the event stream', () => {
   it('begins with what waits behind the cursor, and goes on with what comes', async () => {
-    const { made, found, until } = await open(1, (made) => {
+    const { made, found } = await open(1, (made) => {
       put(made, 1);
       put(made, 2);
     });
@@ -62,7 +65,7 @@ describe('the event stream', () => {
   });
 
   it("tells nobody of another user's mail", async () => {
-    const { made, found, until } = await open(0);
+    const { made, found } = await open(0);
     await until(() => made.board.streams(1) === 1);
     put(made, 7, 2);
     made.board.arrived(2);
@@ -74,7 +77,7 @@ describe('the event stream', () => {
   });
 
   it('tells of mail that came while notifications were lost, once they are restored', async () => {
-    const { made, found, until } = await open(0);
+    const { made, found } = await open(0);
     await until(() => made.queue.asked.includes('sealpost_list_queue'));
     put(made, 1);
     put(made, 2);
@@ -84,7 +87,7 @@ describe('the event stream', () => {
   });
 
   it('brings more than one query can, in order', async () => {
-    const { found, until } = await open(0, (made) => {
+    const { found } = await open(0, (made) => {
       for (let number = 1; number <= 250; number += 1) put(made, number);
     });
     await until(() => found.length === 250);
@@ -92,12 +95,12 @@ describe('the event stream', () => {
   });
 
   it('keeps the connection alive with comments', async () => {
-    const { comments, until } = await open(0, () => undefined, 10);
+    const { comments } = await open(0, () => undefined, 10);
     await until(() => comments().split('still here').length > 3);
   });
 
   it('ends when the token is revoked, and only then', async () => {
-    const { made, until, ended } = await open(0);
+    const { made, ended } = await open(0);
     await until(() => made.board.streams(1) === 1);
     made.board.tokensChanged(1);
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -108,8 +111,69 @@ describe('the event stream', () => {
     expect(made.board.count()).toBe(0);
   });
 
+  it('ends when the token was revoked while the stream was being opened', async () => {
+    const { made, ended } = await open(0, (made) => made.queue.tokens.clear());
+    await until(ended);
+    expect(made.board.count()).toBe(0);
+  });
+
+  it('ends when the token is revoked while it brings what waits, however much that is', async () => {
+    const made = await apiInMemory();
+    api = made;
+    made.queue.tokens.set(tokenOf('alice'), 1);
+    for (let number = 1; number <= 300; number += 1) put(made, number);
+    const stream = eventStream(made.context, ALICE, 0, new AbortController().signal);
+    await stream.next();
+    await stream.next();
+    made.queue.tokens.clear();
+    made.board.tokensChanged(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    let more = 0;
+    for await (const _ of stream) more += 1;
+    // The rest of the page that one query had brought.
+    expect(more).toBe(99);
+  });
+
+  it('asks again whether tokens are good where the database gave no answer', async () => {
+    let asked = 0;
+    const board = createArrivals(async () => {
+      asked += 1;
+      if (asked === 1) return new Set([1]);
+      if (asked < 4) throw new Error('away');
+      return new Set();
+    }, 1);
+    const subscription = board.subscribe(ALICE);
+    board.tokensChanged(1);
+    expect(await subscription.wait(20_000)).toBe('end');
+    expect(asked).toBe(4);
+  });
+
+  it('holds no place for a client that left before it began', async () => {
+    const made = await apiInMemory();
+    api = made;
+    eventStream(made.context, ALICE, 0, AbortSignal.abort());
+    const gone = new AbortController();
+    eventStream(made.context, ALICE, 0, gone.signal);
+    expect(made.board.count()).toBe(1);
+    gone.abort();
+    expect(made.board.count()).toBe(0);
+  });
+
+  it('ends with its connection, also while it waits there for the answer to another request', async () => {
+    const made = await apiInMemory();
+    api = made;
+    made.queue.tokens.set(tokenOf('alice'), 1);
+    const url = new URL(await made.server.listen({ host: '127.0.0.1', port: 0 }));
+    const client = connect(Number(url.port), url.hostname);
+    const request = `GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokenOf('alice')}\r\n\r\n`;
+    client.write(request.repeat(3));
+    await until(() => made.board.streams(1) === 3);
+    client.destroy();
+    await until(() => made.board.count() === 0);
+  });
+
   it('ends when the client is gone, and leaves nothing behind', async () => {
-    const { made, gone, until, ended } = await open(0);
+    const { made, gone, ended } = await open(0);
     await until(() => made.board.streams(1) === 1);
     gone.abort();
     await until(ended);
@@ -125,6 +189,19 @@ describe('the event stream', () => {
     const answer = await made.server.inject({ url: '/v1/events', headers });
     expect([answer.statusCode, answer.headers['retry-after']]).toEqual([429, '60']);
     for (const subscription of subscriptions) subscription.close();
+  });
+
+  it('is refused beyond that number also to requests that come at the same moment', async () => {
+    const made = await apiInMemory({ max_events: 2 });
+    api = made;
+    made.queue.tokens.set(tokenOf('alice'), 1);
+    const headers = { authorization: `Bearer ${tokenOf('alice')}` };
+    const refused: number[] = [];
+    for (let n = 0; n < 5; n += 1)
+      made.server.inject({ url: '/v1/events', headers }).then(({ statusCode }) => refused.push(statusCode));
+    await until(() => refused.length === 3);
+    expect(refused).toEqual([429, 429, 429]);
+    expect(made.board.streams(1)).toBe(2);
   });
 });
 
