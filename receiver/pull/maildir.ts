@@ -30,6 +30,8 @@ export interface Maildir {
   deliver(staged: readonly Staged[]): Promise<void>;
   /** The server has forgotten them. */
   acknowledged(ids: readonly string[]): Promise<void>;
+  /** The server does not know a message that is unacknowledged. It is remembered for the token that it came with, not for ever. */
+  unknown(id: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -54,6 +56,9 @@ const OUR_NAME = /^\d+\.([A-Za-z0-9_-]{1,64})\.sealpost(?:[:;,!].*)?$/;
 
 /** So young a file is in nobody's way: programs clear tmp/ after 36 hours. */
 const TMP_LIFETIME_MS = 24 * 3_600_000;
+
+/** Longer than a server remembers what was acknowledged, and than a token is out of use that comes again. */
+const UNKNOWN_LIFETIME_MS = 90 * 24 * 3_600_000;
 
 /** The file name of a message: the same whenever it is fetched. */
 export function fileName({ id, received }: Pick<Waiting, 'id' | 'received'>): string {
@@ -141,6 +146,10 @@ export async function openMaildir(path: string, now: () => number = Date.now): P
         await journal.delivered(staged.map(({ id }) => id));
       },
       acknowledged: (ids) => journal.acknowledged(ids),
+      async unknown(id) {
+        const at = journal.pending().find((entry) => entry.id === id)?.at ?? 0;
+        if (now() - at > UNKNOWN_LIFETIME_MS) await journal.acknowledged([id]);
+      },
       async close() {
         await journal.close();
         release();

@@ -52,8 +52,25 @@ export async function pull(options: PullOptions): Promise<PullResult> {
   const { server, maildir, decryptor, progress, stop } = options;
   const pause = options.pause ?? pauseUntil;
   const failed = new Map<string, { readonly reason: string; readonly at: number }>();
+  const outage: Outage = { attempts: 0, deliveredBefore: 0 };
   let delivered = 0;
   let bytes = 0;
+
+  /**
+   * What an earlier run delivered and could not acknowledge. What this server and this user do not know belongs to another
+   * token, whose turn may come again.
+   */
+  async function acknowledgeEarlier(ids: readonly string[]): Promise<void> {
+    for (let from = 0; from < ids.length; from += 1000) {
+      const some = ids.slice(from, from + 1000);
+      if ((await server.acknowledge(some)) === some.length) await maildir.acknowledged(some);
+      else
+        for (const id of some) {
+          if ((await server.acknowledge([id])) === 1) await maildir.acknowledged([id]);
+          else await maildir.unknown(id);
+        }
+    }
+  }
 
   async function acknowledge(ids: readonly string[]): Promise<void> {
     for (let from = 0; from < ids.length; from += 1000) {
@@ -122,8 +139,9 @@ export async function pull(options: PullOptions): Promise<PullResult> {
       for await (const frame of server.batch([...wanted.keys()], stop)) {
         // The name of the file comes from what the list said, so that it is the same at every attempt.
         const message = wanted.get(frame.message.id);
+        wanted.delete(frame.message.id);
         if (message === undefined || frame.message.size !== message.size)
-          throw new ServerAway('the server sent another message than it listed');
+          throw new ServerAway('the server sent another message than it was asked for');
         if (message.size > SMALL_BYTES) await start(message, frame.bytes);
         else {
           const sealed = await collect(frame);
@@ -169,6 +187,8 @@ export async function pull(options: PullOptions): Promise<PullResult> {
       // What came before the stream stood is in the list.
       await events.next();
       await drain();
+      // The server is back, also where there is nothing to fetch.
+      outage.attempts = 0;
       progress.waiting();
       let next = nextEvent();
       while (!stop.aborted) {
@@ -189,12 +209,11 @@ export async function pull(options: PullOptions): Promise<PullResult> {
     }
   }
 
-  const outage: Outage = { attempts: 0, deliveredBefore: 0 };
   const fresh = new Set(maildir.unacknowledged);
   while (!stop.aborted) {
     try {
       if (fresh.size > 0) {
-        await acknowledge([...fresh]);
+        await acknowledgeEarlier([...fresh]);
         fresh.clear();
       }
       if (!options.watch) {

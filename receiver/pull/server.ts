@@ -19,7 +19,8 @@ export interface Server {
   list(after: string | null, signal: AbortSignal): Promise<List>;
   /** The messages of these ids that still wait, one after the other. */
   batch(ids: readonly string[], signal: AbortSignal): AsyncGenerator<Frame>;
-  acknowledge(ids: readonly string[]): Promise<void>;
+  /** @returns how many of them are gone now, those acknowledged before included as far as the server remembers */
+  acknowledge(ids: readonly string[]): Promise<number>;
   /** Ends with an error when the connection does. The first value, null, says that it stands. */
   events(lastId: string, signal: AbortSignal): AsyncGenerator<ServerEvent | null>;
 }
@@ -161,7 +162,8 @@ export function createServerClient({ url, token, silence = SILENCE_MS }: ServerO
       }
     },
     async acknowledge(ids) {
-      await json('/v1/acknowledge', acknowledgedSchema, null, { method: 'POST', body: { ids } });
+      const init = { method: 'POST', body: { ids } };
+      return (await json('/v1/acknowledge', acknowledgedSchema, null, init)).acknowledged;
     },
     async *events(lastId, signal) {
       const headers: Record<string, string> = { accept: 'text/event-stream' };
