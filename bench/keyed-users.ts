@@ -48,7 +48,7 @@ export async function addUsers(
   const { config } = loadConfig({ path: configPath });
   const database = await openDatabase(config, { actor: 'bench' });
   try {
-    for (const address of addresses) await addUser(database, address, null);
+    for (const address of addresses) await addUser(database, address, null, config.recipient_delimiter);
     if (publicKeys === '') return;
     const results = await importKeys(database, Buffer.from(publicKeys), {
       policy: { allowSha1: false },

@@ -33,9 +33,9 @@ export function registerUser(program: Command): void {
       .option('--quota <size>', 'such as 1GB; none: unlimited', 'none'),
     'sealpost user add alice@example.org --quota 1GB',
   ).action((address: string, options: Options & { readonly quota: string }) =>
-    run(options, async ({ database, print }) => {
+    run(options, async ({ loaded, database, print }) => {
       const quota = readQuota(options.quota);
-      const added = await addUser(await database(), address, quota);
+      const added = await addUser(await database(), address, quota, loaded.config.recipient_delimiter);
       print(added, `added user ${added.id} ${added.address}`);
     }),
   );
@@ -120,8 +120,8 @@ export function registerUser(program: Command): void {
       .argument('<new>', 'an address that nobody has, in a domain that was added'),
     'sealpost user rename alice@example.org alice.liddell@example.org',
   ).action((from: string, to: string, options: Options) =>
-    run(options, async ({ database, print }) => {
-      const renamed = await renameUser(await database(), from, to);
+    run(options, async ({ loaded, database, print }) => {
+      const renamed = await renameUser(await database(), from, to, loaded.config.recipient_delimiter);
       print(renamed, `user ${renamed.id} is ${renamed.address} now`);
     }),
   );
@@ -134,9 +134,9 @@ export function registerUser(program: Command): void {
       .option('--yes', 'do not ask'),
     'sealpost user remove alice@example.org --yes',
   ).action((address: string, options: Options & { readonly yes?: boolean }) =>
-    run(options, async ({ database, print }) => {
+    run(options, async ({ loaded, database, print }) => {
       await confirm(`remove the user ${address} with all keys`, options.yes === true);
-      const removed = await removeUser(await database(), address);
+      const removed = await removeUser(await database(), address, loaded.config.recipient_delimiter);
       const aliases =
         removed.removedAliases.length === 0 ? '' : ` and the aliases ${removed.removedAliases.join(', ')}`;
       print(removed, `removed user ${removed.id} ${removed.address}${aliases}`);

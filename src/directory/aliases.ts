@@ -1,8 +1,8 @@
 // Aliases and catch-alls, as an administrator adds, lists and removes them.
-import { asc, eq } from 'drizzle-orm';
+import { and, asc, eq, isNull } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { addresses, aliasTargets } from '../database/schema.ts';
-import { findAddress, findAddresses, findUser, nameAddress, type Orm } from './find.ts';
+import { findAddress, findUser, mostExact, nameAddress, type Orm } from './find.ts';
 import { userIdOf } from './id-address.ts';
 import { catchAllOf, lookupCandidates, partsOf, toAddress } from './normalise.ts';
 import { ChangeRefused } from './refused.ts';
@@ -27,7 +27,7 @@ interface Target {
 }
 
 /**
- * Adds an alias, or further targets to one. Targets that it has already are left as they are.
+ * Adds an alias, or further targets to one. Targets that it has already stay where they are.
  * @param delimiters recipient_delimiter: `alice+lists@...` is alice
  * @throws ChangeRefused where the address is a user's, the domain is not ours, or a target is no address
  */
@@ -45,7 +45,10 @@ export async function addAlias(
     let position = Math.max(-1, ...existing.map((row) => row.position));
     const known = new Set(existing.map((row) => row.target));
     for (const { target, userId } of targets) {
-      if (known.has(target)) continue;
+      if (known.has(target)) {
+        if (userId !== null) await nameUser(tx, alias.id, target, userId);
+        continue;
+      }
       known.add(target);
       position++;
       await tx.insert(aliasTargets).values({ alias_id: alias.id, position, target, target_user_id: userId });
@@ -55,6 +58,20 @@ export async function addAlias(
     );
     return { address: alias.address, targets: await targetsOf(tx, alias.id), warnings };
   });
+}
+
+/** A target that the alias has already may have been there before its user. */
+async function nameUser(orm: Orm, aliasId: number, target: Address, userId: number): Promise<void> {
+  await orm
+    .update(aliasTargets)
+    .set({ target_user_id: userId })
+    .where(
+      and(
+        eq(aliasTargets.alias_id, aliasId),
+        eq(aliasTargets.target, target),
+        isNull(aliasTargets.target_user_id),
+      ),
+    );
 }
 
 async function aliasRow(
@@ -91,10 +108,7 @@ async function readTarget(orm: Orm, typed: string, delimiters: string): Promise<
   if (domain === null) return { target: toAddress(parts, false), userId: null, warning: null };
   const target = toAddress(parts, domain.fold_local_part);
   const candidates = lookupCandidates(parts, delimiters, domain.fold_local_part).slice(0, -1);
-  const rows = await findAddresses(orm, candidates);
-  const row = candidates
-    .map((candidate) => rows.find(({ address }) => address === candidate))
-    .find((found) => found !== undefined);
+  const row = await mostExact(orm, candidates);
   if (row !== undefined) return { target, userId: row.kind === 'user' ? row.user_id : null, warning: null };
   const id = userIdOf(partsOf(candidates.at(-1) ?? target).local);
   if (id !== null && (await findUser(orm, id)) !== null) return { target, userId: id, warning: null };

@@ -137,3 +137,11 @@ export async function findAddresses(orm: Orm, wanted: readonly Address[]): Promi
         .from(addresses)
         .where(inArray(addresses.address, [...wanted]));
 }
+
+/** The row at the first of several spellings that has one. */
+export async function mostExact(orm: Orm, candidates: readonly Address[]): Promise<AddressesRow | undefined> {
+  const rows = await findAddresses(orm, candidates);
+  return candidates
+    .map((candidate) => rows.find(({ address }) => address === candidate))
+    .find((row) => row !== undefined);
+}

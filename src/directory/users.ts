@@ -12,6 +12,7 @@ import {
   users,
   userUsage,
 } from '../database/schema.ts';
+import { linkTargets, renameTargets } from './alias-targets.ts';
 import { type Assignments, applySettings } from './assignments.ts';
 import {
   type AddressesRow,
@@ -23,9 +24,8 @@ import {
   requireUser,
 } from './find.ts';
 import { isReservedLocalPart } from './id-address.ts';
-import { partsOf, toAddress } from './normalise.ts';
+import { toAddress } from './normalise.ts';
 import { ChangeRefused } from './refused.ts';
-import type { Address } from './types.ts';
 
 /** A user as the commands print it. */
 export interface UserView {
@@ -97,11 +97,18 @@ function refuseCatchAll(typed: string, { local }: { local: string }): void {
   }
 }
 
-/** Adds a user. Keys that were known for the address as a contact's become the user's. @throws ChangeRefused */
+/**
+ * Adds a user. Keys that were known for the address as a contact's become the user's, and aliases that led to the address
+ * lead to the user.
+ * @param quota bytes; null: unlimited
+ * @param delimiters recipient_delimiter: `alice+lists@...` is alice
+ * @throws ChangeRefused
+ */
 export async function addUser(
   { orm }: Pick<Database, 'orm'>,
   typed: string,
   quota: number | null,
+  delimiters: string,
 ): Promise<UserView> {
   const id = await orm.transaction(async (tx) => {
     const { address, parts, domain, contact } = await requireFree(tx, typed);
@@ -124,6 +131,7 @@ export async function addUser(
         .where(eq(keys.contact_id, contact.id));
       await tx.update(addresses).set({ kind: 'user', user_id: user.id }).where(eq(addresses.id, contact.id));
     }
+    await linkTargets(tx, user.id, delimiters);
     return user.id;
   });
   return requireView(orm, id);
@@ -192,11 +200,16 @@ async function setSenders(orm: Orm, userId: number, typed: readonly string[]): P
   if (rows.length > 0) await orm.insert(senderLogins).values(rows);
 }
 
-/** Gives a user another address; the id, keys and aliases stay. @throws ChangeRefused */
+/**
+ * Gives a user another address; the id, keys and aliases stay, and aliases that led to the new address lead to the user.
+ * @param delimiters recipient_delimiter: `alice+lists@...` is alice
+ * @throws ChangeRefused
+ */
 export async function renameUser(
   { orm }: Pick<Database, 'orm'>,
   from: string,
   to: string,
+  delimiters: string,
 ): Promise<UserView> {
   return orm.transaction(async (tx) => {
     const { user, address: old } = await requireUser(tx, from);
@@ -207,6 +220,7 @@ export async function renameUser(
         `${address} is known as a contact with keys; remove them first, see "sealpost key list ${address}"`,
       );
     }
+    await linkTargets(tx, user.id, delimiters);
     await tx
       .update(addresses)
       .set({ address, domain: domain.name })
@@ -214,36 +228,25 @@ export async function renameUser(
     if (domain.id !== user.domain_id)
       await tx.update(users).set({ domain_id: domain.id }).where(eq(users.id, user.id));
     await renameTargets(tx, user.id, old, address);
+    await linkTargets(tx, user.id, delimiters);
     return requireView(tx, user.id);
   });
 }
 
-/** Alias targets name their user by id; the text beside it follows, its extension kept. */
-async function renameTargets(orm: Orm, userId: number, old: Address, address: Address): Promise<void> {
-  const [before, after] = [partsOf(old), partsOf(address)];
-  const rows = await orm.select().from(aliasTargets).where(eq(aliasTargets.target_user_id, userId));
-  for (const row of rows) {
-    const target = partsOf(row.target as Address);
-    if (target.domain !== before.domain || !target.local.startsWith(before.local)) continue;
-    const renamed = toAddress(
-      { local: after.local + target.local.slice(before.local.length), domain: after.domain },
-      false,
-    );
-    await orm
-      .update(aliasTargets)
-      .set({ target: renamed })
-      .where(and(eq(aliasTargets.alias_id, row.alias_id), eq(aliasTargets.position, row.position)));
-  }
-}
-
-/** Removes a user with keys, and the aliases that led nowhere else. @throws ChangeRefused */
+/**
+ * Removes a user with keys, and the aliases that led nowhere else.
+ * @param delimiters recipient_delimiter: `alice+lists@...` is alice
+ * @throws ChangeRefused
+ */
 export async function removeUser(
   { orm }: Pick<Database, 'orm'>,
   typed: string,
+  delimiters: string,
 ): Promise<UserView & { readonly removedAliases: readonly string[] }> {
   return orm.transaction(async (tx) => {
     const { user } = await requireUser(tx, typed);
     const view = await requireView(tx, user.id);
+    await linkTargets(tx, user.id, delimiters);
     const led = await tx
       .selectDistinct({ id: aliasTargets.alias_id })
       .from(aliasTargets)

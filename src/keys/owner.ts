@@ -3,12 +3,11 @@
 import { eq } from 'drizzle-orm';
 import { addresses } from '../database/schema.ts';
 import {
-  type AddressesRow,
   addressesOfUser,
   findAddress,
-  findAddresses,
   findDomain,
   findUser,
+  mostExact,
   nameAddress,
   type Orm,
   primaryAddress,
@@ -65,13 +64,6 @@ export async function ownerNamed(orm: Orm, typed: string, delimiters: string): P
     );
   }
   return { kind: 'contact', id: null, name: address, domain: parts.domain };
-}
-
-async function mostExact(orm: Orm, candidates: readonly Address[]): Promise<AddressesRow | undefined> {
-  const rows = await findAddresses(orm, candidates);
-  return candidates
-    .map((candidate) => rows.find(({ address }) => address === candidate))
-    .find((row) => row !== undefined);
 }
 
 /** The users that a certificate's own addresses name: as primary addresses, or as aliases for that user alone. */

@@ -16,7 +16,7 @@ export async function fillDirectory(database: Database): Promise<void> {
     if (set.length > 0) await setDomain(database, name, parseAssignments(set, 'domain'));
   }
   for (const { address, set = [], disabled, quota, quotaMessages, used } of USERS) {
-    await addUser(database, address, quota ?? null);
+    await addUser(database, address, quota ?? null, '+');
     await setUser(database, address, {
       assignments: parseAssignments(set, 'user'),
       status: disabled ? 'disabled' : 'active',

@@ -1,0 +1,137 @@
+// Aliases that were there before their user, over a real PostgreSQL: from the moment the user is there they lead to the user,
+// by id, through renames and removals, and keys find their way.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { registerAlias } from '../../src/cli/alias.ts';
+import { registerDomain } from '../../src/cli/domain.ts';
+import { registerKey } from '../../src/cli/key.ts';
+import { registerUser } from '../../src/cli/user.ts';
+import { packageRoot } from '../../src/config/package.ts';
+import { createDirectory } from '../../src/directory/lookup.ts';
+import { curveKey, type Gpg, openGpg } from '../unit/keys/gpg.ts';
+import { openTrial, type Trial } from './support/trial.ts';
+
+let trial: Trial;
+let gpg: Gpg;
+
+beforeAll(async () => {
+  trial = await openTrial([registerDomain, registerUser, registerAlias, registerKey]);
+  gpg = openGpg();
+});
+
+afterAll(async () => {
+  await trial?.close();
+  gpg?.close();
+});
+
+const json = (...words: readonly string[]) => trial.json(...words);
+
+/** Users and outside addresses that mail to an address reaches. */
+async function readersOf(address: string): Promise<readonly string[]> {
+  const { resolution } = await createDirectory(trial).recipient(address);
+  const readers = 'readers' in resolution ? resolution.readers : [];
+  return readers.map((reader) =>
+    reader.kind === 'user' ? `user ${reader.user.address}` : `${reader.kind} ${reader.address}`,
+  );
+}
+
+async function targetsOf(alias: string): Promise<readonly string[]> {
+  const [listed] = (await json('alias', 'list', alias)) as readonly { readonly targets: readonly string[] }[];
+  return listed?.targets ?? [];
+}
+
+let domains = 0;
+let domain: string;
+beforeEach(async () => {
+  domains += 1;
+  domain = `d${domains}.example`;
+  await json('domain', 'add', domain);
+});
+
+describe('an alias that was added before its user', () => {
+  it('follows a rename, its extension too', async () => {
+    await json('alias', 'add', `info@${domain}`, `Alice@${domain}`, `alice+info@${domain}`);
+    await json('user', 'add', `alice@${domain}`);
+    await json('user', 'rename', `alice@${domain}`, `al@${domain}`);
+    expect(await readersOf(`info@${domain}`)).toEqual([`user al@${domain}`]);
+    expect(await targetsOf(`info@${domain}`)).toEqual([`al@${domain}`, `al+info@${domain}`]);
+  });
+
+  it('follows a user who is renamed to its target, and who is renamed again', async () => {
+    await json('alias', 'add', `info@${domain}`, `al@${domain}`);
+    await json('user', 'add', `alice@${domain}`);
+    await json('user', 'rename', `alice@${domain}`, `al@${domain}`);
+    await json('user', 'rename', `al@${domain}`, `alice@${domain}`);
+    expect(await readersOf(`info@${domain}`)).toEqual([`user alice@${domain}`]);
+  });
+
+  it('whose target was outside when it was added, follows too', async () => {
+    await json('alias', 'add', `info@${domain}`, `Alice@late.${domain}`);
+    await json('domain', 'add', `late.${domain}`);
+    await json('user', 'add', `alice@late.${domain}`);
+    await json('user', 'rename', `alice@late.${domain}`, `al@${domain}`);
+    expect(await readersOf(`info@${domain}`)).toEqual([`user al@${domain}`]);
+  });
+
+  it('is left to the more exact address where there is one', async () => {
+    await json('alias', 'add', `info@${domain}`, `alice+x@${domain}`);
+    await json('user', 'add', `alice+x@${domain}`);
+    await json('user', 'add', `alice@${domain}`);
+    await json('user', 'rename', `alice@${domain}`, `al@${domain}`);
+    expect(await readersOf(`info@${domain}`)).toEqual([`user alice+x@${domain}`]);
+  });
+
+  it('takes keys, and goes with its user', async () => {
+    await json('alias', 'add', `info@${domain}`, `alice@${domain}`);
+    await json('user', 'add', `alice@${domain}`);
+    const key = trial.file('key.pgp', gpg.exportKey(gpg.make(curveKey({ address: `info@${domain}` }))));
+    expect(await json('key', 'import', key)).toMatchObject([
+      { result: 'added', owners: [`alice@${domain}`] },
+    ]);
+    expect(await json('key', 'import', key, '--for', `info@${domain}`)).toMatchObject([
+      { result: 'unchanged' },
+    ]);
+    expect(await json('user', 'remove', `alice@${domain}`, '--yes')).toMatchObject({
+      removedAliases: [`info@${domain}`],
+    });
+  });
+});
+
+describe('an alias of an older program, which does not name its user by id,', () => {
+  const forgetIds = () => trial.database.pool.query('UPDATE alias_targets SET target_user_id = NULL');
+
+  beforeEach(async () => {
+    await json('user', 'add', `alice@${domain}`);
+    await json('alias', 'add', `info@${domain}`, `alice@${domain}`);
+    await forgetIds();
+  });
+
+  it.each([
+    ['the migration', () => trial.database.pool.query(migration())],
+    ['adding it once more', () => json('alias', 'add', `info@${domain}`, `alice@${domain}`)],
+  ] as const)('does after %s', async (_name, mend) => {
+    await mend();
+    const { rows } = await trial.database.pool.query(
+      `SELECT u.id FROM alias_targets t JOIN users u ON u.id = t.target_user_id
+         JOIN addresses a ON a.id = t.alias_id WHERE a.address = $1`,
+      [`info@${domain}`],
+    );
+    expect(rows).toHaveLength(1);
+  });
+
+  it('follows a rename all the same', async () => {
+    await json('user', 'rename', `alice@${domain}`, `al@${domain}`);
+    expect(await readersOf(`info@${domain}`)).toEqual([`user al@${domain}`]);
+  });
+
+  it('goes with its user all the same', async () => {
+    expect(await json('user', 'remove', `alice@${domain}`, '--yes')).toMatchObject({
+      removedAliases: [`info@${domain}`],
+    });
+  });
+
+  function migration(): string {
+    return readFileSync(join(packageRoot(), 'migrations', '0010_link_alias_targets.sql'), 'utf8');
+  }
+});
