@@ -4,7 +4,7 @@ import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { DrizzleQueryError } from 'drizzle-orm';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import { rootReason } from '../database/errors.ts';
+import { isOvertaken, rootReason } from '../database/errors.ts';
 import { type Database, isDatabaseUnavailable, openDatabase } from '../database/open.ts';
 import { EXIT, Temporary, WrongUsage } from './outcome.ts';
 
@@ -64,8 +64,12 @@ export async function run(
   }
 }
 
+/** The second attempt finds what the first one could not see yet, and says it by name. */
+const OVERTAKEN =
+  'another command changed the same address, user or key at this very moment; run this command again to see what is there now';
+
 function report(error: unknown, json: boolean): void {
-  const message = messageOf(error);
+  const message = isOvertaken(error) ? OVERTAKEN : messageOf(error);
   process.exitCode = exitCodeFor(error);
   if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: process.exitCode })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);

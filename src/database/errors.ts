@@ -52,16 +52,28 @@ const MESSAGES =
  * `pg` throws in DrizzleQueryError) and AggregateErrors (one error for each address of a host name).
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
-  const seen = new Set<unknown>();
+  return errorsIn(error).some((each) => each instanceof DatabaseUnavailable || meansUnavailable(each));
+}
+
+/** SQLSTATEs of a row that was free, or there, when it was looked for: foreign key violation, unique violation. */
+const OVERTAKEN: ReadonlySet<unknown> = new Set(['23503', '23505']);
+
+/** Tells whether another program changed the same rows between our look and our change, which was not made. */
+export function isOvertaken(error: unknown): boolean {
+  return errorsIn(error).some((each: Error & { code?: unknown }) => OVERTAKEN.has(each.code));
+}
+
+/** An error with everything that it wraps. */
+function errorsIn(error: unknown): readonly Error[] {
+  const seen = new Set<Error>();
   const queue: unknown[] = [error];
   for (let current = queue.pop(); current !== undefined; current = queue.pop()) {
     if (!(current instanceof Error) || seen.has(current)) continue;
     seen.add(current);
-    if (current instanceof DatabaseUnavailable || meansUnavailable(current)) return true;
     queue.push(current.cause);
     if (current instanceof AggregateError) queue.push(...current.errors);
   }
-  return false;
+  return [...seen];
 }
 
 function meansUnavailable(error: Error & { code?: unknown; syscall?: unknown }): boolean {

@@ -8,12 +8,12 @@ import type { Address } from './types.ts';
 
 /**
  * Gives the user's id to every target that the user's address answers for and that names nobody by id yet. To be called
- * whenever an address becomes a user's, and before it is one no longer.
+ * whenever an address becomes a user's, and before it is one no longer. Aliases that are being added are waited for.
  * @param delimiters recipient_delimiter: `alice+lists@...` is alice
  */
 export async function linkTargets(orm: Orm, userId: number, delimiters: string): Promise<void> {
   const address = await primaryAddress(orm, userId);
-  const domain = await findDomain(orm, partsOf(address).domain);
+  const domain = await findDomain(orm, partsOf(address).domain, 'no key update');
   if (domain === null) return;
   const suffix = `@${domain.name}`;
   const rows = await orm

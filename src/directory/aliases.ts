@@ -78,10 +78,10 @@ async function aliasRow(
   orm: Orm,
   typed: string,
 ): Promise<{ readonly id: number; readonly address: Address }> {
-  const named = await nameAddress(orm, typed);
-  const existing = await findAddress(orm, named.address);
+  const named = await nameAddress(orm, typed, 'share');
+  const existing = await findAddress(orm, named.address, 'update');
   if (existing?.kind === 'alias') return { id: existing.id, address: named.address };
-  const { address, domain, contact } = await requireFree(orm, typed);
+  const { address, domain, contact } = await requireFree(orm, typed, 'share');
   if (contact !== null) {
     throw new ChangeRefused(
       `${address} is known as a contact with keys; remove them first, see "sealpost key list ${address}"`,
@@ -99,7 +99,8 @@ async function aliasRow(
 }
 
 async function readTarget(orm: Orm, typed: string, delimiters: string): Promise<Target> {
-  const { parts, domain } = await nameAddress(orm, typed);
+  // A user who is added at this moment is waited for, or waits, and links the target.
+  const { parts, domain } = await nameAddress(orm, typed, 'share');
   if (parts.local === '') {
     throw new ChangeRefused(
       `found the target ${JSON.stringify(typed)}, expected an address such as alice@example.org`,

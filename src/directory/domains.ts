@@ -50,7 +50,7 @@ export async function setDomain(
   changes: Assignments,
 ): Promise<DomainView> {
   return orm.transaction(async (tx) => {
-    const before = await requireDomain(tx, typed);
+    const before = await requireDomain(tx, typed, 'no key update');
     if (changes.foldLocalPart === true && !before.fold_local_part) await foldAddresses(tx, before.name);
     const [row] = await tx
       .update(domains)
@@ -91,7 +91,7 @@ async function foldAddresses(orm: Orm, domain: string): Promise<void> {
 /** Removes a domain that nobody lives in, with its keys. @throws ChangeRefused */
 export async function removeDomain({ orm }: Pick<Database, 'orm'>, typed: string): Promise<DomainView> {
   return orm.transaction(async (tx) => {
-    const row = await requireDomain(tx, typed);
+    const row = await requireDomain(tx, typed, 'update');
     const [count] = await tx
       .select({
         users: sql<number>`count(*) FILTER (WHERE ${addresses.kind} = 'user')::int`,

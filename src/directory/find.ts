@@ -1,6 +1,7 @@
 // Finding rows for administration: what a person typed, made canonical under its domain's rule, and what the directory has there.
 import { and, eq, inArray } from 'drizzle-orm';
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
+import type { PgSelect } from 'drizzle-orm/pg-core';
 import type * as schema from '../database/schema.ts';
 import { addresses, aliasTargets, domains, users } from '../database/schema.ts';
 import { userIdOf } from './id-address.ts';
@@ -18,6 +19,13 @@ export type DomainRow = typeof domains.$inferSelect;
 export type UserRow = typeof users.$inferSelect;
 export type AddressesRow = typeof addresses.$inferSelect;
 
+/** How a row is held against whoever would change it before the transaction ends (PostgreSQL manual, section 13.3.2). */
+export type RowLock = 'update' | 'no key update' | 'share' | 'key share';
+
+function held<Query extends PgSelect>(query: Query, lock: RowLock | undefined): Query {
+  return lock === undefined ? query : query.for(lock);
+}
+
 /** An address that a person typed, and its domain where it is ours. */
 export interface Named {
   readonly address: Address;
@@ -34,15 +42,15 @@ export function domainName(typed: string): string {
   return name;
 }
 
-export async function findDomain(orm: Orm, name: string): Promise<DomainRow | null> {
-  const [row] = await orm.select().from(domains).where(eq(domains.name, name));
+export async function findDomain(orm: Orm, name: string, lock?: RowLock): Promise<DomainRow | null> {
+  const [row] = await held(orm.select().from(domains).where(eq(domains.name, name)).$dynamic(), lock);
   return row ?? null;
 }
 
 /** @throws ChangeRefused where the domain is not ours */
-export async function requireDomain(orm: Orm, typed: string): Promise<DomainRow> {
+export async function requireDomain(orm: Orm, typed: string, lock?: RowLock): Promise<DomainRow> {
   const name = domainName(typed);
-  const row = await findDomain(orm, name);
+  const row = await findDomain(orm, name, lock);
   if (row === null) {
     throw new ChangeRefused(
       `the domain ${name} is not known; add it with "sealpost domain add ${name}", see "sealpost domain list"`,
@@ -51,25 +59,28 @@ export async function requireDomain(orm: Orm, typed: string): Promise<DomainRow>
   return row;
 }
 
-/** Reads an address as typed; `@domain` is a catch-all. @throws ChangeRefused */
-export async function nameAddress(orm: Orm, typed: string): Promise<Named> {
+/** Reads an address as typed; `@domain` is a catch-all. `lock` is for its domain. @throws ChangeRefused */
+export async function nameAddress(orm: Orm, typed: string, lock?: RowLock): Promise<Named> {
   const parts = parseTyped(typed);
   if (parts === null) {
     throw new ChangeRefused(`found ${JSON.stringify(typed)}, expected an address such as alice@example.org`);
   }
-  const domain = await findDomain(orm, parts.domain);
+  const domain = await findDomain(orm, parts.domain, lock);
   const address =
     parts.local === '' ? catchAllOf(parts.domain) : toAddress(parts, domain?.fold_local_part ?? true);
   return { address, parts, domain };
 }
 
-export async function findAddress(orm: Orm, address: Address): Promise<AddressesRow | null> {
-  const [row] = await orm.select().from(addresses).where(eq(addresses.address, address));
+export async function findAddress(orm: Orm, address: Address, lock?: RowLock): Promise<AddressesRow | null> {
+  const [row] = await held(
+    orm.select().from(addresses).where(eq(addresses.address, address)).$dynamic(),
+    lock,
+  );
   return row ?? null;
 }
 
-export async function findUser(orm: Orm, id: number): Promise<UserRow | null> {
-  const [row] = await orm.select().from(users).where(eq(users.id, id));
+export async function findUser(orm: Orm, id: number, lock?: RowLock): Promise<UserRow | null> {
+  const [row] = await held(orm.select().from(users).where(eq(users.id, id)).$dynamic(), lock);
   return row ?? null;
 }
 
@@ -83,10 +94,11 @@ export async function primaryAddress(orm: Orm, userId: number): Promise<Address>
   return row.address as Address;
 }
 
-/** The user at a primary address or an id address. @throws ChangeRefused where there is none */
+/** The user at a primary address or an id address. `lock` is for the user. @throws ChangeRefused where there is none */
 export async function requireUser(
   orm: Orm,
   typed: string,
+  lock?: RowLock,
 ): Promise<{ readonly user: UserRow; readonly address: Address }> {
   const { address, parts, domain } = await nameAddress(orm, typed);
   const row = await findAddress(orm, address);
@@ -96,7 +108,7 @@ export async function requireUser(
     );
   }
   const id = row?.kind === 'user' ? row.user_id : domain === null ? null : userIdOf(parts.local);
-  const user = id === null ? null : await findUser(orm, id);
+  const user = id === null ? null : await findUser(orm, id, lock);
   if (user === null) {
     throw new ChangeRefused(
       `there is no user ${address}; add one with "sealpost user add ${address}", see "sealpost user list"`,

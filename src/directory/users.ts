@@ -58,12 +58,18 @@ export interface UserChanges {
   readonly quotaMessages?: number | null | undefined;
 }
 
-/** The address, its domain being ours and nobody having it. @throws ChangeRefused */
+/**
+ * The address, its domain being ours and nobody having it. Domain and contact stay what they are until the transaction ends.
+ * @param lock the domain's: `share` against its removal and new settings, `no key update` also against new aliases that lead
+ *   into it
+ * @throws ChangeRefused
+ */
 export async function requireFree(
   orm: Orm,
   typed: string,
+  lock: 'share' | 'no key update',
 ): Promise<Named & { readonly domain: DomainRow; readonly contact: AddressesRow | null }> {
-  const named = await nameAddress(orm, typed);
+  const named = await nameAddress(orm, typed, lock);
   const { address, parts, domain } = named;
   if (domain === null) {
     throw new ChangeRefused(
@@ -75,7 +81,8 @@ export async function requireFree(
       `${address} is reserved: id_NUMBER always means the user with that number; choose another address`,
     );
   }
-  const row = await findAddress(orm, address);
+  // A key that is imported for a contact, or removed from it, at this moment would be left with nobody.
+  const row = await findAddress(orm, address, 'update');
   if (row?.kind === 'user') {
     throw new ChangeRefused(
       `${address} is taken by user ${row.user_id}; see "sealpost user show ${address}"`,
@@ -111,7 +118,7 @@ export async function addUser(
   delimiters: string,
 ): Promise<UserView> {
   const id = await orm.transaction(async (tx) => {
-    const { address, parts, domain, contact } = await requireFree(tx, typed);
+    const { address, parts, domain, contact } = await requireFree(tx, typed, 'no key update');
     refuseCatchAll(typed, parts);
     const [user] = await tx.insert(users).values({ domain_id: domain.id, quota_bytes: quota }).returning();
     if (user === undefined) throw new Error('no user was inserted');
@@ -156,7 +163,7 @@ export async function setUser(
 ): Promise<UserView> {
   const { assignments, status, quota, quotaMessages } = changes;
   return orm.transaction(async (tx) => {
-    const { user } = await requireUser(tx, typed);
+    const { user } = await requireUser(tx, typed, 'no key update');
     const forwards =
       assignments.forwards === undefined ? undefined : await readForwards(tx, assignments.forwards);
     await tx
@@ -213,7 +220,7 @@ export async function renameUser(
 ): Promise<UserView> {
   return orm.transaction(async (tx) => {
     const { user, address: old } = await requireUser(tx, from);
-    const { address, parts, domain, contact } = await requireFree(tx, to);
+    const { address, parts, domain, contact } = await requireFree(tx, to, 'no key update');
     refuseCatchAll(to, parts);
     if (contact !== null) {
       throw new ChangeRefused(

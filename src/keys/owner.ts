@@ -1,7 +1,7 @@
 // Whose key it is: a user, an outside contact, or a whole domain of ours. Found by what was typed, or by the addresses in a
 // certificate's user IDs; compared as whole canonical addresses, never by substring.
-import { eq } from 'drizzle-orm';
-import { addresses } from '../database/schema.ts';
+import { and, asc, eq, sql } from 'drizzle-orm';
+import { addresses, keys } from '../database/schema.ts';
 import {
   addressesOfUser,
   findAddress,
@@ -113,22 +113,43 @@ export async function belongsTo(
   };
 }
 
-/** Stores a contact's address where it is not stored yet. */
+/** Stores a contact's address where it is not stored yet, or no longer; it stays until the transaction ends. */
 export async function ensureOwner(orm: Orm, owner: KeyOwner): Promise<KeyOwner & { readonly id: number }> {
   if (owner.kind !== 'contact') return owner;
-  if (owner.id !== null) return { ...owner, id: owner.id };
-  await orm
-    .insert(addresses)
-    .values({ address: owner.name, domain: owner.domain, kind: 'contact' })
-    .onConflictDoNothing();
-  const row = await findAddress(orm, owner.name);
+  let row = await findAddress(orm, owner.name, 'key share');
+  if (row === null) {
+    await orm
+      .insert(addresses)
+      .values({ address: owner.name, domain: owner.domain, kind: 'contact' })
+      .onConflictDoNothing();
+    row = await findAddress(orm, owner.name, 'key share');
+  }
   if (row?.kind !== 'contact') throw new ChangeRefused(`${owner.name} was taken this very moment; try again`);
   return { ...owner, id: row.id };
 }
 
+/** Holds the contacts that have a key: nothing is imported for them before the transaction ends. */
+export async function holdContacts(orm: Orm, fingerprint: string): Promise<void> {
+  await orm
+    .select({ id: addresses.id })
+    .from(addresses)
+    .innerJoin(keys, eq(keys.contact_id, addresses.id))
+    .where(eq(keys.fingerprint, fingerprint))
+    .orderBy(asc(addresses.id))
+    .for('update', { of: addresses });
+}
+
 /** Removes a contact's address when its last key has gone. */
 export async function forgetContact(orm: Orm, addressId: number): Promise<void> {
-  await orm.delete(addresses).where(eq(addresses.id, addressId));
+  await orm
+    .delete(addresses)
+    .where(
+      and(
+        eq(addresses.id, addressId),
+        eq(addresses.kind, 'contact'),
+        sql`NOT EXISTS (SELECT FROM ${keys} WHERE ${keys.contact_id} = ${addressId})`,
+      ),
+    );
 }
 
 /** The owner as people write it: an address, or `@domain`. */

@@ -17,6 +17,7 @@ import {
   belongsTo,
   ensureOwner,
   forgetContact,
+  holdContacts,
   type KeyOwner,
   ownerInWords,
   ownerNamed,
@@ -260,16 +261,11 @@ export async function removeKey(
   actor: string,
 ): Promise<readonly OwnedKey[]> {
   return changeKeys(database, actor, async (tx) => {
+    await holdContacts(tx, fingerprint);
     const removed = await keysByFingerprint(tx, fingerprint);
     await tx.delete(keys).where(eq(keys.fingerprint, fingerprint));
     for (const { owner } of removed) {
-      if (owner.kind !== 'contact' || owner.id === null) continue;
-      const [left] = await tx
-        .select({ id: keys.id })
-        .from(keys)
-        .where(eq(keys.contact_id, owner.id))
-        .limit(1);
-      if (left === undefined) await forgetContact(tx, owner.id);
+      if (owner.kind === 'contact' && owner.id !== null) await forgetContact(tx, owner.id);
     }
     return removed;
   });

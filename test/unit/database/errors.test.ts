@@ -5,12 +5,24 @@ import {
   DatabaseNotMigrated,
   DatabaseUnavailable,
   isDatabaseUnavailable,
+  isOvertaken,
   redactUrl,
   rootReason,
 } from '../../../src/database/errors.ts';
 
 const coded = (code: string, extra: object = {}) =>
   Object.assign(new Error(`some ${code}`), { code, ...extra });
+
+describe('isOvertaken', () => {
+  it.each([
+    ['23505 unique violation', coded('23505'), true],
+    ['23503 foreign key violation', coded('23503'), true],
+    ['a wrapped unique violation', new DrizzleQueryError('insert', [], coded('23505')), true],
+    ['23514 check violation', coded('23514'), false],
+    ['40P01 deadlock', coded('40P01'), false],
+    ['a text', '23505', false],
+  ])('knows %s', (_name, error, overtaken) => expect(isOvertaken(error)).toBe(overtaken));
+});
 
 describe('isDatabaseUnavailable', () => {
   const away: readonly [string, unknown][] = [
