@@ -48,7 +48,7 @@ beforeAll(async () => {
   database = await openDatabase(config, { requireMigrated: false });
   await applyMigrations(database);
   await addDomain(database, 'example.org');
-  await addUser(database, ALICE, QUOTA);
+  await addUser(database, ALICE, QUOTA, '+');
   await database.pool.query('CREATE ROLE dovecot LOGIN');
   await database.pool.query(documented('-- what the role needs'));
   const dictionary = join(folder, 'dict.conf.ext');
