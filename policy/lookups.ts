@@ -33,7 +33,8 @@ import {
   notFound,
 } from './facts.ts';
 import { createFactsReader } from './read-facts.ts';
-import { createLookupRecorder, type LookupProtocol } from './record-lookup.ts';
+import { createLookupRecorder } from './record-lookup.ts';
+import type { LookupProtocol } from './reply-limits.ts';
 import { createTrust } from './trust.ts';
 
 /** What a question may say beside the map and the key. */

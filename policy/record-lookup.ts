@@ -1,10 +1,10 @@
-// What is kept of each lookup: the metrics, a warning for a loop, and at debug level the answer with its reason.
+// What is kept of each lookup: the metrics, a warning for a loop, an error for an answer that its protocol cannot carry, and at
+// debug level the answer with its reason.
 import type { Counter, Histogram } from 'prom-client';
 import { type Logger, logAddress } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import type { Answer, MapName } from './facts.ts';
-
-export type LookupProtocol = 'tcp_table' | 'socketmap' | 'policy' | 'command';
+import { type LookupProtocol, overReplyLimit } from './reply-limits.ts';
 
 export interface LookupQuestion {
   readonly map: MapName;
@@ -12,7 +12,10 @@ export interface LookupQuestion {
   readonly protocol: LookupProtocol;
 }
 
-/** @param started performance.now() when the question came; gives the answer back */
+/**
+ * @param started performance.now() when the question came
+ * @returns the answer, or a temporary failure in place of one that the protocol cannot carry
+ */
 export type RecordLookup = (question: LookupQuestion, answer: Answer, started: number) => Answer;
 
 interface Children {
@@ -36,7 +39,17 @@ export function createLookupRecorder(logger: Logger, metrics: Metrics | undefine
     return made;
   }
 
-  return (question, answer, started) => {
+  /** Postfix defers the mail for it until it bounces: the administrator has to hear of it. */
+  function carried({ map, protocol }: LookupQuestion, answer: Answer): Answer {
+    const over = overReplyLimit(protocol, answer);
+    if (over === null) return answer;
+    const reason = `the answer needs ${over.bytes} bytes, and ${protocol} carries at most ${over.longest}`;
+    logger.error({ map, protocol, ...over }, `a lookup is deferred: ${reason}; see docs/lookups.md`);
+    return { kind: 'temporary', enhanced: '4.3.0', reason };
+  }
+
+  return (question, given, started) => {
+    const answer = carried(question, given);
     if (metrics !== undefined) {
       const { count, seconds } = childrenFor(metrics, question, answer.kind);
       count.inc();

@@ -25,8 +25,17 @@ export function netstring(payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${payload.length}:`, 'latin1'), payload, Buffer.from(',', 'latin1')]);
 }
 
+/** Bytes of the reply that a value needs; more than LONGEST_REPLY cannot be sent. @param value Unicode */
+export function socketmapReplyBytes(value: string): number {
+  return payloadOf('OK', value).length;
+}
+
+function payloadOf(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): Buffer {
+  return Buffer.from(`${status} ${text}`, 'utf8');
+}
+
 function reply(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): Buffer {
-  const payload = Buffer.from(`${status} ${text}`, 'utf8');
+  const payload = payloadOf(status, text);
   return netstring(
     payload.length <= LONGEST_REPLY ? payload : Buffer.from('TEMP the answer is too long', 'latin1'),
   );

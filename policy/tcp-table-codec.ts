@@ -29,9 +29,18 @@ export function hexQuote(bytes: string): string {
   );
 }
 
+function replyLine(code: 200 | 400 | 500, text: string): Buffer {
+  return Buffer.from(`${code} ${hexQuote(Buffer.from(text, 'utf8').toString('latin1'))}\n`, 'latin1');
+}
+
+/** Bytes of the reply line that a value needs; more than LONGEST_LINE cannot be sent. @param value Unicode */
+export function tcpReplyBytes(value: string): number {
+  return replyLine(200, value).length;
+}
+
 /** A reply line. @param text Unicode */
 export function tcpReply(code: 200 | 400 | 500, text: string): Buffer {
-  const line = Buffer.from(`${code} ${hexQuote(Buffer.from(text, 'utf8').toString('latin1'))}\n`, 'latin1');
+  const line = replyLine(code, text);
   return line.length <= LONGEST_LINE ? line : Buffer.from('400 the%20answer%20is%20too%20long\n', 'latin1');
 }
 
