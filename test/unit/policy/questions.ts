@@ -30,6 +30,7 @@ export const USERS: readonly {
   { address: "o'hara&co=100%@example.org" },
   { address: 'jürgen@example.org' },
   { address: 'sybil@example.org', disabled: true, set: ['on_missing_key=reject'] },
+  { address: 'Trudy@case.example' },
 ];
 
 export const DOMAINS: readonly { readonly name: string; readonly set?: readonly string[] }[] = [
@@ -79,6 +80,7 @@ export const ALIASES: readonly (readonly [address: string, ...targets: string[]]
   ['list@sealed.example', 'alice@example.org', 'carol@outside.test'],
   ['sister@relay.example', 'alice@example.org'],
   ['relayed@example.org', 'unknown@relay.example'],
+  ['trudy@case.example', 'Trudy@case.example'],
   ['@example.net', 'frank@example.net'],
 ];
 
@@ -163,6 +165,7 @@ const checkRecipient: readonly (readonly [string, string | null])[] = [
   ['grace@case.example', 'DEFER_IF_PERMIT 4.1.1 Ask postmaster'],
   ['Grace@CASE.example', 'DUNNO'],
   ['Grace+x@case.example', 'DUNNO'],
+  ['trudy@case.example', 'DUNNO'],
   ['niaj@bücher.example', 'DUNNO'],
   ['niaj@xn--bcher-kva.example', 'DUNNO'],
   ['oscar@relay.example', 'DUNNO'],
@@ -206,6 +209,8 @@ const virtualAlias: readonly (readonly [string, string | null])[] = [
   ['any+body@example.net', 'id_7@example.net'],
   ['Grace@case.example', 'id_8@case.example'],
   ['grace@case.example', null],
+  ['trudy@case.example', 'id_20@case.example'],
+  ['Trudy@case.example', 'id_20@case.example'],
   ['niaj@bücher.example', 'id_13@xn--bcher-kva.example'],
   ['jürgen@example.org', 'id_18@example.org'],
   ['nobody@example.org', null],
@@ -228,6 +233,7 @@ const virtualMailbox: readonly (readonly [string, string | null])[] = [
   ['frank@example.net', 'id_7/'],
   ['Grace@case.example', 'id_8/'],
   ['grace@case.example', null],
+  ['trudy@case.example', 'OK'],
   ['loop1@example.org', TEMPORARY],
   ['nobody@example.org', null],
   ['someone@outside.test', null],
@@ -289,6 +295,7 @@ const senderLogin: readonly (readonly [string, string | null])[] = [
   ['other@outside.test', null],
   ['anything@outside2.test', 'oscar@relay.example'],
   ['"eve smith"@example.org', '"eve smith"@example.org'],
+  ['trudy@case.example', 'Trudy@case.example'],
   ['loop1@example.org', TEMPORARY],
   ['nobody@example.org', null],
   ['example.org', null],
