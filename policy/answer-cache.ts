@@ -60,6 +60,8 @@ interface Reading<T> {
 
 /** How long a question whose stale answer is at hand waits for a database that does not answer. */
 const PATIENCE_MS = 300;
+/** The same while it is only slow, as far as is known: changes are told of, and the stale answer may have changed before. */
+const LONG_PATIENCE_MS = 3500;
 
 export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCache<T> {
   const { changes, trust, databaseAway, isAway, staleMax, count } = options;
@@ -103,16 +105,13 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
   }
 
   async function orStale(reading: Promise<T>, entry: Entry<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, PATIENCE_MS, 'late');
-    });
     const settled = reading.then(
       (value) => ({ value }),
       (error: unknown) => ({ error }),
     );
-    const outcome = await Promise.race([settled, patience]);
-    clearTimeout(timer);
+    let outcome = await within(PATIENCE_MS, settled);
+    if (outcome === 'late' && !databaseAway() && trust.epoch() !== null)
+      outcome = await within(LONG_PATIENCE_MS - PATIENCE_MS, settled);
     if (outcome !== 'late' && 'value' in outcome) return outcome.value;
     if (outcome !== 'late' && !isAway(outcome.error)) throw outcome.error;
     count('stale');
@@ -158,4 +157,16 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
       return entries.size;
     },
   };
+}
+
+async function within<T>(ms: number, outcome: Promise<T>): Promise<T | 'late'> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, ms, 'late');
+  });
+  try {
+    return await Promise.race([outcome, patience]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

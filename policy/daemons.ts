@@ -106,6 +106,8 @@ export async function startPolicyDaemons(
       },
       { logger: own },
     );
+    // What changed before anybody listened may not have reached the replica, and nobody would ever say so.
+    opened.database.changed();
     for (const listener of listenersOf(config, lookups, own, metrics)) {
       open.push(await listenForLookups({ ...listener, fd: passed.get(listener.name) }));
     }

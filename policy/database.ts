@@ -88,7 +88,8 @@ export function createLookupDatabase(options: LookupDatabaseOptions): LookupData
     query: async <R extends pg.QueryResultRow>({ name, text }: Statement, values: readonly unknown[]) =>
       (await guarded<R>({ name, text, values: [...values] })).rows,
     changed() {
-      if (replica !== null) primaryUntil = Date.now() + replicaLag;
+      // A replica that failed rests for longer than that.
+      primaryUntil = Math.max(primaryUntil, Date.now() + replicaLag);
     },
     away: () => isAway,
     back() {

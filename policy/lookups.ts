@@ -267,6 +267,8 @@ export function createLookups(options: LookupsOptions): Lookups {
 
     restored() {
       trust.restored();
+      // Nobody joins a reading from before: what it missed would go into an answer that counts as true.
+      changes.note('notifications restored');
       database.changed();
       database.back();
     },

@@ -1,5 +1,5 @@
 // The cache of the lookups: hits, misses, changes, questions at the same time, and what is given while the database is away.
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type AnswerCache,
   type CacheResult,
@@ -219,6 +219,54 @@ describe('while the database is away', () => {
       throw new TypeError('a fault of ours');
     };
     await expect(w.get()).rejects.toThrow(TypeError);
+  });
+});
+
+describe('while the database is slow, and notifications are back', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** Long enough for the patience of an outage to end. */
+  const ONE_SECOND = 1000;
+
+  async function afterAnOutage(): Promise<{ w: World; answer: (value: string) => void }> {
+    const w = world();
+    await w.get();
+    w.ended = w.now;
+    w.epoch = 2;
+    let answer: (value: string) => void = () => undefined;
+    w.database = () =>
+      new Promise((resolve) => {
+        answer = (value) => resolve({ value, dependsOn: ['name'] });
+      });
+    return { w, answer: (value) => answer(value) };
+  }
+
+  it('its answer is waited for', async () => {
+    const { w, answer } = await afterAnOutage();
+    const asked = w.get();
+    await vi.advanceTimersByTimeAsync(ONE_SECOND);
+    answer('value of now');
+    expect(await asked).toBe('value of now');
+    expect(w.counts.stale).toBe(0);
+  });
+  it('not for longer than the client may wait', async () => {
+    const { w } = await afterAnOutage();
+    const asked = w.get();
+    await vi.advanceTimersByTimeAsync(4 * ONE_SECOND);
+    expect(await asked).toBe('value 1');
+    expect(w.counts.stale).toBe(1);
+  });
+  it('an outage that becomes known ends the wait', async () => {
+    const { w } = await afterAnOutage();
+    const asked = w.get();
+    w.away = true;
+    await vi.advanceTimersByTimeAsync(ONE_SECOND);
+    expect(await asked).toBe('value 1');
   });
 });
 

@@ -1,6 +1,6 @@
 // The lookups' way to the database: which server is asked, and what happens when none answers.
 import { pino } from 'pino';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createLookupDatabase, type LookupDatabase } from '../../../policy/database.ts';
 import { DatabaseUnavailable } from '../../../src/database/open.ts';
 import { DirectoryUnavailable } from '../../../src/directory/types.ts';
@@ -78,12 +78,12 @@ describe('without a replica', () => {
 });
 
 describe('with a replica', () => {
-  const both = () => {
+  const both = (replicaLag = 60_000) => {
     const [primary, replica] = [server('primary'), server('replica')];
     const database = createLookupDatabase({
       primary: primary.pool,
       replica: replica.pool,
-      replicaLag: 60_000,
+      replicaLag,
       logger,
     });
     return { primary, replica, database };
@@ -95,6 +95,20 @@ describe('with a replica', () => {
     const { database } = both();
     database.changed();
     expect(await ask(database)).toBe('primary');
+  });
+  it('a change does not shorten the rest of a replica that is silent', async () => {
+    vi.useFakeTimers();
+    try {
+      const { primary, replica, database } = both(1000);
+      replica.behave = silent;
+      await ask(database);
+      database.changed();
+      vi.advanceTimersByTime(2000);
+      expect(await ask(database)).toBe('primary');
+      expect([primary.asked, replica.asked]).toEqual([2, 1]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
   it.each([
     ['refuses', refused],
