@@ -16,13 +16,24 @@ export function policyDelegation(
       const recipient = request.get('recipient') ?? '';
       // Before RCPT there is none; at DATA and END-OF-MESSAGE Postfix names it only when it is the only one.
       if (recipient === '') return encodeAction('DUNNO');
-      const answer = lookups.answer('check_recipient', recipient, {
+      const answer = lookups.answer('check_recipient', quotedPath(recipient), {
         protocol: 'policy',
         size: sizeOf(request),
       });
       return answer instanceof Promise ? answer.then(encodePolicyAnswer) : encodePolicyAnswer(answer);
     },
   };
+}
+
+/**
+ * The recipient of a request as a path. smtpd(8) sends its internal form, without quotes: the last @ begins the domain, and
+ * quotes and backslashes before it belong to the name.
+ */
+function quotedPath(recipient: string): string {
+  const at = recipient.lastIndexOf('@');
+  const local = recipient.slice(0, Math.max(at, 0));
+  // Any other name reads the same without quotes; one that begins with @ would be a source route.
+  return /^@|["\\]/.test(local) ? `"${local.replace(/["\\]/g, '\\$&')}"${recipient.slice(at)}` : recipient;
 }
 
 /** An answer as an action: what is not found has no objection, what is not known now is deferred. */

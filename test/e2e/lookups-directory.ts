@@ -110,11 +110,19 @@ export async function askSocketmap(
   return answers;
 }
 
-/** Asks the policy server about recipients at RCPT time. */
+/** What smtpd makes of a path before it asks a policy server: quotes and backslashes have done their work. */
+function internalForm(path: string): string {
+  return path.replace(
+    /^"((?:[^"\\]|\\.)*)"@/,
+    (_quoted, local: string) => `${local.replace(/\\(.)/g, '$1')}@`,
+  );
+}
+
+/** Asks the policy server about recipients at RCPT time. @param recipients paths, as clients send them */
 export async function askPolicy(target: Target, recipients: readonly string[], size = 0): Promise<string[]> {
   const requests = recipients.map(
     (recipient) =>
-      `request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\nsender=\nrecipient=${latin1(recipient)}\nsize=${size}\n\n`,
+      `request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\nsender=\nrecipient=${latin1(internalForm(recipient))}\nsize=${size}\n\n`,
   );
   const answer = await exchange(target, requests.join(''));
   const replies = answer.split('\n\n');

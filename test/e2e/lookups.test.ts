@@ -494,6 +494,35 @@ describe('without its database', () => {
 });
 
 describe('starting', () => {
+  it('asks the primary first: what changed just before may not have reached the replica', async () => {
+    await database.pool.query('CREATE DATABASE behind');
+    const url = postgres.url.replace(/\/sealpost$/, '/behind');
+    const behind = await openDatabase(
+      { ...config, database: { ...config.database, url } },
+      { requireMigrated: false },
+    );
+    await applyMigrations(behind);
+    await behind.close();
+    const [port = 0] = await freePorts(1);
+    const none = Object.fromEntries(MAPS.map((map) => [map, '']));
+    const withReplica = configSchema.parse({
+      state_dir: folder,
+      database: { url: postgres.url, read_url: url },
+      policy: {
+        tcp: { ...none, virtual_alias: `127.0.0.1:${port}` },
+        socketmap: { listen: '' },
+        delegation: { listen: '' },
+        replica_lag: '1h',
+      },
+    });
+    const started = await startPolicyDaemons(withReplica, createLogger({ level: 'silent' }), createMetrics());
+    try {
+      expect(await askTcp({ port }, ['alice@example.org'])).toEqual(['id_1@example.org']);
+    } finally {
+      await started.close();
+    }
+  });
+
   it('where another process listens already says which listener, and leaves nothing open', async () => {
     const starting = startPolicyDaemons(config, createLogger({ level: 'silent' }), createMetrics());
     await expect(starting).rejects.toThrow(

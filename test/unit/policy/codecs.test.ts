@@ -1,11 +1,13 @@
 // What each request of the three protocols is answered with, to the byte.
 import { describe, expect, it } from 'vitest';
-import { encodePolicyAnswer, sizeOf } from '../../../policy/delegation.ts';
+import { encodePolicyAnswer, policyDelegation, sizeOf } from '../../../policy/delegation.ts';
 import { createPolicyDecoder, MOST_ATTRIBUTES } from '../../../policy/delegation-codec.ts';
-import type { Answer } from '../../../policy/facts.ts';
+import { type Answer, notFound } from '../../../policy/facts.ts';
+import type { Lookups } from '../../../policy/lookups.ts';
 import { createSocketmapDecoder, encodeSocketmapAnswer } from '../../../policy/socketmap-codec.ts';
 import { createTcpTableDecoder, encodeTcpAnswer } from '../../../policy/tcp-table-codec.ts';
 import type { Decoded, Decoder } from '../../../policy/wire.ts';
+import { parsePath } from '../../../src/directory/normalise.ts';
 
 const FOUND: Answer = { kind: 'found', value: 'REJECT 5.1.1 100% ü', reason: 'r' };
 const MISSING: Answer = { kind: 'not found', reason: 'nobody has this address' };
@@ -159,6 +161,27 @@ describe('policy requests', () => {
     for (const size of ['0', '', '-1', '1e3', '99999999999999999999'])
       expect(sizeOf(new Map([['size', size]]))).toBeNull();
     expect(sizeOf(new Map())).toBeNull();
+  });
+  it.each([
+    ['alice@example.org', 'alice'],
+    ['eve smith@example.org', 'eve smith'],
+    ['a"b@example.org', 'a"b'],
+    ['"alice"@example.org', '"alice"'],
+    ['al\\ice@example.org', 'al\\ice'],
+    ['a\\"b@example.org', 'a\\"b'],
+    ['a@b@example.org', 'a@b'],
+    ['a"@b@example.org', 'a"@b'],
+    ['@relay.example:alice@example.org', '@relay.example:alice'],
+  ])('name a recipient without quotes: %s is %s', async (recipient, local) => {
+    const asked: string[] = [];
+    const lookups = {
+      answer: (_map: string, key: string) => {
+        asked.push(key);
+        return notFound('nobody');
+      },
+    } as unknown as Lookups;
+    await policyDelegation(lookups, () => undefined).answer(new Map([['recipient', recipient]]));
+    expect(asked.map((key) => parsePath(key))).toEqual([{ local, domain: 'example.org' }]);
   });
   it.each([
     [FOUND, 'action=REJECT 5.1.1 100%\n\n'],

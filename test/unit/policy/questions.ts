@@ -127,6 +127,8 @@ const checkRecipient: readonly (readonly [string, string | null])[] = [
   ['"eve smith"@example.org', 'DUNNO'],
   ['"EVE Smith"@example.org', 'DUNNO'],
   ['"eve\\ smith"@example.org', 'DUNNO'],
+  ['"al\\\\ice"@example.org', UNKNOWN],
+  ['"a\\"lice"@example.org', UNKNOWN],
   ['erin@example.org', 'DUNNO'],
   ['heidi@example.org', `REJECT 5.7.5 ${NO_KEY}`],
   ['ivan@example.org', `DEFER_IF_PERMIT 4.7.5 ${NO_KEY}`],
