@@ -3,11 +3,11 @@ import { and, asc, eq, isNull } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { addresses, aliasTargets } from '../database/schema.ts';
 import { findAddress, findUser, mostExact, nameAddress, type Orm } from './find.ts';
+import { requireFree } from './free-address.ts';
 import { userIdOf } from './id-address.ts';
 import { catchAllOf, lookupCandidates, partsOf, toAddress } from './normalise.ts';
 import { ChangeRefused } from './refused.ts';
 import type { Address } from './types.ts';
-import { requireFree } from './users.ts';
 
 /** An alias as the commands print it. */
 export interface AliasView {

@@ -29,7 +29,8 @@ export type RefusalCode =
   | 'self-signed'
   | 'untrusted'
   | 'no known address'
-  | 'weaker source';
+  | 'weaker source'
+  | 'disabled';
 
 /** One refused certificate, or one refused upload (fingerprint null). */
 export interface KeyRefusal {
@@ -150,6 +151,23 @@ export function refuseWeakerSource(fingerprint: string, source: string, stronger
     code: 'weaker source',
     fingerprint,
     sentence: `key ${fingerprint} comes from ${source}, and a key from ${stronger}, which counts for more, is already there`,
+  };
+}
+
+/**
+ * The refusal of a further owner while the key is disabled for those who have it: with them it would be used again.
+ * @param rows those of one certificate
+ */
+export function refuseDisabled(
+  rows: readonly { readonly row: { readonly fingerprint: string; readonly status: 'active' | 'disabled' } }[],
+): KeyRefusal | null {
+  const disabled = rows.find(({ row }) => row.status === 'disabled');
+  if (disabled === undefined) return null;
+  const { fingerprint } = disabled.row;
+  return {
+    code: 'disabled',
+    fingerprint,
+    sentence: `key ${fingerprint} is disabled; use it again with "sealpost key enable ${fingerprint}", then import it once more`,
   };
 }
 

@@ -1,5 +1,5 @@
 // Stored keys read back: by owner, by full fingerprint, or all of them.
-import { and, asc, eq, type SQL } from 'drizzle-orm';
+import { and, asc, eq, type SQL, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, keys } from '../database/schema.ts';
@@ -64,6 +64,13 @@ export async function keysOf(
 /** The rows of one certificate, one for each owner. */
 export async function keysByFingerprint(orm: Orm, fingerprint: string): Promise<readonly OwnedKey[]> {
   return select(orm, eq(keys.fingerprint, fingerprint));
+}
+
+/** As {@link keysByFingerprint}, held against imports and changes of status of that certificate until the transaction ends. */
+export async function holdKeys(tx: Orm, fingerprint: string): Promise<readonly OwnedKey[]> {
+  // No row lock would do: nobody may have the certificate yet.
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${fingerprint}, 0))`);
+  return keysByFingerprint(tx, fingerprint);
 }
 
 /** What a person typed to name a key. */

@@ -5,8 +5,8 @@ import type { Orm } from '../directory/find.ts';
 import { insertKey, strongerOf } from './insert.ts';
 import type { JudgedX509 } from './judge-x509.ts';
 import { ensureOwner, type KeyOwner, ownerInWords, ownerNamed, ownersAmong, sameOwner } from './owner.ts';
-import type { KeyRefusal } from './refusals.ts';
-import { keysByFingerprint, type OwnedKey } from './rows.ts';
+import { type KeyRefusal, refuseDisabled } from './refusals.ts';
+import { holdKeys, type OwnedKey } from './rows.ts';
 import type { ImportOptions, ImportResult } from './store.ts';
 import { refuseUnnamed } from './x509-refusals.ts';
 
@@ -16,8 +16,7 @@ export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOpt
   if (facts === null) return outcome(null, 'refused', [], refusal);
   const { fingerprint } = facts;
   // Two imports at the same time would each find that nobody has it yet.
-  await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${fingerprint}, 0))`);
-  const rows = await keysByFingerprint(tx, fingerprint);
+  const rows = await holdKeys(tx, fingerprint);
   const known = rows.map(({ owner }) => owner);
   const wanted =
     options.for === undefined
@@ -33,6 +32,8 @@ export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOpt
   }
   for (const row of rows) await learn(tx, row, judged.pinned, options);
   if (fresh.length === 0) return outcome(fingerprint, 'unchanged', known, null);
+  const disabled = refuseDisabled(rows);
+  if (disabled !== null) return outcome(fingerprint, 'refused', known, disabled);
   const added: KeyOwner[] = [];
   let weaker: KeyRefusal | null = null;
   for (const owner of fresh) {

@@ -25,8 +25,8 @@ import {
   sameOwner,
 } from './owner.ts';
 import type { KeyPolicy } from './policy.ts';
-import { type KeyRefusal, refuseByFacts, refuseUnknownAddress } from './refusals.ts';
-import { keysByFingerprint, type OwnedKey } from './rows.ts';
+import { type KeyRefusal, refuseByFacts, refuseDisabled, refuseUnknownAddress } from './refusals.ts';
+import { holdKeys, keysByFingerprint, type OwnedKey } from './rows.ts';
 import { importX509 } from './store-x509.ts';
 
 export interface ImportOptions {
@@ -124,8 +124,7 @@ interface Copy {
 async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<ImportResult> {
   const { fingerprint } = copy.components;
   // Two imports of one certificate at the same time would each miss what the other one learned.
-  await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${fingerprint}, 0))`);
-  const rows = await keysByFingerprint(tx, fingerprint);
+  const rows = await holdKeys(tx, fingerprint);
 
   const addresses = copy.facts.userIds.flatMap(({ address, valid, revoked }) =>
     address !== null && valid && !revoked ? [address] : [],
@@ -168,7 +167,8 @@ async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<I
   const refusal =
     copy.judged.verdict === 'refused'
       ? copy.judged.refusal
-      : refuseByFacts(await inspectComponents(learned, options.policy), options.now);
+      : (refuseDisabled(rows) ??
+        refuseByFacts(await inspectComponents(learned, options.policy), options.now));
   if (refusal !== null)
     return outcome(rows.length > 0 && options.for === undefined ? asMerged : 'refused', known, refusal);
 
@@ -249,6 +249,7 @@ export async function setKeyStatus(
   actor: string,
 ): Promise<readonly OwnedKey[]> {
   return changeKeys(database, actor, async (tx) => {
+    await holdKeys(tx, fingerprint);
     await tx.update(keys).set({ status, updated_at: sql`now()` }).where(eq(keys.fingerprint, fingerprint));
     return keysByFingerprint(tx, fingerprint);
   });

@@ -529,6 +529,23 @@ describe('a known key', () => {
     ]);
   });
 
+  it('that is disabled is not used again through a further owner', async () => {
+    const key = await userWithKey('xaver@example.org');
+    const upload = file('x.pgp', gpg.exportKey(key));
+    await json('key', 'disable', key);
+    const refused = {
+      code: 1,
+      err: `sealpost: key ${key} is disabled; use it again with "sealpost key enable ${key}", then import it once more\n`,
+    };
+    expect(await sealpost('key', 'import', upload, '--for', 'friend@xaver.example')).toMatchObject(refused);
+    expect(await json('key', 'list', 'friend@xaver.example')).toEqual([]);
+    expect(await json('key', 'import', upload)).toMatchObject([{ result: 'unchanged' }]);
+    await json('key', 'enable', key);
+    expect(await json('key', 'import', upload, '--for', 'friend@xaver.example')).toMatchObject([
+      { result: 'added', owners: ['xaver@example.org', 'friend@xaver.example'] },
+    ]);
+  });
+
   const options = (source: 'cli' | 'wkd' | 'autocrypt' | 'portal', address: string, replace = false) => ({
     policy: { allowSha1: false },
     delimiters: '+',

@@ -157,6 +157,9 @@ describe('with the commands, an administrator', () => {
     const fingerprint = fingerprintOf(issued);
     await json('key', 'disable', fingerprint);
     expect(await decision('dora@example.org')).toMatchObject({ action: 'defer', because: 'key unusable' });
+    expect(
+      await trial.sealpost('key', 'import', file('dora.pem', issued.pem), '--for', 'friend@dora.example'),
+    ).toMatchObject({ code: 1, err: expect.stringContaining(`key ${fingerprint} is disabled`) });
     await json('key', 'enable', fingerprint);
     expect(await decision('dora@example.org')).toMatchObject({
       action: 'seal',
