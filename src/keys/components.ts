@@ -74,17 +74,28 @@ export async function componentsOf(key: Key): Promise<Components> {
     }
     return kept;
   };
-  const users: UserComponent[] = [];
+  // A part may be there twice, and its revocation with one of them only.
+  const users = new Map<string, UserComponent>();
   for (const user of key.users) {
     const packet = user.userID;
     if (packet === null) continue;
     const component = await userComponent(user, packet, valid);
-    if (component.certifications.length > 0) users.push(component);
+    const other = users.get(packet.userID);
+    users.set(packet.userID, {
+      packet,
+      certifications: union(other?.certifications ?? [], component.certifications),
+      revocations: union(other?.revocations ?? [], component.revocations),
+    });
   }
-  const subkeys: SubkeyComponent[] = [];
+  const subkeys = new Map<string, SubkeyComponent>();
   for (const subkey of key.subkeys) {
     const component = await subkeyComponent(subkey, valid);
-    if (component.bindings.length > 0) subkeys.push(component);
+    const other = subkeys.get(component.fingerprint);
+    subkeys.set(component.fingerprint, {
+      ...component,
+      bindings: union(other?.bindings ?? [], component.bindings),
+      revocations: union(other?.revocations ?? [], component.revocations),
+    });
   }
   const revocations = await valid(key.revocationSignatures, enums.signature.keyRevocation, {});
   return {
@@ -96,8 +107,8 @@ export async function componentsOf(key: Key): Promise<Components> {
       enums.signature.key,
       {},
     ),
-    users,
-    subkeys,
+    users: [...users.values()].filter(({ certifications }) => certifications.length > 0),
+    subkeys: [...subkeys.values()].filter(({ bindings }) => bindings.length > 0),
     weakUnverified,
   };
 }
@@ -129,11 +140,19 @@ async function subkeyComponent(subkey: Subkey, valid: Valid): Promise<SubkeyComp
 }
 
 /** Whether two signature packets are the same signature, whatever their unhashed parts say. */
-export function isSame(a: SignaturePacket, b: SignaturePacket): boolean {
+function isSame(a: SignaturePacket, b: SignaturePacket): boolean {
   return (
     Buffer.compare(a.signatureData ?? Buffer.alloc(0), b.signatureData ?? Buffer.alloc(0)) === 0 &&
     Buffer.compare(a.signedHashValue ?? Buffer.alloc(0), b.signedHashValue ?? Buffer.alloc(0)) === 0
   );
+}
+
+/** The signatures of both, each once. */
+export function union(
+  some: readonly SignaturePacket[],
+  more: readonly SignaturePacket[],
+): readonly SignaturePacket[] {
+  return [...some, ...more.filter((signature) => !some.some((other) => isSame(other, signature)))];
 }
 
 /** Puts a certificate together again, in the order of RFC 9580, section 10.1.1. */

@@ -1,7 +1,7 @@
 // A copy of a certificate that is already known: its news are taken, and nothing that is known is undone (messages.md, "Keys").
 
 import type { SignaturePacket } from 'openpgp';
-import { type Components, isSame, type SubkeyComponent, type UserComponent } from './components.ts';
+import { type Components, type SubkeyComponent, type UserComponent, union } from './components.ts';
 import { type CertificateFacts, inspectComponents, newestOf, timeOf, usableUntil } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
 
@@ -46,13 +46,6 @@ export async function mergeCertificates(
   return { components, facts, news: newsOf(before, facts) };
 }
 
-function union(
-  stored: readonly SignaturePacket[],
-  copy: readonly SignaturePacket[],
-): readonly SignaturePacket[] {
-  return [...stored, ...copy.filter((signature) => !stored.some((other) => isSame(other, signature)))];
-}
-
 /** What is stored, and what was made after it. */
 function newer(
   stored: readonly SignaturePacket[],
@@ -92,7 +85,7 @@ function added(
   return copies.filter((copy) => !stored.some(({ fingerprint }) => fingerprint === copy.fingerprint));
 }
 
-/** A user ID whose self-signature is older than every stored one's could speak for the key again, and must not. */
+/** A user ID whose newest self-signature is older than the newest stored one could speak for the key again, and must not. */
 function isOlder(user: UserComponent, stored: readonly UserComponent[]): boolean {
   const newest = Math.max(0, ...stored.map(({ certifications }) => latest(certifications)));
   return latest(user.certifications) < newest;

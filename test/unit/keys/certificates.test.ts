@@ -1,5 +1,13 @@
 // What is kept of a certificate, what it says over time, and what copies of it teach: with keys whose life GnuPG makes up.
 import { createHash } from 'node:crypto';
+import {
+  type AnyPacket,
+  PacketList,
+  PublicSubkeyPacket,
+  readKey,
+  SignaturePacket,
+  UserIDPacket,
+} from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createKeyCache } from '../../../src/keys/cache.ts';
 import { canonical } from '../../../src/keys/canonical.ts';
@@ -40,6 +48,17 @@ async function choiceOf(certificate: Uint8Array, now = NOW) {
 
 async function merge(known: Uint8Array, copy: Uint8Array) {
   return mergeCertificates(await readComponents(known), await readComponents(copy), policy);
+}
+
+/** A certificate's key, user IDs and subkeys, each with its signatures. */
+async function partsOf(certificate: Uint8Array): Promise<readonly (readonly AnyPacket[])[]> {
+  const packets: readonly AnyPacket[] = (await readKey({ binaryKey: certificate })).toPacketList();
+  const parts: AnyPacket[][] = [];
+  for (const packet of packets) {
+    if (packet instanceof SignaturePacket) parts.at(-1)?.push(packet);
+    else parts.push([packet]);
+  }
+  return parts;
 }
 
 function revokeSubkey(fingerprint: string, index: number, ...options: readonly string[]): void {
@@ -160,6 +179,36 @@ describe('over time', () => {
     const choice = await choiceOf(gpg.exportKey(key));
     expect(choice.state).toBe('unusable');
     expect(choice.leftOut[0]?.because).toBe('its last encryption subkey is revoked');
+  });
+
+  it.each([
+    ['subkey', 'first'],
+    ['subkey', 'last'],
+    ['user ID', 'first'],
+    ['user ID', 'last'],
+  ] as const)('a %s that is there twice, its revocation with the %s, is revoked', async (part, place) => {
+    const key = gpg.make(curveKey({ address: 'a@example.org' }), at('20250101'));
+    gpg.run([...at('20250102'), '--quick-add-uid', key, 'New <new@example.org>']);
+    const before = await partsOf(gpg.exportKey(key));
+    if (part === 'subkey') revokeSubkey(key, 1, ...at('20250601'));
+    else gpg.run([...at('20250601'), '--quick-revoke-uid', key, 'Test Person <a@example.org>']);
+    const after = await partsOf(gpg.exportKey(key));
+    const isThePart = ([head]: readonly AnyPacket[]): boolean =>
+      part === 'subkey'
+        ? head instanceof PublicSubkeyPacket
+        : head instanceof UserIDPacket && head.email === 'a@example.org';
+    const copies = [before, after].flatMap((parts) => parts.filter(isThePart));
+    const twice = new PacketList<AnyPacket>();
+    for (const each of before) {
+      const packets = isThePart(each) ? (place === 'first' ? copies.reverse() : copies).flat() : each;
+      twice.push(...packets);
+    }
+    const { encryptionKeys, userIds } = await inspectCertificate(twice.write(), policy);
+    expect(encryptionKeys.map(({ revoked }) => revoked)).toEqual([part === 'subkey']);
+    expect(userIds.map(({ address, revoked }) => [address, revoked]).sort()).toEqual([
+      ['a@example.org', part === 'user ID'],
+      ['new@example.org', false],
+    ]);
   });
 
   it('a revocation over SHA-1 counts', async () => {
