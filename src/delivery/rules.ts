@@ -3,7 +3,7 @@
 import { parsePath, toAddress } from '../directory/normalise.ts';
 import { matchesPattern } from '../directory/pattern.ts';
 import type { Rule } from '../directory/types.ts';
-import { fieldsNamed, splitMessage } from '../message/header.ts';
+import { fieldsNamed, MOST_HEADER_BYTES, splitMessage } from '../message/header.ts';
 import { headerTexts } from '../message/header-text.ts';
 import type { RawPath } from '../smtp/types.ts';
 
@@ -23,11 +23,9 @@ export interface FoundRule {
   readonly level: 'user' | 'domain';
 }
 
-/** Of the fields of one name so many bytes are looked at, as Postfix's header_size_limit has it; the rest matches nothing. */
-const MOST_HEADER_BYTES = 102_400;
-
 /**
- * Prepares a message for its rules. The header is read when the first rule asks for it, once for all recipients.
+ * Prepares a message for its rules. The header is read when the first rule asks for it, once for all recipients. What exceeds
+ * {@link MOST_HEADER_BYTES} in the fields of one name matches nothing.
  * @param message all of it, or at least its header
  * @param sender the raw path of MAIL FROM without angle brackets; '' for the null sender; null where it is not known
  * @param size of the message in bytes

@@ -1,7 +1,14 @@
 // Header protection (RFC 9788): the header section of the entity that gets encrypted, and what stands outside in its place.
 import { isAscii } from 'node:buffer';
 import { contentTypeShape, parseContentType } from './content-type.ts';
-import { fieldsNamed, fieldValue, type HeaderField, type LineEnding, type MessageParts } from './header.ts';
+import {
+  fieldsNamed,
+  fieldValue,
+  type HeaderField,
+  type LineEnding,
+  type MessageParts,
+  MOST_HEADER_BYTES,
+} from './header.ts';
 import { type OuterHeaderOptions, outerFields } from './header-policy.ts';
 
 export interface ProtectedHeader {
@@ -70,7 +77,10 @@ function isUserFacing(field: HeaderField): boolean {
 }
 
 function isSigned(parts: MessageParts): boolean {
+  let left = MOST_HEADER_BYTES;
   return fieldsNamed(parts, 'content-type').some((field) => {
+    left -= field.raw.length;
+    if (left < 0) return false;
     const contentType = parseContentType(fieldValue(field));
     return contentType?.type === 'multipart' && contentType.subtype === 'signed';
   });

@@ -31,6 +31,12 @@ const COLON = 0x3a;
 /** Fields beyond this many are taken for body, and sealed: 25 MB of "a:" lines must not become 8 million objects. */
 const MAX_FIELDS = 10_000;
 
+/**
+ * Bytes of a field that are read for what it says, as Postfix has it (header_size_limit, postconf(5)): structured fields are
+ * many times their size once they are taken apart.
+ */
+export const MOST_HEADER_BYTES = 102_400;
+
 /** Where the parts of a message lie. */
 interface Extent {
   /** End of the mbox line. */

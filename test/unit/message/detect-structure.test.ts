@@ -239,6 +239,11 @@ const ENCRYPTED: readonly Yes[] = [
 
 const NOT_ENCRYPTED: readonly No[] = [
   [
+    'PGP/MIME under a Content-Type too long to be read',
+    mail(`${PGP_MIME}; x="${'x'.repeat(102_400)}"`, whole),
+    TWO_WAYS,
+  ],
+  [
     'PGP/MIME with a remark of 513 bytes',
     mail(PGP_MIME, `${'r'.repeat(513)}\r\n${whole}`),
     'multipart/encrypted with a text before its first part',

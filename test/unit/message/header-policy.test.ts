@@ -278,6 +278,15 @@ describe('what is left exact', () => {
     },
   );
 
+  it('no more than 102,400 bytes of Content-Type fields are searched for one that says multipart/signed', () => {
+    const signed = 'Content-Type: multipart/signed; boundary=x';
+    const others = (bytes: number) => `Content-Type: text/plain; x="${'x'.repeat(bytes - 32)}"`;
+    const outer = (bytes: number) =>
+      protect(['Subject: real', others(bytes - signed.length - 2), signed], { subject: 'hide' }).outer;
+    expect(outer(102_400)).toBe('Subject: real\r\n');
+    expect(outer(102_401)).toBe('Subject: [...]\r\n');
+  });
+
   it.each([
     'Content-Type: text/plain; charset=utf-8; hp="clear"',
     'Content-Type: text/plain; hp=cipher; charset=utf-8',

@@ -276,6 +276,11 @@ describe('the Content-Type inside', () => {
     ],
     ['an open quote', 'Content-Type: text/plain; name="x', 'Content-Type: text/plain; hp="cipher"; name="x'],
     ['an open comment', 'Content-Type: text/plain (x', 'Content-Type: text/plain; hp="cipher" (x'],
+    [
+      'more than is read',
+      `Content-Type: text/plain; x="${'x'.repeat(102_400)}"`,
+      `Content-Type: text/plain; hp="cipher"; x="${'x'.repeat(102_400)}"`,
+    ],
     ['empty', 'Content-Type:', 'Content-Type: text/plain; hp="cipher"'],
     ['one word', 'Content-Type: text', 'Content-Type: text; hp="cipher"'],
     ['hp already', 'Content-Type: text/plain; HP=clear', 'Content-Type: text/plain; HP=clear'],
