@@ -43,8 +43,9 @@ export function isSealedAlready({ entity, body, encrypted }: Leaf): boolean {
  * - A text, whatever its subtype, becomes one armored text of the same type: its transfer encoding is undone first, and its
  *   character set told in the armor.
  * - An attachment (everything that is no text, or says that it is an attachment) becomes application/octet-stream, `name.pgp`.
- * - A part whose type or whose parts cannot be made out becomes one armored text/plain of its bytes. What its fields said of it
- *   stands in X-Original-Content-Type then, and in X-Original-Content-Transfer-Encoding where that could not be undone.
+ * - A part whose type or whose parts cannot be made out becomes one armored text/plain of its bytes, unless it says that it is
+ *   an attachment: names that are not quoted are what most often makes a type unreadable. What its fields said of it stands
+ *   in X-Original-Content-Type then, and in X-Original-Content-Transfer-Encoding where that could not be undone.
  */
 export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlinePart {
   const decoded = decodeLeniently(body, entity.encoding);
@@ -56,10 +57,13 @@ export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlineP
     [ENCODING, [...encoding, ...(decoded === null ? asOriginal(fields, ENCODING) : [])]],
   ]);
   const label = contentType?.parameters.get('charset');
-  if (contentType === null || contentType.type === 'multipart') {
+  const attached = dispositionOf(fields) === 'attachment';
+  const asText = contentType === null ? !attached : contentType.type === 'multipart';
+  if (asText) {
     changes.set(TYPE, ['Content-Type: text/plain; charset=us-ascii', ...asOriginal(fields, TYPE)]);
-  } else if (contentType.type !== 'text' || dispositionOf(fields) === 'attachment') {
+  } else if (contentType?.type !== 'text' || attached) {
     for (const [name, change] of attachmentFields(head.fields, entity, eol)) changes.set(name, change);
+    if (contentType === null) changes.set(TYPE, [...(changes.get(TYPE) ?? []), ...asOriginal(fields, TYPE)]);
     changes.set(ENCODING, [
       'Content-Transfer-Encoding: 7bit',
       ...(changes.get(ENCODING) ?? []).slice(encoding.length),
@@ -67,11 +71,10 @@ export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlineP
   } else if (label !== undefined && !ASCII_SUPERSET.test(label)) {
     changes.set(TYPE, [asciiType(fields, entity, eol)]);
   }
-  const isText = contentType === null || contentType.type === 'text' || contentType.type === 'multipart';
   return {
     header: rewriteHeader(fields, changes, eol),
     plaintext,
-    armorHeaders: isText ? charsetOf(plaintext, label) : [],
+    armorHeaders: asText || contentType?.type === 'text' ? charsetOf(plaintext, label) : [],
   };
 }
 

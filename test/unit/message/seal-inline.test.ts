@@ -469,6 +469,31 @@ describe('the name of an attachment', () => {
     expect(text).toContain('Content-Transfer-Encoding: 7bit');
   });
 
+  it.each([
+    ['white space', 'Content-Type: application/pdf; name=my file.pdf', 'filename=my file.pdf', 'my file'],
+    [
+      'raw bytes',
+      'Content-Type: application/pdf; name=\xc3\x9cber.pdf',
+      'filename=\xc3\x9cber.pdf',
+      '\xc3\x9cber',
+    ],
+  ])('is kept where it makes the type unreadable: %s', async (_about, type, filename, name) => {
+    const { header, plaintext, charset } = await sealPart(
+      ['Content-Transfer-Encoding: base64', type, `Content-Disposition: attachment; ${filename}`],
+      'JVBERi0=',
+    );
+    expect(header).toEqual([
+      'Content-Transfer-Encoding: 7bit',
+      'Content-Type: application/octet-stream;',
+      ` name="${name}.pdf.pgp"`,
+      `X-Original-${type}`,
+      'Content-Disposition: attachment;',
+      ` filename="${name}.pdf.pgp"`,
+    ]);
+    expect(plaintext?.toString('latin1')).toBe('%PDF-');
+    expect(charset).toBeUndefined();
+  });
+
   it('and its bytes are read by another program as they were, encoded names included', async () => {
     const attachment = (disposition: string, seed: number) => [
       '--b',
