@@ -17,12 +17,16 @@ export interface OuterHeaderOptions {
 /** RFC 9788, section 3.2.1. */
 const HIDDEN_SUBJECT = '[...]';
 const MAX_LINE = 78;
+/** The tag `z=` in a tag list (RFC 6376, section 3.2). */
+const COPIED_FIELDS = /(?:^|;)[ \t]*z[ \t]*=/;
 
 /**
  * What stands outside in the place of these fields: as it was, changed, or nothing. The order stays.
  *
  * - A Subject is hidden under `subject = hide`, and under every policy but `no_confidentiality`: the stricter one of the two
- *   settings counts. Several Subjects become one. Outlook's Thread-Topic repeats the subject, and goes with it.
+ *   settings counts. Several Subjects become one. What repeats the subject goes with it: Outlook's Thread-Topic, the subject
+ *   as it was before a spam filter marked it, and signatures that hold copies of header fields (RFC 6376, section 3.5, `z=`);
+ *   no such signature verifies over the sealed message.
  * - `baseline` and `shy` remove Comments and Keywords.
  * - `shy` leaves the bare addresses in From, To and Cc (RFC 9788 says so of mailboxes; here groups lose their names too), and
  *   tells the Date in UTC. A field that cannot be read stays as it is, as the RFC has it.
@@ -39,7 +43,12 @@ export function outerFields(
         if (!hidesSubject) return [field];
         return field === firstSubject ? [withValue(field, HIDDEN_SUBJECT, eol, 'Subject')] : [];
       case 'thread-topic':
+      case 'x-spam-prev-subject':
+      case 'x-original-subject':
         return hidesSubject ? [] : [field];
+      case 'dkim-signature':
+      case 'arc-message-signature':
+        return hidesSubject && COPIED_FIELDS.test(fieldValue(field)) ? [] : [field];
       case 'comments':
       case 'keywords':
         return policy === 'no_confidentiality' ? [field] : [];

@@ -20,7 +20,8 @@ export const PGP_ENCRYPTED = 'application/pgp-encrypted';
 /** So much of a part is looked at before all of it is decoded. */
 const HEAD_BYTES = 4096;
 
-const CMS_TYPES: ReadonlySet<string> = new Set(['application/pkcs7-mime', 'application/x-pkcs7-mime']);
+/** RFC 8551, section 3.2, and what it was called before it was registered. */
+export const CMS_TYPES: ReadonlySet<string> = new Set(['application/pkcs7-mime', 'application/x-pkcs7-mime']);
 
 /**
  * Judges a part by its beginning alone, so that ordinary mail need not be read to the end.

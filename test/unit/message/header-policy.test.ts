@@ -148,6 +148,25 @@ describe('each policy', () => {
     expect(inner).toContain('\r\nThread-Topic: Top secret\r\n');
   });
 
+  it('hides what repeats a hidden Subject: copies by spam filters, and signatures that hold copied fields', () => {
+    const copies = [
+      'X-Spam-Prev-Subject: Top secret',
+      'X-Original-Subject: Top secret',
+      'DKIM-Signature: v=1; a=rsa-sha256; z=From:alice@example.org|Subject:Top=20secret; b=zz==',
+      'ARC-Message-Signature: i=1;\r\n\tz=Subject:Top=20secret;b=zz==',
+    ];
+    const others = ['DKIM-Signature: v=1; bh=z=; xz=1; b=zz==', 'ARC-Message-Signature: i=2; b=z='];
+    const all = ['Subject: Top secret', ...copies, ...others];
+    const text = (some: readonly string[]) => some.map((field) => `${field}\r\n`).join('');
+    expect(protect(all).outer).toBe(text(all));
+    for (const wish of [{ subject: 'hide' }, { policy: 'baseline' }, { policy: 'shy' }] as const) {
+      const { inner, outer } = protect(all, wish);
+      expect(outer).toBe(text(['Subject: [...]', ...others]));
+      for (const field of copies) expect(inner).toContain(`${field}\r\n`);
+      for (const field of others) expect(inner).not.toContain(field);
+    }
+  });
+
   it('never shows a Subject that a policy hides, whatever the subject setting', () => {
     for (const subject of ['keep', 'hide'] as const) {
       for (const policy of ['baseline', 'shy'] as const)
@@ -277,6 +296,22 @@ describe('what is left exact', () => {
       }
     },
   );
+
+  it.each([
+    'Content-Type: application/pkcs7-mime; smime-type=signed-data; name=smime.p7m',
+    'Content-Type: application/x-pkcs7-mime; smime-type="Signed-Data"',
+  ])('an opaquely signed root keeps its header outside and its content bare: %s', (field) => {
+    const { inner, outer } = protect(['Subject: real', field], { policy: 'shy', subject: 'hide' });
+    expect(inner).toBe(`${field}\r\n`);
+    expect(outer).toBe('Subject: real\r\n');
+  });
+
+  it('S/MIME that is not signed is a root as any other', () => {
+    const field = 'Content-Type: application/pkcs7-mime; smime-type=compressed-data';
+    const { inner, outer } = protect(['Subject: real', field], { subject: 'hide' });
+    expect(inner).toContain('hp="cipher"');
+    expect(outer).toBe('Subject: [...]\r\n');
+  });
 
   it('no more than 102,400 bytes of Content-Type fields are searched for one that says multipart/signed', () => {
     const signed = 'Content-Type: multipart/signed; boundary=x';
