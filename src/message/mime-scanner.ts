@@ -29,17 +29,25 @@ export function nextDelimiter(
   until: number,
   active: ReadonlyMap<string, number>,
 ): Delimiter | null {
+  // A body may consist of lines that begin with two hyphens: what cannot be a delimiter is not worth a text of its own.
+  const initials = new Set([...active.keys()].map((boundary) => boundary.charCodeAt(0)));
   let line = body[from] === HYPHEN && body[from + 1] === HYPHEN ? from : nextDashes(body, from);
   while (line >= 0 && line < until) {
-    const lf = body.subarray(line, line + MAX_LINE).indexOf(LF);
-    const end = lf >= 0 ? line + lf + 1 : body.length;
-    if (lf >= 0 || body.length - line < MAX_LINE) {
-      const found = matchDelimiter(body.toString('latin1', line + 2, end).trimEnd(), active);
-      if (found !== null) return { ...found, before: withoutLineEnding(body, from, line), after: end };
-    }
+    const end = initials.has(body[line + 2] ?? LF) ? lineEnd(body, line) : null;
+    const found =
+      end === null ? null : matchDelimiter(body.toString('latin1', line + 2, end).trimEnd(), active);
+    if (end !== null && found !== null)
+      return { ...found, before: withoutLineEnding(body, from, line), after: end };
     line = nextDashes(body, line);
   }
   return null;
+}
+
+/** Behind the line that begins there; null where it is too long for a delimiter. */
+function lineEnd(body: Buffer, line: number): number | null {
+  const lf = body.subarray(line, line + MAX_LINE).indexOf(LF);
+  if (lf >= 0) return line + lf + 1;
+  return body.length - line < MAX_LINE ? body.length : null;
 }
 
 function nextDashes(body: Buffer, from: number): number {
