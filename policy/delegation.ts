@@ -25,6 +25,9 @@ export function policyDelegation(
   };
 }
 
+/** RFC 5321, section 4.1.2, Quoted-string. */
+const QUOTED = /^"(?:[^"\\]|\\.)*"$/s;
+
 /**
  * The recipient of a request as a path. smtpd(8) sends its internal form, without quotes: the last @ begins the domain, and
  * quotes and backslashes before it belong to the name.
@@ -32,6 +35,8 @@ export function policyDelegation(
 function quotedPath(recipient: string): string {
   const at = recipient.lastIndexOf('@');
   const local = recipient.slice(0, Math.max(at, 0));
+  // Another client may send the path as it stands in RCPT; nobody's name begins and ends with a quote.
+  if (QUOTED.test(local)) return recipient;
   // Any other name reads the same without quotes; one that begins with @ would be a source route.
   return /^@|["\\]/.test(local) ? `"${local.replace(/["\\]/g, '\\$&')}"${recipient.slice(at)}` : recipient;
 }

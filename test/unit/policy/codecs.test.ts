@@ -166,13 +166,14 @@ describe('policy requests', () => {
     ['alice@example.org', 'alice'],
     ['eve smith@example.org', 'eve smith'],
     ['a"b@example.org', 'a"b'],
-    ['"alice"@example.org', '"alice"'],
+    ['"alice"@example.org', 'alice'],
+    ['"eve \\"smith"@example.org', 'eve "smith'],
     ['al\\ice@example.org', 'al\\ice'],
     ['a\\"b@example.org', 'a\\"b'],
     ['a@b@example.org', 'a@b'],
     ['a"@b@example.org', 'a"@b'],
     ['@relay.example:alice@example.org', '@relay.example:alice'],
-  ])('name a recipient without quotes: %s is %s', async (recipient, local) => {
+  ])('name a recipient without quotes, and may with them: %s is %s', async (recipient, local) => {
     const asked: string[] = [];
     const lookups = {
       answer: (_map: string, key: string) => {
