@@ -58,6 +58,8 @@ interface Reading<T> {
   readonly promise: Promise<T>;
 }
 
+/** In how many strings an entry holds its key: as it came, taken apart, in the names that it rests on. About. */
+const KEY_COPIES = 6;
 /** How long a question whose stale answer is at hand waits for a database that does not answer. */
 const PATIENCE_MS = 300;
 /** The same while it is only slow, as far as is known: changes are told of, and the stale answer may have changed before. */
@@ -70,7 +72,8 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
   const share = Math.ceil(options.maxBytes / options.maxEntries);
   const entries = new LRUCache<string, Entry<T>>({
     maxSize: options.maxBytes,
-    sizeCalculation: ({ value }) => Math.max(share, Math.ceil(options.sizeOf(value))),
+    sizeCalculation: ({ value }, key) =>
+      Math.max(share, Math.ceil(options.sizeOf(value)) + KEY_COPIES * key.length),
   });
   const underWay = new Map<string, Reading<T>>();
 

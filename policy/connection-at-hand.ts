@@ -43,7 +43,8 @@ export function keepConnectionAtHand(pool: pg.Pool): QueryPool & { release(): vo
     const own = client;
     if (own === undefined || busy) {
       const result = await pool.query(config);
-      if (client === undefined && !taking && !released) take();
+      // Of a pool with a single connection none is left for others when it is kept here.
+      if (client === undefined && !taking && !released && pool.options.max > 1) take();
       return result;
     }
     busy = true;

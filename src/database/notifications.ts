@@ -150,8 +150,11 @@ function lost(
   return new Promise((resolve) => {
     const end = (reason: string) => {
       clearInterval(timer);
+      // The signal outlives every connection: what it still calls would keep this one.
+      stop.removeEventListener('abort', whenStopped);
       resolve(reason);
     };
+    const whenStopped = () => end('stopped');
     // One that takes longer than the interval is still the only one: the deadline is the shorter of the two.
     const timer = setInterval(() => {
       const probe = { text: 'SELECT 1', query_timeout: Math.min(deadline, interval) };
@@ -159,7 +162,7 @@ function lost(
     }, interval);
     client.on('error', (error) => end(error.message));
     client.on('end', () => end('connection closed'));
-    stop.addEventListener('abort', () => end('stopped'), { once: true });
+    stop.addEventListener('abort', whenStopped, { once: true });
   });
 }
 

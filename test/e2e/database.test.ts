@@ -1,6 +1,7 @@
 // The database as every program meets it: migrations, change notifications, the audit of keys and deadlines, on the
 // embedded PostgreSQL and, where Debian's is installed, on a private cluster of that one.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { getEventListeners } from 'node:events';
 import {
   chmodSync,
   chownSync,
@@ -17,7 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { packageRoot } from '../../src/config/package.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { socketHome } from '../../src/database/embedded.ts';
@@ -371,22 +372,40 @@ describe.each(servers)('%s', (_name, config) => {
     await single.close();
   });
 
+  /** The backend of the listening connection. */
+  async function listeningBackend(): Promise<number> {
+    const query =
+      "SELECT pid FROM pg_stat_activity WHERE query IN ('LISTEN sealpost_change', 'SELECT 1') AND pid <> pg_backend_pid()";
+    return Number((await database.pool.query(query)).rows[0]?.pid);
+  }
+
   it('tells the cache when the listening connection was lost or hung, and when it is back', async () => {
-    const find = async () => {
-      const query =
-        "SELECT pid FROM pg_stat_activity WHERE query IN ('LISTEN sealpost_change', 'SELECT 1') AND pid <> pg_backend_pid()";
-      return Number((await database.pool.query(query)).rows[0]?.pid);
-    };
     said.length = 0;
-    await database.pool.query('SELECT pg_terminate_backend($1)', [await find()]);
+    await database.pool.query('SELECT pg_terminate_backend($1)', [await listeningBackend()]);
     await eventually('lost and restored', () => said.join() === 'lost,restored');
-    const backend = await find();
+    const backend = await listeningBackend();
     process.kill(backend, 'SIGSTOP');
     await eventually('lost and restored once more', () => said.join() === 'lost,restored,lost,restored');
     process.kill(backend, 'SIGCONT');
     expect(await changesOf(() => database.orm.insert(domains).values({ name: 'after.example' }))).toEqual([
       { table: 'domains', key: 'after.example' },
     ]);
+  });
+
+  it('keeps nothing of listening connections that were lost', async () => {
+    const added = vi.spyOn(AbortSignal.prototype, 'addEventListener');
+    try {
+      for (let lost = 0; lost < 3; lost += 1) {
+        said.length = 0;
+        await database.pool.query('SELECT pg_terminate_backend($1)', [await listeningBackend()]);
+        await eventually('lost and restored', () => said.join() === 'lost,restored');
+      }
+      const signals = new Set(added.mock.contexts as AbortSignal[]);
+      const listeners = [...signals].map((signal) => getEventListeners(signal, 'abort').length);
+      expect(Math.max(...listeners)).toBe(1);
+    } finally {
+      added.mockRestore();
+    }
   });
 });
 

@@ -93,6 +93,11 @@ describe('a cached answer', () => {
     for (let index = 0; index < 100; index += 1) await w.get(`key ${index}`);
     expect(w.cache.size).toBe(10);
   });
+  it('takes the more room the longer its key is', async () => {
+    const w = world(1000);
+    for (let index = 0; index < 1000; index += 1) await w.get(`${index}`.padStart(2000, 'x'));
+    expect(w.cache.size).toBeLessThan(1_000_000 / 2000 / 5);
+  });
 });
 
 describe('a change while the answer is read', () => {

@@ -15,9 +15,10 @@ class FakeClient extends EventEmitter {
   }
 }
 
-function fakePool() {
+function fakePool(max = 10) {
   const clients: FakeClient[] = [];
   const pool = {
+    options: { max },
     query: async () => 'by pool',
     connect: async () => {
       const client = new FakeClient();
@@ -82,6 +83,13 @@ describe('a connection at hand', () => {
     clients[0]?.emit('end');
     expect(clients[0]?.releases).toEqual([true]);
     expect(await ask()).toBe('by pool');
+  });
+  it('is left in a pool that has no other one', async () => {
+    const { clients, ask } = fakePool(1);
+    await ask();
+    await settled();
+    expect(await ask()).toBe('by pool');
+    expect(clients).toEqual([]);
   });
   it('is given back at the end, also one that is still on its way', async () => {
     const { clients, kept, ask } = fakePool();
