@@ -18,7 +18,7 @@ const HIGH_WATER = 64 * 1024;
 const FLUSH_AT = 32 * 1024;
 /** How long a client may leave its answers unread: Postfix's own read timeout. */
 const STUCK_MS = 100_000;
-/** How long a closed connection may linger. */
+/** How long a connection that we end may linger when the client does not end it. */
 const LINGER_MS = 2000;
 
 /**
@@ -141,6 +141,8 @@ export function serveRequests<R>(
     finished = true;
     socket.end();
     socket.resume();
-    if (!ended) setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    clearTimeout(stuck);
+    // A client that has ended its side may still read its answers, as long as any other one.
+    stuck = setTimeout(() => socket.destroy(), ended ? stuckAfter : LINGER_MS).unref();
   }
 }

@@ -495,8 +495,9 @@ describe('without its database', () => {
 
 describe('starting', () => {
   it('asks the primary first: what changed just before may not have reached the replica', async () => {
-    await database.pool.query('CREATE DATABASE behind');
-    const url = postgres.url.replace(/\/sealpost$/, '/behind');
+    const name = `behind${Date.now()}`;
+    await database.pool.query(`CREATE DATABASE ${name}`);
+    const url = postgres.url.replace(/\/sealpost$/, `/${name}`);
     const behind = await openDatabase(
       { ...config, database: { ...config.database, url } },
       { requireMigrated: false },

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type RequestProtocol, serveRequests } from '../../../policy/serve-requests.ts';
 import { createTcpTableDecoder } from '../../../policy/tcp-table-codec.ts';
+import type { Decoded } from '../../../policy/wire.ts';
 
 const open: (Server | Socket)[] = [];
 afterEach(() => {
@@ -22,6 +23,10 @@ async function client(answer: RequestProtocol<string>['answer'], stuckAfter?: nu
     open.push(socket);
     serveRequests(socket, protocol, pino({ level: 'silent' }), stuckAfter);
   });
+  return connected(server);
+}
+
+async function connected(server: Server): Promise<Socket> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   open.push(server);
   const address = server.address();
@@ -101,6 +106,36 @@ describe('a connection', () => {
     await later(1000);
     socket.resume();
     await closed;
+  });
+  it('does not wait for ever for a client that has ended its side and reads nothing', async () => {
+    const afterwards = {
+      kind: 'error',
+      reply: Buffer.alloc(64 * 2 ** 20),
+      reason: 'last',
+      close: true,
+    } as const;
+    const requests: Decoded<string>[] = [{ kind: 'request', request: 'first' }, afterwards];
+    const decoder = () => ({
+      push: () => undefined,
+      next: () => requests.shift() ?? null,
+      buffered: () => 0,
+    });
+    let closed: (value: unknown) => void = () => undefined;
+    const closing = new Promise((resolve) => {
+      closed = resolve;
+    });
+    const server = createServer({ allowHalfOpen: true }, (socket) => {
+      open.push(socket);
+      socket.on('close', closed);
+      const answer = (): Promise<Buffer> =>
+        new Promise((resolve) => socket.on('end', () => resolve(Buffer.from('200 x\n'))));
+      const protocol = { decoder, malformed: () => undefined, answer };
+      serveRequests(socket, protocol, pino({ level: 'silent' }), 50);
+    });
+    const socket = await connected(server);
+    socket.pause();
+    socket.end('anything');
+    await closing;
   });
   it('stays open while nobody asks', async () => {
     const socket = await client(() => Buffer.from('200 x\n'), 50);
