@@ -141,7 +141,8 @@ function listenersOf(
     if (at.listen === null) return [];
     const log = logger.child({ listener: name });
     const serve: ListenOptions['serve'] = (socket) => serveRequests(socket, protocol, log);
-    return [{ name, endpoint: at.listen, mode: at.mode, group: at.group, serve, counted: counted(name) }];
+    const { listen: endpoint, mode, group } = at;
+    return [{ name, endpoint, mode, group, serve, counted: counted(name), logger: log }];
   };
   return [
     ...MAPS.flatMap((map) =>

@@ -2,6 +2,7 @@
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
+import type { Logger } from '../src/observe/log.ts';
 import { explainListenError } from '../src/smtp/listen-error.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 
@@ -26,6 +27,8 @@ export interface ListenOptions {
   readonly serve: (socket: Socket) => void;
   /** Told whenever the number of open connections changes. */
   readonly counted: (connections: number) => void;
+  /** Hears of connections that could not be accepted. */
+  readonly logger: Logger;
 }
 
 /** More than Node's 511: a burst of Postfix processes must not see a full queue. */
@@ -34,7 +37,7 @@ const DEFAULT_MODE = '0666';
 
 /** @throws Error with one sentence that names the listener, its address and the reason */
 export async function listenForLookups(options: ListenOptions): Promise<LookupListener> {
-  const { name, endpoint, serve, counted } = options;
+  const { name, endpoint, serve, counted, logger } = options;
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
     open.add(socket);
@@ -54,7 +57,7 @@ export async function listenForLookups(options: ListenOptions): Promise<LookupLi
       { cause: error },
     );
   }
-  server.on('error', () => undefined);
+  server.on('error', (error) => logger.error({ err: error.message }, 'listener error'));
   const bound = server.address();
   const address =
     bound !== null && typeof bound === 'object'
