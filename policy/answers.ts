@@ -179,7 +179,7 @@ export function senderLogin(facts: AddressFacts, grants: readonly SenderGrant[])
 }
 
 /**
- * relay_clientcerts and check_ccert_access.
+ * relay_clientcerts, for which any value will do. It is no action of access(5): check_ccert_access would answer 451 4.3.5.
  * @param fingerprint canonical, null where the key is none
  * @param expiresOn the last day on which it counts, YYYY-MM-DD; null: unknown
  * @param today the same in UTC
