@@ -127,7 +127,7 @@ export const keys = pgTable(
       .notNull()
       .default('active'),
     source: text('source', { enum: KEY_SOURCES }).notNull().default('cli'),
-    /** Copies of what the certificate says, for listing and SQL; the certificate decides. */
+    /** Copies of what the certificate says, for SQL; it decides. `revoked` also where every user ID or encryption subkey is. */
     expires_at: instant('expires_at'),
     revoked: boolean('revoked').notNull().default(false),
     /** X.509: an administrator vouched for it, whoever issued it. */

@@ -129,6 +129,11 @@ export function usableUntil(facts: CertificateFacts): number | null {
   return last === undefined ? facts.expires : last.until;
 }
 
+/** Whether the owner revoked the key, or all of it that could be encrypted to: it must not be counted on. */
+export function isTakenBack({ revoked, flaw }: CertificateFacts): boolean {
+  return revoked || flaw?.kind === 'no user ID' || flaw?.kind === 'no encryption key';
+}
+
 /** The certificate as far as it may be encrypted to; revocations are obeyed over any hash, self-signatures are not. */
 function sealingPart(components: Components, policy: KeyPolicy): Components {
   const counted = (signatures: readonly SignaturePacket[]) =>

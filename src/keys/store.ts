@@ -10,7 +10,7 @@ import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
 import { type Judged, judgeUpload } from './import.ts';
 import { insertKey, strongerOf } from './insert.ts';
-import { type CertificateFacts, inspectComponents, usableUntil } from './inspect.ts';
+import { type CertificateFacts, inspectComponents, isTakenBack, usableUntil } from './inspect.ts';
 import { judgeX509, type X509Trust } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
 import {
@@ -205,10 +205,15 @@ async function mergeIntoRows(
     const { components, facts, news: learned } = await mergeCertificates(stored, reduced, options.policy);
     const certificate = write(components);
     const source = strongerOf(row.source, options.source);
-    if (Buffer.compare(certificate, row.certificate) !== 0 || source !== row.source) {
+    const columns = columnsOf(facts);
+    if (
+      Buffer.compare(certificate, row.certificate) !== 0 ||
+      source !== row.source ||
+      columns.revoked !== row.revoked
+    ) {
       await tx
         .update(keys)
-        .set({ certificate, source, ...columnsOf(facts), updated_at: sql`now()` })
+        .set({ certificate, source, ...columns, updated_at: sql`now()` })
         .where(eq(keys.id, row.id));
     }
     owners.push(owner);
@@ -238,7 +243,7 @@ async function addKey(
 
 function columnsOf(facts: CertificateFacts) {
   const until = usableUntil(facts);
-  return { expires_at: until === null ? null : new Date(until), revoked: facts.revoked };
+  return { expires_at: until === null ? null : new Date(until), revoked: isTakenBack(facts) };
 }
 
 /** Disables or enables a key for all its owners, and returns them; none: the fingerprint is not known. */

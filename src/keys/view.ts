@@ -82,7 +82,7 @@ export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: 
     algorithm: facts === null ? null : algorithmInWords(facts.algorithm),
     created: facts === null ? null : timeInWords(facts.created),
     expires: until === null ? null : timeInWords(until),
-    revoked: row.revoked,
+    revoked: facts?.revoked ?? row.revoked,
     userIds: facts?.userIds.map(({ text }) => text) ?? [],
     encryptionKeys: (facts?.encryptionKeys ?? []).map(
       ({ fingerprint, algorithm, created, expires, revoked }) => ({

@@ -2,7 +2,7 @@
 // whatever happens to them, and is sealed like any other mail.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { generateKey, type PrivateKey } from 'openpgp';
+import { generateKey, type PrivateKey, type SecretKeyPacket } from 'openpgp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { registerDomain } from '../../src/cli/domain.ts';
 import { registerKey } from '../../src/cli/key.ts';
@@ -153,6 +153,35 @@ describe('a user whose key expires within seven days', () => {
     await trial.json('user', 'set', address, 'on_expired_key=reject');
     await run();
     expect(await decrypted(secret, sent()[address]?.[0])).toContain('mail to you will be refused after that');
+  });
+});
+
+describe('a user with a second key', () => {
+  const LASTS_LONGER = 'You have another key that lasts longer';
+
+  it('that lasts longer is told so', async () => {
+    const { address, secret } = await userWithKey(5.5);
+    await importKey(await expiringKey(address, 300), address);
+    await run();
+    expect(await decrypted(secret, sent()[address]?.[0])).toContain(LASTS_LONGER);
+  });
+
+  it('whose only encryption subkey is revoked is told what happens without it', async () => {
+    const { address, secret } = await userWithKey(5.5);
+    const other = await expiringKey(address, 300);
+    await importKey(other, address);
+    const [subkey] = other.subkeys;
+    if (subkey === undefined) throw new Error('no subkey');
+    other.subkeys[0] = await subkey.revoke(other.keyPacket as SecretKeyPacket);
+    await importKey(other, address);
+    expect(await trial.json('key', 'list', address)).toMatchObject([
+      { state: 'usable' },
+      { state: 'unusable', because: 'every encryption subkey is revoked', revoked: false },
+    ]);
+    await run();
+    const text = await decrypted(secret, sent()[address]?.[0]);
+    expect(text).not.toContain(LASTS_LONGER);
+    expect(text).toContain('goes on being encrypted with the expired one');
   });
 });
 
