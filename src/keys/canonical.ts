@@ -1,7 +1,7 @@
 // The canonical form in which a certificate is stored: what its primary key signed, and of the user IDs those of its owner.
 // Revoked and expired parts stay, so that an older copy cannot bring them back to life.
 import type { Components, UserComponent } from './components.ts';
-import { inspectComponents, newestOf, timeOf } from './inspect.ts';
+import { inspectComponents, isRevokedUser, newestOf, timeOf } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
 
 /**
@@ -16,7 +16,7 @@ export async function canonical(
   policy: KeyPolicy,
 ): Promise<Components> {
   const own = components.users.filter(({ packet }) => packet.email !== '' && belongs(packet.email));
-  const primary = primaryUser(components.users);
+  const primary = primaryUser(components.users, policy);
   if (primary === undefined) return components;
   const slim = { ...components, users: own.length > 0 ? own : [primary] };
   if (slim.users.includes(primary) || (await saysTheSame(slim, components, policy))) return slim;
@@ -24,11 +24,11 @@ export async function canonical(
 }
 
 /** The user ID that speaks for the certificate: flagged primary, then the newest; a revoked one only if all are. */
-function primaryUser(users: readonly UserComponent[]): UserComponent | undefined {
+function primaryUser(users: readonly UserComponent[], policy: KeyPolicy): UserComponent | undefined {
   const rank = (user: UserComponent) => {
     const newest = newestOf(user.certifications);
     return [
-      user.revocations.length === 0 ? 1 : 0,
+      isRevokedUser(user, policy) ? 0 : 1,
       newest?.isPrimaryUserID ? 1 : 0,
       newest === undefined ? 0 : timeOf(newest),
     ] as const;

@@ -134,21 +134,34 @@ export function isTakenBack({ revoked, flaw }: CertificateFacts): boolean {
   return revoked || flaw?.kind === 'no user ID' || flaw?.kind === 'no encryption key';
 }
 
+/**
+ * Whether a user ID is revoked. Unlike a key or subkey it can come back: a revocation takes back earlier certifications only
+ * (RFC 9580, section 5.2.1.13).
+ */
+export function isRevokedUser({ certifications, revocations }: UserComponent, policy: KeyPolicy): boolean {
+  const certified = newestOf(counted(certifications, policy));
+  return revocations.some((revocation) => certified === undefined || timeOf(revocation) >= timeOf(certified));
+}
+
+/** Self-signatures over a hash that is accepted. */
+function counted(signatures: readonly SignaturePacket[], policy: KeyPolicy): readonly SignaturePacket[] {
+  return signatures.filter(({ hashAlgorithm }) => acceptsHash(policy, hashAlgorithm));
+}
+
 /** The certificate as far as it may be encrypted to; revocations are obeyed over any hash, self-signatures are not. */
 function sealingPart(components: Components, policy: KeyPolicy): Components {
-  const counted = (signatures: readonly SignaturePacket[]) =>
-    signatures.filter(({ hashAlgorithm }) => acceptsHash(policy, hashAlgorithm));
   return {
     ...components,
     revocations: [],
-    direct: counted(components.direct),
+    direct: counted(components.direct, policy),
     users: components.users
-      .filter(({ revocations }) => revocations.length === 0)
-      .map((user) => ({ ...user, certifications: counted(user.certifications) }))
+      .filter((user) => !isRevokedUser(user, policy))
+      // OpenPGP.js would obey a revocation whatever was certified after it.
+      .map((user) => ({ ...user, certifications: counted(user.certifications, policy), revocations: [] }))
       .filter(({ certifications }) => certifications.length > 0),
     subkeys: components.subkeys
       .filter((subkey) => subkey.revocations.length === 0 && canEncrypt(subkey))
-      .map((subkey) => ({ ...subkey, bindings: counted(subkey.bindings) }))
+      .map((subkey) => ({ ...subkey, bindings: counted(subkey.bindings, policy) }))
       .filter(({ bindings }) => bindings.length > 0),
   };
 }
@@ -215,12 +228,13 @@ function algorithmOf(info: { algorithm: string; bits?: number; curve?: string })
   };
 }
 
-function userIdFacts({ packet, certifications, revocations }: UserComponent, policy: KeyPolicy): UserIdFacts {
+function userIdFacts(user: UserComponent, policy: KeyPolicy): UserIdFacts {
+  const { packet, certifications } = user;
   return {
     text: packet.userID,
     address: packet.email === '' ? null : packet.email,
-    revoked: revocations.length > 0,
-    valid: certifications.some(({ hashAlgorithm }) => acceptsHash(policy, hashAlgorithm)),
+    revoked: isRevokedUser(user, policy),
+    valid: counted(certifications, policy).length > 0,
   };
 }
 
@@ -314,7 +328,7 @@ async function flawOf(components: Components, policy: KeyPolicy): Promise<Flaw> 
   if (!policy.allowSha1 && (await timeline(forgiving, { allowSha1: true })).length > 0)
     return { kind: 'sha1', acceptable: true };
   if (components.users.length === 0 && components.weakUnverified) return { kind: 'sha1', acceptable: false };
-  if (components.users.every(({ revocations }) => revocations.length > 0)) return { kind: 'no user ID' };
+  if (components.users.every((user) => isRevokedUser(user, policy))) return { kind: 'no user ID' };
   const encrypting = components.subkeys.filter(canEncrypt);
   const weak = encrypting
     .filter(({ revocations }) => revocations.length === 0)

@@ -294,6 +294,42 @@ describe('a copy of a known certificate', () => {
     expect((await choiceOf(write(learned.components))).state).toBe('usable');
   });
 
+  it('brings back a user ID that was certified after its revocation, and revokes it again', async () => {
+    const key = gpg.make(curveKey({ address: 'a@example.org' }), at('20250101'));
+    const secret = gpg.run(['--export-secret-keys', key]);
+    const revokeUser = (date: string) => {
+      gpg.run([...at(date), '--quick-add-uid', key, `Other ${date}`]);
+      gpg.run([...at(date), '--quick-revoke-uid', key, 'Test Person <a@example.org>']);
+      const whole = gpg.exportKey(key);
+      return readComponents(whole).then(({ users, ...rest }) => ({
+        ...rest,
+        users: users.filter(({ packet }) => packet.email === 'a@example.org'),
+      }));
+    };
+    const revoked = await revokeUser('20250201');
+    expect(await choiceOf(write(revoked))).toMatchObject({
+      state: 'unusable',
+      leftOut: [{ because: 'no valid user ID' }],
+    });
+    const elsewhere = openGpg();
+    let renewed: Uint8Array;
+    try {
+      elsewhere.run(['--import'], secret);
+      elsewhere.run([...at('20250301'), '--quick-set-expire', key, '20280101T000000']);
+      renewed = elsewhere.exportKey(key);
+    } finally {
+      elsewhere.close();
+    }
+    const back = await mergeCertificates(revoked, await readComponents(renewed), policy);
+    expect(back.facts.userIds).toMatchObject([{ address: 'a@example.org', revoked: false, valid: true }]);
+    expect((await choiceOf(write(back.components))).state).toBe('usable');
+    // gpg adds nothing to a user ID that is revoked already.
+    gpg.run(['--delete-secret-and-public-key', key]);
+    gpg.run(['--import'], secret);
+    const gone = await mergeCertificates(back.components, await revokeUser('20250401'), policy);
+    expect(gone.facts.flaw).toEqual({ kind: 'no user ID' });
+  });
+
   it('that is older gives the word to no user ID again', async () => {
     const key = gpg.make(curveKey({ address: 'old@example.org' }), at('20240101'));
     const old = await readComponents(gpg.exportKey(key));
