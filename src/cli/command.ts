@@ -12,6 +12,7 @@ export { EXIT, Refused, Temporary, WrongUsage } from './outcome.ts';
 
 /** What a command's action gets beside its own arguments. */
 export interface CommandContext {
+  /** Read when it is first asked for: `init` runs where there is none yet, or a bad one of somebody else. */
   readonly loaded: LoadedConfig;
   /** true when --json was given. */
   readonly json: boolean;
@@ -40,14 +41,20 @@ export async function run(
   options: { config?: string; json?: boolean },
   action: (context: CommandContext) => Promise<void>,
 ): Promise<void> {
+  let loaded: LoadedConfig | undefined;
+  const load = (): LoadedConfig => {
+    loaded ??= loadConfig(options.config === undefined ? {} : { path: options.config });
+    return loaded;
+  };
   let database: Promise<Database> | undefined;
   try {
-    const loaded = loadConfig(options.config === undefined ? {} : { path: options.config });
     await action({
-      loaded,
+      get loaded() {
+        return load();
+      },
       json: options.json === true,
-      database: () => {
-        database ??= openDatabase(loaded.config, { actor: actorName() });
+      database: async () => {
+        database ??= openDatabase(load().config, { actor: actorName() });
         return database;
       },
       print: (value, text) => {

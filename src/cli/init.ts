@@ -1,11 +1,12 @@
 // `sealpost init`: a configuration file, a database, its tables. May be repeated: what is there is kept.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { describeConfig } from '../config/describe.ts';
 import { loadConfig } from '../config/load.ts';
 import { applyMigrations, migrationStatus } from '../database/migrate.ts';
 import { openDatabase } from '../database/open.ts';
+import { groupId, setAccess } from '../smtp/unix-socket.ts';
 import { Refused, run, withCommonOptions } from './command.ts';
 
 interface InitOptions {
@@ -19,14 +20,18 @@ export function registerInit(program: Command): void {
     program
       .command('init')
       .description('write sealpost.toml, create the database, apply the migrations')
-      .option('--dir <dir>', 'where sealpost.toml goes (default: /etc/sealpost for root, else this folder)'),
+      .option(
+        '--dir <dir>',
+        'where sealpost.toml goes (default: $SEALPOST_CONFIG; without it /etc/sealpost for root, else this folder)',
+      ),
     'sealpost init --dir /etc/sealpost',
-  ).action((options: InitOptions) => {
-    const path = resolve(options.config ?? join(options.dir ?? defaultFolder(), 'sealpost.toml'));
-    const { config: _, ...rest } = options;
-    return run({ ...rest, ...(existsSync(path) ? { config: path } : {}) }, async ({ print }) => {
+  ).action((options: InitOptions) =>
+    run(options, async ({ print }) => {
+      const path = placeOf(options);
       const written = !existsSync(path);
-      if (written) write(path, options.dir === undefined && options.config === undefined);
+      if (written) write(path);
+      const left = written ? await giveToService(path) : null;
+      if (left !== null) process.stderr.write(`sealpost: warning: ${left}\n`);
       const { config } = loadConfig({ path });
       const database = await openDatabase(config, { requireMigrated: false });
       try {
@@ -43,21 +48,50 @@ export function registerInit(program: Command): void {
       } finally {
         await database.close();
       }
-    });
-  });
+    }),
+  );
 }
+
+/** Where the other commands look for it afterwards, if nothing else is said. */
+function placeOf({ config, dir }: InitOptions): string {
+  const named = process.env.SEALPOST_CONFIG;
+  if (config !== undefined) return resolve(config);
+  if (dir === undefined && named !== undefined && named !== '') return resolve(named);
+  return resolve(dir ?? defaultFolder(), 'sealpost.toml');
+}
+
+const SYSTEM_FILE = '/etc/sealpost/sealpost.toml';
 
 function defaultFolder(): string {
   return process.getuid?.() === 0 ? '/etc/sealpost' : '.';
 }
 
-function write(path: string, systemWide: boolean): void {
+/** The group of packaging/systemd/sealpost.service and of the pipe(8) service. */
+const SERVICE_GROUP = 'sealpost';
+
+/**
+ * Lets the service read a file that root has written with mode 0640.
+ * @returns what is left to do, in a sentence; null: nothing
+ */
+export async function giveToService(path: string, group = SERVICE_GROUP): Promise<string | null> {
+  if (process.getuid?.() !== 0) return null;
+  if ((await groupId(group)) === null) {
+    return (
+      `only root may read ${path}, and there is no group "${group}" yet; before you run the service: ` +
+      `"adduser --system --group --home /var/lib/sealpost ${group}" and "chgrp ${group} ${path}"`
+    );
+  }
+  await setAccess(path, '0640', group);
+  return null;
+}
+
+function write(path: string): void {
   const folder = resolve(path, '..');
   try {
     mkdirSync(folder, { recursive: true });
     const text = describeConfig();
     // With a folder of one's own the state stays beside the file; only the system-wide file uses /var/lib/sealpost.
-    const stateDir = systemWide && process.getuid?.() === 0 ? '/var/lib/sealpost' : './.sealpost';
+    const stateDir = path === SYSTEM_FILE && process.getuid?.() === 0 ? '/var/lib/sealpost' : './.sealpost';
     writeFileSync(path, text.replace(/^#? *state_dir = .*$/m, `state_dir = ${JSON.stringify(stateDir)}`), {
       mode: 0o640,
       flag: 'wx',

@@ -64,7 +64,8 @@ export async function setAccess(
   if (mode !== undefined) await chmod(path, Number.parseInt(mode, 8));
 }
 
-async function groupId(group: string): Promise<number | null> {
+/** The number of a group by name or number; null where there is none. */
+export async function groupId(group: string): Promise<number | null> {
   if (/^\d+$/.test(group)) return Number(group);
   const local = findGroup(await readFile('/etc/group', 'utf8').catch(() => ''), group);
   if (local !== null) return local;

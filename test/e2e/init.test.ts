@@ -1,0 +1,74 @@
+// `sealpost init` as the first command of a machine: where it writes, whatever other configurations there are, and who may read it.
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { giveToService } from '../../src/cli/init.ts';
+import { runProgram } from './support/child.ts';
+import { sealpostCommand } from './support/sealpost-process.ts';
+
+let scratch: string;
+let folder: string;
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'sp-init-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+beforeEach(() => {
+  folder = mkdtempSync(join(scratch, 'f-'));
+});
+
+/** Runs it in a process of its own. @param named $SEALPOST_CONFIG */
+async function init(named: string, ...words: readonly string[]) {
+  const { program, args } = sealpostCommand();
+  const finished = await runProgram(program, [...args, 'init', ...words, '--json'], {
+    env: { SEALPOST_CONFIG: named, SEALPOST_DATABASE_URL: '' },
+    cwd: folder,
+    timeout: 200_000,
+  });
+  return { ...finished, said: JSON.parse(finished.stdout.toString()) as unknown };
+}
+
+describe('sealpost init', () => {
+  it('writes the file that $SEALPOST_CONFIG names', async () => {
+    const config = join(folder, 'own.toml');
+    expect(await init(config)).toMatchObject({ code: 0, said: { config, written: true } });
+    expect(readFileSync(config, 'utf8')).toContain('state_dir = "./.sealpost"');
+  });
+
+  it('writes into --dir whatever is wrong with the configurations of others', async () => {
+    for (const name of ['sealpost.toml', 'named.toml']) writeFileSync(join(folder, name), 'nonsense = [');
+    const dir = join(folder, 'new');
+    expect(await init(join(folder, 'named.toml'), '--dir', dir)).toMatchObject({
+      code: 0,
+      said: { config: join(dir, 'sealpost.toml'), written: true },
+    });
+  });
+});
+
+describe('the file that root wrote', () => {
+  const written = (): string => {
+    const path = join(folder, 'sealpost.toml');
+    writeFileSync(path, '', { mode: 0o600 });
+    return path;
+  };
+
+  it.runIf(process.getuid?.() === 0)('belongs to the group of the service', async () => {
+    const path = written();
+    // Any group will do that is not root's own.
+    expect(await giveToService(path, '12345')).toBeNull();
+    expect(statSync(path)).toMatchObject({ uid: 0, gid: 12345 });
+    expect(statSync(path).mode & 0o777).toBe(0o640);
+  });
+
+  it.runIf(process.getuid?.() === 0)(
+    'is said to be unreadable where that group is not there yet',
+    async () => {
+      const path = written();
+      expect(await giveToService(path, 'no-such-group')).toBe(
+        `only root may read ${path}, and there is no group "no-such-group" yet; before you run the service: ` +
+          `"adduser --system --group --home /var/lib/sealpost no-such-group" and "chgrp no-such-group ${path}"`,
+      );
+    },
+  );
+});
