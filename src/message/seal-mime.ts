@@ -47,7 +47,9 @@ export async function sealMime(
 ): Promise<readonly Buffer[]> {
   const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
   const { keys, hideKeyIds } = options;
-  return wrap(await encrypt({ plaintext, keys, hideKeyIds, format: 'armor', lent: true }));
+  // With LF the armor is copied, and nobody who has the copy could give back what it was copied from.
+  const lent = lineEndingOf(message) === '\r\n';
+  return wrap(await encrypt({ plaintext, keys, hideKeyIds, format: 'armor', lent }));
 }
 
 /**

@@ -240,6 +240,25 @@ describe('a sealed message', () => {
   });
 });
 
+describe('the memory of the armor', () => {
+  it('is lent only where the armor itself is part of the sealed message', async () => {
+    for (const [eol, lent] of [
+      ['\r\n', true],
+      ['\n', false],
+    ] as const) {
+      let asked: boolean | undefined;
+      const sealed = await sealMime(Buffer.from(`Subject: x${eol}${eol}Text${eol}`), options(), (job) => {
+        asked = job.lent;
+        return Promise.resolve(ARMOR);
+      });
+      expect(asked).toBe(lent);
+      expect(
+        sealed.some(({ buffer, byteOffset }) => buffer === ARMOR.buffer && byteOffset === ARMOR.byteOffset),
+      ).toBe(lent);
+    }
+  });
+});
+
 describe('the Content-Type inside', () => {
   const DEFAULT = 'Content-Type: text/plain; charset=us-ascii; hp="cipher"';
 
