@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parse } from 'smol-toml';
 import { describe, expect, it } from 'vitest';
 import { HELP, parsePipeArguments } from '../../../filters/pipe-arguments.ts';
 import { SYSEXITS } from '../../../filters/pipe-outcome.ts';
@@ -78,7 +79,35 @@ describe('the systemd units', () => {
     expect(stop.ok && stop.value).toBeGreaterThan(configSchema.parse({}).filter.shutdown_grace);
   });
 
-  it('keep the directory of the socket when the service stops', () => {
-    expect(value('sealpost.service', 'RuntimeDirectoryPreserve')).toBe('yes');
+  it('keep the socket out of the folder that systemd gives to the service with all that is in it', () => {
+    const folder = `/run/${value('sealpost.service', 'RuntimeDirectory')}/`;
+    expect(value('sealpost.socket', 'ListenStream')?.startsWith(folder)).toBe(false);
+  });
+
+  it('work without the socket unit: the recommended wiring has a TCP listener of its name', () => {
+    for (const key of ['Wants', 'Requires', 'Also', 'Sockets'])
+      expect(value('sealpost.service', key), key).toBeUndefined();
+  });
+
+  it('may write where the examples keep state, sockets and spools', () => {
+    const writable = [
+      `/var/lib/${value('sealpost.service', 'StateDirectory')}`,
+      `/run/${value('sealpost.service', 'RuntimeDirectory')}`,
+      (value('sealpost.service', 'ReadWritePaths') ?? '').replace(/^-/, ''),
+    ];
+    for (const example of readdirSync(join(root, 'postfix-examples'))) {
+      const document = parse(read(`postfix-examples/${example}/sealpost.toml`));
+      // The default of a service that does not run as root is a folder beside the file, in /etc.
+      expect(document, example).toHaveProperty('state_dir');
+      const config = configSchema.parse(document);
+      const sockets = config.filter.listen.flatMap(({ address }) =>
+        address.kind === 'unix' ? [address.path] : [],
+      );
+      for (const path of [config.state_dir, ...config.receiver.spool, ...sockets])
+        expect(
+          writable.some((folder) => `${path}/`.startsWith(`${folder}/`)),
+          `${example}: ${path}`,
+        ).toBe(true);
+    }
   });
 });
