@@ -7,6 +7,7 @@ import type { Engine } from '../src/delivery/engine.ts';
 import { userIdOf } from '../src/directory/id-address.ts';
 import { parsePath } from '../src/directory/normalise.ts';
 import { findMessageId } from '../src/message/received.ts';
+import { logReply, withoutAddresses } from '../src/observe/log.ts';
 import { isAscii } from '../src/smtp/paths.ts';
 import { classOf, formatReply } from '../src/smtp/replies.ts';
 import type { RawPath, Reply, Transaction } from '../src/smtp/types.ts';
@@ -64,7 +65,7 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
   const aside = async (reason: string): Promise<GivenUp> => {
     await setAside(spool, name, reason);
     metrics.receiverFailed.inc({ because });
-    logger.warn({ file: name, reason }, 'a spool file was set aside in failed/');
+    logger.warn({ file: name, reason: withoutAddresses(reason) }, 'a spool file was set aside in failed/');
     return 'set aside';
   };
   const said = formatReply(reply);
@@ -83,7 +84,7 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
     const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), parts.hostname, identity);
     const answer = await send(bounce, parts);
     if (classOf(answer) === 'temporary') {
-      logger.warn({ file: name, reply: formatReply(answer) }, 'a bounce was not accepted yet');
+      logger.warn({ file: name, reply: logReply(answer) }, 'a bounce was not accepted yet');
       return 'again';
     }
     if (classOf(answer) === 'permanent') {

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { rawHeader } from '../message/header.ts';
 import { findMessageId } from '../message/received.ts';
-import { classOf, formatReply } from '../smtp/replies.ts';
+import { logReply } from '../observe/log.ts';
+import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import { type RecipientOutcome, singleAnswer } from './answer.ts';
 import { buildBounce } from './bounce.ts';
@@ -51,7 +52,7 @@ export function createDeliverAsOne(
     }
     const log = parts.logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
     for (const outcome of answer.silent) {
-      log.warn({ reply: formatReply(outcome.reply) }, 'a recipient was refused, and no bounce may be sent');
+      log.warn({ reply: logReply(outcome.reply) }, 'a recipient was refused, and no bounce may be sent');
     }
     if (answer.refused.length === 0) return { reply: answer.reply, forget };
     const bounced = await bounce(transaction, delivered.messageKey, answer.refused, log);
@@ -113,7 +114,7 @@ export function createDeliverAsOne(
     const reply = sent.outcomes[0]?.reply ?? temporary('4.3.0', 'The bounce has no outcome');
     if (classOf(reply) !== 'accepted') {
       // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
-      log.error({ reply: formatReply(reply) }, 'the bounce for refused recipients was not accepted');
+      log.error({ reply: logReply(reply) }, 'the bounce for refused recipients was not accepted');
       return NOT_YET;
     }
     const recorded = await Promise.allSettled(keys.map((each) => memory.remember(key, each, reply.text)));

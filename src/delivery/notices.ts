@@ -26,9 +26,9 @@ import {
   settleNotices,
 } from '../keys/notice-claims.ts';
 import { buildNotice, type NoticeTemplate, parseTemplate } from '../message/notice.ts';
-import type { Logger } from '../observe/log.ts';
+import { type Logger, logReply } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { classOf, formatReply } from '../smtp/replies.ts';
+import { classOf } from '../smtp/replies.ts';
 import type { Deliverer } from './deliver.ts';
 import { noticeValues, type ToldKey } from './notice-text.ts';
 
@@ -207,7 +207,7 @@ async function sendMail(
   metrics.keyNotices.inc({ audience: mail.audience, outcome });
   if (outcome !== 'sent') {
     logger[outcome === 'refused' ? 'error' : 'warn'](
-      { mail: mail.id, audience: mail.audience, reply: formatReply(answer.reply) },
+      { mail: mail.id, audience: mail.audience, reply: logReply(answer.reply) },
       outcome === 'refused'
         ? 'the notice of a key that expires was refused'
         : 'the notice of a key that expires could not be sent yet',

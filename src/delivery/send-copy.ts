@@ -1,7 +1,6 @@
 // One copy on its way to the next hop: what was accepted is remembered before anybody is told, and an answer that comes after
 // the deadline is waited for.
-import type { Logger } from '../observe/log.ts';
-import { formatReply } from '../smtp/replies.ts';
+import { type Logger, logReply } from '../observe/log.ts';
 import type { LateResult } from '../smtp/transaction.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Group, Pending } from './build-copies.ts';
@@ -67,7 +66,7 @@ export function createCopySender(parts: DeliveryParts): CopySender {
       replies.set(entry.key, recipient.reply);
       metrics.nextHopReplies.inc({ class: recipient.class });
       log.info(
-        { to: entry.key.slice(0, 12), stage: recipient.stage, reply: formatReply(recipient.reply) },
+        { to: entry.key.slice(0, 12), stage: recipient.stage, reply: logReply(recipient.reply) },
         recipient.class,
       );
     });

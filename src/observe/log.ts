@@ -1,6 +1,8 @@
 // The log: pino, one JSON object a line on standard error. Never a body, a header, a password, or a third person's address.
 import { createHmac, randomBytes } from 'node:crypto';
 import { type DestinationStream, destination, pino } from 'pino';
+import { formatReply } from '../smtp/replies.ts';
+import type { Reply } from '../smtp/types.ts';
 
 export type Logger = pino.Logger;
 
@@ -73,9 +75,24 @@ export function describeError(error: unknown, depth = 0): LoggedError {
   };
 }
 
+/**
+ * Where in the program an error arose: the places of its stack alone, since the text before them may quote anything.
+ * For what must not happen, beside the error itself.
+ */
+export function placesOf(error: unknown): readonly string[] {
+  if (!(error instanceof Error)) return [];
+  const lines = (error.stack ?? '').split('\n');
+  return lines.flatMap((line) => withoutAddresses(/^\s+at (.*)$/.exec(line)?.[1] ?? '') || []);
+}
+
 /** Replaces everything that looks like an address or a URL's user information: texts of others quote both. */
-function withoutAddresses(text: string): string {
-  return text.replace(/[^\s<>"'(),;=]+@[^\s<>"'(),;]+/g, '<address>');
+export function withoutAddresses(text: string): string {
+  return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),;=]+)@[^\s<>"'(),;]+/g, '<address>');
+}
+
+/** A reply of the next hop for the log, on one line: `550 5.1.1 <<address>>: User unknown`. */
+export function logReply(reply: Reply): string {
+  return withoutAddresses(formatReply(reply));
 }
 
 /** New in every process: without it the digits could be matched against a list of known addresses. */

@@ -35,6 +35,8 @@ interface Stage {
   /** Ciphertext whose memory may be used again. */
   readonly givenBack: Uint8Array[];
   readonly remembered: Map<string, string>;
+  /** Lines of the log. */
+  readonly logged: string[];
   readonly memory: { -readonly [Name in keyof DeliveryMemory]: DeliveryMemory[Name] };
 }
 
@@ -54,6 +56,7 @@ function stage(script: Script = {}): Stage {
   const events: string[] = [];
   const givenBack: Uint8Array[] = [];
   const remembered = new Map<string, string>();
+  const logged: string[] = [];
   const memory: Stage['memory'] = {
     recall: async (message, recipients) =>
       new Map(
@@ -119,10 +122,10 @@ function stage(script: Script = {}): Stage {
       },
     }),
     outgoingDirectory: folder,
-    logger: createLogger({ level: 'silent' }),
+    logger: createLogger({ level: 'info', destination: { write: (line) => void logged.push(line) } }),
     metrics: createMetrics({ processMetrics: false }),
   });
-  return { deliverer, sent, jobs, events, givenBack, remembered, memory };
+  return { deliverer, sent, jobs, events, givenBack, remembered, logged, memory };
 }
 
 function facts(path: string): RecipientFacts {
@@ -601,5 +604,26 @@ describe('one answer for all (SMTP, the pipe)', () => {
   it('is the refusal itself when everybody was refused', async () => {
     const { deliverer } = stage({ reply: () => NO });
     expect(await asOne(deliverer, transaction(['keyed@x', 'a@x']))).toBe('550 5.1.1 unknown');
+  });
+});
+
+describe('the log', () => {
+  it('names nobody whom the next hop names in its replies, whatever becomes of the refused ones', async () => {
+    const quoting = (path: string): Reply => ({ ...NO, text: `<${path}>: Recipient address rejected` });
+    const { deliverer, logged } = stage({ reply: (path) => (path.startsWith('ok') ? OK : quoting(path)) });
+    await replies(deliverer, transaction(['ok@partner.example', 'no@partner.example']));
+    // Refused for one of two, and the bounce as well: its recipient is the sender.
+    await deliverer.deliverAsOne(
+      transaction(['ok@partner.example', 'no@partner.example'], { xforward: { IDENT: 'QUEUE2' } }),
+    );
+    const nobody = transaction(['ok@partner.example', 'no@partner.example'], {
+      xforward: { IDENT: 'QUEUE3' },
+    });
+    await deliverer.deliverAsOne({ ...nobody, envelope: { ...nobody.envelope, sender: '' } });
+    const said = logged.join('');
+    expect(said).toContain('the bounce for refused recipients was not accepted');
+    expect(said).toContain('a recipient was refused, and no bounce may be sent');
+    expect(said).toContain('550 5.1.1 <<address>>: Recipient address rejected');
+    expect(said).not.toMatch(/no@partner|c@example/);
   });
 });

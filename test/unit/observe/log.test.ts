@@ -1,6 +1,6 @@
 // The log is JSON lines, and holds no secret, no sender and no address of a third person.
 import { describe, expect, test } from 'vitest';
-import { createLogger, describeError, logAddress } from '../../../src/observe/log.ts';
+import { createLogger, describeError, logAddress, logReply, placesOf } from '../../../src/observe/log.ts';
 
 /** A logger and the lines that it wrote. */
 function recordingLogger(level: 'info' | 'silent' = 'info') {
@@ -78,6 +78,32 @@ describe('a logged error', () => {
     const loop = new Error('loop');
     loop.cause = loop;
     expect(JSON.stringify(describeError(loop)).match(/loop/g)).toHaveLength(5);
+  });
+});
+
+describe('an unexpected error', () => {
+  test('is logged with the places of its stack, and without what its text quotes', () => {
+    const error = new Error('Failed query: select 1\n    at alice@example.org\nparams: bob');
+    const { logger, lines } = recordingLogger();
+    logger.fatal({ err: error, at: placesOf(error) }, 'unexpected error; ending');
+    const { err, at } = JSON.parse(lines[0] ?? '');
+    expect(err).toMatchObject({ type: 'Error', message: 'Failed query: select 1\n    at <address>' });
+    expect(at.join()).toContain('log.test.ts');
+    expect(lines[0]).not.toMatch(/alice|bob/);
+    expect(placesOf('thrown text')).toEqual([]);
+  });
+});
+
+describe('a reply in the log', () => {
+  test.each([
+    [
+      '<bob@partner.example>: Recipient address rejected',
+      '550 5.1.1 <<address>>: Recipient address rejected',
+    ],
+    ['<"bob b."@partner.example>: no', '550 5.1.1 <<address>>: no'],
+    ['said:\nbob=x@partner.example unknown', '550 5.1.1 said: bob=<address> unknown'],
+  ])('names nobody: %s', (text, expected) => {
+    expect(logReply({ code: 550, enhanced: '5.1.1', text })).toBe(expected);
   });
 });
 
