@@ -192,16 +192,32 @@ function loopingNextHop(document: unknown, listeners: readonly NamedEndpoint[]):
   return [{ key: formatKey(path), found: showValue(written), expected }];
 }
 
+/** Each section that has mode and group, and the addresses that they are for. */
+function sectionsWithAccess(document: unknown): { path: readonly PropertyKey[]; addresses: unknown }[] {
+  return [
+    ...listOfTables(document).map((table, index) => ({
+      path: ['filter', 'listen', index],
+      addresses: valueAt(table, ['address']),
+    })),
+    ...[['policy', 'socketmap'], ['policy', 'delegation'], ['receiver']].map((path) => ({
+      path,
+      addresses: valueOrDefault(document, [...path, 'listen']),
+    })),
+  ];
+}
+
 /** mode and group say nothing about a TCP port; somebody who set them believes the port to be protected. */
 function unixOnlyKeys(document: unknown): DocumentProblem[] {
-  return listOfTables(document).flatMap((table, index) => {
-    const address = valueAt(table, ['address']);
-    const parsed = typeof address === 'string' ? parseEndpoint(address) : undefined;
-    if (!parsed?.ok || parsed.value.kind === 'unix') return [];
+  return sectionsWithAccess(document).flatMap(({ path: section, addresses }) => {
+    const kinds = (Array.isArray(addresses) ? addresses : [addresses]).map((address) => {
+      const parsed = typeof address === 'string' ? parseEndpoint(address) : undefined;
+      return parsed?.ok ? parsed.value.kind : 'none';
+    });
+    if (kinds.includes('unix') || !kinds.includes('inet')) return [];
     return ['mode', 'group'].flatMap((name) => {
-      const value = valueAt(table, [name]);
+      const path = [...section, name];
+      const value = valueAt(document, path);
       if (value === undefined) return [];
-      const path = ['filter', 'listen', index, name];
       return [
         {
           path,

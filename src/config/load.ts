@@ -9,7 +9,7 @@ import { type Config, configSchema } from './schema.ts';
 
 /** A configuration that can be used. */
 export interface LoadedConfig {
-  /** Validated; `state_dir` and `receiver.spool` are absolute, every listener has a name. */
+  /** Validated; `state_dir`, `receiver.spool` and the files of `smime.trust` are absolute, every listener has a name. */
   readonly config: Config;
   /** Absolute path of the file; null when there is none and the defaults hold. */
   readonly path: string | null;
@@ -225,9 +225,9 @@ function readSecret(path: string, variable: string, problems: ConfigProblem[]): 
   const problem = (found: string, expected: string) =>
     problems.push({ file: 'environment', key: variable, found, expected });
   try {
-    const text = readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+    const text = /^[^\r\n]*/.exec(readFileSync(path, 'utf8'))?.[0] ?? '';
     if (text !== '') return text;
-    problem(`the empty file ${path}`, 'a file that holds the URL');
+    problem(`no text in the first line of ${path}`, 'a file that holds the URL');
   } catch (error) {
     const { found } = unreadable(errorCode(error), null);
     problem(`${JSON.stringify(path)}, ${found}`, 'a readable file that holds the URL');
@@ -261,6 +261,10 @@ function finish(config: Config, folder: string): Config {
     ...config,
     state_dir: resolve(folder, config.state_dir),
     filter: { ...config.filter, listen },
+    smime: {
+      ...config.smime,
+      trust: config.smime.trust.map((each) => (each === 'system' ? each : resolve(folder, each))),
+    },
     receiver: { ...config.receiver, spool: config.receiver.spool.map((spool) => resolve(folder, spool)) },
   };
 }

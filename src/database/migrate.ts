@@ -1,6 +1,7 @@
 // Applies migrations/, made by drizzle-kit, through drizzle's own migrator, and tells by name which are applied.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DrizzleQueryError } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
@@ -67,7 +68,8 @@ export async function migrationStatus(
 /**
  * Applies what is missing, all of it in one transaction. Two at once are safe: they take turns.
  * @returns the names of what this call applied
- * @throws DestructiveMigration when one of them removes something and `allowDestructive` is not true
+ * @throws DestructiveMigration when one of them removes something and `allowDestructive` is not true; Error with the
+ *   commands that help where the role has not the rights
  */
 export async function applyMigrations(
   database: Connected,
@@ -89,12 +91,30 @@ export async function applyMigrations(
           'make a backup, then run `sealpost migrate --allow-destructive`',
       );
     }
-    if (pending.length > 0) await migrate(drizzle(client), { migrationsFolder: folder, ...ACCOUNT });
+    if (pending.length > 0)
+      await migrate(drizzle(client), { migrationsFolder: folder, ...ACCOUNT }).catch((error: unknown) => {
+        throw withRightsNamed(error, client);
+      });
     return pending;
   } finally {
     // The end of the session gives the lock back.
     await client.end();
   }
+}
+
+/** What the role lacks; drizzle's migrator begins with CREATE SCHEMA IF NOT EXISTS, for which PostgreSQL asks the first of them. */
+function withRightsNamed(error: unknown, client: pg.Client): unknown {
+  const insufficientPrivilege = '42501';
+  const cause = error instanceof DrizzleQueryError ? error.cause : error;
+  if (!(cause instanceof pg.DatabaseError) || cause.code !== insufficientPrivilege) return error;
+  const [role, name] = [client.user ?? 'the role', client.database ?? ''].map((each) =>
+    pg.escapeIdentifier(each),
+  );
+  return new Error(
+    `${cause.message}: migrations need CREATE on the database and on its schema public. As a superuser: ` +
+      `GRANT CREATE ON DATABASE ${name} TO ${role}; and in that database: GRANT CREATE ON SCHEMA public TO ${role}`,
+    { cause: error },
+  );
 }
 
 function compare(migrations: readonly Migration[], applied: readonly number[]): MigrationStatus {

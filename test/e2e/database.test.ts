@@ -409,6 +409,25 @@ describe.each(servers)('%s', (_name, config) => {
   });
 });
 
+describe.skipIf(debian === null)('a role that may not create anything', () => {
+  it('is told what it needs to migrate, with the commands that give it', async () => {
+    const admin = new pg.Client({ connectionString: debian?.database.url });
+    await admin.connect();
+    await admin.query('CREATE ROLE limited LOGIN');
+    await admin.query('CREATE DATABASE bare');
+    await admin.end();
+    const url = (debian?.database.url ?? '')
+      .replace('//sealpost:', '//limited:')
+      .replace(/sealpost$/, 'bare');
+    const database = await open(configFor(join(scratch, 'unused'), { url }), { requireMigrated: false });
+    await expect(applyMigrations(database)).rejects.toThrow(
+      'permission denied for database bare: migrations need CREATE on the database and on its schema public. ' +
+        'As a superuser: GRANT CREATE ON DATABASE "bare" TO "limited"; and in that database: ',
+    );
+    await database.close();
+  });
+});
+
 describe('a database that is away', () => {
   it('is reported with its address, the reason and the help, and without the password', async () => {
     const url = `postgres://mail:s3cret@127.0.0.1:${await freePort()}/sealpost`;

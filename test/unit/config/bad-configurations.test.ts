@@ -185,6 +185,21 @@ const bad: readonly BadConfiguration[] = [
     message: 'FILE: filter.listen[0].mode: found "0660"; expected none: it is for a unix socket only',
   },
   {
+    fault: 'a group on a TCP port of the lookups',
+    toml: '[policy.socketmap]\nlisten = "127.0.0.1:2525"\ngroup = "postfix"',
+    message: 'FILE: policy.socketmap.group: found "postfix"; expected none: it is for a unix socket only',
+  },
+  {
+    fault: 'a mode on the TCP port that is the default',
+    toml: '[policy.delegation]\nmode = "0660"',
+    message: 'FILE: policy.delegation.mode: found "0660"; expected none: it is for a unix socket only',
+  },
+  {
+    fault: 'a mode on the TCP ports of the receiver',
+    toml: '[receiver]\nlisten = ["127.0.0.1:10034", "127.0.0.1:10035"]\nmode = "0660"',
+    message: 'FILE: receiver.mode: found "0660"; expected none: it is for a unix socket only',
+  },
+  {
     fault: 'a flag as a text',
     toml: '[[filter.listen]]\nprotocol = "smtp"\naddress = "127.0.0.1:10025"\nbefore_queue = "yes"',
     message: 'FILE: filter.listen[0].before_queue: found "yes"; expected true or false, without quotes',

@@ -83,10 +83,13 @@ describe('the database URL', () => {
     expect(load({ path, env }).config.database).toMatchObject({ url, read_url: `${url}2`, pool_size: 3 });
   });
 
-  test.each(['\n', '\r\n', ''])('is read from a secret file without its trailing newline %j', (end) => {
-    const secret = write('named/secret', `${url}${end}`);
-    expect(load({ env: { SEALPOST_DATABASE_URL_FILE: secret } }).config.database.url).toBe(url);
-  });
+  test.each(['\n', '\r\n', '', '\n\n', '\n# rotated on Monday\n'])(
+    'is the first line of a secret file, which ends %j',
+    (end) => {
+      const secret = write('named/secret', `${url}${end}`);
+      expect(load({ env: { SEALPOST_DATABASE_URL_FILE: secret } }).config.database.url).toBe(url);
+    },
+  );
 
   test('is refused when it is given twice, in a missing file, or in an empty one', () => {
     const empty = write('named/secret', '\n');
@@ -98,7 +101,7 @@ describe('the database URL', () => {
       `environment: SEALPOST_DATABASE_URL_FILE: found "${missing}", no such file; expected a readable file that holds the URL`,
     );
     expect(() => load({ env: { SEALPOST_DATABASE_READ_URL_FILE: empty } })).toThrow(
-      `environment: SEALPOST_DATABASE_READ_URL_FILE: found the empty file ${empty}; expected a file that holds the URL`,
+      `environment: SEALPOST_DATABASE_READ_URL_FILE: found no text in the first line of ${empty}; expected a file that holds the URL`,
     );
   });
 
@@ -115,7 +118,7 @@ describe('the database URL', () => {
 });
 
 describe('the loaded configuration', () => {
-  test('has state_dir and spool relative to the folder of the file, or to cwd without one', () => {
+  test('has state_dir, spool and smime.trust relative to the folder of the file, or to cwd without one', () => {
     const path = write(
       'explicit/a.toml',
       'state_dir = "state"\n[receiver]\nspool = ["in", "/var/spool/mail-in"]',
@@ -124,6 +127,12 @@ describe('the loaded configuration', () => {
     expect(loaded.stateDir).toBe(join(folder, 'explicit', 'state'));
     expect(loaded.config.state_dir).toBe(loaded.stateDir);
     expect(loaded.config.receiver.spool).toEqual([join(folder, 'explicit', 'in'), '/var/spool/mail-in']);
+    const trust = write('explicit/b.toml', '[smime]\ntrust = ["system", "ca.pem", "/etc/ca.pem"]');
+    expect(load({ path: trust }).config.smime.trust).toEqual([
+      'system',
+      join(folder, 'explicit', 'ca.pem'),
+      '/etc/ca.pem',
+    ]);
     const without = load().config.state_dir;
     expect(['/var/lib/sealpost', join(folder, 'cwd', '.sealpost')]).toContain(without);
   });
