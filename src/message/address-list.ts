@@ -1,15 +1,11 @@
 // Address lists of From, To and Cc (RFC 5322, section 3.4), read only to find the addresses: names, comments and groups fall
 // away. What cannot be read is left to the caller as it is.
-import { behindComment } from './comment.ts';
-
-type Token =
-  /** A piece of a phrase, a local part or a domain: atom, quoted string or domain literal, as it stands there. */
-  { readonly kind: 'word'; readonly text: string } | { readonly kind: 'special'; readonly text: string };
+import { behindComment, behindQuoted } from './comment.ts';
 
 /** An encoded word counts as one atom even where its text holds a comma, as some programs write it (RFC 2047, section 5). */
-const WORD =
-  /=\?[^?\s]+\?[BQbq]\?[^?\s]*\?=|"(?:[^"\\]|\\.)*"|\[(?:[^[\]\\]|\\.)*\]|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+/y;
+const ATOM = /=\?[^?\s]+\?[BQbq]\?[^?\s]*\?=|[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\xff-]+/y;
 const SPECIALS = '<>,:;@';
+const SPACE = ' \t\r\n';
 
 /**
  * The addresses of a list, in order, each as its addr-spec: `local@domain` with quotes kept, comments, names and source routes
@@ -18,88 +14,126 @@ const SPECIALS = '<>,:;@';
  * @returns null where the value is no address list
  */
 export function addrSpecs(value: string): readonly string[] | null {
-  const tokens = tokenize(value);
-  if (tokens === null) return null;
   const addresses: string[] = [];
-  let item: Token[] = [];
+  const item = createItem();
   let inGroup = false;
   let inBrackets = false;
   const endItem = (): boolean => {
-    const address = item.length === 0 ? undefined : mailbox(item);
-    item = [];
+    const address = item.end();
     if (address !== undefined && address !== null) addresses.push(address);
     return address !== null;
   };
-  for (const token of tokens) {
-    if (isSpecial(token, '<') || isSpecial(token, '>')) inBrackets = token.text === '<';
+  for (let at = 0, end: number | null = 0; at < value.length; at = end) {
+    end = tokenEnd(value, at);
+    if (end === null) return null;
+    const char = value.charAt(at);
+    if (char === '(' || SPACE.includes(char)) continue;
+    if (char === '<' || char === '>') inBrackets = char === '<';
+    if (!SPECIALS.includes(char)) item.word(value.slice(at, end));
     // Commas and colons between brackets belong to a source route.
-    if (inBrackets) item.push(token);
-    else if (isSpecial(token, ',')) {
+    else if (inBrackets) item.special(char);
+    else if (char === ',') {
       if (!endItem()) return null;
-    } else if (isSpecial(token, ';')) {
+    } else if (char === ';') {
       if (!inGroup || !endItem()) return null;
       inGroup = false;
-    } else if (isSpecial(token, ':')) {
-      if (inGroup || item.some((before) => before.kind === 'special')) return null;
-      item = [];
+    } else if (char === ':') {
+      if (inGroup || item.hasSpecials()) return null;
+      item.end();
       inGroup = true;
-    } else item.push(token);
+    } else item.special(char);
   }
   return inGroup || !endItem() ? null : addresses;
 }
 
-function isSpecial(token: Token | undefined, text: string): boolean {
-  return token?.kind === 'special' && token.text === text;
+/** Behind the white space, comment, special or word (atom, quoted string, domain literal) that begins there; null: there is none. */
+function tokenEnd(value: string, at: number): number | null {
+  const char = value.charAt(at);
+  if (char === '(') return behindComment(value, at);
+  if (SPACE.includes(char) || SPECIALS.includes(char)) return at + 1;
+  if (char === '"' || char === '[') return behindQuoted(value, at);
+  ATOM.lastIndex = at;
+  return ATOM.test(value) ? ATOM.lastIndex : null;
 }
 
-/** `[phrase] "<" [route ":"] addr-spec ">"`, or a bare addr-spec; null where it is neither. */
-function mailbox(item: readonly Token[]): string | null {
-  const open = item.findIndex((token) => isSpecial(token, '<'));
-  if (open < 0) return addrSpec(item);
-  if (!isSpecial(item.at(-1), '>') || item.slice(0, open).some((token) => token.kind === 'special'))
-    return null;
-  const inside = item.slice(open + 1, -1);
-  // An obsolete source route ends with a colon (section 4.4).
-  return addrSpec(inside.slice(inside.findLastIndex((token) => isSpecial(token, ':')) + 1));
+/**
+ * Reads one item of a list, `[phrase] "<" [route ":"] addr-spec ">"` or a bare addr-spec, without keeping more of it than
+ * the address: a field may be as large as a message.
+ */
+function createItem() {
+  let empty = true;
+  let specials = false;
+  let opened = false;
+  /** The last token was a closing bracket. */
+  let closed = false;
+  /** What stands before the bracket is no phrase. */
+  let phraseBroken = false;
+  const spec = createAddrSpec();
+
+  return {
+    word(text: string): void {
+      empty = false;
+      if (closed) spec.spoil();
+      closed = false;
+      spec.word(text);
+    },
+    special(char: string): void {
+      empty = false;
+      if (closed) spec.spoil();
+      closed = opened && char === '>';
+      if (char === '<' && !opened) {
+        opened = true;
+        phraseBroken = specials;
+        spec.take();
+        // An obsolete source route ends with a colon (section 4.4).
+      } else if (char === ':') spec.take();
+      else if (char === '@') spec.at();
+      else if (!closed) spec.spoil();
+      specials = true;
+    },
+    hasSpecials: () => specials,
+    /** Begins the next item. @returns undefined where there was nothing, null where it was no mailbox */
+    end(): string | null | undefined {
+      const address = spec.take();
+      const read = empty ? undefined : opened && (!closed || phraseBroken) ? null : address;
+      empty = true;
+      specials = opened = closed = phraseBroken = false;
+      return read;
+    },
+  };
 }
 
-function addrSpec(tokens: readonly Token[]): string | null {
-  const at = tokens.findIndex((token) => isSpecial(token, '@'));
-  if (at < 0) return null;
-  const local = joined(tokens.slice(0, at));
-  const domain = joined(tokens.slice(at + 1));
-  return local === null || domain === null || domain.startsWith('"') ? null : `${local}@${domain}`;
-}
+/** Reads `local "@" domain`, each of them words that a dot joins, white space around it being obsolete. */
+function createAddrSpec() {
+  let local = '';
+  let domain = '';
+  let last = '';
+  let inDomain = false;
+  let spoilt = false;
 
-/** Words that a dot joins, white space around it being obsolete; null where two stand side by side without one. */
-function joined(words: readonly Token[]): string | null {
-  const apart = words.some(({ kind, text }, index) => {
-    const before = words[index - 1]?.text;
-    return kind !== 'word' || (before !== undefined && !before.endsWith('.') && !text.startsWith('.'));
-  });
-  return apart || words.length === 0 ? null : words.map(({ text }) => text).join('');
-}
-
-function tokenize(value: string): readonly Token[] | null {
-  const tokens: Token[] = [];
-  let at = 0;
-  while (at < value.length) {
-    const char = value.charAt(at);
-    if (' \t\r\n'.includes(char)) at += 1;
-    else if (char === '(') {
-      const end = behindComment(value, at);
-      if (end === null) return null;
-      at = end;
-    } else if (SPECIALS.includes(char)) {
-      tokens.push({ kind: 'special', text: char });
-      at += 1;
-    } else {
-      WORD.lastIndex = at;
-      const text = WORD.exec(value)?.[0];
-      if (text === undefined) return null;
-      tokens.push({ kind: 'word', text });
-      at += text.length;
-    }
-  }
-  return tokens;
+  return {
+    word(text: string): void {
+      spoilt ||= last !== '' && !last.endsWith('.') && !text.startsWith('.');
+      if (spoilt) return;
+      if (inDomain) domain += text;
+      else local += text;
+      last = text;
+    },
+    at(): void {
+      spoilt ||= inDomain;
+      inDomain = true;
+      last = '';
+    },
+    spoil(): void {
+      spoilt = true;
+    },
+    /** Begins the next one. @returns null where it was no addr-spec */
+    take(): string | null {
+      const whole = !spoilt && local !== '' && domain !== '' && !domain.startsWith('"');
+      const address = whole ? `${local}@${domain}` : null;
+      local = domain = last = '';
+      inDomain = spoilt = false;
+      return address;
+    },
+  };
 }

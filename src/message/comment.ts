@@ -1,4 +1,6 @@
-// Comments of structured header fields (RFC 5322, section 3.2.2): they nest, and a backslash quotes.
+// What structured header fields put between characters of its own, and where a backslash quotes: comments, which nest (RFC 5322,
+// section 3.2.2), quoted strings (3.2.4) and domain literals (3.4.1). Read character by character: a regular expression runs out of
+// stack where millions of characters are quoted.
 
 /** The offset behind the comment that opens at `from`, its parenthesis included; null where it is not closed. */
 export function behindComment(text: string, from: number): number | null {
@@ -11,6 +13,19 @@ export function behindComment(text: string, from: number): number | null {
       depth -= 1;
       if (depth === 0) return at + 1;
     }
+  }
+  return null;
+}
+
+/** The offset behind the quoted string or domain literal that opens at `from`; null where it is not closed. */
+export function behindQuoted(text: string, from: number): number | null {
+  const open = text.charAt(from);
+  const close = open === '[' ? ']' : open;
+  for (let at = from + 1; at < text.length; at += 1) {
+    const char = text.charAt(at);
+    if (char === close) return at + 1;
+    if (char === open) return null;
+    if (char === '\\') at += 1;
   }
   return null;
 }

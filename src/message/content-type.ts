@@ -1,6 +1,6 @@
 // Content-Type and Content-Transfer-Encoding as RFC 2045 writes them, read strictly: what could be read in two ways is marked.
 
-import { behindComment } from './comment.ts';
+import { behindComment, behindQuoted } from './comment.ts';
 import { MOST_HEADER_BYTES } from './header.ts';
 
 export interface ContentType {
@@ -141,12 +141,11 @@ function createScanner(text: string) {
     quoted(): string | null {
       skipSpace();
       if (text.charAt(at) !== '"') return null;
-      let end = at + 1;
-      while (end < text.length && text.charAt(end) !== '"') end += text.charAt(end) === '\\' ? 2 : 1;
-      if (end >= text.length) return null;
+      const end = behindQuoted(text, at);
+      if (end === null) return null;
       // One piece of the text, and not character by character: that would cost 32 bytes for each.
-      const inside = text.slice(at + 1, end);
-      at = end + 1;
+      const inside = text.slice(at + 1, end - 1);
+      at = end;
       return inside.includes('\\') ? inside.replace(/\\(.)/gs, '$1') : inside;
     },
     take(char: string): boolean {

@@ -1,4 +1,6 @@
 // Header confidentiality policies (RFC 9788, section 3.2): what stands outside, what the inside says of it, and that nothing is lost.
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { addrSpecs } from '../../../src/message/address-list.ts';
 import { parseDateTime, rfc5322Date } from '../../../src/message/date-time.ts';
@@ -278,6 +280,30 @@ describe('fields that are hard to read', () => {
     }
     // Quadratic time would take minutes.
     expect(performance.now() - started).toBeLessThan(20_000);
+  });
+});
+
+describe('an address list as large as a message', () => {
+  it('is read however long its quoted strings are', () => {
+    for (const text of ['x'.repeat(24_000_000), '\\"'.repeat(12_000_000)])
+      expect(addrSpecs(`"${text}" <a@b.example>`)).toEqual(['a@b.example']);
+  });
+
+  it('of characters that separate something is read without an object for each', async () => {
+    // A thread ends with an error beyond its limit: 4 MB of them took 400 MB.
+    const read = `(async () => {
+      const { parentPort, workerData } = require('node:worker_threads');
+      (await import('tsx/esm/api')).register();
+      const { addrSpecs } = await import(workerData);
+      parentPort.postMessage([',', '<', '@'].map((special) => addrSpecs(special.repeat(4_000_000))));
+    })()`;
+    const thread = new Worker(read, {
+      eval: true,
+      workerData: new URL('../../../src/message/address-list.ts', import.meta.url).href,
+      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 },
+    });
+    expect(await once(thread, 'message')).toEqual([[[], null, null]]);
+    await thread.terminate();
   });
 });
 
