@@ -7,6 +7,7 @@ import {
   fieldValue,
   type HeaderField,
   type LineEnding,
+  MAX_FIELDS,
   type MessageParts,
   MOST_HEADER_BYTES,
 } from './header.ts';
@@ -37,6 +38,8 @@ const USER_FACING: ReadonlySet<string> = new Set([
 ]);
 
 const CIPHER = 'hp="cipher"';
+/** Room for the fields of the sealed message itself, and for those that it gains on its way: all of them are to be found. */
+const MOST_OUTSIDE = MAX_FIELDS - 100;
 /** Lines that would become longer than this are folded (RFC 5322, section 2.1.1). */
 const LONG_LINE = 78;
 
@@ -46,18 +49,20 @@ const LONG_LINE = 78;
  * A multipart/signed root keeps its exact Content-* fields and gets nothing else inside, or its signature would cover other
  * bytes than before; so its header stays outside as it is, Subject included, since nothing inside could carry it. So does that
  * of S/MIME's signed-data: readers look for protected fields in what is signed (the cryptographic payload of RFC 9788).
+ *
+ * Of more fields than may stand outside, the last ones are inside only, of a signed root, too.
  */
 export function protectHeader(parts: MessageParts, options: OuterHeaderOptions): ProtectedHeader {
   const { eol } = options;
   const content = parts.fields.filter(isContentField);
   const rest = parts.fields.filter((field) => !isContentField(field) && field.name !== 'mime-version');
-  if (isSigned(parts)) {
+  if (isSigned(parts) && rest.length <= MOST_OUTSIDE) {
     return {
       inner: content.map((field) => endedWith(field.raw, eol)),
       outer: rest.map((field) => endedWith(field.raw, eol)),
     };
   }
-  const outer = outerFields(rest, options);
+  const outer = outerFields(rest, options).slice(0, MOST_OUTSIDE);
   const unchanged = new Set(outer);
   // What is not outside is inside, or it would be lost.
   const inside = rest.filter((field) => isUserFacing(field) || !unchanged.has(field));

@@ -29,7 +29,7 @@ const TAB = 0x09;
 const COLON = 0x3a;
 
 /** Fields beyond this many are taken for body, and sealed: 25 MB of "a:" lines must not become 8 million objects. */
-const MAX_FIELDS = 10_000;
+export const MAX_FIELDS = 10_000;
 
 /**
  * Bytes of a field that are read for what it says, as Postfix has it (header_size_limit, postconf(5)): structured fields are

@@ -233,6 +233,19 @@ describe('a sealed message', () => {
     ]);
   });
 
+  it('is recognised however many fields the original had: what is too much outside is inside only', async () => {
+    for (const type of ['text/plain', 'multipart/signed; boundary=x']) {
+      const fields = Array.from({ length: 9998 }, (_, n) => `X-N: ${n}`);
+      const message = lines(...fields, 'Subject: secret', `Content-Type: ${type}`, '', 'Text');
+      const { inner, outer } = build(message, { subject: 'hide' });
+      for (const field of fields) expect(`${inner}${outer}`).toContain(`${field}\r\n`);
+      expect(inner).toContain('Subject: secret\r\n');
+      expect(outer).not.toContain('secret');
+      const sealed = await sealMime(message, options({ keys: [key('p256').recipient] }), encrypt);
+      expect(detectEncrypted(Buffer.concat(sealed))).toMatchObject({ encrypted: true, how: 'pgp-mime' });
+    }
+  });
+
   it('uses LF for everything it adds to a message that came with LF', () => {
     const { inner, outer } = build(named('bare-lf'));
     expect(`${inner}${outer}`).not.toContain('\r');
