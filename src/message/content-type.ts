@@ -80,11 +80,14 @@ export function rawParameters(value: string): readonly RawParameter[] {
   const scanner = createScanner(value);
   const parameters: RawParameter[] = [];
   if (value.length > MOST_HEADER_BYTES) return parameters;
+  if (scanner.token() !== null && scanner.take('/')) scanner.token();
+  // A semicolon in a comment begins no parameter.
+  scanner.atEnd();
   scanner.until(';');
-  // A comment that never closes hides the rest; to look behind it would be to search its end once more for every parameter.
-  while (scanner.take(';') && !scanner.at('(')) {
+  while (scanner.take(';')) {
     const name = scanner.token();
     if (name === null || !scanner.take('=')) {
+      // A comment that never closes hides the rest; to look behind it would be to search its end once more for every parameter.
       if (scanner.at('(')) break;
       scanner.until(';');
       continue;
@@ -105,6 +108,11 @@ export function rawParameters(value: string): readonly RawParameter[] {
 /** A quoted string of RFC 2045 around a text, whose own quotes and backslashes are dropped. */
 export function quote(text: string): string {
   return `"${text.replace(/["\\]/g, '')}"`;
+}
+
+/** A quoted string of RFC 2045 that stands for exactly this text. */
+export function quoteExactly(text: string): string {
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** A mechanism of RFC 2045, section 6, in lower case; `7bit` where the value is empty, null where it is no single token. */

@@ -2,9 +2,9 @@
 // attachment a file `name.pgp`, and the tree around them keeps its shape. What is no body stays readable: header fields, also those
 // of parts and of messages inside, file names among them.
 import type { Encrypt } from '../openpgp/types.ts';
-import { rawParameters } from './content-type.ts';
+import { quoteExactly } from './content-type.ts';
 import { mediaType } from './entity.ts';
-import { fieldsNamed, fieldValue, inLineEnding, type LineEnding, lineEndingOf } from './header.ts';
+import { inLineEnding, type LineEnding, lineEndingOf } from './header.ts';
 import { endedWith } from './header-protection.ts';
 import { charsetOf, GONE, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
 import { encryptedKeyIds } from './leaf.ts';
@@ -116,9 +116,7 @@ function containerHeader(
   if (entity.contentType === null || mediaType(entity.contentType) !== 'multipart/signed') {
     return fields.map(({ raw }) => raw);
   }
-  const [type] = fieldsNamed({ fields }, 'content-type');
-  const parameters = type === undefined ? [] : rawParameters(fieldValue(type));
-  const boundary = parameters.find(({ name }) => name === 'boundary')?.value ?? '';
+  const boundary = quoteExactly(entity.contentType.parameters.get('boundary') ?? '');
   const mixed = `Content-Type: multipart/mixed;${eol} boundary=${boundary}`;
   return rewriteHeader(
     fields,

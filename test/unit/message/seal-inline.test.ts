@@ -183,6 +183,22 @@ describe('a message sealed inline', () => {
     expect(sealed).toContain('name="signature.asc.pgp"');
   });
 
+  it.each([
+    ['multipart/signed (x;boundary=zzz); boundary=x', 'x', '"x"'],
+    ['multipart/signed;(c)boundary="a b"', 'a b', '"a b"'],
+    ['multipart/signed; boundary="a\\"\\\\b"', 'a"\\b', '"a\\"\\\\b"'],
+  ])('keeps the boundary of multipart/signed, however it is written: %s', async (type, boundary, written) => {
+    const part = (text: string) => [`--${boundary}`, '', text];
+    const { sealed, texts } = await seal(
+      lines(`Content-Type: ${type}`, '', ...part('one'), ...part('two'), `--${boundary}--`),
+    );
+    expect(sealed).toContain(`Content-Type: multipart/mixed;\r\n boundary=${written}\r\n`);
+    expect(texts.map(String)).toEqual(['one', 'two']);
+    expect(readTree(Buffer.from(sealed, 'latin1'), 10)?.filter(({ kind }) => kind === 'leaf')).toHaveLength(
+      2,
+    );
+  });
+
   it('loses the length that a mail store wrote down, of the message and of parts', async () => {
     const { sealed } = await seal(
       lines('Content-Type: multipart/mixed; boundary=b', 'Content-Length: 20', '', '--b', '', 'x', '--b--'),
@@ -440,6 +456,11 @@ describe('the name of an attachment', () => {
       ['="a (1).pdf.pgp"'],
     ],
     ['an open bracket', ['Content-Disposition: attachment; filename=a (1.pdf; size=1'], ['="a (1.pdf.pgp"']],
+    [
+      'behind comments with semicolons',
+      ['Content-Disposition: attachment (a;filename=b);(c;d) filename=a.pdf'],
+      ['=a.pdf.pgp'],
+    ],
     ['escaped quotes', ['Content-Disposition: attachment; filename="a\\"b.pdf"'], ['="a\\"b.pdf.pgp"']],
     ['an open quote', ['Content-Disposition: attachment; filename="a b.pdf'], ['="a b.pdf.pgp"']],
     ['empty', ['Content-Disposition: attachment; filename=""'], ['=".pgp"']],
