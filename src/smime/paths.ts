@@ -1,10 +1,10 @@
-// The ways from a certificate up to trusted authorities (RFC 4158), by names and signatures; whether one may be gone is not decided
-// here. pkijs looks for paths, too, but follows certificates that have signed each other for ever, and tries only one path.
+// The paths from a certificate up to trusted authorities (RFC 4158), by names and signatures; which of them holds is decided in
+// chain.ts. pkijs looks for paths, too, but follows certificates that have signed each other for ever, and tries only one path.
 import type { Certificate } from 'pkijs';
 
-/** Authorities between a certificate and the trusted one: a longer way costs more time than it is worth. */
+/** Authorities between a certificate and the trusted one: a longer path costs more time than it is worth. */
 const MAX_BETWEEN = 12;
-/** Authorities that have all signed each other have more ways between them than anybody could try. */
+/** Authorities that have all signed each other have more paths between them than anybody could try. */
 const MAX_UNFINISHED = 200;
 
 /**
