@@ -5,7 +5,14 @@ import type { MessageId } from './queue-types.ts';
 export interface SealedCopy {
   readonly id: MessageId;
   readonly userId: number;
-  readonly ciphertext: Uint8Array;
+  readonly ciphertext: Uint8Array | WaitingCiphertext;
+}
+
+/** Ciphertext that may wait in a file until it is inserted: all copies of a large message at once would take too much memory. */
+export interface WaitingCiphertext {
+  /** Bytes. */
+  readonly length: number;
+  read(): Promise<Uint8Array>;
 }
 
 /** What is filed together or not at all: the copies of one message for one recipient address. */

@@ -160,10 +160,10 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
         return decision.reply;
       }
       const newId = (): string => randomBytes(16).toString('hex');
-      const parcel = await seal(transaction.message, decision.copies, newId, parts);
-      if (parcel === null) return SEALING_FAILED;
-      const outcome = await file({ ...parcel, acceptance });
-      if (outcome === 'filed') metrics.receiverFiled.inc({ source: 'lmtp' }, parcel.copies.length);
+      const sealed = await seal(transaction.message, decision.copies, newId, parts);
+      if (sealed === null) return SEALING_FAILED;
+      const outcome = await file({ ...sealed.parcel, acceptance }).finally(sealed.discard);
+      if (outcome === 'filed') metrics.receiverFiled.inc({ source: 'lmtp' }, sealed.parcel.copies.length);
       if (outcome === 'filed before') metrics.duplicatesSuppressed.inc();
       log.debug({ outcome }, 'queued');
       return REPLIES[outcome];

@@ -34,15 +34,17 @@ export async function fileParcels(
   };
   const plan = planFiling(parcels, state);
   // In the order of their numbers: the tables take no number below one that a user already has.
-  let small: NumberedCopy[] = [];
+  let small: ReadCopy[] = [];
   for (const copy of plan.copies) {
-    if (copy.ciphertext.length <= WHOLE_BYTES) {
-      small.push(copy);
-      continue;
+    const { length } = copy.ciphertext;
+    const together = small.reduce((total, { ciphertext }) => total + ciphertext.length, length);
+    if (length > WHOLE_BYTES || together > INSERTED_AT_ONCE) {
+      await insertWhole(client, small);
+      small = [];
     }
-    await insertWhole(client, small);
-    small = [];
-    await insertInChunks(client, copy);
+    const read = await withCiphertext(copy);
+    if (length <= WHOLE_BYTES) small.push(read);
+    else await insertInChunks(client, read);
   }
   await insertWhole(client, small);
   await remember(
@@ -50,6 +52,17 @@ export async function fileParcels(
     plan.remember.flatMap((index) => parcels[index]?.acceptance ?? []),
   );
   return plan.outcomes;
+}
+
+/** A copy whose ciphertext is at hand. */
+type ReadCopy = NumberedCopy & { readonly ciphertext: Uint8Array };
+
+/** Bytes of small copies in one statement. */
+const INSERTED_AT_ONCE = 8 * 2 ** 20;
+
+async function withCiphertext(copy: NumberedCopy): Promise<ReadCopy> {
+  const { ciphertext } = copy;
+  return { ...copy, ciphertext: ciphertext instanceof Uint8Array ? ciphertext : await ciphertext.read() };
 }
 
 /**
@@ -155,10 +168,7 @@ async function remember(
 }
 
 /** All small ones in one statement. Their bytes travel as one binary value: an array of bytea would be hexadecimal text. */
-async function insertWhole(
-  client: Pick<ClientBase, 'query'>,
-  copies: readonly NumberedCopy[],
-): Promise<void> {
+async function insertWhole(client: Pick<ClientBase, 'query'>, copies: readonly ReadCopy[]): Promise<void> {
   if (copies.length === 0) return;
   const starts: number[] = [];
   let length = 0;
@@ -187,7 +197,7 @@ async function insertWhole(
 }
 
 /** Chunk by chunk: beside the ciphertext only one chunk is in memory, here and in PostgreSQL. */
-async function insertInChunks(client: Pick<ClientBase, 'query'>, copy: NumberedCopy): Promise<void> {
+async function insertInChunks(client: Pick<ClientBase, 'query'>, copy: ReadCopy): Promise<void> {
   const { id, userId, number, ciphertext } = copy;
   const chunks = Math.ceil(ciphertext.length / CHUNK_BYTES);
   await client.query('INSERT INTO incoming (id, user_id, number, size, chunks) VALUES ($1, $2, $3, $4, $5)', [

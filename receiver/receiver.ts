@@ -3,6 +3,7 @@
 import { type FilterListenerHandle, startListener } from '../filters/listener.ts';
 import type { Config } from '../src/config/schema.ts';
 import type { Engine } from '../src/delivery/engine.ts';
+import { outgoingDirectoryIn } from '../src/delivery/outgoing.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { createBudget } from '../src/smtp/budget.ts';
@@ -47,7 +48,8 @@ export async function startReceiver(
   const { pool } = engine.database;
   const budget = createBudget(config.filter.memory_budget);
   const maxReceived = (): number => current.filter.max_received;
-  const sealing = { engine, global: () => current.encryption, logger, metrics };
+  const outgoingDirectory = outgoingDirectoryIn(config.state_dir);
+  const sealing = { engine, global: () => current.encryption, logger, metrics, outgoingDirectory };
   const delivery = createQueueDelivery({ ...sealing, pool, maxReceived });
   const listeners: FilterListenerHandle[] = [];
   const spools: Spool[] = [];

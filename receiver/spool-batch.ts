@@ -82,7 +82,7 @@ export async function runBatch(
       await removeFiled(parts.spool, result.remove);
       return result;
     } finally {
-      for (const { item } of prepared) if (item?.kind === 'parcel') item.release();
+      await releaseAll(prepared.map(({ item }) => item));
     }
   } catch (error) {
     broken = error instanceof Error ? error : new Error(String(error));
@@ -101,25 +101,29 @@ interface Prepared {
 
 async function prepare(claimed: readonly Claimed[], parts: BatchParts): Promise<readonly Prepared[]> {
   let memory = 0;
-  const leases: Lease[] = [];
   const admit = (bytes: number): Lease | null => {
     const lease = parts.admit(bytes);
-    if (lease === null) return null;
-    memory += bytes;
-    leases.push(lease);
+    if (lease !== null) memory += bytes;
     return lease;
   };
+  const items: Item[] = [];
   const { most } = parts.timing();
   try {
     return await mapLimited(claimed, AT_ONCE, async (claim) => {
       if (memory >= BATCH_MEMORY) return { claim, item: undefined };
-      return { claim, item: await prepareItem(parts.spool, claim.name, { most, admit }, parts) };
+      const item = await prepareItem(parts.spool, claim.name, { most, admit }, parts);
+      items.push(item);
+      return { claim, item };
     });
   } catch (error) {
     // What was sealed beside the one that failed is dropped with it.
-    for (const lease of leases) lease.release();
+    await releaseAll(items);
     throw error;
   }
+}
+
+async function releaseAll(items: readonly (Item | undefined)[]): Promise<void> {
+  for (const item of items) if (item?.kind === 'parcel') await item.release();
 }
 
 /** Everything between sealing and COMMIT. */

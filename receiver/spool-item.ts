@@ -1,9 +1,10 @@
 // One spool file on its way: read, decided on, sealed for each of its readers. What it gives holds ciphertext only.
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import type { Settings } from '../src/config/settings.ts';
 import { contentHash } from '../src/delivery/content-hash.ts';
 import type { Engine } from '../src/delivery/engine.ts';
+import { type BuiltCopy, createOutgoing } from '../src/delivery/outgoing.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
 import type { Logger } from '../src/observe/log.ts';
@@ -13,7 +14,7 @@ import type { Lease } from '../src/smtp/budget.ts';
 import type { Reply } from '../src/smtp/types.ts';
 import { readAddressee } from './addressee.ts';
 import { decideForQueue, type Obstacle, type QueueDecision, type UserCopy } from './decide.ts';
-import type { Parcel } from './filing.ts';
+import type { Parcel, SealedCopy, WaitingCiphertext } from './filing.ts';
 import { readSpooled } from './maildir.ts';
 import type { MessageId } from './queue-types.ts';
 
@@ -23,11 +24,19 @@ export interface SealingParts {
   readonly global: () => Settings;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** For ciphertext that does not fit into memory. */
+  readonly outgoingDirectory: string;
 }
 
 /** What became of one file. */
 export type Item =
-  | { readonly kind: 'parcel'; readonly parcel: Parcel; readonly arrived: Date; readonly release: () => void }
+  | {
+      readonly kind: 'parcel';
+      readonly parcel: Parcel;
+      readonly arrived: Date;
+      /** Gives back what it holds of memory and files: when the parcel is filed, or is not to be. Never rejects. */
+      readonly release: () => Promise<void>;
+    }
   | {
       readonly kind: 'wait' | 'refuse';
       readonly because: Obstacle;
@@ -44,6 +53,8 @@ export type Item =
 const MEMORY_PER_BYTE = 4;
 /** A larger message stays in its file: the worker reads it piece by piece, and only ciphertext is held whole. */
 const WHOLE_UP_TO = 4 * 2 ** 20;
+/** Bytes of ciphertext of a message with several readers that stay in memory; other copies wait in files. */
+const COPIES_UP_TO = 4 * 2 ** 20;
 
 export const SEALING_FAILED: Reply = {
   code: 451,
@@ -85,13 +96,22 @@ export async function prepareItem(
     const sha256 = await (file === null ? contentHash(head) : fileHash(file, size));
     const idOf = (user: number): MessageId => spoolId(name, user, sha256);
     const plaintext = file === null ? head : { fd: file.fd, size, sha256 };
-    const parcel = await seal(plaintext, decision.copies, idOf, parts);
-    if (parcel === null) {
+    const sealed = await seal(plaintext, decision.copies, idOf, parts);
+    if (sealed === null) {
       const userIds = decision.copies.map(({ user }) => user.id);
       return { kind: 'wait', because: 'sealing failed', reply: SEALING_FAILED, userIds, arrived };
     }
     kept = true;
-    return { kind: 'parcel', parcel, arrived, release };
+    const { parcel, discard } = sealed;
+    return {
+      kind: 'parcel',
+      parcel,
+      arrived,
+      release: async () => {
+        release();
+        await discard();
+      },
+    };
   } finally {
     if (!kept) release();
     await file?.close();
@@ -133,18 +153,38 @@ export async function decideFor(
   }
 }
 
+export interface Sealed {
+  readonly parcel: Parcel;
+  /** Nobody needs the ciphertext any more. Never rejects. */
+  readonly discard: () => Promise<void>;
+}
+
 /**
- * Seals a message whole, its header too, once for each user.
+ * Seals a message whole, its header too, once for each user. Where these are several, what exceeds 4 MiB of ciphertext waits in
+ * files.
  * @returns null when sealing failed, which is logged
  */
 export async function seal(
   message: Uint8Array | PlaintextFile,
   copies: readonly UserCopy[],
   idOf: (userId: number) => MessageId,
-  { engine, metrics, logger }: SealingParts,
-): Promise<Parcel | null> {
+  { engine, metrics, logger, outgoingDirectory }: SealingParts,
+): Promise<Sealed | null> {
+  const outgoing = createOutgoing(
+    outgoingDirectory,
+    randomBytes(12).toString('hex'),
+    copies.length === 1 ? Number.POSITIVE_INFINITY : COPIES_UP_TO,
+    engine.sealer.giveBack,
+  );
+  const built: BuiltCopy[] = [];
+  const discard = async (): Promise<void> => {
+    const discarded = await Promise.allSettled(built.map((copy) => copy.discard(true)));
+    for (const each of discarded)
+      if (each.status === 'rejected')
+        logger.warn({ err: each.reason }, 'a file with ciphertext could not be removed');
+  };
   try {
-    const sealed = [];
+    const sealed: SealedCopy[] = [];
     for (const { user, seal: decision } of copies) {
       const stop = metrics.sealSeconds.startTimer();
       const { keys, hideKeyIds } = decision;
@@ -155,13 +195,27 @@ export async function seal(
         format: 'binary',
       });
       stop();
-      sealed.push({ id: idOf(user.id), userId: user.id, ciphertext });
+      const copy = await outgoing.keep([ciphertext]);
+      built.push(copy);
+      sealed.push({ id: idOf(user.id), userId: user.id, ciphertext: waiting(copy, ciphertext.length) });
     }
-    return { copies: sealed };
+    return { parcel: { copies: sealed }, discard };
   } catch (error) {
+    await discard();
     logger.error({ err: error }, 'sealing failed; the mail stays where it is');
     return null;
   }
+}
+
+function waiting(copy: BuiltCopy, length: number): WaitingCiphertext {
+  return {
+    length,
+    async read() {
+      const [ciphertext] = await copy.bytes();
+      if (ciphertext?.length !== length) throw new Error('ciphertext that waited in a file is not whole');
+      return ciphertext;
+    },
+  };
 }
 
 /** SHA-256 in hexadecimal of so many bytes from the beginning of a file. */

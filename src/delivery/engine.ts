@@ -1,6 +1,5 @@
 // Everything that a filter needs to deliver, opened together and closed in the right order: database, directory, keys,
 // sealing workers, memory, next hop. The proxy filter, the standalone pipe and `encrypt` stand on it.
-import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { type Change, listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
@@ -15,7 +14,7 @@ import { createNextHopClient, type NextHopClient } from '../smtp/client.ts';
 import { type Claims, createClaims } from './claims.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
 import { createDeliveryMemory, type DeliveryMemory } from './memory.ts';
-import { removeLeftovers } from './outgoing.ts';
+import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
 
 /** The choice among a recipient's keys at one moment, after all of them have been inspected. */
 export type Chooser = (
@@ -134,7 +133,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     let nextHop = options.nextHop ?? nextHopOf(config, logger);
     /** Next hops of earlier configurations that still send. */
     const retiring = new Set<Promise<void>>();
-    const outgoingDirectory = join(config.state_dir, 'outgoing');
+    const outgoingDirectory = outgoingDirectoryIn(config.state_dir);
     const deliverer = createDeliverer({
       config: () => current,
       directory,

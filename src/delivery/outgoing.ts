@@ -23,6 +23,11 @@ export function inMemory(message: Uint8Array): BuiltCopy {
   return { bytes: async () => [message], discard: async () => undefined };
 }
 
+/** Where they wait. @param stateDir state_dir, absolute */
+export function outgoingDirectoryIn(stateDir: string): string {
+  return join(stateDir, 'outgoing');
+}
+
 /**
  * Makes the room for one transaction's copies.
  * @param directory below state_dir; made with mode 0700 when it is first needed

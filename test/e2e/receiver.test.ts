@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { resetTreePeak, treePeakMegabytes, treeResidentMegabytes } from '../../bench/process-tree.ts';
 import { waitUntil } from './support/child.ts';
+import { makeKey } from './support/keys.ts';
 import {
   ALICE_ID,
   DOMAIN,
@@ -37,6 +38,16 @@ const ALICE_PATH = `id_1@${DOMAIN}`;
 const ULLA_PATH = `id_2@${DOMAIN}`;
 const reasonOf = (name: string): string =>
   readFileSync(join(stand.spool, 'failed', `${name}.reason`), 'utf8');
+
+/** Sends a message by LMTP. @returns one reply for each recipient */
+const send = (recipients: readonly string[], message: string) =>
+  sendRaw({
+    to: { port: stand.lmtpPort },
+    protocol: 'lmtp',
+    sender: 'bob@outside.test',
+    recipients,
+    message: Buffer.from(message),
+  });
 
 /** A file that came two days ago: longer than max_age. */
 function deliverOld(name: string, message: string): void {
@@ -136,6 +147,53 @@ describe('a message in the spool', () => {
     expect(treePeakMegabytes(pid) - before).toBeLessThan(130);
     expect(row?.chunks).toBeGreaterThan(90);
     expect(row && (await stand.open(row)).equals(Buffer.from(message))).toBe(true);
+  });
+});
+
+describe('a large message for an alias', () => {
+  const TEAM = `team@${DOMAIN}`;
+  let readers: readonly number[];
+  const body = `${'0123456789abcdef'.repeat(4)}\n`.repeat(90_000);
+
+  beforeAll(async () => {
+    const addresses = ['rita', 'sam'].map((name) => `${name}@${DOMAIN}`);
+    for (const address of addresses) {
+      await stand.must(['user', 'add', address]);
+      await stand.must(['key', 'import', '-'], (await makeKey(stand.gpg, address)).publicKey);
+    }
+    await stand.must(['alias', 'add', TEAM, `alice@${DOMAIN}`, ...addresses]);
+    const rows = await stand.query<{ id: number }>('SELECT id FROM users WHERE id > 2 ORDER BY id');
+    readers = [ALICE_ID, ...rows.map(({ id }) => id)];
+  });
+
+  async function expectForAll(message: string): Promise<void> {
+    for (const reader of readers) {
+      const rows = await stand.queue(reader);
+      expect(rows).toHaveLength(1);
+      expect(rows[0] && (await stand.open(rows[0])).equals(Buffer.from(message))).toBe(true);
+    }
+  }
+
+  it('comes to all of its readers or, while the queue of one is full, to none', async () => {
+    const message = spooled(TEAM, { subject: 'team' }, body);
+    const full = readers.at(-1);
+    // Room for the plaintext: that the ciphertext is larger is known when the other copies have been inserted.
+    await stand.query('UPDATE users SET quota_bytes = $2 WHERE id = $1', [full, message.length + 1]);
+    stand.deliver(nextName(), message);
+    const waits = async () =>
+      (await stand.query('SELECT FROM spool_attempts WHERE because = $1', ['over quota'])).length === 1;
+    await waitUntil('the message to wait', 60_000, waits, stand.sealpost.log);
+    for (const reader of readers) expect(await stand.queue(reader)).toEqual([]);
+    await stand.query('UPDATE users SET quota_bytes = NULL WHERE id = $1', [full]);
+    await stand.waitForEmptySpool(60_000);
+    await expectForAll(message);
+  });
+
+  it('comes to all of its readers by LMTP, too', async () => {
+    const message = `Subject: team\r\n\r\n${body.replaceAll('\n', '\r\n')}`;
+    const replies = await send([TEAM], message);
+    expect(replies.map((reply) => reply.slice(0, 9))).toEqual(['250 2.0.0']);
+    await expectForAll(message);
   });
 });
 
@@ -315,15 +373,6 @@ describe('a message that cannot be filed', () => {
 });
 
 describe('mail by LMTP', () => {
-  const send = (recipients: readonly string[], message: string) =>
-    sendRaw({
-      to: { port: stand.lmtpPort },
-      protocol: 'lmtp',
-      sender: 'bob@outside.test',
-      recipients,
-      message: Buffer.from(message),
-    });
-
   it('is answered for each recipient, after the commit', async () => {
     const message = 'From: bob@outside.test\r\nSubject: lmtp\r\n\r\n.dot\r\n';
     const replies = await send(

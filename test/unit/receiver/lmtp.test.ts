@@ -37,6 +37,7 @@ function stage() {
     global: () => configSchema.parse({}).encryption,
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
+    outgoingDirectory: '/nonexistent',
     maxReceived: () => 50,
   });
   const deliver = async (transaction: Transaction): Promise<string[]> =>

@@ -48,6 +48,7 @@ it('finds a file that came under a name whose batch was still at work', async ()
     global: () => configSchema.parse({}).encryption,
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
+    outgoingDirectory: '/nonexistent',
     hostname: 'mx.test',
     maxReceived: () => 50,
     sweepInterval: () => 1e9,
