@@ -2,7 +2,7 @@
 // listeners of [policy.tcp], [policy.socketmap] and [policy.delegation].
 import type { Config } from '../src/config/schema.ts';
 import { listenForChanges } from '../src/database/notifications.ts';
-import { type Database, openDatabase } from '../src/database/open.ts';
+import { openDatabase } from '../src/database/open.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { keepConnectionAtHand } from './connection-at-hand.ts';
@@ -11,6 +11,7 @@ import { policyDelegation } from './delegation.ts';
 import { MAPS } from './facts.ts';
 import { type ListenOptions, type LookupListener, listenForLookups } from './listen.ts';
 import { createLookups, type Lookups } from './lookups.ts';
+import { openReplica } from './replica.ts';
 import { type RequestProtocol, serveRequests } from './serve-requests.ts';
 import { socketmap } from './socketmap.ts';
 import { tcpTable } from './tcp-table.ts';
@@ -45,29 +46,20 @@ export async function openLookupDatabase(
 ): Promise<{ readonly database: LookupDatabase; close(): Promise<void> }> {
   const ours = withLookupDeadlines(config);
   const primary = await openDatabase(ours, { logger });
-  let replica: Database | null = null;
-  if (ours.database.read_url !== undefined) {
-    try {
-      replica = await openDatabase(ours, { logger, replica: true });
-    } catch (error) {
-      logger.warn(
-        { err: error },
-        'the replica of database.read_url cannot be asked; lookups go to database.url',
-      );
-    }
-  }
+  const replica =
+    ours.database.read_url === undefined
+      ? null
+      : await openReplica(() => openDatabase(ours, { logger, replica: true }), logger);
   const fromPrimary = keepConnectionAtHand(primary.pool);
-  const fromReplica = replica === null ? null : keepConnectionAtHand(replica.pool);
   const database = createLookupDatabase({
     primary: fromPrimary,
-    replica: fromReplica,
+    replica: replica?.pool ?? null,
     replicaLag: config.policy.replica_lag,
     logger,
   });
   return {
     database,
     async close() {
-      fromReplica?.release();
       fromPrimary.release();
       await replica?.close();
       await primary.close();
