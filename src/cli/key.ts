@@ -14,7 +14,7 @@ import { readTrust, TrustUnavailable } from '../smime/trust.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, EXIT, Refused, run, WrongUsage, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
-import { table } from './table.ts';
+import { printable, table } from './table.ts';
 
 interface Options {
   readonly config?: string;
@@ -224,10 +224,10 @@ function reportImport(results: readonly ImportResult[], { print }: CommandContex
     if (result === 'unchanged') return [`unchanged ${fingerprint} of ${whose}`];
     return news.length > 0 ? [`updated ${fingerprint} of ${whose}: ${news.join('; ')}`] : [];
   });
-  print(results, lines.join('\n'));
+  print(results, lines.map(printable).join('\n'));
   const refused = results.filter(({ result }) => result === 'refused');
   for (const { refusal } of results)
-    if (refusal !== null) process.stderr.write(`sealpost: ${refusal.sentence}\n`);
+    if (refusal !== null) process.stderr.write(`sealpost: ${printable(refusal.sentence)}\n`);
   if (refused.length === 0) return;
   process.exitCode = EXIT.refused;
   if (refused.length < results.length) {
@@ -276,5 +276,7 @@ function describe(view: KeyView): string {
           `serial       ${view.x509.serialNumber}`,
           `trust        ${view.x509.pinned ? 'pinned by an administrator' : 'by its chain, at import'}`,
         ]),
-  ].join('\n');
+  ]
+    .map(printable)
+    .join('\n');
 }

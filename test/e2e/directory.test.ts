@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { generateKey } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registerAlias } from '../../src/cli/alias.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
@@ -458,6 +459,29 @@ describe('key import', () => {
     }
     const { rows } = await database.pool.query('SELECT 1 FROM keys WHERE fingerprint = $1', [key]);
     expect(rows).toEqual([]);
+  });
+
+  it('prints nothing of a user ID that would act on a terminal', async () => {
+    await json('user', 'add', 'evi@example.org');
+    const name = 'Evi\u001b[2J\u009b\u202e\nfingerprint  none';
+    const { publicKey } = await generateKey({ userIDs: [{ name, email: 'evi@example.org' }] });
+    const path = file('e.asc', publicKey);
+    for (const words of [
+      ['key', 'import', path, '--for', 'evi@example.org'],
+      ['key', 'list', 'evi@example.org'],
+      ['key', 'show', 'evi@example.org'],
+    ]) {
+      const { code, out } = await sealpost(...words);
+      expect(code).toBe(0);
+      expect(out).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+      expect(out).not.toMatch(/^fingerprint {2}none/m);
+    }
+    expect((await sealpost('key', 'show', 'evi@example.org')).out).toContain(
+      'user ID      Evi?[2J???fingerprint  none <evi@example.org>',
+    );
+    expect(await json('key', 'list', 'evi@example.org')).toMatchObject([
+      { userIds: [`${name} <evi@example.org>`] },
+    ]);
   });
 
   it('exports what gpg imports again', async () => {
