@@ -1,9 +1,9 @@
-// Asking before something is removed: on a terminal, else --yes is needed.
+// Asking before something is removed.
 import { createInterface } from 'node:readline/promises';
 import { Refused, WrongUsage } from './command.ts';
 
 /**
- * Returns when the removal is confirmed.
+ * Returns when the removal is confirmed: on a terminal, else --yes is needed.
  * @param what such as `remove the user alice@example.org with 2 keys`
  * @throws WrongUsage without --yes and without a terminal
  * @throws Refused when the answer is not yes
@@ -19,4 +19,12 @@ export async function confirm(what: string, yes: boolean): Promise<void> {
   } finally {
     dialogue.close();
   }
+}
+
+/**
+ * As {@link confirm}, for what clients and scripts do all day: without a terminal nobody has to be asked.
+ * @throws Refused when the answer is not yes
+ */
+export async function confirmAtTerminal(what: string, yes: boolean): Promise<void> {
+  if (process.stdin.isTTY) await confirm(what, yes);
 }

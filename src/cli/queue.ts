@@ -15,7 +15,8 @@ import {
 import type { Database } from '../database/open.ts';
 import { requireUser } from '../directory/find.ts';
 import { encryptedMessageKeyIds } from '../openpgp/encrypted-message.ts';
-import { Refused, run, withCommonOptions } from './command.ts';
+import { EXIT, Refused, run, withCommonOptions } from './command.ts';
+import { confirmAtTerminal } from './confirm.ts';
 import { table } from './table.ts';
 
 interface Options {
@@ -105,7 +106,7 @@ export function registerQueue(program: Command): void {
       .argument(...IDS),
     'sealpost queue fetch alice@example.org 0123456789abcdef0123456789abcdef | gpg --decrypt',
   ).action((address: string, ids: string[], options: Options) =>
-    run({ ...options, json: false }, async ({ database }) => {
+    run(options, async ({ database }) => {
       const opened = await database();
       for (const message of await require(opened, address, ids)) {
         await pipeline(
@@ -124,18 +125,26 @@ export function registerQueue(program: Command): void {
       .command('ack')
       .description('acknowledge messages: they leave the queue for good. May be repeated')
       .argument(...USER)
-      .argument(...IDS),
+      .argument(...IDS)
+      .option('--yes', 'do not ask, on a terminal'),
     'sealpost queue ack alice@example.org 0123456789abcdef0123456789abcdef',
-  ).action((address: string, ids: string[], options: Options) =>
+  ).action((address: string, ids: string[], options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
       const { orm, pool } = await database();
       const { user } = await requireUser(orm, address);
+      const what = ids.length === 1 ? `the message ${ids[0]}` : `${ids.length} messages`;
+      await confirmAtTerminal(`remove ${what} of ${address} from the queue for good`, options.yes === true);
       const gone = await acknowledge(pool, user.id, ids);
       const unknown = ids.filter((id) => !gone.has(id));
-      if (unknown.length > 0) throw unknownIds(unknown, address);
+      if (gone.size === 0) throw unknownIds(unknown, address);
       print(
         { acknowledged: [...gone] },
         `acknowledged ${gone.size === 1 ? '1 message' : `${gone.size} messages`}`,
+      );
+      if (unknown.length === 0) return;
+      process.exitCode = EXIT.refused;
+      process.stderr.write(
+        `sealpost: ${unknownIds(unknown, address).message}; the others are acknowledged\n`,
       );
     }),
   );
@@ -170,9 +179,9 @@ function unknownIds(ids: readonly string[], address: string): Refused {
   );
 }
 
-/** The key IDs that a message is sealed to; null where it is no OpenPGP message or larger than one piece. */
+/** The key IDs that a message is sealed to; null where it is no OpenPGP message. */
 async function keyIdsOf({ pool }: Database, message: StoredMessage): Promise<readonly string[] | null> {
-  if (message.chunks > 0) return null;
-  for await (const bytes of readMessage(pool, message)) return encryptedMessageKeyIds(bytes);
-  return null;
+  const pieces: Buffer[] = [];
+  for await (const bytes of readMessage(pool, message)) pieces.push(bytes);
+  return encryptedMessageKeyIds(Buffer.concat(pieces));
 }

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { addToken, listTokens, revokeToken } from '../../receiver/tokens.ts';
 import { requireUser } from '../directory/find.ts';
 import { Refused, run, WrongUsage, withCommonOptions } from './command.ts';
+import { confirmAtTerminal } from './confirm.ts';
 import { table } from './table.ts';
 
 interface Options {
@@ -55,9 +56,10 @@ export function registerToken(program: Command): void {
     token
       .command('revoke')
       .description('revoke a token: it is refused from now on')
-      .argument('<id>', 'its number, see "sealpost token list ADDRESS"'),
+      .argument('<id>', 'its number, see "sealpost token list ADDRESS"')
+      .option('--yes', 'do not ask, on a terminal'),
     'sealpost token revoke 3',
-  ).action((id: string, options: Options) =>
+  ).action((id: string, options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
       if (!/^\d{1,9}$/.test(id)) {
         throw new WrongUsage(
@@ -65,6 +67,7 @@ export function registerToken(program: Command): void {
         );
       }
       const { pool } = await database();
+      await confirmAtTerminal(`revoke the token ${id}`, options.yes === true);
       const revoked = await revokeToken(pool, Number(id));
       if (revoked === null) throw new Refused(`there is no token ${id}; see "sealpost token list ADDRESS"`);
       print({ id: revoked.id, revoked: true }, `revoked token ${id}`);

@@ -4,6 +4,7 @@ import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promi
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WHOLE_BYTES } from '../../receiver/queue-types.ts';
 import { runProgram, waitUntil } from './support/child.ts';
 import { createGpgHome, type GpgHome, makeKey, type TestKey } from './support/keys.ts';
 import { mailsIn, type PullRun, runPull, startPull } from './support/pull-run.ts';
@@ -41,6 +42,8 @@ async function emptyQueue(user: QueueUser): Promise<void> {
   if (list.length > 0) await stand.must(['queue', 'ack', user.address, ...list.map(({ id }) => id)]);
 }
 
+const UNKNOWN = 'f'.repeat(32);
+
 describe('the queue commands', () => {
   it('list, show, fetch, count and acknowledge what waits', async () => {
     const [first = '', second = ''] = await stand.file(alice, [letter('one'), letter('two')]);
@@ -61,6 +64,12 @@ describe('the queue commands', () => {
       oldest: expect.stringMatching(/Z$/),
     });
     await stand.must(['queue', 'ack', alice.address, first]);
+    const known = await stand.sealpost.cli(['queue', 'ack', alice.address, second, UNKNOWN, '--yes']);
+    expect([known.code, known.stdout.toString(), known.stderr]).toEqual([
+      1,
+      'acknowledged 1 message\n',
+      `sealpost: no such message in the queue of ${alice.address}: ${UNKNOWN}; see "sealpost queue list ${alice.address}"; the others are acknowledged\n`,
+    ]);
     await stand.must(['queue', 'ack', alice.address, first, second]);
     expect((await stand.must(['queue', 'stats', alice.address, '--json'])).json).toMatchObject({
       messages: 0,
@@ -69,9 +78,21 @@ describe('the queue commands', () => {
     });
   });
 
+  it('show the key IDs of a message that is stored in pieces', async () => {
+    const noise = randomBytes(WHOLE_BYTES);
+    const [id = ''] = await stand.file(alice, [Buffer.concat([letter('large'), noise])]);
+    expect((await stand.must(['queue', 'show', alice.address, id, '--json'])).json).toEqual([
+      expect.objectContaining({ id, keys: [expect.stringMatching(/^[0-9a-f]{16}$/)] }),
+    ]);
+    await emptyQueue(alice);
+  });
+
   it('refuse what does not wait, and who is unknown, with the command that helps', async () => {
-    const unknown = await stand.sealpost.cli(['queue', 'fetch', alice.address, 'f'.repeat(32)]);
-    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('sealpost queue list')]);
+    for (const verb of ['fetch', 'ack']) {
+      const unknown = await stand.sealpost.cli(['queue', verb, alice.address, UNKNOWN, '--json']);
+      expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('sealpost queue list')]);
+      expect(JSON.parse(unknown.stdout.toString())).toMatchObject({ exitCode: 1 });
+    }
     const nobody = await stand.sealpost.cli(['queue', 'list', 'nobody@example.org']);
     expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining('sealpost user add')]);
   });
@@ -93,7 +114,7 @@ describe('the token commands', () => {
     ]);
     expect(list.stdout.toString()).not.toContain(printed);
     const id = (list.json as { id: number }[])[1]?.id ?? 0;
-    await stand.must(['token', 'revoke', String(id)]);
+    await stand.must(['token', 'revoke', String(id), '--yes']);
     expect((await ask(printed)).status).toBe(401);
     expect((await stand.sealpost.cli(['token', 'revoke', '999'])).code).toBe(1);
     expect((await stand.sealpost.cli(['token', 'revoke', 'phone'])).code).toBe(2);
