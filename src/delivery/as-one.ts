@@ -151,6 +151,7 @@ function bounceOf(
       reportingMta: hostname,
       sender,
       queueId: queueIdOf(transaction),
+      originalEnvelopeId: parameters.find(({ keyword }) => keyword === 'ENVID')?.value,
       refused: refused.map(({ recipient, reply }) => {
         const original = recipient.parameters.find((parameter) => parameter.keyword === 'ORCPT')?.value;
         return {

@@ -18,6 +18,8 @@ export interface BounceInput {
   readonly sender: RawPath;
   readonly queueId: string;
   readonly refused: readonly RefusedRecipient[];
+  /** The value of ENVID as the client sent it, xtext undecoded; absent: none was given. */
+  readonly originalEnvelopeId?: string | undefined;
   /** The refused message's Message-ID without brackets, for References; '' or absent: none. */
   readonly originalMessageId?: string;
   /** The raw header of the refused message, without the empty line. */
@@ -29,7 +31,7 @@ export interface BounceInput {
 
 /**
  * Builds the notification as a complete message with CRLF line ends, to be sent from `<>` to `input.sender`.
- * Sources: RFC 3464 (fields), RFC 6522 (multipart/report), RFC 3834 (Auto-Submitted).
+ * Sources: RFC 3464 (fields), RFC 3461, section 6.3 (ENVID and ORCPT), RFC 6522 (multipart/report), RFC 3834 (Auto-Submitted).
  */
 export function buildBounce(input: BounceInput): Buffer {
   const host = input.reportingMta;
@@ -62,6 +64,9 @@ export function buildBounce(input: BounceInput): Buffer {
     'Content-Description: Delivery report',
     'Content-Type: message/delivery-status',
     '',
+    ...(input.originalEnvelopeId === undefined
+      ? []
+      : [`Original-Envelope-Id: ${printable(decodeXtext(input.originalEnvelopeId))}`]),
     `Reporting-MTA: dns; ${host}`,
     ...(input.queueId === '' ? [] : [`X-Sealpost-Queue-ID: ${printable(input.queueId)}`]),
     '',
@@ -69,7 +74,7 @@ export function buildBounce(input: BounceInput): Buffer {
       `Final-Recipient: rfc822; ${printable(refused.recipient)}`,
       ...(refused.originalRecipient === undefined
         ? []
-        : [`Original-Recipient: ${printable(refused.originalRecipient).replace(';', '; ')}`]),
+        : [`Original-Recipient: ${printable(originalRecipient(refused.originalRecipient))}`]),
       'Action: failed',
       `Status: ${refused.reply.enhanced === '' ? '5.0.0' : refused.reply.enhanced}`,
       `Diagnostic-Code: smtp; ${diagnostic(refused.reply)}`,
@@ -92,6 +97,20 @@ export function buildBounce(input: BounceInput): Buffer {
 /** RFC 5322, section 3.6.4; nothing that would not fit into one line, or is no identifier. */
 function referencesTo(messageId: string): string[] {
   return /^[!-;=?-~]{1,900}$/.test(messageId) ? [`References: <${messageId}>`] : [];
+}
+
+/** RFC 3464, section 2.3.1: the address as the sender gave it. That of RFC 6533, section 3, is no xtext, and stays. */
+function originalRecipient(orcpt: string): string {
+  const [, type = '', address = ''] = /^([^;]*);(.*)$/s.exec(orcpt) ?? [];
+  return `${type}; ${/^utf-8$/i.test(type) ? address : decodeXtext(address)}`;
+}
+
+/** RFC 3461, section 4. What would not be printable ASCII stays encoded: a report has nothing else. */
+function decodeXtext(text: string): string {
+  const decoded = text.replace(/\+([0-9A-F]{2})/g, (_, digits: string) =>
+    String.fromCharCode(Number.parseInt(digits, 16)),
+  );
+  return /^[\x20-\x7e]*$/.test(decoded) ? decoded : text;
 }
 
 /** A raw path as text: UTF-8 decoded, control characters replaced. */

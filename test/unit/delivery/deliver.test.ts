@@ -478,6 +478,15 @@ describe('one answer for all (SMTP, the pipe)', () => {
     expect(bytes(bounce)).not.toContain('a@x');
   });
 
+  it('sends a bounce with the envelope id that the client gave', async () => {
+    const { deliverer, sent } = stage({ reply: (path) => (path === 'keyed@x' ? NO : OK) });
+    const given = transaction(['keyed@x', 'a@x']);
+    const parameters = [{ keyword: 'ENVID', value: 'QQ+3D1' }];
+    await deliverer.deliverAsOne({ ...given, envelope: { ...given.envelope, parameters } });
+    const bounce = sent.find((request) => request.envelope.sender === '');
+    expect(bytes(bounce)).toContain('\r\nOriginal-Envelope-Id: QQ=1\r\n');
+  });
+
   it('seals the bounce for a sender who has a key', async () => {
     const { deliverer, sent } = stage({ reply: (path) => (path === 'b@x' ? NO : OK) });
     const given = transaction(['keyed@x', 'b@x'], {
