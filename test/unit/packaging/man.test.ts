@@ -31,6 +31,21 @@ describe('the manual pages', () => {
       expect(read('packaging/man/sealpost.1')).toMatch(new RegExp(`^\\.It Cm ${command}\\b`, 'm'));
   });
 
+  it('name every option of every command, and every variable of the environment', () => {
+    const page = read('packaging/man/sealpost.1');
+    const folder = readdirSync(join(root, 'src/cli')).map((name) => read(`src/cli/${name}`));
+    const options = [...folder.join('').matchAll(/(?:\.option|new Option)\(\s*'--([a-z-]+)/g)].map(
+      (match) => match[1] ?? '',
+    );
+    expect(options).toEqual(expect.arrayContaining(['yes', 'status', 'quota-messages']));
+    for (const option of options) expect(page).toMatch(new RegExp(`\\bFl -${option}\\b(?!-)`));
+    for (const name of ['', 'READ_'].flatMap((which) => [
+      `DATABASE_${which}URL`,
+      `DATABASE_${which}URL_FILE`,
+    ]))
+      expect(page).toMatch(new RegExp(`^\\.It Ev (?:.* )?SEALPOST_${name}(?: |$)`, 'm'));
+  });
+
   it('name every exit code of sealpost-pipe, and the master.cf entry of its --help', () => {
     const page = read('packaging/man/sealpost-pipe.8');
     for (const code of Object.values(SYSEXITS)) expect(page).toContain(`\n.It ${code}\n`);
