@@ -1,6 +1,7 @@
 // A policy server (SMTPD_POLICY_README): check_recipient with the size of the message.
 import { createPolicyDecoder, encodeAction, type PolicyRequest } from './delegation-codec.ts';
 import type { Answer } from './facts.ts';
+import { quotedPath } from './internal-form.ts';
 import type { Lookups } from './lookups.ts';
 import type { RequestProtocol } from './serve-requests.ts';
 
@@ -23,22 +24,6 @@ export function policyDelegation(
       return answer instanceof Promise ? answer.then(encodePolicyAnswer) : encodePolicyAnswer(answer);
     },
   };
-}
-
-/** RFC 5321, section 4.1.2, Quoted-string. */
-const QUOTED = /^"(?:[^"\\]|\\.)*"$/s;
-
-/**
- * The recipient of a request as a path. smtpd(8) sends its internal form, without quotes: the last @ begins the domain, and
- * quotes and backslashes before it belong to the name.
- */
-function quotedPath(recipient: string): string {
-  const at = recipient.lastIndexOf('@');
-  const local = recipient.slice(0, Math.max(at, 0));
-  // Another client may send the path as it stands in RCPT; nobody's name begins and ends with a quote.
-  if (QUOTED.test(local)) return recipient;
-  // Any other name reads the same without quotes; one that begins with @ would be a source route.
-  return /^@|["\\]/.test(local) ? `"${local.replace(/["\\]/g, '\\$&')}"${recipient.slice(at)}` : recipient;
 }
 
 /** An answer as an action: what is not found has no objection, what is not known now is deferred. */

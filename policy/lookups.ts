@@ -32,6 +32,7 @@ import {
   type MapName,
   notFound,
 } from './facts.ts';
+import { pathOfKey } from './internal-form.ts';
 import { createFactsReader } from './read-facts.ts';
 import { createLookupRecorder } from './record-lookup.ts';
 import type { LookupProtocol } from './reply-limits.ts';
@@ -199,7 +200,8 @@ export function createLookups(options: LookupsOptions): Lookups {
     key: string,
     size: number | null,
   ): Answer | Promise<Answer> {
-    const parts = parsePath(key);
+    // An access map has an answer for the quoted form of every address of ours: there is no second question.
+    const parts = parsePath(map === 'check_recipient' ? key : pathOfKey(key));
     if (parts === null) {
       const name = map === 'transport' ? normaliseDomain(textOf(key)) : null;
       return name === null ? notFound('the key is no address') : after(domainOf(name), domainTransport);

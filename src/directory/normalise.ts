@@ -51,7 +51,20 @@ export function parsePath(path: string, defaultDomain?: string): AddressParts | 
   if (parts === null || (parts.domain === null && defaultDomain === undefined)) return null;
   const domain = normaliseDomain(parts.domain ?? defaultDomain ?? '');
   if (domain === null || (parts.local === '' && !parts.quoted)) return null;
-  return { local: parts.local.normalize('NFC'), domain };
+  return { local: withoutQuotes(parts.local).normalize('NFC'), domain };
+}
+
+/** RFC 5321, section 4.1.2, Quoted-string. */
+const QUOTED = /^"(?:[^"\\]|\\.)*"$/s;
+
+/**
+ * A name that is a quoted string once more. Postfix asks its maps for `"\"alice\""@...` first and then for `"alice"@...`
+ * (mail_addr_find(3)), which is alice: so it is for all of us, or mail for alice would pass by her key.
+ */
+function withoutQuotes(local: string): string {
+  let name = local;
+  while (QUOTED.test(name)) name = split(name)?.local ?? '';
+  return name;
 }
 
 /**

@@ -24,6 +24,8 @@ let mailboxes: Sink;
 const closing: (() => Promise<unknown>)[] = [];
 /** One listener of Postfix for each protocol that refuses recipients. */
 const listeners: Record<'tcp' | 'socketmap' | 'policy', number> = { tcp: 0, socketmap: 0, policy: 0 };
+/** One that refuses only what virtual_alias and virtual_mailbox do not know. */
+let unchecked = 0;
 let virtualAlias = 0;
 
 async function run(...args: readonly string[]): Promise<string> {
@@ -36,8 +38,8 @@ beforeAll(async () => {
   places = await allocatePlaces();
   closing.push(() => places.remove());
   const [check = 0, alias = 0, certificate = 0, socketmap = 0, policy = 0, mail = 0, ...smtp] =
-    await freePorts(9);
-  [listeners.tcp = 0, listeners.socketmap = 0, listeners.policy = 0] = smtp;
+    await freePorts(10);
+  [listeners.tcp = 0, listeners.socketmap = 0, listeners.policy = 0, unchecked = 0] = smtp;
   virtualAlias = alias;
   const substitutions = exampleSubstitutions(places, {
     2244: String(check),
@@ -84,6 +86,7 @@ beforeAll(async () => {
         `check_recipient_access,socketmap:inet:127.0.0.1:${socketmap}:check_recipient`,
       ),
       entry(listeners.policy, `check_policy_service,inet:127.0.0.1:${policy}`),
+      entry(unchecked, 'permit'),
     ].join(''),
   });
   closing.push(() => postfix.stop());
@@ -140,6 +143,7 @@ async function arrivals(subject: string, count: number): Promise<string[]> {
 describe.each(['tcp', 'socketmap', 'policy'] as const)('at RCPT time, through %s,', (protocol) => {
   it.each([
     ['nobody@seal.test', /^55\d 5\.1\.1 .*No such recipient here/],
+    ['"al\\\\ice"@seal.test', /^55\d 5\.1\.1 .*No such recipient here/],
     ['bob@seal.test', /^55\d 5\.2\.1 .*This mailbox is disabled/],
     ['full@seal.test', /^45\d 4\.2\.2 .*mailbox is full/],
   ])('%s is refused', async (recipient, reply) => {
@@ -150,6 +154,15 @@ describe.each(['tcp', 'socketmap', 'policy'] as const)('at RCPT time, through %s
     const subject = `for nearly by ${protocol}`;
     expect(await send(listeners[protocol], 'Nearly+ext@SEAL.test', subject)).toBe('');
     expect(await arrivals(subject, 1)).toEqual(['id_4@seal.test']);
+  });
+});
+
+describe('a name with backslashes in it', () => {
+  // After the quoted form Postfix asks for the name without its quotes.
+  it('is nobody’s, whomever it would name without them', async () => {
+    expect(await send(unchecked, '"al\\\\ice"@seal.test', 'not for alice')).toMatch(
+      /^55\d 5\.1\.1 .*unknown/,
+    );
   });
 });
 

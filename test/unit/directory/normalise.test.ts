@@ -68,6 +68,10 @@ describe('a recipient path becomes one canonical address', () => {
     ['al\xe4ice@example.org', 'al\ufffdice@example.org'],
     ['alice+\xc2\x85@example.org', 'alice+\ufffd@example.org'],
     ['alice@b\xfccher.example', null],
+    // Quotes around quotes: Postfix asks for the name without the outer ones, too.
+    ['"\\"alice\\""@example.org', 'alice@example.org'],
+    ['"\\"\\\\\\"alice\\\\\\"\\""@example.org', 'alice@example.org'],
+    ['"\\"alice"@example.org', '"\\"alice"@example.org'],
   ];
   it.each(table)('%j is %j', (path, address) => {
     expect(normalisePath(path, () => true, 'mx.example')).toBe(address);

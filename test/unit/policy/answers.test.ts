@@ -11,6 +11,7 @@ import {
 } from '../../../policy/answers.ts';
 import { type CheckOptions, checkRecipient, isOverQuota } from '../../../policy/check-recipient.ts';
 import type { AddressFacts, Answer, Choose, MapName } from '../../../policy/facts.ts';
+import { pathOfKey } from '../../../policy/internal-form.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { normaliseFingerprint } from '../../../src/directory/fingerprint.ts';
 import { normaliseDomain, parsePath } from '../../../src/directory/normalise.ts';
@@ -32,13 +33,13 @@ const NO_FACTS: AddressFacts = {
   keysUnread: null,
 };
 
-function facts(key: string, options: CheckOptions): AddressFacts {
-  const parts = parsePath(Buffer.from(key, 'utf8').toString('latin1'));
+function facts(key: string, options: CheckOptions, pathOf = pathOfKey): AddressFacts {
+  const parts = parsePath(pathOf(Buffer.from(key, 'utf8').toString('latin1')));
   return parts === null ? NO_FACTS : factsOf(parts, options);
 }
 
 function ask(map: MapName, key: string, options: CheckOptions = OPTIONS, size: number | null = null): Answer {
-  const known = facts(key, options);
+  const known = map === 'check_recipient' ? facts(key, options, (path) => path) : facts(key, options);
   switch (map) {
     case 'check_recipient':
       return checkRecipient(known, size, noKeys, options);

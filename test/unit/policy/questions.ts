@@ -188,6 +188,10 @@ const virtualAlias: readonly (readonly [string, string | null])[] = [
   ['alice@example.org', 'id_1@example.org'],
   ['Alice@EXAMPLE.org', 'id_1@example.org'],
   ['"alice"@example.org', 'id_1@example.org'],
+  ['"\\"alice\\""@example.org', 'id_1@example.org'],
+  // The second question about a name with backslashes or a route in it: nobody's.
+  ['al\\ice@example.org', null],
+  ['@relay.example:alice@example.org', null],
   ['alice+work@example.org', 'id_1@example.org'],
   ['alice+lists@example.org', 'id_4@example.org'],
   ['alice+LISTS@example.org', 'id_4@example.org'],
