@@ -1,17 +1,8 @@
 // Makes the data of the embedded PostgreSQL: initdb, the role, the database, and who may log in.
-import {
-  chownSync,
-  closeSync,
-  fchmodSync,
-  fchownSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { explainOutput, NAME, type Server, spawnAs } from './embedded-programs.ts';
+import { makePrivate, ownAccount, removeTree } from './private-folder.ts';
 
 /**
  * Makes the data folder with the role and the database, in one step: a folder that is there is complete.
@@ -20,9 +11,9 @@ import { explainOutput, NAME, type Server, spawnAs } from './embedded-programs.t
 export async function createData(server: Server): Promise<void> {
   const draft = `${server.data}.new`;
   const { account } = server.identity;
-  rmSync(draft, { recursive: true, force: true });
-  mkdirSync(draft, { mode: 0o700 });
-  if (account) chownSync(draft, account.uid, account.gid);
+  const self = ownAccount();
+  removeTree(draft);
+  makePrivate(draft, account ?? self, [self]);
   await runProgram(server, 'initdb', [
     `--pgdata=${draft}`,
     '--username=postgres',

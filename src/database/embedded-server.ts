@@ -1,9 +1,9 @@
 // The embedded PostgreSQL as a process: whether it runs, how it is started and stopped.
 import {
-  chownSync,
   closeSync,
   constants,
   existsSync,
+  fchownSync,
   openSync,
   readFileSync,
   renameSync,
@@ -200,13 +200,23 @@ function rotateLog(server: Server): number {
 /** The log belongs to the server's account, whoever starts it. */
 function makeLog({ log, identity }: Server): void {
   if (existsSync(log)) return;
-  closeSync(openSync(log, 'wx', 0o600));
-  if (identity.account && !identity.capable) chownSync(log, identity.account.uid, identity.account.gid);
+  const descriptor = openSync(log, 'wx', 0o600);
+  try {
+    if (identity.account && !identity.capable)
+      fchownSync(descriptor, identity.account.uid, identity.account.gid);
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 function readLog(server: Server, from: number): string {
   try {
-    return readFileSync(server.log).subarray(from).toString('utf8');
+    const descriptor = openSync(server.log, constants.O_RDONLY | constants.O_NOFOLLOW);
+    try {
+      return readFileSync(descriptor).subarray(from).toString('utf8');
+    } finally {
+      closeSync(descriptor);
+    }
   } catch {
     return '';
   }

@@ -4,17 +4,7 @@
 // state_dir/postgres (0700) belongs to the server's account: state_dir's owner, else user sealpost, else nobody. So root
 // and that account can use it. Login is by reaching the socket in it.
 import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-} from 'node:fs';
+import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { createData } from './embedded-data.ts';
@@ -28,6 +18,7 @@ import {
   serverIdentity,
 } from './embedded-user.ts';
 import { DatabaseUnavailable } from './errors.ts';
+import { makePrivate, openToAll, ownAccount } from './private-folder.ts';
 import { addLease, countLeases, dropLease, takeLock } from './process-lock.ts';
 
 /** The use of an embedded server by one part of a process. */
@@ -192,7 +183,7 @@ function prepareFolders(stateDir: string, folder: string): Account | null {
 /** state_dir with symbolic links resolved, so that every process means the same one. Made when it is not there. */
 function realStateDir(stateDir: string): string {
   // Others may pass: the server's account must get through, and what is private has folders of its own.
-  if (mkdirSync(stateDir, { recursive: true }) !== undefined) chmodSync(stateDir, 0o755);
+  if (mkdirSync(stateDir, { recursive: true }) !== undefined) openToAll(stateDir);
   return realpathSync(stateDir);
 }
 
@@ -208,34 +199,14 @@ export function socketHome(folder: string): string {
 /** Gives every folder the owner that it must have now, and makes the one of the socket. Returns the latter. */
 function settleFolders(folder: string, identity: ServerIdentity): string {
   const { account, capable } = identity;
-  const self = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const self = ownAccount();
   const server = account ?? self;
   // A server with a capability is out of reach of everybody but root (see ServerIdentity.capable).
   const around = capable ? self : server;
   const home = socketHome(folder);
   for (const path of [folder, join(folder, 'locks'), join(folder, 'leases'), home])
-    own(path, around, [self, server]);
+    makePrivate(path, around, [self, server]);
   const socketFolder = join(home, 'run');
-  own(socketFolder, server, [self, server]);
+  makePrivate(socketFolder, server, [self, server]);
   return socketFolder;
-}
-
-/** Makes a private folder, or takes over one that one of `trusted` owns. Follows no symbolic link. */
-function own(path: string, owner: Account, trusted: readonly Account[]): void {
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    if ((error as { code?: string }).code !== 'EEXIST') throw error;
-  }
-  const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    const { uid, gid, mode } = fstatSync(descriptor);
-    if (!trusted.some((account) => account.uid === uid)) {
-      throw new Error(`${path} belongs to uid ${uid}; remove it, somebody else has made it`);
-    }
-    if (uid !== owner.uid || gid !== owner.gid) fchownSync(descriptor, owner.uid, owner.gid);
-    if ((mode & 0o7777) !== 0o700) fchmodSync(descriptor, 0o700);
-  } finally {
-    closeSync(descriptor);
-  }
 }

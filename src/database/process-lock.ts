@@ -1,7 +1,17 @@
 // Locks and leases between processes of one machine, made of files, that a killed process cannot leave behind.
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  ftruncateSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -112,30 +122,43 @@ function holderOf(folder: string, generation: number): ProcessIdentity | null {
 
 function claim(folder: string, generation: number): (() => void) | null {
   const path = join(folder, String(generation));
-  const draft = writeDraft(folder, JSON.stringify(ownIdentity()));
+  // Written whole before it gets its name, so that nobody reads half a file.
+  const draft = join(folder, `.${process.pid}.${randomBytes(6).toString('hex')}`);
+  const descriptor = createNote(draft);
+  let held = false;
   try {
     linkSync(draft, path);
+    held = newestGeneration(folder) === generation;
+    if (!held) rmSync(path, { force: true });
   } catch (error) {
-    if ((error as { code?: string }).code === 'EEXIST') return null;
-    throw error;
+    if ((error as { code?: string }).code !== 'EEXIST') throw error;
   } finally {
     rmSync(draft, { force: true });
+    if (!held) closeSync(descriptor);
   }
-  if (newestGeneration(folder) !== generation) {
-    rmSync(path, { force: true });
-    return null;
-  }
+  if (!held) return null;
   sweep(folder, generation);
-  // Emptied, not replaced: that works on a full disk, too.
-  return () => truncateSync(path);
+  return () => {
+    // Emptied, not replaced: that works on a full disk, too. By its descriptor: the name may be another file's by now.
+    ftruncateSync(descriptor);
+    closeSync(descriptor);
+  };
 }
 
-/** Drafts are written whole before they get their name, so that nobody reads half a file. */
-function writeDraft(folder: string, text: string): string {
-  const draft = join(folder, `.${process.pid}.${randomBytes(6).toString('hex')}`);
-  writeFileSync(draft, text, { flag: 'wx' });
-  chmodSync(draft, 0o644);
-  return draft;
+/**
+ * Makes a file that names this process. Root does this in folders of another account: no symbolic link is followed.
+ * @returns its descriptor
+ */
+function createNote(path: string): number {
+  const descriptor = openSync(path, 'wx');
+  try {
+    writeFileSync(descriptor, JSON.stringify(ownIdentity()));
+    fchmodSync(descriptor, 0o644);
+    return descriptor;
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
 }
 
 function sweep(folder: string, generation: number): void {
@@ -150,8 +173,7 @@ function sweep(folder: string, generation: number): void {
 /** Notes that this process uses something. Call it, and everything below, only while holding the lock. */
 export function addLease(folder: string): string {
   const path = join(folder, `${process.pid}.${randomBytes(6).toString('hex')}`);
-  writeFileSync(path, JSON.stringify(ownIdentity()), { flag: 'wx' });
-  chmodSync(path, 0o644);
+  closeSync(createNote(path));
   return path;
 }
 

@@ -1,6 +1,6 @@
 // Locks and leases of several processes: one holder at a time, and a killed holder is none.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -71,6 +71,23 @@ describe('the lock', () => {
     expect(most).toBe(1);
     expect(readdirSync(folder).length).toBeLessThan(20);
     expect(readdirSync(folder).filter((name) => name.startsWith('.'))).toEqual([]);
+  });
+  it('is given back by its own file, whatever has its name by then', async () => {
+    const other = join(folder, 'precious');
+    writeFileSync(other, 'text');
+    const release = await takeLock(folder, 1000);
+    rmSync(join(folder, '1'));
+    symlinkSync(other, join(folder, '1'));
+    release();
+    expect(readFileSync(other, 'utf8')).toBe('text');
+  });
+  it('leaves no descriptor open, whether it was had or not', async () => {
+    const open = () => readdirSync('/proc/self/fd').length;
+    const before = open();
+    const release = await takeLock(folder, 1000);
+    await expect(takeLock(folder, 1)).rejects.toThrow('has held the lock');
+    release();
+    expect(open()).toBe(before);
   });
   it('passes from a holder that was killed', async () => {
     writeFileSync(join(folder, '7'), JSON.stringify({ pid: await deadProcess(), start: null }));
