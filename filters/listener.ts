@@ -1,10 +1,11 @@
 // One listener of the proxy filter: opens the socket, accepts connections, and closes without cutting off what is under way.
 import { createServer, type Server } from 'node:net';
 import type { FilterConfig, FilterListener } from '../src/config/schema.ts';
-import { formatEndpoint } from '../src/config/units.ts';
+import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Admission } from '../src/smtp/budget.ts';
 import { explainListenError } from '../src/smtp/listen-error.ts';
+import { disagreement } from '../src/smtp/passed-socket.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 import { type ConnectionContext, serveClient } from './connection.ts';
@@ -37,6 +38,8 @@ export interface FilterListenerHandle {
   /** As a person writes it; the port that was really opened. */
   readonly address: string;
   readonly connections: number;
+  /** For a socket that systemd passed, which must not be closed to be opened again; null for one that we opened. */
+  readonly passed: PassedSocket | null;
   /** Takes over a configuration that was read again; connections that are open use it from now on. */
   reconfigure(config: FilterConfig): void;
   /**
@@ -46,8 +49,17 @@ export interface FilterListenerHandle {
   close(options: { readonly graceMs: number }): Promise<void>;
 }
 
+/** A socket that systemd keeps open, too: nobody else can open its address. */
+export interface PassedSocket {
+  /** @returns null when it listens at `endpoint`, else one sentence */
+  disagreement(endpoint: Endpoint): string | null;
+  /** Serves it as another listener from now on; connections that are open end gracefully, as those of `close`. */
+  become(next: Pick<ListenerOptions, 'listener' | 'config' | 'deliver'>, graceMs: number): void;
+}
+
 /** How long a client may take to close its side after our last 421. */
 const LINGER_MS = 500;
+const ENDED_EVERY_MS = 5;
 
 /**
  * Opens a listener.
@@ -57,7 +69,7 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
   const { listener, config, hostname, logger, admission, deliver, acknowledged, lost, abandoned, fd } =
     options;
   const name = listener.name ?? listener.protocol;
-  const context: ConnectionContext = {
+  let context: ConnectionContext = {
     listener,
     config,
     hostname,
@@ -71,6 +83,9 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     open: new Set(),
     closing: false,
   };
+  /** What connections were accepted under before `become`. */
+  const former = new Set<ConnectionContext>();
+  const contexts = () => [...former, context];
   const server = createServer(
     // A client that closes its side after the final dot still gets its replies.
     { allowHalfOpen: true, noDelay: true },
@@ -86,6 +101,8 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     await listen(server, fd === undefined ? target(listener) : { fd });
     if (fd === undefined && endpoint.kind === 'unix')
       await setAccess(endpoint.path, listener.mode, listener.group);
+    const elsewhere = fd === undefined ? null : disagreement(server, fd, endpoint);
+    if (elsewhere !== null) throw new Error(elsewhere);
   } catch (error) {
     server.close();
     throw new Error(
@@ -100,29 +117,30 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
   let closed: Promise<void> | null = null;
 
   async function close(graceMs: number): Promise<void> {
-    context.closing = true;
     const gone = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const connection of context.open) if (!connection.busy) connection.shutDown();
-    const timers = [
-      setTimeout(() => {
-        for (const connection of context.open) connection.shutDown();
-      }, graceMs),
-      setTimeout(() => {
-        for (const connection of context.open) connection.destroy();
-      }, graceMs + LINGER_MS),
-    ];
-    await gone;
-    // The server counts a socket as gone before the socket says so itself.
-    while (context.open.size > 0) await new Promise((resolve) => setImmediate(resolve));
-    for (const timer of timers) clearTimeout(timer);
+    await Promise.all(contexts().map((each) => endConnections(each, graceMs, gone)));
+  }
+
+  function become(next: Pick<ListenerOptions, 'listener' | 'config' | 'deliver'>, graceMs: number): void {
+    const before = context;
+    context = {
+      ...context,
+      ...next,
+      trusted: trustedClients(next.config.xforward_hosts),
+      open: new Set(),
+      closing: false,
+    };
+    former.add(before);
+    void endConnections(before, graceMs).then(() => former.delete(before));
   }
 
   return {
     name,
     address,
     get connections() {
-      return context.open.size;
+      return contexts().reduce((sum, { open }) => sum + open.size, 0);
     },
+    passed: fd === undefined ? null : { disagreement: (where) => disagreement(server, fd, where), become },
     reconfigure(next) {
       context.trusted = trustedClients(next.xforward_hosts);
       context.config = next;
@@ -132,6 +150,31 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
       return closed;
     },
   };
+}
+
+/**
+ * Idle clients get 421 at once, the others after `graceMs` at the latest. Resolves when the last connection is gone.
+ * @param gone no further one can come, and the server has seen the last one close
+ */
+async function endConnections(
+  context: ConnectionContext,
+  graceMs: number,
+  gone: Promise<void> = Promise.resolve(),
+): Promise<void> {
+  context.closing = true;
+  for (const connection of context.open) if (!connection.busy) connection.shutDown();
+  const timers = [
+    setTimeout(() => {
+      for (const connection of context.open) connection.shutDown();
+    }, graceMs),
+    setTimeout(() => {
+      for (const connection of context.open) connection.destroy();
+    }, graceMs + LINGER_MS),
+  ];
+  await gone;
+  // The server counts a socket as gone before the socket says so itself.
+  while (context.open.size > 0) await new Promise((resolve) => setTimeout(resolve, ENDED_EVERY_MS));
+  for (const timer of timers) clearTimeout(timer);
 }
 
 /** More than Node's 511: a burst of Postfix processes must not see a full queue. */

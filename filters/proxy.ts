@@ -17,7 +17,11 @@ export interface ProxyFilter {
   inFlight(): number;
   /** Bytes of messages in memory. */
   bytesInFlight(): number;
-  /** Takes a new configuration: limits count from the next command on, new listeners open, removed ones end gracefully. */
+  /**
+   * Takes a new configuration: limits count from the next command on, and new listeners open. Resolves then; removed
+   * listeners end gracefully meanwhile.
+   * @throws Error with a sentence for the administrator when a listener cannot be opened; everything is as it was then
+   */
   reconfigure(config: Config): Promise<void>;
   /** Stops accepting, lets what is in flight finish within the grace, then 421. */
   close(graceMs: number): Promise<void>;
@@ -27,10 +31,41 @@ function replyOf(outcome: { readonly reply: Reply }): Reply {
   return outcome.reply;
 }
 
-/** The address of a listener by its key in the table of open ones. */
-function addressOf(key: string): string {
-  const listener: FilterListener = JSON.parse(key);
-  return formatEndpoint(listener.address);
+/** The same text for listeners that are the same in everything. */
+const keyOf = (listener: FilterListener): string => JSON.stringify(listener);
+const nameOf = (listener: FilterListener): string => listener.name ?? listener.protocol;
+const addressOf = (listener: FilterListener): string => formatEndpoint(listener.address);
+
+interface OpenListener {
+  readonly listener: FilterListener;
+  readonly handle: FilterListenerHandle;
+}
+
+/**
+ * Which listener of a new configuration takes over a socket that systemd passed: closed, it could not be opened again.
+ * @returns by the key of the one that is open
+ * @throws Error with one sentence when the socket is elsewhere than the new listener is to be
+ */
+function successorsOf(
+  open: ReadonlyMap<string, OpenListener>,
+  wanted: readonly FilterListener[],
+): ReadonlyMap<string, FilterListener> {
+  const successors = new Map<string, FilterListener>();
+  const keys = new Set(wanted.map(keyOf));
+  for (const [key, { listener, handle }] of open) {
+    if (keys.has(key) || handle.passed === null) continue;
+    const successor = wanted.find(
+      (next) => nameOf(next) === handle.name || addressOf(next) === addressOf(listener),
+    );
+    if (successor === undefined) continue;
+    const problem =
+      nameOf(successor) === handle.name
+        ? handle.passed.disagreement(successor.address)
+        : `systemd passes its socket under the name "${handle.name}" (FileDescriptorName=): keep the name, or restart both units`;
+    if (problem !== null) throw new Error(`listener "${nameOf(successor)}" cannot be opened: ${problem}`);
+    successors.set(key, successor);
+  }
+  return successors;
 }
 
 const GAUGE_EVERY_MS = 1000;
@@ -51,7 +86,9 @@ export async function startProxyFilter(
   let current = config;
   const budget = createBudget(config.filter.memory_budget);
   const forgetting = new WeakMap<Transaction, () => void>();
-  const open = new Map<string, FilterListenerHandle>();
+  const open = new Map<string, OpenListener>();
+  /** Listeners that were removed and still end. */
+  const ending = new Set<Promise<void>>();
   let inFlight = 0;
 
   async function answer(protocol: 'lmtp' | 'smtp', transaction: Transaction): Promise<readonly Reply[]> {
@@ -71,11 +108,24 @@ export async function startProxyFilter(
     return outcomes.map(replyOf);
   }
 
+  function deliverFor(listener: FilterListener) {
+    return async (transaction: Transaction): Promise<readonly Reply[]> => {
+      inFlight += 1;
+      try {
+        const replies = await answer(listener.protocol, transaction);
+        for (const reply of replies)
+          metrics.messages.inc({ listener: nameOf(listener), outcome: classOf(reply) });
+        return replies;
+      } finally {
+        inFlight -= 1;
+      }
+    };
+  }
+
   async function openListener(listener: FilterListener): Promise<FilterListenerHandle> {
-    const name = listener.name ?? listener.protocol;
-    const fd = unused.get(name);
+    const fd = unused.get(nameOf(listener));
     // Once closed, a passed socket is gone.
-    unused.delete(name);
+    unused.delete(nameOf(listener));
     return startListener({
       listener,
       config: current.filter,
@@ -83,16 +133,7 @@ export async function startProxyFilter(
       logger,
       admission: budget,
       ...(fd === undefined ? {} : { fd }),
-      async deliver(transaction) {
-        inFlight += 1;
-        try {
-          const replies = await answer(listener.protocol, transaction);
-          for (const reply of replies) metrics.messages.inc({ listener: name, outcome: classOf(reply) });
-          return replies;
-        } finally {
-          inFlight -= 1;
-        }
-      },
+      deliver: deliverFor(listener),
       acknowledged: (transaction) => forgetting.get(transaction)?.(),
       abandoned: engine.deliverer.abandon,
       lost: (transaction) =>
@@ -107,9 +148,9 @@ export async function startProxyFilter(
     const fresh: string[] = [];
     try {
       for (const listener of listeners) {
-        const key = JSON.stringify(listener);
+        const key = keyOf(listener);
         if (open.has(key)) continue;
-        open.set(key, await openListener(listener));
+        open.set(key, { listener, handle: await openListener(listener) });
         fresh.push(key);
       }
     } catch (error) {
@@ -118,48 +159,68 @@ export async function startProxyFilter(
     }
   }
 
+  /** Its address is free when this returns, its connections are gone when it resolves. */
   async function closeListener(key: string, graceMs: number): Promise<void> {
-    const handle = open.get(key);
+    const handle = open.get(key)?.handle;
+    if (handle === undefined) return;
     open.delete(key);
-    await handle?.close({ graceMs });
+    metrics.connections.remove({ listener: handle.name });
+    const ended = handle.close({ graceMs });
+    ending.add(ended);
+    await ended;
+    ending.delete(ended);
+  }
+
+  function takeOver(key: string, listener: FilterListener, filter: Config['filter']): void {
+    const handle = open.get(key)?.handle;
+    if (handle === undefined) return;
+    const next = { listener, config: filter, deliver: deliverFor(listener) };
+    handle.passed?.become(next, filter.shutdown_grace);
+    open.delete(key);
+    open.set(keyOf(listener), { listener, handle });
   }
 
   await openAll(config.filter.listen);
   const gauges = setInterval(() => {
     metrics.bytesInFlight.set(budget.used());
-    for (const handle of open.values())
+    for (const { handle } of open.values())
       metrics.connections.set({ listener: handle.name }, handle.connections);
   }, GAUGE_EVERY_MS);
   gauges.unref();
   return {
-    listeners: () => [...open.values()],
+    listeners: () => [...open.values()].map(({ handle }) => handle),
     inFlight: () => inFlight,
     bytesInFlight: () => budget.used(),
     async reconfigure(next) {
+      const { listen, shutdown_grace } = next.filter;
+      const successors = successorsOf(open, listen);
       const before = current;
       current = next;
-      const wanted = new Set(next.filter.listen.map((listener) => JSON.stringify(listener)));
-      const gone = [...open.keys()].filter((key) => !wanted.has(key));
-      const addresses = next.filter.listen.map((listener) => formatEndpoint(listener.address));
+      const wanted = new Set(listen.map(keyOf));
+      const gone = [...open].filter(([key]) => !wanted.has(key) && !successors.has(key));
+      const addresses = listen.map(addressOf);
       // A listener that keeps its address must free it first; the others serve on until the new ones are open.
-      const moved = gone.filter((key) => addresses.includes(addressOf(key)));
-      const closing = moved.map((key) => closeListener(key, next.filter.shutdown_grace));
+      for (const [key, { listener }] of gone)
+        if (addresses.includes(addressOf(listener))) void closeListener(key, shutdown_grace);
+      const taken = new Set(successors.values());
       try {
-        await openAll(next.filter.listen);
+        await openAll(listen.filter((listener) => !taken.has(listener)));
       } catch (error) {
         current = before;
-        // What was closed for its address opens again, as it was.
-        await Promise.allSettled(closing);
-        await openAll(before.filter.listen);
+        // What was closed for its address opens again, as it was; one that cannot does not hinder the others.
+        for (const listener of before.filter.listen)
+          await openAll([listener]).catch((failure: unknown) =>
+            logger.error({ err: failure }, 'a listener could not be opened again'),
+          );
         throw error;
       }
-      for (const handle of open.values()) handle.reconfigure(next.filter);
-      const rest = gone.filter((key) => !moved.includes(key));
-      await Promise.all([...closing, ...rest.map((key) => closeListener(key, next.filter.shutdown_grace))]);
+      for (const [key, listener] of successors) takeOver(key, listener, next.filter);
+      for (const { handle } of open.values()) handle.reconfigure(next.filter);
+      for (const [key] of gone) void closeListener(key, shutdown_grace);
     },
     async close(graceMs) {
       clearInterval(gauges);
-      await Promise.all([...open.keys()].map((key) => closeListener(key, graceMs)));
+      await Promise.all([...[...open.keys()].map((key) => closeListener(key, graceMs)), ...ending]);
     },
   };
 }

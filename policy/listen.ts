@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 import type { Logger } from '../src/observe/log.ts';
 import { explainListenError } from '../src/smtp/listen-error.ts';
+import { disagreement } from '../src/smtp/passed-socket.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 
 export interface LookupListener {
@@ -100,6 +101,8 @@ async function openSocket(server: Server, options: ListenOptions): Promise<void>
       resolve();
     });
   });
+  const elsewhere = fd === undefined ? null : disagreement(server, fd, endpoint);
+  if (elsewhere !== null) throw new Error(elsewhere);
   if (fd === undefined && endpoint.kind === 'unix') {
     if (mode === undefined && group === undefined)
       await chmod(endpoint.path, Number.parseInt(DEFAULT_MODE, 8));

@@ -1,8 +1,8 @@
 // Opening and closing a listener: unix sockets, passed sockets, addresses in use, shutdown.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { link, mkdtemp, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { link, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { createServer, type ListenOptions } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -80,30 +80,62 @@ describe('an address', () => {
   });
 
   it('may be a socket that was passed open by another process', async () => {
-    const passed = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => passed.once('listening', resolve));
-    const address = passed.address();
-    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-    const fd = Number(Reflect.get(Object(Reflect.get(passed, '_handle')), 'fd'));
-    const child = spawn(
-      process.execPath,
-      ['--import', 'tsx', join(import.meta.dirname, 'listener-child.ts')],
-      {
-        stdio: ['ignore', 'pipe', 'inherit', fd],
-      },
-    );
+    const { line, child, passed, where } = await passOn({ port: 0, host: '127.0.0.1' });
     try {
-      const [line] = await once(child.stdout ?? child, 'data');
-      expect(String(line)).toBe(`127.0.0.1:${port}\n`);
+      expect(line).toBe(`${where}\n`);
       await new Promise((resolve) => passed.close(resolve));
-      const client = rawClient({ host: '127.0.0.1', port });
+      const client = rawClient({ host: '127.0.0.1', port: Number(where.split(':').at(-1)) });
       expect(await client.reply()).toMatch(/^220 filter\.test LMTP/);
       client.socket.destroy();
     } finally {
       child.kill('SIGKILL');
     }
   });
+
+  it.each([
+    ['a unix socket for a TCP port', 'PATH', '127.0.0.1:10024', 'unix:PATH'],
+    ['a unix socket at another path', 'PATH', 'unix:PATH.other', 'unix:PATH'],
+    ['a TCP port on another address', '127.0.0.1', '127.0.0.2:PORT', '127.0.0.1:PORT'],
+  ])('is refused when the passed socket is elsewhere: %s', async (_, passedAt, configured, actual) => {
+    const path = join(directory, 'passed');
+    const at = passedAt === 'PATH' ? { path } : { host: passedAt, port: 0 };
+    const { line, child, passed, where } = await passOn(at, (port) =>
+      configured.replace('PATH', path).replace('PORT', port),
+    );
+    const fill = (text: string) => text.replace('PATH', path).replace('PORT', where.split(':').at(-1) ?? '');
+    expect(line).toContain(
+      `systemd passes a socket of that name that listens on ${fill(actual)}; expected ${fill(configured)}: make address`,
+    );
+    child.kill('SIGKILL');
+    await new Promise((resolve) => passed.close(resolve));
+  });
+
+  it('may be a passed unix socket, by another name of its folder, too', async () => {
+    const path = join(directory, 'passed');
+    await symlink(directory, `${directory}.link`);
+    const { line, child, passed } = await passOn({ path }, () => `unix:${directory}.link/passed`);
+    await rm(`${directory}.link`);
+    expect(line).toBe(`unix:${directory}.link/passed\n`);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => passed.close(resolve));
+  });
 });
+
+/** Opens a socket, and starts a process that serves it. @param configured what that process takes for its address */
+async function passOn(at: ListenOptions, configured?: (port: string) => string) {
+  const passed = createServer().listen(at);
+  await new Promise((resolve) => passed.once('listening', resolve));
+  const address = passed.address();
+  const where = typeof address === 'object' ? `${address?.address}:${address?.port}` : address;
+  const fd = Number(Reflect.get(Object(Reflect.get(passed, '_handle')), 'fd'));
+  const script = join(import.meta.dirname, 'listener-child.ts');
+  const told = configured === undefined ? [] : [configured(where.split(':').at(-1) ?? '')];
+  const child = spawn(process.execPath, ['--import', 'tsx', script, ...told], {
+    stdio: ['ignore', 'pipe', 'inherit', fd],
+  });
+  const [line] = await once(child.stdout ?? child, 'data');
+  return { line: String(line), child, passed, where };
+}
 
 describe('closing', () => {
   const release: { go: () => void } = { go: () => undefined };
