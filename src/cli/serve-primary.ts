@@ -3,15 +3,17 @@
 import { AggregatorRegistry } from 'prom-client';
 import type { LoadedConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
+import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { openDatabase } from '../database/open.ts';
 import type { Logger } from '../observe/log.ts';
-import { startObserveServer } from '../observe/server.ts';
+import { type ObserveServer, startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier } from '../observe/systemd.ts';
 import { EXIT } from './command.ts';
+import type { HangUps } from './hang-up.ts';
 import { stopRequested } from './stop-signal.ts';
 import { combinedHealth, combinedStatus } from './worker-link.ts';
-import { startWorkers } from './workers.ts';
+import { startWorkers, type Workers } from './workers.ts';
 
 /** What a worker needs, beyond the grace of what is in flight, to end. */
 const ENDING_MS = 10_000;
@@ -20,6 +22,7 @@ export interface PrimaryOptions {
   readonly loaded: LoadedConfig;
   readonly workers: number;
   readonly observe: boolean;
+  readonly hangUps: HangUps;
   readonly logger: Logger;
 }
 
@@ -28,6 +31,7 @@ export async function servePrimary({
   loaded,
   workers: count,
   observe,
+  hangUps,
   logger,
 }: PrimaryOptions): Promise<void> {
   const { config, path } = loaded;
@@ -41,22 +45,7 @@ export async function servePrimary({
       throw error;
     });
     if (workers === undefined) return;
-    const observer =
-      observe && config.observe.listen !== null
-        ? await startObserveServer({
-            endpoint: config.observe.listen,
-            metrics: {
-              registry: {
-                contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE,
-                metrics: async () =>
-                  AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics(),
-              },
-            },
-            logger,
-            health: async () => combinedHealth(await workers.ask('health'), count),
-            status: async () => combinedStatus(await workers.ask('status')),
-          })
-        : undefined;
+    const observer = observe ? await observeWorkers(config, workers, count, logger) : undefined;
     const notifier = createServiceNotifier(process.env, async () => true, logger);
     logger.info(
       {
@@ -68,11 +57,12 @@ export async function servePrimary({
       'sealpost is ready',
     );
     notifier.ready();
-    process.on('SIGHUP', () => {
+    hangUps.follow(() => {
       notifier.reloading();
-      void workers.askInTurn('reload').then(() => notifier.ready());
+      void workers.reload().then(() => notifier.ready());
     });
     const signal = await stop.promise;
+    hangUps.ignore();
     logger.info({ signal }, 'stopping the workers');
     notifier.stopping();
     await workers.stop(config.filter.shutdown_grace + ENDING_MS);
@@ -83,4 +73,34 @@ export async function servePrimary({
   }
   logger.info('stopped');
   process.exit(process.exitCode ?? EXIT.done);
+}
+
+/**
+ * Opens the metrics listener, which speaks for all workers.
+ * @throws Error with one sentence when it cannot be opened; the workers are stopped then
+ */
+async function observeWorkers(
+  { observe, filter }: Config,
+  workers: Workers,
+  count: number,
+  logger: Logger,
+): Promise<ObserveServer | undefined> {
+  if (observe.listen === null) return undefined;
+  const metrics = async () => AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics();
+  try {
+    return await startObserveServer({
+      endpoint: observe.listen,
+      metrics: { registry: { contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE, metrics } },
+      logger,
+      health: async () => {
+        const running = workers.running();
+        return combinedHealth(await workers.ask('health'), running, count);
+      },
+      status: async () => combinedStatus(await workers.ask('status')),
+    });
+  } catch (error) {
+    // They would keep this process alive, which cannot tell of them.
+    await workers.stop(filter.shutdown_grace + ENDING_MS);
+    throw error;
+  }
 }

@@ -2,11 +2,10 @@
 // the configuration. The parts themselves are elsewhere; this is their life.
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
-import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
+import { startProxyFilter } from '../../filters/proxy.ts';
 import { warmUp, warmUpDatabase, warmUpFurther } from '../../filters/warm-up.ts';
-import { type PolicyDaemons, startPolicyDaemons } from '../../policy/daemons.ts';
-import type { Api } from '../../receiver/api/server.ts';
-import { type Receiver, startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
+import { startPolicyDaemons } from '../../policy/daemons.ts';
+import { startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
@@ -15,13 +14,17 @@ import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { startNotices } from '../delivery/notices.ts';
-import { createLogger, type Logger } from '../observe/log.ts';
+import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createRates } from '../observe/rates.ts';
 import { type ObserveServer, startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
 import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
+import { heedHangUps } from './hang-up.ts';
+import { createReloads } from './reload.ts';
+import { describeRunning, listenersOf, type Running, readiness } from './running.ts';
 import { servePrimary } from './serve-primary.ts';
-import { shareOf } from './share.ts';
+import { shareOf, warningsAboutShares } from './share.ts';
 import { type StopSignal, stopRequested } from './stop-signal.ts';
 import { linkToPrimary, type WorkerDuties, workerPlace } from './worker.ts';
 import { WorkerNotStarted } from './workers.ts';
@@ -103,22 +106,23 @@ const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
 const SETTLE_MS = 1000;
 
 async function serve(options: ServeOptions): Promise<void> {
+  const hangUps = heedHangUps();
   const place = workerPlace();
-  const load = (): LoadedConfig => {
-    const loaded = loadConfig(options.config === undefined ? {} : { path: options.config });
-    return place === null ? loaded : { ...loaded, config: shareOf(loaded.config, place.of) };
-  };
+  const load = (): LoadedConfig => loadConfig(options.config === undefined ? {} : { path: options.config });
   const loaded = load();
-  const { config, path, warnings } = loaded;
+  const { config: whole, path, warnings } = loaded;
   const parts = new Set<Part>(options.only ?? PARTS);
-  const logger = createLogger({ level: config.observe.log_level });
-  if (place === null) for (const warning of warnings) logger.warn(warning);
+  const logger = createLogger({ level: whole.observe.log_level });
+  if (place === null)
+    for (const warning of [...warnings, ...warningsAboutShares(whole, options.workers)]) logger.warn(warning);
   if (place === null && options.workers > 1) {
-    await servePrimary({ loaded, workers: options.workers, observe: parts.has('observe'), logger });
+    await servePrimary({ loaded, workers: options.workers, observe: parts.has('observe'), hangUps, logger });
     return;
   }
   if (place !== null) parts.delete('observe');
   if (place !== null && place.number > 1) parts.delete('receiver');
+  const ourShare = (config: Config): Config => (place === null ? config : shareOf(config, place.of));
+  const config = ourShare(whole);
   const metrics = createMetrics();
   const stop = stopRequested({ insistent: place === null });
   let duties: WorkerDuties | undefined;
@@ -126,10 +130,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const claims = createClaims(link?.peers ?? null);
   process.on('uncaughtException', (error) => {
     // Nothing is lost: what has not been answered stays in Postfix's queue.
-    logger.fatal(
-      { err: { name: error.name, message: error.message, stack: error.stack } },
-      'unexpected error; ending',
-    );
+    logger.fatal({ err: error, at: placesOf(error) }, 'unexpected error; ending');
     process.exit(EXIT.refused);
   });
 
@@ -140,76 +141,77 @@ async function serve(options: ServeOptions): Promise<void> {
   if (engine === undefined) return;
   if (parts.has('filter')) void warmUpDatabase(engine);
   const started = Date.now();
-  let proxy: ProxyFilter | undefined;
-  let policy: PolicyDaemons | undefined;
-  let api: Api | undefined;
-  let receiver: Receiver | undefined;
+  const running: Running = { engine, rates: createRates(metrics) };
   let observe: ObserveServer | undefined;
-  /** What holds now: a reload replaces it. */
-  let running = config;
+  const reloads = createReloads({
+    started: whole,
+    load: () => load().config,
+    async take(next) {
+      const share = ourShare(next);
+      await running.proxy?.reconfigure(share);
+      engine.reconfigure(share);
+      running.policy?.lookups.reconfigure(share);
+      running.receiver?.reconfigure(next);
+    },
+    logger,
+  });
   try {
-    const health = () => readiness(engine, proxy, policy, receiver, parts);
+    const health = () => readiness(running, parts);
     const notifier = createServiceNotifier(place === null ? process.env : {}, async () => true, logger);
     const passed = passedSockets(process.env, place === null ? process.pid : process.ppid);
     const notices =
       parts.has('filter') && (place === null || place.number === 1)
-        ? startNotices({ config: () => running, ...engine, logger, metrics })
+        ? startNotices({ config: reloads.current, ...engine, logger, metrics })
         : undefined;
-    if (parts.has('policy')) policy = await startPolicyDaemons(config, logger, metrics, passed);
-    if (parts.has('receiver') && wantsReceiver(config))
-      receiver = await startReceiver(config, engine, logger, metrics, passed);
-    const endpoint = parts.has('receiver') ? config.receiver.api.listen : null;
+    if (parts.has('policy')) running.policy = await startPolicyDaemons(config, logger, metrics, passed);
+    // Only one worker runs the receiver, so its limits are not divided.
+    if (parts.has('receiver') && wantsReceiver(whole))
+      running.receiver = await startReceiver(whole, engine, logger, metrics, passed);
+    const endpoint = parts.has('receiver') ? whole.receiver.api.listen : null;
     if (endpoint !== null) {
       // An HTTP server takes a tenth of a second to load, and few have it.
       const { startApi } = await import('../../receiver/api/server.ts');
-      api = await startApi(config, endpoint, engine.database, logger, metrics);
+      running.api = await startApi(whole, endpoint, engine.database, logger, metrics);
     }
-    const listeners = () => [
-      ...(proxy?.listeners() ?? []),
-      ...(policy?.listeners() ?? []),
-      ...(receiver?.listeners() ?? []),
-      ...(api === undefined ? [] : [api]),
-    ];
-    const status = async () => describeRunning(running, path, started, listeners(), proxy, receiver, engine);
+    const status = () => describeRunning(running, reloads.current(), path, started);
     observe =
-      parts.has('observe') && config.observe.listen !== null
-        ? await startObserveServer({
-            endpoint: config.observe.listen,
-            metrics,
-            logger,
-            health,
-            status,
-          })
+      parts.has('observe') && whole.observe.listen !== null
+        ? await startObserveServer({ endpoint: whole.observe.listen, metrics, logger, health, status })
         : undefined;
     // Last, so that whoever is greeted need not wait for anything else.
-    if (parts.has('filter')) proxy = await startProxyFilter(config, engine, logger, metrics, passed);
+    if (parts.has('filter')) running.proxy = await startProxyFilter(config, engine, logger, metrics, passed);
+    const listeners = listenersOf(running);
+    const unclaimed = [...passed.keys()].filter(
+      (name) => !listeners.some((listener) => listener.name === name),
+    );
+    if (unclaimed.length > 0)
+      logger.warn(
+        { names: unclaimed },
+        'systemd passes sockets that no listener is named for (FileDescriptorName=): nobody answers there',
+      );
     logger.info(
       {
         version: packageVersion(),
         config: path,
-        listeners: listeners().map((listener) => `${listener.name} ${listener.address}`),
+        listeners: listeners.map((listener) => `${listener.name} ${listener.address}`),
         next_hop: formatNextHop(config.filter.next_hop),
       },
       'sealpost is ready',
     );
     notifier.ready();
-    const takeConfiguration = async (): Promise<void> => {
-      running = await reconfigure(load, running, engine, logger, proxy, policy, receiver);
-    };
-    const reload = (): void => {
-      notifier.reloading();
-      void takeConfiguration().then(() => notifier.ready());
-    };
     // The primary passes SIGHUP on in its own time: two workers must not open a new socket at once.
-    if (place !== null) process.on('SIGHUP', () => undefined);
-    else process.on('SIGHUP', reload);
+    if (place === null)
+      hangUps.follow(() => {
+        notifier.reloading();
+        void reloads.reload().then(() => notifier.ready());
+      });
     duties = {
       answers: {
         metrics: () => metrics.registry.getMetricsAsJSON(),
         health,
         status,
         reload: async () => {
-          await takeConfiguration();
+          await reloads.reload();
           return null;
         },
       },
@@ -219,12 +221,13 @@ async function serve(options: ServeOptions): Promise<void> {
     link?.ready();
     if (parts.has('filter')) void warmUpFurther(config, () => !stop.requested());
     const signal = await stop.promise;
-    process.off('SIGHUP', reload);
+    hangUps.ignore();
     logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');
     notifier.stopping();
-    const { shutdown_grace } = running.filter;
+    const { shutdown_grace } = reloads.current().filter;
     const graceEnds = Date.now() + shutdown_grace;
     const noticesEnded = notices?.close();
+    const { proxy, receiver, api, policy } = running;
     await Promise.all([proxy?.close(shutdown_grace), receiver?.close(shutdown_grace), api?.close()]);
     await engine.settle(graceEnds);
     // A mail that is still being sent keeps its claim, and is not sent twice.
@@ -232,11 +235,12 @@ async function serve(options: ServeOptions): Promise<void> {
     await policy?.close();
     notifier.close();
   } finally {
-    await proxy?.close(0);
-    await receiver?.close(0);
-    await policy?.close();
-    await api?.close(0);
+    await running.proxy?.close(0);
+    await running.receiver?.close(0);
+    await running.policy?.close();
+    await running.api?.close(0);
     await observe?.close();
+    running.rates.close();
     await engine.close();
   }
   logger.info('stopped');
@@ -262,100 +266,4 @@ async function openWhenReachable(
     }
   }
   return undefined;
-}
-
-/** What is fixed at start; everything else takes effect on SIGHUP. */
-const FIXED_AT_START: Readonly<Record<string, (config: Config) => unknown>> = {
-  hostname: (config) => config.hostname,
-  state_dir: (config) => config.state_dir,
-  database: (config) => config.database,
-  keys: (config) => config.keys,
-  recipient_delimiter: (config) => config.recipient_delimiter,
-  mailbox_domain: (config) => config.mailbox_domain,
-  policy: (config) => config.policy,
-  'receiver.spool': (config) => config.receiver.spool,
-  'receiver.listen': (config) => config.receiver.listen,
-  'observe.listen': (config) => config.observe.listen,
-  'receiver.api': (config) => config.receiver.api,
-  'filter.memory_budget': (config) => config.filter.memory_budget,
-  'filter.duplicate_lifetime': (config) => config.filter.duplicate_lifetime,
-};
-
-/**
- * Takes the new configuration; one that is wrong, or whose listeners cannot be opened, is logged, and nothing changes.
- * @returns the configuration that holds now
- */
-async function reconfigure(
-  load: () => LoadedConfig,
-  running: Config,
-  engine: Engine,
-  logger: Logger,
-  proxy: ProxyFilter | undefined,
-  policy: PolicyDaemons | undefined,
-  receiver: Receiver | undefined,
-): Promise<Config> {
-  try {
-    const { config } = load();
-    const needsRestart = Object.entries(FIXED_AT_START)
-      .filter(([, value]) => JSON.stringify(value(config)) !== JSON.stringify(value(running)))
-      .map(([key]) => key);
-    await proxy?.reconfigure(config);
-    engine.reconfigure(config);
-    policy?.lookups.reconfigure(config);
-    receiver?.reconfigure(config);
-    logger.level = config.observe.log_level;
-    logger.info({ needsRestart }, 'configuration re-read');
-    return config;
-  } catch (error) {
-    logger.error({ err: error }, 'the new configuration is not used');
-    return running;
-  }
-}
-
-async function readiness(
-  engine: Engine,
-  proxy: ProxyFilter | undefined,
-  policy: PolicyDaemons | undefined,
-  receiver: Receiver | undefined,
-  parts: ReadonlySet<Part>,
-): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }> {
-  const reasons: string[] = [];
-  try {
-    await engine.database.pool.query('SELECT 1');
-  } catch {
-    reasons.push('the database does not answer');
-  }
-  if (parts.has('filter') && proxy === undefined) reasons.push('the filter listeners are not open yet');
-  if (parts.has('policy') && policy === undefined) reasons.push('the lookup listeners are not open yet');
-  reasons.push(...((await receiver?.complaints()) ?? []));
-  return { ready: reasons.length === 0, reasons };
-}
-
-async function describeRunning(
-  config: Config,
-  path: string | null,
-  started: number,
-  listeners: readonly { readonly name: string; readonly address: string; readonly connections: number }[],
-  proxy: ProxyFilter | undefined,
-  receiver: Receiver | undefined,
-  engine: Engine,
-) {
-  return {
-    version: packageVersion(),
-    pid: process.pid,
-    config: path,
-    uptime_seconds: Math.round((Date.now() - started) / 1000),
-    next_hop: formatNextHop(config.filter.next_hop),
-    listeners: listeners.map((listener) => ({
-      name: listener.name,
-      address: listener.address,
-      connections: listener.connections,
-    })),
-    in_flight: {
-      transactions: proxy?.inFlight() ?? 0,
-      bytes: proxy?.bytesInFlight() ?? 0,
-      late: engine.deliverer.lateDeliveries(),
-    },
-    spools: (await receiver?.describe()) ?? [],
-  };
 }

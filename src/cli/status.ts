@@ -1,4 +1,5 @@
-// `sealpost status`: what runs (asked of the running serve over its own metrics listener), and what the database holds.
+// `sealpost status`: what runs and what it did in the last minute (asked of the running serve over its own metrics listener),
+// and what the database holds, the queue included.
 import { request } from 'node:http';
 import type { Command } from 'commander';
 import { type Endpoint, formatEndpoint } from '../config/units.ts';
@@ -14,7 +15,9 @@ export function registerStatus(program: Command): void {
   withCommonOptions(
     program
       .command('status')
-      .description('what runs and what the database holds; exit 1 when no serve answers'),
+      .description(
+        'what runs, what it did in the last minute, and what the database and its queue hold; exit 1 when no serve answers',
+      ),
     'sealpost status --json',
   ).action((options: StatusOptions) =>
     run(options, async ({ loaded, database, print }) => {
@@ -26,10 +29,10 @@ export function registerStatus(program: Command): void {
         { running: running !== null, serve: running, database: stored },
         [
           running === null
-            ? `serve     not running: nothing answers on ${listen === null ? 'observe.listen (off)' : formatEndpoint(listen)}; start it with: sealpost serve`
-            : 'serve     running',
-          ...flatten(running).map(([name, value]) => `          ${name}: ${value}`),
-          ...Object.entries(stored).map(([name, value]) => `${name.padEnd(9)} ${value}`),
+            ? `serve          not running: nothing answers on ${listen === null ? 'observe.listen (off)' : formatEndpoint(listen)}; start it with: sealpost serve`
+            : 'serve          running',
+          ...flatten(running).map(([name, value]) => `               ${name}: ${value}`),
+          ...Object.entries(stored).map(([name, value]) => `${name.padEnd(14)} ${value}`),
         ].join('\n'),
       );
     }),
@@ -70,7 +73,9 @@ async function count(database: Database): Promise<Readonly<Record<string, number
   const { rows } = await database.pool.query<Record<string, string>>(
     `SELECT (SELECT count(*) FROM domains) AS domains, (SELECT count(*) FROM users) AS users,
             (SELECT count(*) FROM addresses WHERE kind = 'alias') AS aliases, (SELECT count(*) FROM keys) AS keys,
-            (SELECT count(*) FROM deliveries) AS remembered`,
+            (SELECT count(*) FROM deliveries) AS remembered,
+            (SELECT coalesce(sum(messages), 0) FROM incoming_counts) AS queue_messages,
+            (SELECT coalesce(sum(bytes), 0) FROM incoming_counts) AS queue_bytes`,
   );
   return Object.fromEntries(Object.entries(rows[0] ?? {}).map(([name, value]) => [name, Number(value)]));
 }

@@ -2,6 +2,7 @@
 // to the others by way of the primary. Everything here is JSON over the channel of node:cluster.
 import type { Registry } from 'prom-client';
 import type { ClaimId } from '../delivery/claims.ts';
+import { type LastMinute, sumOf } from '../observe/rates.ts';
 import type { Health } from '../observe/server.ts';
 
 /** What prom-client can aggregate. */
@@ -25,6 +26,7 @@ export interface RunningStatus {
     readonly address: string;
     readonly connections: number;
   }[];
+  readonly last_minute: LastMinute;
   readonly in_flight: { readonly transactions: number; readonly bytes: number; readonly late: number };
 }
 
@@ -60,14 +62,24 @@ export function combinedStatus(statuses: readonly RunningStatus[]): object {
     pid: process.pid,
     workers: statuses.map((status) => ({ pid: status.pid, in_flight: status.in_flight })),
     listeners: [...listeners.values()],
+    last_minute: sumOf(statuses.map((status) => status.last_minute)),
     in_flight: { transactions: sum('transactions'), bytes: sum('bytes'), late: sum('late') },
   };
 }
 
-/** Ready when every worker is; a reason that several give is said once. */
-export function combinedHealth(healths: readonly Health[], workers: number): Health {
-  const missing = workers - healths.length;
+/**
+ * Ready when every worker is; a reason that several give is said once.
+ * @param running how many of the `workers` were there to be asked
+ */
+export function combinedHealth(healths: readonly Health[], running: number, workers: number): Health {
   const reasons = new Set(healths.flatMap((health) => health.reasons));
-  if (missing > 0) reasons.add(`${missing} of ${workers} workers are not running`);
-  return { ready: missing === 0 && healths.every((health) => health.ready), reasons: [...reasons] };
+  const say = (number: number, what: string): void => {
+    if (number > 0) reasons.add(`${number} of ${workers} workers ${what}`);
+  };
+  say(workers - running, 'are not running');
+  say(running - healths.length, 'did not answer in time');
+  return {
+    ready: healths.length === workers && healths.every((health) => health.ready),
+    reasons: [...reasons],
+  };
 }

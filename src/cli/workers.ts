@@ -17,8 +17,13 @@ export class WorkerNotStarted extends Error {
 export interface Workers {
   /** Asks all workers that are ready. Those that fail or are silent are left out, with a line in the log. */
   ask<Q extends Question>(question: Q): Promise<readonly Answers[Q][]>;
-  /** The same one after the other: for what two of them must not do at once. */
-  askInTurn(question: Question): Promise<void>;
+  /** How many are ready to be asked. */
+  running(): number;
+  /**
+   * Lets each of them read the configuration again, one after the other: two must not open a new socket at once. One that
+   * is only starting follows when it is ready.
+   */
+  reload(): Promise<void>;
   /** Tells all of them to stop, waits so long (milliseconds), and kills what is left. */
   stop(graceMs: number): Promise<void>;
 }
@@ -29,10 +34,12 @@ interface Member {
   ready: boolean;
   readonly waiting: Map<number, (answer: unknown) => void>;
   readonly announced: Set<string>;
+  /** How many reloads there had been when it was started: it may have read the configuration before the next one. */
+  readonly reloads: number;
 }
 
 const ANSWER_MS = 4000;
-/** A reload may wait for a listener that ends gracefully. */
+/** A reload reads a file and opens listeners, on a machine that may be busy. */
 const TURN_MS = 40_000;
 const RESTART_MS = 1000;
 /** For the others, when one could not be started. */
@@ -53,10 +60,19 @@ export async function startWorkers(
   const members = new Map<number, Member>();
   let stopping = false;
   let questions = 0;
+  let reloads = 0;
+  let lastTurn = Promise.resolve();
 
   function start(number: number): Promise<void> {
     const worker = cluster.fork(placeInEnvironment({ number, of: count }));
-    const member: Member = { number, worker, ready: false, waiting: new Map(), announced: new Set() };
+    const member: Member = {
+      number,
+      worker,
+      ready: false,
+      waiting: new Map(),
+      announced: new Set(),
+      reloads,
+    };
     members.set(number, member);
     return new Promise((resolve, reject) => {
       worker.on('message', (message: ToPrimary) => {
@@ -66,6 +82,7 @@ export async function startWorkers(
             if (other !== member && other.announced.size > 0)
               tell(member, { kind: 'announce', ids: [...other.announced] });
           }
+          if (member.reloads !== reloads) void reloadInTurn([member]);
           resolve();
         } else if (message.kind === 'answer') member.waiting.get(message.id)?.(message.value);
         else if (message.kind === 'failed') {
@@ -129,6 +146,13 @@ export async function startWorkers(
     }
   }
 
+  function reloadInTurn(asked: readonly Member[]): Promise<void> {
+    lastTurn = lastTurn.then(async () => {
+      for (const member of asked) await askOne(member, 'reload', TURN_MS);
+    });
+    return lastTurn;
+  }
+
   const readyMembers = (): readonly Member[] => [...members.values()].filter((member) => member.ready);
 
   const workers: Workers = {
@@ -136,8 +160,10 @@ export async function startWorkers(
       const answers = await Promise.all(readyMembers().map((member) => askOne(member, question, ANSWER_MS)));
       return answers.filter((answer) => answer !== undefined) as Answers[typeof question][];
     },
-    async askInTurn(question) {
-      for (const member of readyMembers()) await askOne(member, question, TURN_MS);
+    running: () => readyMembers().length,
+    reload() {
+      reloads += 1;
+      return reloadInTurn(readyMembers());
     },
     async stop(graceMs) {
       stopping = true;

@@ -142,7 +142,8 @@ const database = z.strictObject({
     example: 'postgres://sealpost@replica.example.org/sealpost',
   }),
   pool_size: z.number().int().min(1).max(1000).default(10).meta({
-    description: 'connections per process; a receiver opens up to four more for each spool',
+    description:
+      'connections of the filter, and as many of the lookup daemons; `serve --workers` divides them, each worker has at least 2; one more of each listens for changes, and a receiver opens up to four for each spool',
   }),
   connect_timeout: timer().prefault('5s').meta({ description: 'to open a database connection' }),
   query_timeout: timer()
@@ -159,7 +160,7 @@ const keys = z.strictObject({
 const smime = z.strictObject({
   trust: listOf('"system" or a PEM file of trusted authorities', parsePath).prefault('system').meta({
     description:
-      'who may issue X.509 certificates: "system" (the machine\'s certificate authorities), a PEM file, or a list of them; "": nobody, every certificate needs key import --pin',
+      'who may issue X.509 certificates: "system" (the machine\'s certificate authorities), a PEM file (relative to the folder of this file), or a list of them; "": nobody, every certificate needs key import --pin',
     example: '/etc/sealpost/our-ca.pem',
   }),
 });

@@ -4,6 +4,8 @@ import type { Logger } from './log.ts';
 
 /** The first passed file descriptor (SD_LISTEN_FDS_START). */
 const FIRST_FD = 3;
+/** A systemd-notify that takes longer must not hold up the next one. */
+const NOTIFY_MS = 5000;
 
 /**
  * The sockets that systemd passed, by FileDescriptorName; an empty map where there are none or they are for another process.
@@ -43,11 +45,19 @@ export function createServiceNotifier(
   alive: () => Promise<boolean>,
   logger: Logger,
 ): ServiceNotifier {
+  let last = Promise.resolve();
+  /** One process after the other: READY=1 must not overtake the RELOADING=1 that it ends. */
   const notify = (...assignments: string[]): void => {
     if (environment.NOTIFY_SOCKET === undefined) return;
-    execFile('systemd-notify', [`--pid=${process.pid}`, ...assignments], (error) => {
-      if (error) logger.warn({ err: error.message }, 'systemd-notify failed');
-    });
+    const send = () =>
+      new Promise<void>((resolve) => {
+        const args = [`--pid=${process.pid}`, ...assignments];
+        execFile('systemd-notify', args, { timeout: NOTIFY_MS }, (error) => {
+          if (error) logger.warn({ err: error.message }, 'systemd-notify failed');
+          resolve();
+        });
+      });
+    last = last.then(send);
   };
   const interval = Number(environment.WATCHDOG_USEC ?? 0) / 1000 / 2;
   const forUs = environment.WATCHDOG_PID === undefined || Number(environment.WATCHDOG_PID) === process.pid;

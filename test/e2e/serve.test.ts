@@ -1,13 +1,14 @@
 // The life of `sealpost serve`: what systemd sees of it, SIGHUP, a database that is away, wrong starts.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { link, readFile, rename, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { stringify } from 'smol-toml';
+import { parse, stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from './support/child.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './support/places.ts';
-import { createSealpost, type SealpostProcess } from './support/sealpost-process.ts';
+import { createSealpost, type SealpostProcess, sealpostCommand } from './support/sealpost-process.ts';
 import { type Sink, startSink } from './support/sink.ts';
 import { sendRaw } from './support/submit.ts';
 
@@ -26,8 +27,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await sealpost.close();
   for (const cleanup of cleanups.splice(0)) await cleanup();
+  await sealpost.close();
   await places.remove();
 });
 
@@ -62,13 +63,13 @@ let mark = 0;
 
 const message = Buffer.from('From: <c@outside.example>\r\nSubject: x\r\n\r\nbody\r\n');
 
-async function deliver(port: number): Promise<string[]> {
+async function deliver(port: number, text = message): Promise<string[]> {
   return sendRaw({
     to: { port },
     protocol: 'lmtp',
     sender: 'c@outside.example',
     recipients: ['a@b.example'],
-    message,
+    message: text,
   });
 }
 
@@ -83,6 +84,14 @@ function answers(port: number): Promise<boolean> {
   });
 }
 
+/** The first line of a listener on a unix socket. */
+async function greeting(path: string): Promise<string> {
+  const socket = connect({ path });
+  const [line] = await once(socket, 'data');
+  socket.destroy();
+  return String(line);
+}
+
 describe('SIGHUP', () => {
   it('takes a new next hop and new listeners without losing the old ones before the new ones are open', async () => {
     const [secondPort = 0, newLmtp = 0] = await freePorts(2);
@@ -94,6 +103,21 @@ describe('SIGHUP', () => {
     expect(await deliver(newLmtp)).toMatchObject([expect.stringMatching(/^250 /)]);
     expect([first.transactions.length, second.transactions.length]).toEqual([1, 1]);
     expect(await answers(places.lmtpPort)).toBe(false);
+  });
+
+  it('does not wait for mail in flight on a listener that goes', async () => {
+    const [secondPort = 0, newLmtp = 0] = await freePorts(2);
+    const [first, second] = [await sinkOn(places.reinjectPort), await sinkOn(secondPort)];
+    await sealpost.start();
+    mark = sealpost.log().length;
+    first.behave({ delay: 60_000 });
+    const inFlight = deliver(places.lmtpPort, Buffer.from('Subject: slow\r\n\r\n')).catch(() => ['gone']);
+    await waitUntil('the next hop to have the message', 5000, () => first.counts.connections > 0);
+    await reload(config(secondPort, newLmtp));
+    expect(await deliver(newLmtp)).toMatchObject([expect.stringMatching(/^250 /)]);
+    expect(second.transactions).toHaveLength(1);
+    await sealpost.kill9();
+    expect(await inFlight).not.toMatchObject([expect.stringMatching(/^250 /)]);
   });
 
   it('keeps the running configuration when the new one is wrong, or a new listener cannot be opened', async () => {
@@ -112,6 +136,19 @@ describe('SIGHUP', () => {
     expect(await deliver(places.lmtpPort)).toMatchObject([expect.stringMatching(/^250 /)]);
     expect(sink.transactions).toHaveLength(2);
     expect(sealpost.log()).toContain('another process already listens there');
+  });
+});
+
+describe('sealpost status', () => {
+  it('tells what runs, the rates of the last minute and the depth of the queue', async () => {
+    await sinkOn(places.reinjectPort);
+    await sealpost.start();
+    await deliver(places.lmtpPort);
+    expect((await sealpost.cli(['status', '--json'])).json).toMatchObject({
+      running: true,
+      serve: { pid: sealpost.pid(), last_minute: { accepted: 1, temporary: 0, permanent: 0, lookups: 0 } },
+      database: { users: 0, queue_messages: 0, queue_bytes: 0 },
+    });
   });
 });
 
@@ -156,7 +193,74 @@ describe('systemd', () => {
   });
 });
 
+describe('a socket that systemd passes', () => {
+  /** Starts serve with a unix socket as descriptor 3 under this name. */
+  async function startWith(name: string, path: string) {
+    const keeper: Server = createServer().listen(path);
+    await once(keeper, 'listening');
+    const fd = Number(Reflect.get(Object(Reflect.get(keeper, '_handle')), 'fd'));
+    const { program, args } = sealpostCommand();
+    // The process that serves must be the one of LISTEN_PID.
+    const child = spawn(
+      '/bin/sh',
+      ['-c', 'LISTEN_PID=$$ exec "$@"', 'sh', program, ...args, 'serve', '--config', sealpost.configPath],
+      {
+        stdio: ['ignore', 'ignore', 'pipe', fd],
+        env: { ...process.env, LISTEN_FDS: '1', LISTEN_FDNAMES: name },
+      },
+    );
+    const exited = once(child, 'exit');
+    cleanups.push(() => child.kill('SIGTERM') && exited);
+    let log = '';
+    child.stderr?.on('data', (bytes: Buffer) => {
+      log += bytes.toString('utf8');
+    });
+    await waitUntil('serve to be ready', 60_000, () => /sealpost is ready/.test(log));
+    // From here on only serve accepts. A second name keeps the socket, whose file Node.js removes with the server.
+    await link(path, `${path}.kept`);
+    await new Promise((resolve) => keeper.close(resolve));
+    await rename(`${path}.kept`, path);
+    return { child, log: () => log };
+  }
+
+  const listen = (listener: object): string =>
+    stringify({ ...unchanged, filter: { ...unchanged.filter, listen: [listener] } });
+  let unchanged: { filter?: object } = {};
+
+  it('is served on through every reload that keeps its listener, whatever changes beside', async () => {
+    const path = join(places.dir, 'passed.sock');
+    unchanged = parse(await readFile(places.sealpostConfig, 'utf8'));
+    const listener = { name: 'lmtp', protocol: 'lmtp', address: `unix:${path}` };
+    await writeFile(places.sealpostConfig, listen(listener));
+    const { child, log } = await startWith('lmtp', path);
+    const reloaded = async (text: string): Promise<string> => {
+      const seen = log().length;
+      await writeFile(places.sealpostConfig, text);
+      process.kill(child.pid ?? 0, 'SIGHUP');
+      await waitUntil('the reload', 15_000, () => /re-read|is not used/.test(log().slice(seen)));
+      return log().slice(seen);
+    };
+    expect(await greeting(path)).toMatch(/^220 \S+ LMTP /);
+    expect(await reloaded(listen({ ...listener, protocol: 'smtp', mode: '0600' }))).toContain('re-read');
+    expect(await greeting(path)).toMatch(/^220 \S+ ESMTP /);
+    const moved = await reloaded(listen({ ...listener, address: `unix:${path}.other` }));
+    expect(moved).toContain(`that listens on unix:${path}; expected unix:${path}.other`);
+    expect(await greeting(path)).toMatch(/^220 \S+ ESMTP /);
+    const renamed = await reloaded(listen({ ...listener, name: 'other' }));
+    expect(renamed).toContain('systemd passes its socket under the name \\"lmtp\\"');
+    expect(await greeting(path)).toMatch(/^220 \S+ ESMTP /);
+  });
+
+  it('and that no listener is named for is warned about', async () => {
+    const { log } = await startWith('lmpt', join(places.dir, 'passed.sock'));
+    expect(log()).toMatch(/"names":\["lmpt"\].*systemd passes sockets that no listener is named for/);
+  });
+});
+
 describe('wrong starts', () => {
+  const attempts = (serve: SealpostProcess): number =>
+    serve.log().split('the database cannot be reached').length - 1;
+
   it('refuses a database without tables, and names the command that makes them', async () => {
     await sealpost.close();
     await places.remove();
@@ -201,6 +305,8 @@ describe('wrong starts', () => {
       away.log().includes('the database cannot be reached'),
     );
     expect(await answers(places.lmtpPort)).toBe(false);
+    process.kill(away.pid() ?? 0, 'SIGHUP');
+    await waitUntil('another attempt', 15_000, () => attempts(away) > 2);
     expect(await away.stop()).toBe(0);
     expect(await starting).toBe('not ready');
   });

@@ -1,6 +1,8 @@
 // `sealpost serve --workers 2`: two processes behind one set of listeners, one database, one metrics listener.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from './support/child.ts';
 import { createGpgHome, type GpgHome, gpgDecrypt, makeKey } from './support/keys.ts';
@@ -160,6 +162,33 @@ describe('two workers', () => {
     expect(sink.deliveries()).toHaveLength(1);
   });
 
+  it('file a spool file that is larger than the share of one of them', async () => {
+    const home: GpgHome = await createGpgHome();
+    const spool = `${places.dir}/spool`;
+    try {
+      const key = await makeKey(home, ALICE, 'future-default');
+      await sealpost.cli(['key', 'import', '-'], { stdin: key.publicKey });
+      for (const folder of ['new', 'cur', 'tmp']) await mkdir(`${spool}/${folder}`, { recursive: true });
+      const written = await readFile(sealpost.configPath, 'utf8');
+      const limits = '[filter]\nmemory_budget = "4MB"\nmax_message_size = "1MB"\n';
+      await writeFile(
+        sealpost.configPath,
+        `${written.replace(/^\[filter\]$/m, limits)}\n[receiver]\nspool = ${JSON.stringify(spool)}\n`,
+      );
+      const large = `Delivered-To: ${ALICE}\n\n${`${'x'.repeat(76)}\n`.repeat(39_000)}`;
+      await writeFile(`${spool}/new/large`, large);
+      await sealpost.start();
+      await waitUntil(
+        'the file to leave new/',
+        30_000,
+        async () => (await readdir(`${spool}/new`)).length === 0,
+      );
+      expect((await sealpost.cli(['queue', 'list', ALICE, '--json'])).json).toHaveLength(1);
+    } finally {
+      await home.close();
+    }
+  });
+
   it('end with serve, and what is in flight is finished first', async () => {
     await sealpost.start();
     const { workers } = await status();
@@ -204,6 +233,20 @@ describe('a wrong start', () => {
     expect(second.code).toBe(1);
     expect(second.stderr).toContain('cannot be opened: another process already listens there');
     expect(await ready()).toBe(true);
+  });
+
+  it('ends the workers again when the metrics listener cannot be opened', async () => {
+    const taken = createServer().listen(places.observePort, '127.0.0.1');
+    await once(taken, 'listening');
+    try {
+      const ended = await sealpost.cli(['serve', '--workers', '2']);
+      expect(ended.code).toBe(1);
+      expect(ended.stderr).toContain(
+        `observe.listen: cannot listen on 127.0.0.1:${places.observePort}: another process uses that address`,
+      );
+    } finally {
+      taken.close();
+    }
   });
 
   it('with a number of workers that makes no sense is wrong usage', async () => {
