@@ -2,11 +2,11 @@
 // then, since it brings the database and the OpenPGP library with it.
 import { loadConfig } from '../src/config/load.ts';
 import { openEngine } from '../src/delivery/engine.ts';
-import { createLogger } from '../src/observe/log.ts';
 import { createMetrics } from '../src/observe/metrics.ts';
 import type { RawPath, Reply } from '../src/smtp/types.ts';
 import { contentRefusal } from './content-refusal.ts';
 import { createDataReader } from './data-stream.ts';
+import { createPipeLog } from './pipe-log.ts';
 import { createSendmailNextHop } from './pipe-sendmail.ts';
 import { toData } from './pipe-wire.ts';
 
@@ -39,8 +39,7 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
   content.push(toData(input.message).bytes);
   const outcome = await content.finish();
   if (!outcome.ok) return contentRefusal(outcome.because, config.filter.max_message_size);
-  // pipe(8) shows standard output and standard error to the sender: nothing but the reply may go there.
-  const logger = createLogger({ level: 'silent' });
+  const logger = createPipeLog(config.state_dir);
   const engine = await openEngine({
     config,
     logger,

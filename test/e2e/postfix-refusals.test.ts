@@ -1,6 +1,6 @@
 // Permanent refusals behind a real Postfix: who is told, how often, and that nobody else's copy suffers. And the pipe in
 // its two other ways of working: standalone, and re-injecting by sendmail.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runProgram } from './support/child.ts';
@@ -142,6 +142,15 @@ describe('the pipe filter that works in its own process', () => {
     expect((await pipe(system, 'bare CR', 'a\r.\rb\n')).code).toBe(0);
     const passed = system.nextHop?.deliveries().find(({ recipient }) => recipient === ULLA);
     expect(passed?.message.toString('latin1')).toMatch(/\r\na\r\n\.\r\nb\r\n$/);
+
+    await system.sealpost.cli(['user', 'set', ALICE, 'on_unusable_key=pass']);
+    for (const { fingerprint } of (await system.sealpost.cli(['key', 'list', ALICE, '--json'])).json as {
+      fingerprint: string;
+    }[])
+      await system.sealpost.cli(['key', 'disable', fingerprint]);
+    expect((await pipe(system, 'by choice')).code).toBe(0);
+    const log = readFileSync(join(system.places.dir, 'state', 'pipe.log'), 'utf8');
+    expect(log).toContain('passed in plaintext by choice');
   });
 
   it('standalone with a next hop that is away: exit 75 and one sentence, and nothing is lost', async () => {
