@@ -184,7 +184,8 @@ async function serve(options: ServeOptions): Promise<void> {
     const unclaimed = [...passed.keys()].filter(
       (name) => !listeners.some((listener) => listener.name === name),
     );
-    if (unclaimed.length > 0)
+    // The second worker has no receiver, whose socket the first one serves.
+    if (unclaimed.length > 0 && (place === null || place.number === 1))
       logger.warn(
         { names: unclaimed },
         'systemd passes sockets that no listener is named for (FileDescriptorName=): nobody answers there',
