@@ -5,7 +5,7 @@ import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Admission } from '../src/smtp/budget.ts';
 import { explainListenError } from '../src/smtp/listen-error.ts';
-import { disagreement } from '../src/smtp/passed-socket.ts';
+import { addressOf, addressOfPassed, disagreement } from '../src/smtp/passed-socket.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 import { type ConnectionContext, serveClient } from './connection.ts';
@@ -101,19 +101,16 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     await listen(server, fd === undefined ? target(listener) : { fd });
     if (fd === undefined && endpoint.kind === 'unix')
       await setAccess(endpoint.path, listener.mode, listener.group);
-    const elsewhere = fd === undefined ? null : disagreement(server, fd, endpoint);
-    if (elsewhere !== null) throw new Error(elsewhere);
   } catch (error) {
     server.close();
     throw new Error(
       `listener "${name}" on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
     );
   }
-  const bound = server.address();
   const address =
-    bound !== null && typeof bound === 'object'
-      ? formatEndpoint({ kind: 'inet', host: bound.address, port: bound.port })
-      : formatEndpoint(endpoint);
+    fd === undefined
+      ? addressOf(server, endpoint)
+      : addressOfPassed(server, fd, endpoint, (sentence) => context.logger.warn(sentence));
   let closed: Promise<void> | null = null;
 
   async function close(graceMs: number): Promise<void> {

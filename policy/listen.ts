@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 import type { Logger } from '../src/observe/log.ts';
 import { explainListenError } from '../src/smtp/listen-error.ts';
-import { disagreement } from '../src/smtp/passed-socket.ts';
+import { addressOf, addressOfPassed } from '../src/smtp/passed-socket.ts';
 import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 
 export interface LookupListener {
@@ -59,11 +59,11 @@ export async function listenForLookups(options: ListenOptions): Promise<LookupLi
     );
   }
   server.on('error', (error) => logger.error({ err: error.message }, 'listener error'));
-  const bound = server.address();
+  const { fd } = options;
   const address =
-    bound !== null && typeof bound === 'object'
-      ? formatEndpoint({ kind: 'inet', host: bound.address, port: bound.port })
-      : formatEndpoint(endpoint);
+    fd === undefined
+      ? addressOf(server, endpoint)
+      : addressOfPassed(server, fd, endpoint, (sentence) => logger.warn({ listener: name }, sentence));
   let closing: Promise<void> | undefined;
   return {
     name,
@@ -101,8 +101,6 @@ async function openSocket(server: Server, options: ListenOptions): Promise<void>
       resolve();
     });
   });
-  const elsewhere = fd === undefined ? null : disagreement(server, fd, endpoint);
-  if (elsewhere !== null) throw new Error(elsewhere);
   if (fd === undefined && endpoint.kind === 'unix') {
     if (mode === undefined && group === undefined)
       await chmod(endpoint.path, Number.parseInt(DEFAULT_MODE, 8));

@@ -14,15 +14,40 @@ import { type Endpoint, formatEndpoint } from '../config/units.ts';
  */
 export function disagreement(server: Server, fd: number, endpoint: Endpoint): string | null {
   const actual = whereabouts(server, fd);
-  if (actual === null || agree(actual, endpoint)) return null;
+  if (agree(actual, endpoint)) return null;
   return (
     `systemd passes a socket of that name that listens on ${formatEndpoint(actual)}; expected ${formatEndpoint(endpoint)}: ` +
     'make address and ListenStream= the same ("systemctl cat sealpost.socket"), or disable the socket unit'
   );
 }
 
+/** Where a server listens, as a person writes it; the port that was really opened. */
+export function addressOf(server: Server, endpoint: Endpoint): string {
+  const bound = server.address();
+  return bound !== null && typeof bound === 'object'
+    ? formatEndpoint({ kind: 'inet', host: bound.address, port: bound.port })
+    : formatEndpoint(endpoint);
+}
+
+/**
+ * Where a passed socket listens, as a person writes it. Its name decides that it is served (filters.md), also elsewhere than the
+ * configuration says.
+ * @param warn gets one sentence where the two disagree
+ */
+export function addressOfPassed(
+  server: Server,
+  fd: number,
+  endpoint: Endpoint,
+  warn: (sentence: string) => void,
+): string {
+  const sentence = disagreement(server, fd, endpoint);
+  if (sentence === null) return addressOf(server, endpoint);
+  warn(sentence);
+  return formatEndpoint(whereabouts(server, fd));
+}
+
 /** Where a passed socket listens; an empty path where the system does not tell. */
-function whereabouts(server: Server, fd: number): Endpoint | null {
+function whereabouts(server: Server, fd: number): Endpoint {
   const bound = server.address();
   if (bound !== null && typeof bound === 'object')
     return { kind: 'inet', host: bound.address, port: bound.port };
