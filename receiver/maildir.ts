@@ -1,7 +1,7 @@
 // The files of a spool: a Maildir of which only new/ is read, and failed/ beside it for what nobody can file. Names are one
 // character per byte, since a file name may hold any.
 import { constants, type Stats } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
 import type { Lease } from '../src/smtp/budget.ts';
 
 /** What a file turned out to be when it was opened. */
@@ -143,35 +143,37 @@ export async function removeFiled(spool: string, names: readonly string[]): Prom
  */
 export async function setAside(spool: string, name: string, reason: string): Promise<void> {
   await mkdir(pathIn(spool, 'failed'), { recursive: true, mode: 0o700 });
-  const free = await freeName(spool, name);
-  const reasonFile = await open(pathIn(spool, 'failed', `${free}.reason`), 'w', 0o600);
+  const { free, reasonFile } = await reserveName(spool, name);
   try {
     await reasonFile.writeFile(`${reason.replace(/[\r\n]+/g, ' ')}\n`);
     await reasonFile.sync();
   } finally {
     await reasonFile.close();
   }
-  const from = pathIn(spool, 'new', name);
-  const to = pathIn(spool, 'failed', free);
   try {
-    // link(2) refuses to replace; directories know rename(2) only.
-    await link(from, to);
-    await unlink(from);
+    // In one step: between link(2) and unlink(2) another file may come under the name, and would be removed.
+    await rename(pathIn(spool, 'new', name), pathIn(spool, 'failed', free));
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return void (await unlink(pathIn(spool, 'failed', `${free}.reason`)));
-    if (!['EPERM', 'EISDIR', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'EACCES'].includes(codeOf(error)))
-      throw error;
-    await rename(from, to);
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return void (await unlink(pathIn(spool, 'failed', `${free}.reason`)));
   }
   await syncFolder(pathIn(spool, 'failed'));
   await syncFolder(pathIn(spool, 'new'));
 }
 
-async function freeName(spool: string, name: string): Promise<string> {
+/** A name in failed/ that no file has, and that nobody else takes: rename(2) would replace what is there. */
+async function reserveName(
+  spool: string,
+  name: string,
+): Promise<{ readonly free: string; readonly reasonFile: FileHandle }> {
   for (let copy = 1; ; copy += 1) {
-    const candidate = copy === 1 ? name : `${name}.${copy}`;
-    if ((await lstat(pathIn(spool, 'failed', candidate)).catch(ignoreMissing)) === undefined)
-      return candidate;
+    const free = copy === 1 ? name : `${name}.${copy}`;
+    if ((await lstat(pathIn(spool, 'failed', free)).catch(ignoreMissing)) !== undefined) continue;
+    try {
+      return { free, reasonFile: await open(pathIn(spool, 'failed', `${free}.reason`), 'wx', 0o600) };
+    } catch (error) {
+      if (codeOf(error) !== 'EEXIST') throw error;
+    }
   }
 }
 

@@ -82,4 +82,22 @@ describe('a spool', () => {
     expect(readFileSync(join(spool, 'failed', '1.a.reason'), 'utf8')).toBe('two lines\n');
     expect(await listNew(spool)).toEqual([]);
   });
+
+  it('replaces nothing that was set aside under the same name, nor its reason', async () => {
+    for (const content of ['one', 'two']) {
+      put('1.a', content);
+      await setAside(spool, '1.a', content);
+    }
+    writeFileSync(join(spool, 'failed', '1.a.3.reason'), 'of a process that was killed\n');
+    put('1.a', 'three');
+    await setAside(spool, '1.a', 'three');
+    for (const [name, content] of [
+      ['1.a', 'one'],
+      ['1.a.2', 'two'],
+      ['1.a.4', 'three'],
+    ] as const) {
+      expect(readFileSync(join(spool, 'failed', name), 'utf8')).toBe(content);
+      expect(readFileSync(join(spool, 'failed', `${name}.reason`), 'utf8')).toBe(`${content}\n`);
+    }
+  });
 });
