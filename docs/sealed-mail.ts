@@ -137,11 +137,10 @@ export async function sealedMailSection(): Promise<string> {
     'takes the names out of Cc. What is changed or missing outside stands inside, with `HP-Outer` fields that say what was outside.',
     'Trace fields and everything else that no person reads (Received, DKIM-Signature, X-...) stay outside as they were, but for what',
     'repeats a hidden Subject: X-Spam-Prev-Subject, X-Original-Subject, and a DKIM-Signature with copied fields (`z=`). The whole header',
-    'of a signed message stays outside, too (`multipart/signed`, and S/MIME whose `smime-type` is `signed-data`): nothing is added',
-    'inside, or its signature would break, or no mail program would look for it there. In the inline style nothing can carry header',
-    'fields, so that `subject` and `header_policy` do nothing there; a signature does not survive (`multipart/signed` becomes',
-    '`multipart/mixed`), and a message of more than 500 parts is sealed as PGP/MIME. An S/MIME message shows what a PGP/MIME message',
-    'shows.',
+    'of a `multipart/signed` message stays outside, too: nothing is added inside, or its signature would break. In the inline style',
+    'nothing can carry header fields, so that `subject` and `header_policy` do nothing there; a signature does not survive',
+    '(`multipart/signed` becomes `multipart/mixed`), and a message of more than 500 parts is sealed as PGP/MIME. An S/MIME message',
+    'shows what a PGP/MIME message shows.',
   ].join('\n');
 }
 

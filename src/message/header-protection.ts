@@ -1,7 +1,6 @@
 // Header protection (RFC 9788): the header section of the entity that gets encrypted, and what stands outside in its place.
 import { isAscii } from 'node:buffer';
 import { contentTypeShape, parseContentType } from './content-type.ts';
-import { mediaType } from './entity.ts';
 import {
   fieldsNamed,
   fieldValue,
@@ -12,7 +11,6 @@ import {
   MOST_HEADER_BYTES,
 } from './header.ts';
 import { type OuterHeaderOptions, outerFields } from './header-policy.ts';
-import { CMS_TYPES } from './leaf.ts';
 
 export interface ProtectedHeader {
   /** Header section of what gets encrypted, without the empty line. */
@@ -47,8 +45,7 @@ const LONG_LINE = 78;
  * Divides a message's header between inside and outside. Pure; original fields keep their bytes and their order.
  *
  * A multipart/signed root keeps its exact Content-* fields and gets nothing else inside, or its signature would cover other
- * bytes than before; so its header stays outside as it is, Subject included, since nothing inside could carry it. So does that
- * of S/MIME's signed-data: readers look for protected fields in what is signed (the cryptographic payload of RFC 9788).
+ * bytes than before; so its header stays outside as it is, Subject included, since nothing inside could carry it.
  *
  * Of more fields than may stand outside, the last ones are inside only, of a signed root, too.
  */
@@ -90,10 +87,7 @@ function isSigned(parts: MessageParts): boolean {
     left -= field.raw.length;
     if (left < 0) return false;
     const contentType = parseContentType(fieldValue(field));
-    if (contentType === null) return false;
-    const type = mediaType(contentType);
-    const signedData = contentType.parameters.get('smime-type')?.toLowerCase() === 'signed-data';
-    return type === 'multipart/signed' || (CMS_TYPES.has(type) && signedData);
+    return contentType?.type === 'multipart' && contentType.subtype === 'signed';
   });
 }
 

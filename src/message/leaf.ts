@@ -21,7 +21,7 @@ export const PGP_ENCRYPTED = 'application/pgp-encrypted';
 const HEAD_BYTES = 4096;
 
 /** RFC 8551, section 3.2, and what it was called before it was registered. */
-export const CMS_TYPES: ReadonlySet<string> = new Set(['application/pkcs7-mime', 'application/x-pkcs7-mime']);
+const CMS_TYPES: ReadonlySet<string> = new Set(['application/pkcs7-mime', 'application/x-pkcs7-mime']);
 
 /**
  * Judges a part by its beginning alone, so that ordinary mail need not be read to the end.
