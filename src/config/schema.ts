@@ -299,21 +299,24 @@ const observe = z.strictObject({
 /** os.hostname() may be anything; what cannot stand in a greeting or a header field is replaced. */
 const ownName = isHostName(hostname()) ? hostname() : 'localhost';
 
+/** systemd.exec(5), StateDirectory=: a service that is not root has its state where root's commands look for it. */
+function defaultStateDir(): string {
+  const [given = ''] = (process.env.STATE_DIRECTORY ?? '').split(':');
+  if (given !== '') return given;
+  return process.getuid?.() === 0 ? '/var/lib/sealpost' : './.sealpost';
+}
+
 /** The whole of sealpost.toml. Unknown keys are errors. */
 export const configSchema = z.strictObject({
   hostname: hostName().default(ownName).meta({
     description: "our name in greetings, Sealpost-Status and bounces; default: the machine's own name",
     example: 'mx1.example.org',
   }),
-  state_dir: z
-    .string()
-    .min(1)
-    .default(process.getuid?.() === 0 ? '/var/lib/sealpost' : './.sealpost')
-    .meta({
-      description:
-        'database and sockets; relative to the folder of this file; default: /var/lib/sealpost for root, ./.sealpost for others',
-      example: '/var/lib/sealpost',
-    }),
+  state_dir: z.string().min(1).default(defaultStateDir()).meta({
+    description:
+      'database and sockets; relative to the folder of this file; default: what systemd gives (StateDirectory=), else /var/lib/sealpost for root, ./.sealpost for others',
+    example: '/var/lib/sealpost',
+  }),
   recipient_delimiter: z
     .string()
     .max(4)

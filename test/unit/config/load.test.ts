@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type LoadOptions, loadConfig } from '../../../src/config/load.ts';
 
 let folder: string;
@@ -69,6 +69,21 @@ describe('the file is looked for', () => {
   test('as if $SEALPOST_CONFIG were not set when it is empty', () => {
     expect(load({ env: { SEALPOST_CONFIG: '' } }).path).toBeNull();
   });
+});
+
+test.each([
+  ['/var/lib/sealpost', '/var/lib/sealpost'],
+  ['/var/lib/sealpost:/var/lib/other', '/var/lib/sealpost'],
+])('the state is where systemd says: %s', async (given, expected) => {
+  vi.stubEnv('STATE_DIRECTORY', given);
+  vi.resetModules();
+  try {
+    const { configSchema } = await import('../../../src/config/schema.ts');
+    expect(configSchema.parse({}).state_dir).toBe(expected);
+  } finally {
+    vi.unstubAllEnvs();
+    vi.resetModules();
+  }
 });
 
 describe('the database URL', () => {
