@@ -45,36 +45,35 @@ export function createServiceNotifier(
   alive: () => Promise<boolean>,
   logger: Logger,
 ): ServiceNotifier {
-  let last = Promise.resolve();
-  /** One process after the other: READY=1 must not overtake the RELOADING=1 that it ends. */
-  const notify = (...assignments: string[]): void => {
-    if (environment.NOTIFY_SOCKET === undefined) return;
-    const send = () =>
-      new Promise<void>((resolve) => {
-        const args = [`--pid=${process.pid}`, ...assignments];
-        execFile('systemd-notify', args, { timeout: NOTIFY_MS }, (error) => {
-          if (error) logger.warn({ err: error.message }, 'systemd-notify failed');
-          resolve();
-        });
+  const notify = (...assignments: string[]): Promise<void> =>
+    new Promise((resolve) => {
+      if (environment.NOTIFY_SOCKET === undefined) return resolve();
+      const args = [`--pid=${process.pid}`, ...assignments];
+      execFile('systemd-notify', args, { timeout: NOTIFY_MS }, (error) => {
+        if (error) logger.warn({ err: error.message }, 'systemd-notify failed');
+        resolve();
       });
-    last = last.then(send);
-  };
+    });
+  /** READY=1 must not overtake the RELOADING=1 that it ends: each is a process of its own. Nothing else waits. */
+  let reloading = Promise.resolve();
   const interval = Number(environment.WATCHDOG_USEC ?? 0) / 1000 / 2;
   const forUs = environment.WATCHDOG_PID === undefined || Number(environment.WATCHDOG_PID) === process.pid;
   const watchdog =
     interval > 0 && forUs
       ? setInterval(() => {
           void alive().then((well) => {
-            if (well) notify('WATCHDOG=1');
+            if (well) void notify('WATCHDOG=1');
           });
         }, interval)
       : undefined;
   watchdog?.unref();
   return {
-    ready: () => notify('--ready'),
-    reloading: () => notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
-    stopping: () => notify('STOPPING=1'),
-    status: (line) => notify(`--status=${line}`),
+    ready: () => void reloading.then(() => notify('--ready')),
+    reloading: () => {
+      reloading = notify('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    },
+    stopping: () => void notify('STOPPING=1'),
+    status: (line) => void notify(`--status=${line}`),
     close: () => clearInterval(watchdog),
   };
 }

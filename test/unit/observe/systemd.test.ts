@@ -15,7 +15,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-it('says READY=1 after the RELOADING=1 that it ends, however slowly that one was sent', async () => {
+it('says READY=1 after the RELOADING=1 that it ends, however slowly that one was sent; nothing else waits', async () => {
   const log = join(folder, 'log');
   const program = join(folder, 'systemd-notify');
   await writeFile(log, '');
@@ -29,7 +29,12 @@ it('says READY=1 after the RELOADING=1 that it ends, however slowly that one was
   );
   notifier.reloading();
   notifier.ready();
+  notifier.stopping();
   const lines = async () => (await readFile(log, 'utf8')).trim().split('\n');
-  await vi.waitFor(async () => expect(await lines()).toHaveLength(2), { timeout: 20_000 });
-  expect(await lines()).toEqual([expect.stringContaining('RELOADING=1'), expect.stringContaining('--ready')]);
+  await vi.waitFor(async () => expect(await lines()).toHaveLength(3), { timeout: 20_000 });
+  expect(await lines()).toEqual([
+    expect.stringContaining('STOPPING=1'),
+    expect.stringContaining('RELOADING=1'),
+    expect.stringContaining('--ready'),
+  ]);
 });
