@@ -9,6 +9,8 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+          // By default one fewer than there are processors, which of two leaves one idle.
+          maxWorkers: 2,
         },
       },
       {
