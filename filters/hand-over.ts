@@ -1,4 +1,5 @@
 // A complete message on its way from a connection to the delivery engine, and the fate of our replies on their way back.
+import { within } from '../src/message/within.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 
@@ -24,12 +25,8 @@ export async function handOver(
   transaction: Transaction,
   answers: number,
 ): Promise<readonly Reply[] | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const overrun = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), transaction.deadline + OVERRUN_MS - Date.now());
-  });
   try {
-    const replies = await Promise.race([deliver(transaction), overrun]);
+    const replies = await within(transaction.deadline + OVERRUN_MS - Date.now(), deliver(transaction), null);
     if (replies?.length === answers) return replies;
     if (replies === null) abandoned?.(transaction);
     logger.error(
@@ -38,8 +35,6 @@ export async function handOver(
     );
   } catch (error) {
     logger.error({ transaction: transaction.id, err: problemOf(error) }, 'delivery failed; answered 451');
-  } finally {
-    clearTimeout(timer);
   }
   return null;
 }

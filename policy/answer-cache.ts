@@ -1,6 +1,7 @@
 // A bounded cache of what was read for a key, positive and negative: true while its names have not changed, stale while the
 // database is away, and read once for identical questions at the same time.
 import { LRUCache } from 'lru-cache';
+import { within } from '../src/message/within.ts';
 import type { ChangeLog } from './change-log.ts';
 
 /** What was read, and the names whose change makes it false. */
@@ -112,9 +113,9 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
       (value) => ({ value }),
       (error: unknown) => ({ error }),
     );
-    let outcome = await within(PATIENCE_MS, settled);
+    let outcome = await within(PATIENCE_MS, settled, 'late');
     if (outcome === 'late' && !databaseAway() && trust.epoch() !== null)
-      outcome = await within(LONG_PATIENCE_MS - PATIENCE_MS, settled);
+      outcome = await within(LONG_PATIENCE_MS - PATIENCE_MS, settled, 'late');
     if (outcome !== 'late' && 'value' in outcome) return outcome.value;
     if (outcome !== 'late' && !isAway(outcome.error)) throw outcome.error;
     count('stale');
@@ -160,16 +161,4 @@ export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCach
       return entries.size;
     },
   };
-}
-
-async function within<T>(ms: number, outcome: Promise<T>): Promise<T | 'late'> {
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<'late'>((resolve) => {
-    timer = setTimeout(resolve, ms, 'late');
-  });
-  try {
-    return await Promise.race([outcome, patience]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -7,6 +7,7 @@ import { dependencyName } from '../src/directory/read.ts';
 import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
 import { createKeyCache } from '../src/keys/cache.ts';
 import { chooseKeys, type InspectedKey } from '../src/keys/choose.ts';
+import { within } from '../src/message/within.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { type AnswerCache, type CacheResult, createAnswerCache } from './answer-cache.ts';
@@ -244,7 +245,7 @@ export function createLookups(options: LookupsOptions): Lookups {
         const answer = ask(map, key, details.size ?? null);
         if (!(answer instanceof Promise))
           return record({ map, key, protocol: details.protocol }, answer, started);
-        return withinDeadline(answer).then(
+        return within(DEADLINE_MS, answer, TOO_LATE).then(
           (known) => record({ map, key, protocol: details.protocol }, known, started),
           (error: unknown) => record({ map, key, protocol: details.protocol }, failed(map, error), started),
         );
@@ -286,18 +287,6 @@ export function createLookups(options: LookupsOptions): Lookups {
 /** Goes on at once where the value is there, else when it is: a promise costs more than a cached lookup. */
 function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
-}
-
-async function withinDeadline(answer: Promise<Answer>): Promise<Answer> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Answer>((resolve) => {
-    timer = setTimeout(resolve, DEADLINE_MS, TOO_LATE);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Bytes as text, for what is no path; broken UTF-8 becomes something that nobody has. */

@@ -1,6 +1,7 @@
 // The small HTTP server for /metrics, /healthz, /readyz and /status. GET only; it tells numbers and states, never an address.
 import { type FastifyInstance, fastify } from 'fastify';
 import { type Endpoint, formatEndpoint } from '../config/units.ts';
+import { within } from '../message/within.ts';
 import { clearStaleSocket } from '../smtp/unix-socket.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -92,17 +93,14 @@ function createServer(options: ObserveServerOptions): FastifyInstance {
 
 async function askHealth(options: ObserveServerOptions): Promise<Health> {
   const limit = options.healthTimeout ?? 5000;
-  let timer: NodeJS.Timeout | undefined;
-  const silence = new Promise<Health>((resolve) => {
-    timer = setTimeout(() => resolve({ ready: false, reasons: [`no answer within ${limit} ms`] }), limit);
-  });
   try {
-    return await Promise.race([options.health(), silence]);
+    return await within(limit, options.health(), {
+      ready: false,
+      reasons: [`no answer within ${limit} ms`],
+    });
   } catch (error) {
     options.logger.warn({ err: error }, 'the readiness check failed');
     return { ready: false, reasons: ['the readiness check failed'] };
-  } finally {
-    clearTimeout(timer);
   }
 }
 
