@@ -6,7 +6,7 @@ import type { StoredKey } from '../directory/types.ts';
 import type { Certificates } from '../openpgp/certificates.ts';
 import type { InspectedKey } from './choose.ts';
 import { readComponents } from './components.ts';
-import { type CertificateFacts, inspectComponents, sealingKey } from './inspect.ts';
+import { type CertificateFacts, inspectForSealing } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
 import { inspectX509 } from './x509.ts';
 
@@ -36,8 +36,8 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
       if (kind === 'x509') return { facts: readableX509(certificate) };
       const components = await readComponents(certificate).catch(() => null);
       if (components === null) return { facts: null };
-      const facts = await inspectComponents(components, options);
-      if (facts.flaw === null) options.certificates?.keep(facts.sealing, sealingKey(components, options));
+      const { facts, key } = await inspectForSealing(components, options);
+      if (facts.flaw === null) options.certificates?.keep(facts.sealing, key);
       return { facts };
     },
   });

@@ -7,7 +7,6 @@ import {
   type SubkeyComponent,
   toKey,
   type UserComponent,
-  write,
 } from './components.ts';
 import { acceptsHash, type KeyPolicy, lenientConfig, MIN_RSA_BITS, policyConfig } from './policy.ts';
 
@@ -97,16 +96,25 @@ export async function inspectComponents(
   components: Components,
   policy: KeyPolicy,
 ): Promise<CertificateFacts> {
+  return (await inspectForSealing(components, policy)).facts;
+}
+
+/** The same, with the key that `sealing` of its facts is written from. */
+export async function inspectForSealing(
+  components: Components,
+  policy: KeyPolicy,
+): Promise<{ readonly facts: CertificateFacts; readonly key: PublicKey }> {
   const { primary } = components;
   const sealing = sealingPart(components, policy);
+  const key = toKey(sealing);
   const revoked = components.revocations.length > 0;
-  const windows = revoked ? [] : await timeline(sealing, policy);
-  return {
+  const windows = revoked ? [] : await timeline(sealing, key, policy);
+  const facts: CertificateFacts = {
     fingerprint: components.fingerprint,
     version: primary.version,
     algorithm: algorithmOf(primary.getAlgorithmInfo()),
     created: primary.created.getTime(),
-    expires: await expiryOf(sealing.users.length > 0 ? sealing : components),
+    expires: await expiryOf(sealing.users.length > 0 ? key : toKey(components)),
     revoked,
     userIds: components.users.map((user) => userIdFacts(user, policy)),
     encryptionKeys: encryptionKeysOf(components),
@@ -114,13 +122,9 @@ export async function inspectComponents(
     windows,
     flaw: windows.length > 0 ? null : await flawOf(components, policy),
     newestRevoked: newestIsRevoked(components.subkeys),
-    sealing: write(sealing),
+    sealing: key.write(),
   };
-}
-
-/** What `sealing` of its facts is written from. */
-export function sealingKey(components: Components, policy: KeyPolicy): PublicKey {
-  return toKey(sealingPart(components, policy));
+  return { facts, key };
 }
 
 /** When the last window ends: the moment from which the certificate is expired. Unix milliseconds; null: never. */
@@ -166,13 +170,9 @@ function sealingPart(components: Components, policy: KeyPolicy): Components {
   };
 }
 
-/** Every span in which OpenPGP.js finds an encryption key. Its answer changes only at these instants. */
-async function timeline(
-  sealing: Components,
-  policy: KeyPolicy,
-  config = policyConfig(policy),
-): Promise<Window[]> {
-  const key = toKey(sealing);
+/** Every span in which OpenPGP.js finds an encryption key; its answer changes only at the instants of `sealing`. @param key made of that */
+async function timeline(sealing: Components, key: PublicKey, policy: KeyPolicy): Promise<Window[]> {
+  const config = policyConfig(policy);
   const instants = instantsOf(sealing);
   const windows: Window[] = [];
   for (const [index, from] of instants.entries()) {
@@ -215,8 +215,8 @@ function keyExpiryOf(created: Date, signature: SignaturePacket): number | null {
   return created.getTime() + signature.keyExpirationTime * 1000;
 }
 
-async function expiryOf(components: Components): Promise<number | null> {
-  const expiry = await toKey(components).getExpirationTime(undefined, lenientConfig);
+async function expiryOf(key: PublicKey): Promise<number | null> {
+  const expiry = await key.getExpirationTime(undefined, lenientConfig);
   return expiry instanceof Date ? expiry.getTime() : null;
 }
 
@@ -325,7 +325,7 @@ async function flawOf(components: Components, policy: KeyPolicy): Promise<Flaw> 
   if (weakPrimary !== null) return { kind: 'weak', what: weakPrimary };
   if (components.revocations.length > 0) return { kind: 'revoked' };
   const forgiving = sealingPart(components, { allowSha1: true });
-  if (!policy.allowSha1 && (await timeline(forgiving, { allowSha1: true })).length > 0)
+  if (!policy.allowSha1 && (await timeline(forgiving, toKey(forgiving), { allowSha1: true })).length > 0)
     return { kind: 'sha1', acceptable: true };
   if (components.users.length === 0 && components.weakUnverified) return { kind: 'sha1', acceptable: false };
   if (components.users.every((user) => isRevokedUser(user, policy))) return { kind: 'no user ID' };
