@@ -44,27 +44,18 @@ export async function startupPart(options: PartOptions): Promise<PartResult> {
   const stand = await theStand(options);
   const { progress, quick } = options;
   const starts: number[] = [];
-  const latencies: number[][] = [];
+  const latencies: (readonly number[])[] = [];
   const settled: number[] = [];
   const rounds = quick ? 2 : 5;
   for (let round = 1; round <= rounds; round += 1) {
     progress(`start ${round} of ${rounds}`);
     await stand.sealpost.stop();
-    const serve = await startTimed(stand, options.serveArguments);
-    try {
-      starts.push(serve.ms);
-      latencies.push(await deliverOneByOne(stand));
-    } finally {
-      await serve.stop();
-    }
-    const later = await startTimed(stand, options.serveArguments);
-    try {
-      await sleep(SETTLED_MS);
-      settled.push(...(await deliverOneByOne(stand)).slice(0, 1));
-    } finally {
-      await later.stop();
-      await stand.sealpost.start();
-    }
+    const { ms, times } = await deliverAfterStart(stand, options.serveArguments, 0);
+    starts.push(ms);
+    latencies.push(times);
+    const later = await deliverAfterStart(stand, options.serveArguments, SETTLED_MS);
+    settled.push(...later.times.slice(0, 1));
+    await stand.sealpost.start();
   }
   const first = median(latencies.map((each) => each[0] ?? Number.NaN));
   // A single message is a matter of luck: the hundredth and its neighbours.
@@ -95,6 +86,21 @@ export async function startupPart(options: PartOptions): Promise<PartResult> {
       },
     ],
   };
+}
+
+/** Starts serve, waits so long (ms), delivers, and stops it. */
+async function deliverAfterStart(
+  stand: Stand,
+  serveArguments: readonly string[],
+  pause: number,
+): Promise<{ readonly ms: number; readonly times: readonly number[] }> {
+  const serve = await startTimed(stand, serveArguments);
+  try {
+    await sleep(pause);
+    return { ms: serve.ms, times: await deliverOneByOne(stand) };
+  } finally {
+    await serve.stop();
+  }
 }
 
 /** Milliseconds from connect to the first byte; null when nobody listens. */

@@ -1,6 +1,7 @@
 // Postfix's internal form of an address: without quotes, the last @ begins the domain, and quotes and backslashes before it
 // belong to the name. Policy requests have it, and maps are asked with it where the quoted form was not found (mail_addr_find(3)).
 // Pure; one character per byte.
+import { quoteLocalPart } from '../src/directory/normalise.ts';
 
 /** What a path cannot hold without quotes, or would take for a source route. */
 const NOT_PLAIN = /^@|["\\]/;
@@ -9,7 +10,7 @@ const NOT_PLAIN = /^@|["\\]/;
 export function quotedPath(address: string): string {
   const at = address.lastIndexOf('@');
   const local = address.slice(0, Math.max(at, 0));
-  return NOT_PLAIN.test(local) ? `"${local.replace(/["\\]/g, '\\$&')}"${address.slice(at)}` : address;
+  return NOT_PLAIN.test(local) ? `${quoteLocalPart(local)}${address.slice(at)}` : address;
 }
 
 /**

@@ -142,7 +142,7 @@ export function serveRequests<R>(
     socket.end();
     socket.resume();
     clearTimeout(stuck);
-    // A client that has ended its side may still read its answers, as long as any other one.
+    // A client that has ended its side may still read its answers, for as long as others have.
     stuck = setTimeout(() => socket.destroy(), ended ? stuckAfter : LINGER_MS).unref();
   }
 }

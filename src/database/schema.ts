@@ -216,7 +216,7 @@ export const senderLogins = pgTable(
   ],
 );
 
-/** TLS client certificates that may relay (relay_clientcerts, check_ccert_access). */
+/** TLS client certificates that may relay (relay_clientcerts). */
 export const clientFingerprints = pgTable('client_fingerprints', {
   /** As Postfix writes it: upper-case hexadecimal pairs with colons between them. */
   fingerprint: text('fingerprint').primaryKey(),

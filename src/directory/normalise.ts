@@ -126,8 +126,13 @@ function foldCase(local: string): string {
  */
 export function toAddress(parts: AddressParts, fold = true): Address {
   const local = fold ? foldCase(parts.local) : parts.local;
-  const spelled = DOT_STRING.test(local) ? local : `"${local.replace(/["\\]/g, '\\$&')}"`;
+  const spelled = DOT_STRING.test(local) ? local : quoteLocalPart(local);
   return `${spelled}@${parts.domain}` as Address;
+}
+
+/** A local part as a Quoted-string (RFC 5321, section 4.1.2). */
+export function quoteLocalPart(local: string): string {
+  return `"${local.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** The catch-all of a domain, as it is stored. */

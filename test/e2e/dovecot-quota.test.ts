@@ -79,6 +79,15 @@ async function usage(): Promise<{ readonly bytes: number; readonly messages: num
   return { bytes: Number(rows[0]?.bytes), messages: Number(rows[0]?.messages) };
 }
 
+async function counted(what: string, messages: number): Promise<void> {
+  await waitUntil(
+    `${what} to be counted`,
+    20_000,
+    async () => (await usage()).messages === messages,
+    dovecot.log,
+  );
+}
+
 async function deliver(): Promise<void> {
   await sendRaw({
     to: { path: dovecot.lmtpSocket },
@@ -92,31 +101,16 @@ async function deliver(): Promise<void> {
 describe('Dovecot’s quota_clone, set up as documented', () => {
   it('tells what a mailbox holds, after a delivery and after an expunge', async () => {
     await deliver();
-    await waitUntil(
-      'the first message to be counted',
-      20_000,
-      async () => (await usage()).messages === 1,
-      dovecot.log,
-    );
+    await counted('the first message', 1);
     const one = await usage();
     expect(one.bytes).toBeGreaterThan(3000);
     expect(one.bytes).toBeLessThan(QUOTA);
     await deliver();
-    await waitUntil(
-      'the second one to be counted',
-      20_000,
-      async () => (await usage()).messages === 2,
-      dovecot.log,
-    );
+    await counted('the second one', 2);
     expect((await usage()).bytes).toBeGreaterThan(QUOTA);
     const expunged = await doveadm(dovecot, ['expunge', '-u', ALICE, 'mailbox', 'INBOX', '1']);
     expect(expunged.code, expunged.stderr).toBe(0);
-    await waitUntil(
-      'the expunge to be counted',
-      20_000,
-      async () => (await usage()).messages === 1,
-      dovecot.log,
-    );
+    await counted('the expunge', 1);
     expect((await usage()).bytes).toBe(one.bytes);
   });
 });
