@@ -45,6 +45,7 @@ export function createSendmailNextHop(options: { readonly sendmail: string }): N
       }
       return { recipients: envelope.recipients.map(() => ({ reply, class: outcome, stage: 'end-of-data' })) };
     },
+    prepare: async () => null,
     connections: 0,
     close: async () => undefined,
     destroy: () => undefined,

@@ -97,8 +97,8 @@ interface Rehearsal {
   readonly rounds?: number;
   /** Milliseconds after each message. */
   readonly pauseMs?: number;
-  /** Asked before each message. */
-  readonly goOn?: () => boolean;
+  /** Asked before each message, and may wait; false ends it. */
+  readonly mayGoOn?: () => Promise<boolean>;
 }
 
 /** Never rejects: without it the first message is slower, and that is all; should more be wrong, it will say what. */
@@ -107,17 +107,19 @@ export function warmUp(config: Config): Promise<void> {
 }
 
 /**
- * The same once more, for longer, and out of the way of the mail that comes meanwhile. Never rejects.
- * @param goOn asked before each message
+ * The same once more, for longer. Never rejects.
+ * @param mayGoOn asked before each message; waits while real mail is under way, and says false when it is to end
  */
-export function warmUpFurther(config: Config, goOn: () => boolean): Promise<void> {
-  return rehearse(config, { rounds: FURTHER_ROUNDS, pauseMs: FURTHER_PAUSE_MS, goOn }).catch(() => undefined);
+export function warmUpFurther(config: Config, mayGoOn: () => Promise<boolean>): Promise<void> {
+  return rehearse(config, { rounds: FURTHER_ROUNDS, pauseMs: FURTHER_PAUSE_MS, mayGoOn }).catch(
+    () => undefined,
+  );
 }
 
 /** {@link warmUp}, telling what was wrong. @throws Error */
 export async function rehearse(
   config: Config,
-  { rounds = ROUNDS, pauseMs = 0, goOn = () => true }: Rehearsal = {},
+  { rounds = ROUNDS, pauseMs = 0, mayGoOn = async () => true }: Rehearsal = {},
 ): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'sealpost-'));
   const sealer = createSealer({ workers: 0 });
@@ -147,7 +149,7 @@ export async function rehearse(
     const postfix = clientOf('filter');
     for (let round = 0; round < rounds; round += 1) {
       for (const { path } of CERTIFICATES) {
-        if (!goOn()) return;
+        if (!(await mayGoOn())) return;
         await deliver(postfix, path);
         if (pauseMs > 0) await sleep(pauseMs);
       }

@@ -4,6 +4,17 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package.ts';
 import { EXIT } from './outcome.ts';
 
+// As Node.js 21 has it. Where there is none, `pg` makes a Response to learn where it runs, for which Node.js loads an HTTP client:
+// a twentieth of a second.
+if (!('navigator' in globalThis)) {
+  const userAgent = `Node.js/${process.versions.node.split('.')[0]}`;
+  Object.defineProperty(globalThis, 'navigator', {
+    value: { userAgent },
+    configurable: true,
+    writable: true,
+  });
+}
+
 const program = new Command('sealpost')
   .description(
     'Seals mail with its recipient’s OpenPGP key before it touches a mailbox: a content filter for Postfix.',

@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, InvalidArgumentError } from 'commander';
 import { startProxyFilter } from '../../filters/proxy.ts';
-import { warmUp, warmUpDatabase, warmUpFurther } from '../../filters/warm-up.ts';
+import { warmUp } from '../../filters/warm-up.ts';
 import { startPolicyDaemons } from '../../policy/daemons.ts';
 import { startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
@@ -20,6 +20,7 @@ import { createRates } from '../observe/rates.ts';
 import { type ObserveServer, startObserveServer } from '../observe/server.ts';
 import { createServiceNotifier, passedSockets } from '../observe/systemd.ts';
 import { EXIT, exitCodeFor, messageOf, withCommonOptions } from './command.ts';
+import { getReady } from './get-ready.ts';
 import { heedHangUps } from './hang-up.ts';
 import { createReloads } from './reload.ts';
 import { describeRunning, listenersOf, type Running, readiness } from './running.ts';
@@ -139,9 +140,12 @@ async function serve(options: ServeOptions): Promise<void> {
   const engine = await openWhenReachable(config, logger, metrics, stop, claims);
   await warm;
   if (engine === undefined) return;
-  if (parts.has('filter')) void warmUpDatabase(engine);
   const started = Date.now();
   const running: Running = { engine, rates: createRates(metrics) };
+  const clients = () => running.proxy?.listeners().reduce((sum, { connections }) => sum + connections, 0);
+  const ready = parts.has('filter')
+    ? getReady({ config, engine, clients, stopping: stop.requested, logger })
+    : undefined;
   let observe: ObserveServer | undefined;
   const reloads = createReloads({
     started: whole,
@@ -178,6 +182,7 @@ async function serve(options: ServeOptions): Promise<void> {
       parts.has('observe') && whole.observe.listen !== null
         ? await startObserveServer({ endpoint: whole.observe.listen, metrics, logger, health, status })
         : undefined;
+    await ready;
     // Last, so that whoever is greeted need not wait for anything else.
     if (parts.has('filter')) running.proxy = await startProxyFilter(config, engine, logger, metrics, passed);
     const listeners = listenersOf(running);
@@ -220,7 +225,6 @@ async function serve(options: ServeOptions): Promise<void> {
       heard: claims.heard,
     };
     link?.ready();
-    if (parts.has('filter')) void warmUpFurther(config, () => !stop.requested());
     const signal = await stop.promise;
     hangUps.ignore();
     logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');

@@ -11,6 +11,7 @@ import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createSealer, type Sealer } from '../openpgp/pool.ts';
 import { createNextHopClient, type NextHopClient } from '../smtp/client.ts';
+import type { Reply } from '../smtp/types.ts';
 import { type Claims, createClaims } from './claims.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
 import { createDeliveryMemory, type DeliveryMemory } from './memory.ts';
@@ -31,6 +32,11 @@ export interface Engine {
   readonly deliverer: Deliverer;
   /** Calls back for every change of the database that is told of; null: some may have been missed. */
   onChange(listener: (change: Change | null) => void): void;
+  /**
+   * Connects to the next hop, so that the first message need not wait for it. Never throws.
+   * @returns why it could not; null when it could
+   */
+  connect(): Promise<Reply | null>;
   /** Takes a new configuration without a restart (SIGHUP): global settings, limits, the next hop. */
   reconfigure(config: Config): void;
   /** Waits until nothing is being delivered any more, late answers included, or until the moment (Unix milliseconds). */
@@ -165,6 +171,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       memory,
       deliverer,
       onChange: (listener) => listeners.push(listener),
+      connect: () => nextHop.prepare(),
       reconfigure: (next) => {
         const changed =
           JSON.stringify([current.filter, current.hostname]) !== JSON.stringify([next.filter, next.hostname]);

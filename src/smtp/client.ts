@@ -58,6 +58,8 @@ export interface SendResult {
 export interface NextHopClient {
   /** Sends one message. Never throws. */
   send(request: SendRequest): Promise<SendResult>;
+  /** Opens a session for the first message, so that it need not wait for one. Never throws. @returns why there is none */
+  prepare(): Promise<Reply | null>;
   /** Connections that are open or being opened. */
   readonly connections: number;
   /** Ends idle connections with QUIT and waits for the messages that are being sent. */
@@ -137,6 +139,12 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
       const result = attempt(request, false).finally(() => sending.delete(result));
       sending.add(result);
       return result;
+    },
+    async prepare() {
+      const session = await pool.acquire(Date.now() + config.connect_timeout + config.command_timeout, false);
+      if (!('channel' in session)) return session.reply;
+      pool.release(session);
+      return null;
     },
     get connections() {
       return pool.connections;

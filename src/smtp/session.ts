@@ -9,7 +9,7 @@ import type { Reply } from './types.ts';
 export interface Session {
   readonly channel: Channel;
   readonly extensions: Extensions;
-  /** It has carried a transaction before. */
+  /** It has been idle before: the next hop may have closed it meanwhile. */
   reused: boolean;
   /** The last transaction was not finished: RSET comes first. */
   unfinished: boolean;

@@ -140,6 +140,7 @@ export function listedHop(): ListedHop {
         if (classOf(reply) === 'accepted') await request.onAccepted?.(index, reply);
       return { recipients };
     },
+    prepare: async () => null,
     connections: 0,
     close: async () => undefined,
     destroy: () => undefined,

@@ -11,9 +11,9 @@ describe('the message that warms a new process up', () => {
   it('is the last one when the process is to end', async () => {
     const config = configSchema.parse({ hostname: 'mx.example.org' });
     const answers = [true, true];
-    const goOn = vi.fn(() => answers.pop() ?? false);
-    await rehearse(config, { rounds: 1000, goOn });
-    expect(goOn).toHaveBeenCalledTimes(3);
+    const mayGoOn = vi.fn(async () => answers.pop() ?? false);
+    await rehearse(config, { rounds: 1000, mayGoOn });
+    expect(mayGoOn).toHaveBeenCalledTimes(3);
   });
 
   it('holds nothing up where it cannot be delivered', async () => {

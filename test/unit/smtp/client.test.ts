@@ -427,6 +427,29 @@ describe('the pool', () => {
     expect(hop.client.connections).toBe(0);
   });
 
+  it('is opened ahead for the first message, which goes over it', async () => {
+    const hop = await fakeNextHop();
+    expect(await hop.client.prepare()).toBe(null);
+    expect(hop.commands()).toEqual(['EHLO filter.test']);
+    expect(outcomes(await send(hop))[0]).toBe('250 2.0.0 end-of-data');
+    expect(hop.connections).toHaveLength(1);
+  });
+
+  it('that was opened ahead and has died since costs nobody a message', async () => {
+    const hop = await fakeNextHop({
+      answer: (verb, _line, { number }) => (verb === 'MAIL' && number === 1 ? { end: 'close' } : undefined),
+    });
+    expect(await hop.client.prepare()).toBe(null);
+    expect(outcomes(await send(hop))[0]).toBe('250 2.0.0 end-of-data');
+    expect(hop.connections).toHaveLength(2);
+  });
+
+  it('that cannot be opened ahead tells why, and leaves nothing behind', async () => {
+    const hop = await fakeNextHop({ greeting: '554 5.3.2 not today\r\n' });
+    expect((await hop.client.prepare())?.text).toContain('not today');
+    expect(hop.client.connections).toBe(0);
+  });
+
   it('answers temporarily when nobody listens, and after it was closed', async () => {
     const hop = await fakeNextHop();
     await hop.client.close();

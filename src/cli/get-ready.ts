@@ -1,0 +1,52 @@
+// What serve does before anybody needs it: it connects to the next hop, plans the statements of a message, reads the keys of a
+// small server, and goes on warming up. It begins before the first greeting, and gives way to the mail that comes after it.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { warmUpDatabase, warmUpFurther } from '../../filters/warm-up.ts';
+import type { Config } from '../config/schema.ts';
+import { formatNextHop } from '../config/units.ts';
+import type { Engine } from '../delivery/engine.ts';
+import { readAhead } from '../delivery/read-ahead.ts';
+import type { Logger } from '../observe/log.ts';
+
+/** The first greeting waits no longer than this for the keys: on a server of a few users all have been read by then. */
+const HEAD_START_MS = 60;
+/** After each address, once clients may be there: whatever else the process has to do comes in between. */
+const PAUSE_MS = 5;
+/** How often it is looked whether the clients are gone. */
+const LOOK_AGAIN_MS = 50;
+
+export interface GetReadyOptions {
+  readonly config: Config;
+  readonly engine: Engine;
+  /** Connections of clients that are open now; undefined before the listeners are. */
+  readonly clients: () => number | undefined;
+  readonly stopping: () => boolean;
+  readonly logger: Logger;
+}
+
+/** Resolves when the listeners may open; the rest goes on beside them. Never rejects. */
+export function getReady(options: GetReadyOptions): Promise<void> {
+  return Promise.race([prepare(options), sleep(HEAD_START_MS)]);
+}
+
+async function prepare({ config, engine, clients, stopping, logger }: GetReadyOptions): Promise<void> {
+  void connect(config, engine, logger);
+  const gaveWay = async (pauseMs = 0): Promise<boolean> => {
+    if (clients() !== undefined) await sleep(pauseMs);
+    while ((clients() ?? 0) > 0 && !stopping()) await sleep(LOOK_AGAIN_MS);
+    return !stopping();
+  };
+  await warmUpDatabase(engine);
+  const addresses = await readAhead(engine, () => gaveWay(PAUSE_MS));
+  logger.debug({ addresses }, 'read ahead');
+  void warmUpFurther(config, gaveWay);
+}
+
+async function connect(config: Config, engine: Engine, logger: Logger): Promise<void> {
+  const refusal = await engine.connect();
+  if (refusal === null) return;
+  logger.info(
+    { nextHop: formatNextHop(config.filter.next_hop), reply: refusal.text },
+    'the next hop does not answer yet; until it does, Postfix keeps the mail',
+  );
+}
