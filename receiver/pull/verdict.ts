@@ -1,5 +1,6 @@
 // The verdict fields: what `pull` found out about mail that its own sender had encrypted or signed (docs/pull.md lists the
 // values). Fields of these names that came with the mail are forged, and go. Everything else of the mail stays as it is.
+import { withoutQuotedText } from '../../src/message/comment.ts';
 import { fieldsNamed, fieldValue, lineEndingOf, splitMessage } from '../../src/message/header.ts';
 import { stripFields } from '../../src/message/sealpost-fields.ts';
 import { type Decryptor, KeyNotUsable } from './decryptor.ts';
@@ -115,10 +116,8 @@ export function fromAddress(mail: Buffer): string | null {
   const [field, ...more] = fieldsNamed(splitMessage(mail), 'from');
   if (field === undefined || more.length > 0) return null;
   // Quoted strings and comments hold whatever their writer likes.
-  const bare = fieldValue(field)
-    .replace(/"(?:[^"\\]|\\.)*"/g, ' ')
-    .replace(/\((?:[^()\\]|\\.)*\)/g, ' ');
-  const found = bare.match(/[^\s<>,;:"()]+@[^\s<>,;:"()]+/g) ?? [];
+  const words = withoutQuotedText(fieldValue(field)).split(/[\s<>,;:"()]+/);
+  const found = words.filter((word) => word.indexOf('@', 1) !== -1 && !word.endsWith('@'));
   return found.length === 1 ? (found[0]?.toLowerCase() ?? null) : null;
 }
 

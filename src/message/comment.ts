@@ -29,3 +29,19 @@ export function behindQuoted(text: string, from: number): number | null {
   }
   return null;
 }
+
+/** The text with a space for each comment and each quoted string; what is not closed stays as it is. */
+export function withoutQuotedText(text: string): string {
+  const kept: string[] = [];
+  let from = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const char = text.charAt(at);
+    if (char !== '(' && char !== '"') continue;
+    const end = char === '(' ? behindComment(text, at) : behindQuoted(text, at);
+    if (end === null) break;
+    kept.push(text.slice(from, at));
+    from = end;
+    at = end - 1;
+  }
+  return [...kept, text.slice(from)].join(' ');
+}

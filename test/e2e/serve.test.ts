@@ -112,7 +112,7 @@ describe('SIGHUP', () => {
     mark = sealpost.log().length;
     first.behave({ delay: 60_000 });
     const inFlight = deliver(places.lmtpPort, Buffer.from('Subject: slow\r\n\r\n')).catch(() => ['gone']);
-    await waitUntil('the next hop to have the message', 5000, () => first.counts.connections > 0);
+    await waitUntil('the next hop to have the message', 5000, () => first.counts.messages > 0);
     await reload(config(secondPort, newLmtp));
     expect(await deliver(newLmtp)).toMatchObject([expect.stringMatching(/^250 /)]);
     expect(second.transactions).toHaveLength(1);

@@ -146,7 +146,7 @@ describe('two workers', () => {
       message: message('slow'),
       signal: controller.signal,
     }).catch(() => 'gone');
-    await waitUntil('the next hop to have the message', 5000, () => sink.counts.connections > 0);
+    await waitUntil('the next hop to have the message', 5000, () => sink.counts.messages > 0);
     await new Promise((resolve) => setTimeout(resolve, 500));
     controller.abort();
     expect(await gone).toBe('gone');
@@ -194,7 +194,7 @@ describe('two workers', () => {
     const { workers } = await status();
     sink.behave({ delay: 1500 });
     const slow = lmtp('in flight', { port: places.lmtpPort });
-    await waitUntil('the next hop to have the message', 5000, () => sink.counts.connections > 0);
+    await waitUntil('the next hop to have the message', 5000, () => sink.counts.messages > 0);
     expect(await sealpost.stop()).toBe(0);
     expect((await slow).at(-1)).toMatch(/^250/);
     for (const { pid } of workers) expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);

@@ -57,8 +57,8 @@ export interface Delivery {
 
 export interface Sink {
   readonly transactions: readonly SinkTransaction[];
-  /** How many connections there have been, and how many transactions ended without success. */
-  readonly counts: { connections: number; failed: number };
+  /** How many messages have come whole, and how many transactions ended without success. */
+  readonly counts: { messages: number; failed: number };
   deliveries(): Delivery[];
   /** Treats the next `times` transactions so (default: all from now on). */
   behave(behaviour: SinkBehaviour, times?: number): void;
@@ -83,7 +83,7 @@ const DEFAULT_EXTENSIONS = [
 interface State {
   readonly options: SinkOptions;
   readonly transactions: SinkTransaction[];
-  readonly counts: { connections: number; failed: number };
+  readonly counts: { messages: number; failed: number };
   behaviour: SinkBehaviour;
   times: number;
 }
@@ -93,7 +93,7 @@ export async function startSink(options: SinkOptions): Promise<Sink> {
   const state: State = {
     options,
     transactions: [],
-    counts: { connections: 0, failed: 0 },
+    counts: { messages: 0, failed: 0 },
     behaviour: {},
     times: Number.POSITIVE_INFINITY,
   };
@@ -104,7 +104,6 @@ export async function startSink(options: SinkOptions): Promise<Sink> {
     if (server) return;
     const listening = createServer((socket) => {
       sockets.add(socket);
-      state.counts.connections += 1;
       socket.on('error', () => undefined);
       socket.on('close', () => sockets.delete(socket));
       converse(state, socket).catch(() => socket.destroy());
@@ -121,7 +120,10 @@ export async function startSink(options: SinkOptions): Promise<Sink> {
   const down = async (): Promise<void> => {
     const closing = server;
     server = undefined;
-    for (const socket of sockets) socket.resetAndDestroy();
+    // Only TCP has a reset.
+    for (const socket of sockets)
+      if ('path' in options.listen) socket.destroy();
+      else socket.resetAndDestroy();
     await new Promise<void>((resolve) => (closing ? closing.close(() => resolve()) : resolve()));
   };
   await up();
@@ -141,7 +143,7 @@ export async function startSink(options: SinkOptions): Promise<Sink> {
       state.transactions.length = 0;
       state.behaviour = {};
       state.times = Number.POSITIVE_INFINITY;
-      state.counts.connections = 0;
+      state.counts.messages = 0;
       state.counts.failed = 0;
     },
     waitForDeliveries: (count, ms) =>
@@ -253,6 +255,7 @@ async function converse(state: State, socket: Socket): Promise<void> {
           socket.resetAndDestroy();
           return;
         }
+        state.counts.messages += 1;
         if (behaviour.delay) await new Promise((resolve) => setTimeout(resolve, behaviour.delay));
         if (behaviour.die === 'before-reply' || socket.destroyed) {
           state.counts.failed += 1;
