@@ -2,8 +2,9 @@
 // the first part asks for it, and shared by all parts.
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
+import pg from 'pg';
 import { createGpgHome, type Decrypt, gpgDecrypt, makeKey } from '../test/e2e/support/keys.ts';
-import { allocatePlaces, freePorts } from '../test/e2e/support/places.ts';
+import { allocatePlaces, freePorts, type Places } from '../test/e2e/support/places.ts';
 import { type PrivatePostgres, startPostgres } from '../test/e2e/support/private-postgres.ts';
 import {
   createSealpost,
@@ -86,25 +87,7 @@ async function createStand({ progress, serveArguments }: PartOptions): Promise<S
     const [nextHopPort = 0] = await freePorts(1);
     const nextHop = await createNextHop(nextHopPort);
     closing.push(() => nextHop.close());
-    const sealpost = await createSealpost({
-      places,
-      example: null,
-      substitutions: {},
-      serveArguments,
-      config: {
-        database: { url: postgres.url },
-        observe: { log_level: 'warn' },
-        filter: {
-          // For the attack of slow clients: beyond the default of 500 they would be turned away, and prove nothing.
-          max_connections: 2000,
-          next_hop: `smtp:127.0.0.1:${nextHopPort}`,
-          listen: [
-            { name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` },
-            { name: 'smtp', protocol: 'smtp', address: `127.0.0.1:${places.smtpPort}` },
-          ],
-        },
-      },
-    });
+    const sealpost = await createServe(places, postgres.url, nextHopPort, serveArguments);
     closing.push(() => sealpost.close());
     const { configPath } = sealpost;
 
@@ -135,7 +118,7 @@ async function createStand({ progress, serveArguments }: PartOptions): Promise<S
       sealpost,
       pipe,
       keyring: keyring.dir,
-      ports: { smtp: places.smtpPort, lmtp: places.lmtpPort, observe: places.observePort },
+      ports: portsOf(places),
       decrypt: gpgDecrypt(secrets),
       close: () => closeAll(closing),
     };
@@ -143,6 +126,64 @@ async function createStand({ progress, serveArguments }: PartOptions): Promise<S
     await closeAll(closing);
     throw error;
   }
+}
+
+function portsOf({ smtpPort, lmtpPort, observePort }: Places): Stand['ports'] {
+  return { smtp: smtpPort, lmtp: lmtpPort, observe: observePort };
+}
+
+/** Not started. The database's tables are made. */
+function createServe(
+  places: Places,
+  databaseUrl: string,
+  nextHopPort: number,
+  serveArguments: readonly string[],
+): Promise<SealpostProcess> {
+  return createSealpost({
+    places,
+    example: null,
+    substitutions: {},
+    serveArguments,
+    config: {
+      database: { url: databaseUrl },
+      observe: { log_level: 'warn' },
+      filter: {
+        // For the attack of slow clients: beyond the default of 500 they would be turned away, and prove nothing.
+        max_connections: 2000,
+        next_hop: `smtp:127.0.0.1:${nextHopPort}`,
+        listen: [
+          { name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` },
+          { name: 'smtp', protocol: 'smtp', address: `127.0.0.1:${places.smtpPort}` },
+        ],
+      },
+    },
+  });
+}
+
+/**
+ * Another serve, started, over another database of the stand's PostgreSQL, with an empty directory; else the same stand. Close it
+ * before the stand.
+ * @param database its name; it is made
+ */
+export async function besideTheStand(
+  stand: Stand,
+  database: string,
+  { serveArguments }: PartOptions,
+): Promise<{ readonly stand: Stand; readonly databaseUrl: string; close(): Promise<void> }> {
+  const url = new URL(stand.postgres.url);
+  url.pathname = `/${database}`;
+  const client = new pg.Client({ connectionString: stand.postgres.url });
+  await client.connect();
+  await client.query(`CREATE DATABASE ${database}`);
+  await client.end();
+  const places = await allocatePlaces();
+  const sealpost = await createServe(places, url.href, stand.nextHop.port, serveArguments);
+  await sealpost.start();
+  return {
+    stand: { ...stand, sealpost, ports: portsOf(places) },
+    databaseUrl: url.href,
+    close: () => closeAll([() => places.remove(), () => sealpost.close()]),
+  };
 }
 
 async function closeAll(closing: (() => unknown)[]): Promise<void> {
