@@ -1,7 +1,6 @@
 // The content of DATA: finds the final dot however the bytes are split, keeps or swallows what comes before it, and
 // turns it into the message: dot-stuffing undone, every line ending in CRLF (RFC 5321, sections 4.5.2 and 2.3.8).
-
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { COPIED_AT_ONCE, copyInSteps } from '../src/message/copy-in-steps.ts';
 
 const CR = 13;
 const LF = 10;
@@ -118,8 +117,6 @@ interface Pieces {
 }
 
 const SEGMENT_BYTES = 64 * 1024;
-/** Two or three milliseconds' work where the system has to find the pages. */
-const COPIED_AT_ONCE = 512 * 1024;
 
 /**
  * Node.js reads into 64 KB, and gives back what it did not need: kept as they come, the few bytes at a time of a slow client would
@@ -163,15 +160,7 @@ function createPieces(): Pieces {
 
 async function joinedInSteps(pieces: readonly Buffer[], size: number): Promise<Buffer> {
   const whole = Buffer.allocUnsafeSlow(size);
-  let at = 0;
-  let sinceTurn = 0;
-  for (const piece of pieces) {
-    at += piece.copy(whole, at);
-    sinceTurn += piece.length;
-    if (sinceTurn < COPIED_AT_ONCE) continue;
-    sinceTurn = 0;
-    await nextTurn();
-  }
+  await copyInSteps(pieces, whole);
   return whole;
 }
 

@@ -3,6 +3,7 @@
 // ones in worker threads, where 10 MB cost 60 to 80 ms that this thread spends on other mail.
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
+import { copyInSteps } from '../message/copy-in-steps.ts';
 import { armoredSize } from './armor.ts';
 import type { Certificates } from './certificates.ts';
 import { engineCertificates, IN_PIECES_BYTES } from './engine.ts';
@@ -95,11 +96,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   ): Promise<Uint8Array> {
     const size = plaintextSize(content);
     const plaintext = new Uint8Array(plaintexts.take(size), 0, size);
-    let at = 0;
-    for (const part of content instanceof Uint8Array ? [content] : content) {
-      plaintext.set(part, at);
-      at += part.length;
-    }
+    await copyInSteps(content instanceof Uint8Array ? [content] : content, plaintext);
     const into = armor.take(armoredSize(sealedSize(size) + HEADERS));
     const sealed: Uint8Array = await threads.run({ ...job, plaintext, into }, { signal });
     plaintexts.giveBack(plaintext.buffer);
