@@ -1,5 +1,6 @@
 // One mail transaction with the next hop: MAIL, RCPT and DATA in one go where it allows that, and an outcome for every
 // recipient whatever happens (RFC 5321; pipelining: RFC 2920; one reply per recipient: RFC 2033).
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Answer, Channel, ChannelFailure } from './channel.ts';
 import { dotStuffed, finalDot } from './dot-stuff.ts';
 import type { TransactionCommands } from './extensions.ts';
@@ -198,6 +199,8 @@ async function sendMessage(channel: Channel, request: TransactionRequest): Promi
       if (unwatched < WATCH_BYTES) continue;
       unwatched = 0;
       channel.uncork();
+      // A next hop on this machine takes it all as fast as it is written, and nobody else would have a turn.
+      await nextTurn();
       const failure = await channel.drained(deadline);
       channel.cork();
       if (failure !== null) return failureReply(failure, name, 'DATA');
