@@ -147,12 +147,12 @@ export async function rehearse(
       }),
     );
     const postfix = clientOf('filter');
-    for (let round = 0; round < rounds; round += 1) {
-      for (const { path } of CERTIFICATES) {
-        if (!(await mayGoOn())) return;
-        await deliver(postfix, path);
-        if (pauseMs > 0) await sleep(pauseMs);
-      }
+    for (let sent = 0; sent < rounds * CERTIFICATES.length; sent += 1) {
+      if (!(await mayGoOn())) return;
+      await deliver(postfix, CERTIFICATES[sent % CERTIFICATES.length]?.path ?? '');
+      // Everybody is connected by now: a process that ends in the middle of the rest leaves no files behind.
+      if (sent === 0) await rm(folder, { recursive: true, force: true });
+      if (pauseMs > 0) await sleep(pauseMs);
     }
   } finally {
     for (const client of clients) client.destroy();
