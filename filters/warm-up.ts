@@ -121,6 +121,7 @@ export async function rehearse(
   config: Config,
   { rounds = ROUNDS, pauseMs = 0, mayGoOn = async () => true }: Rehearsal = {},
 ): Promise<void> {
+  if (!(await mayGoOn())) return;
   const folder = await mkdtemp(join(tmpdir(), 'sealpost-'));
   const sealer = createSealer({ workers: 0 });
   const clients: NextHopClient[] = [];
@@ -148,7 +149,7 @@ export async function rehearse(
     );
     const postfix = clientOf('filter');
     for (let sent = 0; sent < rounds * CERTIFICATES.length; sent += 1) {
-      if (!(await mayGoOn())) return;
+      if (sent > 0 && !(await mayGoOn())) return;
       await deliver(postfix, CERTIFICATES[sent % CERTIFICATES.length]?.path ?? '');
       // Everybody is connected by now: a process that ends in the middle of the rest leaves no files behind.
       if (sent === 0) await rm(folder, { recursive: true, force: true });
