@@ -14,6 +14,7 @@ const SIZES = [1000, 10_000, 100_000, 1_000_000] as const;
 /** Each burst asks for so many different users, spread evenly over all. */
 const MESSAGES = 1000;
 const ROUNDS = 5;
+const QUICK_ROUNDS = 2;
 /** Until what the first size finds compiled is what the last one finds. */
 const WARM_UP_ROUNDS = 3;
 /** At each size, until each of PostgreSQL's processes has met the pages: a page fault each, the first time, is no growth. */
@@ -76,7 +77,7 @@ export async function growthPart(options: PartOptions): Promise<PartResult> {
       options.progress(`adding users with keys, up to ${size}`);
       if (size > filled) await fill(growing, certificate, filled, size);
       filled = size;
-      const each = await measureSize(growing, smallest, size);
+      const each = await measureSize(growing, smallest, size, options.quick ? QUICK_ROUNDS : ROUNDS);
       options.progress(`${size} keys: ${perSecond(each.cached).toFixed(0)}/s, cached`);
       measured.push(each);
       await proveLoad(stand, 'sealpost', loadOf(size), 10);
@@ -141,12 +142,17 @@ async function fill(
 }
 
 /** Both directories in turn, so that an hour that is slower is so for both. */
-async function measureSize(growing: Directory, smallest: Directory, size: number): Promise<Measured> {
+async function measureSize(
+  growing: Directory,
+  smallest: Directory,
+  size: number,
+  times: number,
+): Promise<Measured> {
   const pid = growing.stand.sealpost.pid() ?? 0;
   // Runs of a second or two each: the middle one counts.
   const rounds: { readonly grown: Pair; readonly small: Pair }[] = [];
   for (let round = 0; round < SETTLING_ROUNDS; round += 1) await measurePair(growing, size);
-  for (let round = 0; round < ROUNDS; round += 1) {
+  for (let round = 0; round < times; round += 1) {
     const small = round % 2 === 0 ? await measurePair(smallest, SIZES[0]) : undefined;
     const grown = await measurePair(growing, size);
     rounds.push({ grown, small: small ?? (await measurePair(smallest, SIZES[0])) });

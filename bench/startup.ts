@@ -8,7 +8,7 @@ import { sealpostCommand } from '../test/e2e/support/sealpost-process.ts';
 import { letter } from './letter.ts';
 import type { PartOptions, PartResult } from './rows.ts';
 import { openSession } from './session.ts';
-import { DOMAIN, RECIPIENTS, SENDER, type Stand, theStand } from './stand.ts';
+import { DOMAIN, RECIPIENTS, SENDER, type Stand, theStand, USERS } from './stand.ts';
 import { median, percentile } from './statistics.ts';
 
 const LETTERS = 110;
@@ -18,11 +18,12 @@ const PAUSE_MS = 100;
 const PAUSED_FROM = 90;
 /** A process that nobody has sent anything for so long after its start (ms) has warmed up by itself. */
 const SETTLED_MS = 3000;
-/** Users whose keys nobody has asked for since the start: so late in the directory that a start has not come to them either. */
+/** Users whose keys nobody has asked for: so late in the directory that a start has not come to them when the first mail comes. */
 const UNSEEN = Array.from({ length: 20 }, (_, index) => `colleague${index + 160}@${DOMAIN}`);
 
-/** So many to a user of whom the start has read the key, and then some to others. */
-const LETTERS_TO_ONE = [...Array.from({ length: LETTERS }, () => RECIPIENTS.rsa), ...UNSEEN];
+const toOne = (recipient: string): string[] => Array.from({ length: LETTERS }, () => recipient);
+/** One of the newest users, with a Curve25519 key, as all of them. */
+const NEWEST = `colleague${USERS - 12}@${DOMAIN}`;
 
 export async function greetingPart(options: PartOptions): Promise<PartResult> {
   const stand = await theStand(options);
@@ -51,49 +52,42 @@ export async function startupPart(options: PartOptions): Promise<PartResult> {
   const stand = await theStand(options);
   const { progress, quick } = options;
   const starts: number[] = [];
-  const latencies: (readonly number[])[] = [];
-  const firstUnseen: number[] = [];
-  const settled: number[] = [];
+  const oldest: (readonly number[])[] = [];
+  const newest: (readonly number[])[] = [];
+  const settled: (readonly number[])[] = [];
   const rounds = quick ? 2 : 5;
   for (let round = 1; round <= rounds; round += 1) {
     progress(`start ${round} of ${rounds}`);
     await stand.sealpost.stop();
-    const { ms, times } = await deliverAfterStart(stand, options.serveArguments, 0, LETTERS_TO_ONE);
+    const deliver = (pause: number, recipients: readonly string[]) =>
+      deliverAfterStart(stand, options.serveArguments, pause, recipients);
+    const { ms, times } = await deliver(0, [...toOne(RECIPIENTS.rsa), ...UNSEEN]);
     starts.push(ms);
-    latencies.push(times);
-    firstUnseen.push(
-      ...(await deliverAfterStart(stand, options.serveArguments, 0, UNSEEN)).times.slice(0, 1),
-    );
-    const later = await deliverAfterStart(stand, options.serveArguments, SETTLED_MS, UNSEEN);
-    settled.push(...later.times.slice(0, 1));
+    oldest.push(times);
+    newest.push((await deliver(0, [NEWEST])).times);
+    settled.push((await deliver(SETTLED_MS, toOne(NEWEST))).times);
     await stand.sealpost.start();
   }
-  const first = median(latencies.map((each) => each[0] ?? Number.NaN));
+  const first = (latencies: readonly (readonly number[])[]): number =>
+    median(latencies.flatMap((each) => each.slice(0, 1)));
   // A single message is a matter of luck: the hundredth and its neighbours.
-  const inARow = median(latencies.flatMap((each) => each.slice(70, PAUSED_FROM)));
-  const hundredth = median(latencies.flatMap((each) => each.slice(PAUSED_FROM, LETTERS)));
-  const unseen = median(latencies.flatMap((each) => each.slice(LETTERS)));
+  const hundredth = (latencies: readonly (readonly number[])[]): number =>
+    median(latencies.flatMap((each) => each.slice(PAUSED_FROM, LETTERS)));
+  const inARow = median(oldest.flatMap((each) => each.slice(70, PAUSED_FROM)));
+  const unseen = median(oldest.flatMap((each) => each.slice(LETTERS)));
+  const row = (work: string, ms: number) => ({ work, figures: { ms } });
+  const afterPause = `hundredth message, ${PAUSE_MS} ms after the one before (median of the 91st to the 110th)`;
+  const later = `${SETTLED_MS / 1000} s after the start`;
   return {
     rows: [
-      { work: 'serve: from its start to the first greeting, PostgreSQL', figures: { ms: median(starts) } },
-      { work: 'first message at once, 4 KB, LMTP, to one of the oldest users', figures: { ms: first } },
-      {
-        work: 'first message at once, to one of the newest users, Curve25519',
-        figures: { ms: median(firstUnseen) },
-      },
-      {
-        work: `first message ${SETTLED_MS / 1000} s after the start, to one of the newest users`,
-        figures: { ms: median(settled) },
-      },
-      {
-        work: `hundredth message, ${PAUSE_MS} ms after the one before (median of the 91st to the 110th)`,
-        figures: { ms: hundredth },
-      },
-      { work: 'in a row, without a pause (median of the 71st to the 90th)', figures: { ms: inARow } },
-      {
-        work: 'after these, the first message to one of the newest users, Curve25519',
-        figures: { ms: unseen },
-      },
+      row('serve: from its start to the first greeting, PostgreSQL', median(starts)),
+      row('first message at once, 4 KB, LMTP, to one of the oldest users, RSA 3072', first(oldest)),
+      row(`${afterPause}, to the same user`, hundredth(oldest)),
+      row('in a row, without a pause (median of the 71st to the 90th)', inARow),
+      row('after these, the first message to each of twenty of the newest users, Curve25519', unseen),
+      row('first message at once, to one of the newest users, Curve25519', first(newest)),
+      row(`first message ${later}, to one of the newest users`, first(settled)),
+      row(`${afterPause}, to the same user`, hundredth(settled)),
     ],
     findings: [
       {
@@ -104,15 +98,15 @@ export async function startupPart(options: PartOptions): Promise<PartResult> {
       },
       {
         what: 'first message at once after a start, its key read by then: its time over that of the hundredth',
-        measured: first / hundredth,
+        measured: first(oldest) / hundredth(oldest),
       },
       {
         what: 'first message at once after a start, its key not read by then: its time over that of a later one of this kind',
-        measured: median(firstUnseen) / unseen,
+        measured: first(newest) / unseen,
       },
       {
-        what: `first message ${SETTLED_MS / 1000} s after a start, to any user: its time over that of the hundredth`,
-        measured: median(settled) / hundredth,
+        what: `first message ${later}, to any user: its time over that of the hundredth`,
+        measured: first(settled) / hundredth(settled),
       },
     ],
   };

@@ -11,7 +11,9 @@ import type { Logger } from '../observe/log.ts';
 /** The first greeting waits no longer than this for the keys: on a server of a few users all have been read by then. */
 const HEAD_START_MS = 60;
 /** After each address, once clients may be there: whatever else the process has to do comes in between. */
-const PAUSE_MS = 5;
+const PAUSE_MS = 1;
+/** The mail that has waited for the start comes right after it, and has the process for itself. */
+const FIRST_MAIL_MS = 250;
 /** How often it is looked whether the clients are gone. */
 const LOOK_AGAIN_MS = 50;
 
@@ -31,8 +33,12 @@ export function getReady(options: GetReadyOptions): Promise<void> {
 
 async function prepare({ config, engine, clients, stopping, logger }: GetReadyOptions): Promise<void> {
   void connect(config, engine, logger);
+  let opened = false;
   const gaveWay = async (pauseMs = 0): Promise<boolean> => {
-    if (clients() !== undefined) await sleep(pauseMs);
+    if (clients() !== undefined) {
+      await sleep(opened ? pauseMs : FIRST_MAIL_MS);
+      opened = true;
+    }
     while ((clients() ?? 0) > 0 && !stopping()) await sleep(LOOK_AGAIN_MS);
     return !stopping();
   };

@@ -24,11 +24,13 @@ export async function readAhead(
     if (rows.length > MOST) return 0;
     for (const { address } of rows) {
       if (!(await mayGoOn())) break;
-      await chooser(await directory.recipient(address), Date.now());
+      const facts = await directory.recipient(address);
+      // A key that cannot be inspected now: the mail for it will say so.
+      await chooser(facts, Date.now()).catch(() => undefined);
       read += 1;
     }
   } catch {
-    // A database that is away, or a key that cannot be read now: the mail for it will say so.
+    // A database that is away: the next mail will say so.
   }
   return read;
 }

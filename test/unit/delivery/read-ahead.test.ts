@@ -5,7 +5,7 @@ import type { RecipientFacts } from '../../../src/directory/types.ts';
 const FACTS: RecipientFacts = { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
 
 /** A server with so many addresses. */
-function server(count: number, failing?: string) {
+function server(count: number, { failing, broken }: { failing?: string; broken?: number } = {}) {
   const asked: string[] = [];
   let inspected = 0;
   const parts = {
@@ -28,6 +28,7 @@ function server(count: number, failing?: string) {
     chooser: async (facts: RecipientFacts) => {
       expect(facts).toBe(FACTS);
       inspected += 1;
+      if (inspected === broken) throw new Error('this key cannot be inspected now');
       return () => ({ kind: 'none' });
     },
   } as unknown as Parameters<typeof readAhead>[0];
@@ -53,8 +54,13 @@ describe('what is read ahead', () => {
     expect(asked).toEqual(['user1@example.org', 'user2@example.org']);
   });
 
+  it('goes on behind a key that cannot be inspected', async () => {
+    const { parts } = server(10, { broken: 2 });
+    expect(await readAhead(parts, async () => true)).toBe(10);
+  });
+
   it('ends without an error where one cannot be read', async () => {
-    const { parts } = server(10, 'user4@example.org');
+    const { parts } = server(10, { failing: 'user4@example.org' });
     expect(await readAhead(parts, async () => true)).toBe(3);
   });
 });
