@@ -97,7 +97,7 @@ interface Rehearsal {
   readonly rounds?: number;
   /** Milliseconds after each message. */
   readonly pauseMs?: number;
-  /** Asked before each message, and may wait; false ends it. */
+  /** Asked before anything is opened and before each message, and may wait; false ends it. */
   readonly mayGoOn?: () => Promise<boolean>;
 }
 
@@ -148,12 +148,15 @@ export async function rehearse(
       }),
     );
     const postfix = clientOf('filter');
-    for (let sent = 0; sent < rounds * CERTIFICATES.length; sent += 1) {
-      if (sent > 0 && !(await mayGoOn())) return;
-      await deliver(postfix, CERTIFICATES[sent % CERTIFICATES.length]?.path ?? '');
-      // Everybody is connected by now: a process that ends in the middle of the rest leaves no files behind.
-      if (sent === 0) await rm(folder, { recursive: true, force: true });
-      if (pauseMs > 0) await sleep(pauseMs);
+    for (const client of clients) await client.prepare();
+    // Everybody is connected: a process that ends in the middle of the rest leaves no files behind.
+    await rm(folder, { recursive: true, force: true });
+    for (let round = 0; round < rounds; round += 1) {
+      for (const { path } of CERTIFICATES) {
+        if (!(await mayGoOn())) return;
+        await deliver(postfix, path);
+        if (pauseMs > 0) await sleep(pauseMs);
+      }
     }
   } finally {
     for (const client of clients) client.destroy();
