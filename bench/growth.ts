@@ -57,13 +57,11 @@ export async function growthPart(options: PartOptions): Promise<PartResult> {
   const stand = await theStand(options);
   const sizes = options.quick ? SIZES.slice(0, 2) : SIZES;
   const beside = await besideTheStand(stand, 'smallest', options);
-  const clients = [stand.postgres.url, beside.databaseUrl].map(
-    (connectionString) => new pg.Client({ connectionString }),
-  );
+  const client = new pg.Client({ connectionString: stand.postgres.url });
+  const smallClient = new pg.Client({ connectionString: beside.databaseUrl });
   try {
-    for (const client of clients) await client.connect();
-    const [client, smallClient] = clients;
-    if (client === undefined || smallClient === undefined) throw new Error('two databases were opened');
+    await client.connect();
+    await smallClient.connect();
     const certificate = await certificateOf(client, RECIPIENTS.curve);
     const growing = { stand, client, domainId: await addDomain(client) };
     const smallest = { stand: beside.stand, client: smallClient, domainId: await addDomain(smallClient) };
@@ -84,7 +82,8 @@ export async function growthPart(options: PartOptions): Promise<PartResult> {
     }
     return { rows: measured.flatMap(rowsOf), findings: findingsOf(measured), charts: [], notes: NOTES };
   } finally {
-    for (const client of clients) await client.end();
+    await client.end();
+    await smallClient.end();
     await beside.close();
   }
 }
@@ -96,16 +95,16 @@ async function addDomain(client: pg.Client): Promise<number> {
   return added.rows[0]?.id ?? 0;
 }
 
-type Certificate = readonly [fingerprint: string, certificate: Buffer, source: string, expires: Date | null];
+type Certificate = [fingerprint: string, certificate: Buffer, source: string, expires: Date | null];
 
 async function certificateOf(client: pg.Client, address: string): Promise<Certificate> {
-  const { rows } = await client.query<Certificate[]>({
+  const { rows } = await client.query<Certificate>({
     text: `SELECT keys.fingerprint, keys.certificate, keys.source, keys.expires_at
            FROM keys JOIN addresses ON addresses.user_id = keys.user_id WHERE addresses.address = $1`,
     values: [address],
     rowMode: 'array',
   });
-  const [found] = rows as unknown as Certificate[];
+  const [found] = rows;
   if (found === undefined) throw new Error(`${address} has no key`);
   return found;
 }

@@ -1,6 +1,6 @@
 // The content of DATA: finds the final dot however the bytes are split, keeps or swallows what comes before it, and
 // turns it into the message: dot-stuffing undone, every line ending in CRLF (RFC 5321, sections 4.5.2 and 2.3.8).
-import { COPIED_AT_ONCE, copyInSteps } from '../src/message/copy-in-steps.ts';
+import { copyInSteps, STEP_BYTES } from '../src/message/in-steps.ts';
 
 const CR = 13;
 const LF = 10;
@@ -153,7 +153,7 @@ function createPieces(): Pieces {
       const [only] = pieces;
       if (pieces.length === 1 && only !== undefined) return only;
       const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
-      return size <= COPIED_AT_ONCE ? Buffer.concat(pieces, size) : joinedInSteps(pieces, size);
+      return size <= STEP_BYTES ? Buffer.concat(pieces, size) : joinedInSteps(pieces, size);
     },
   };
 }

@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import type { Engine } from '../delivery/engine.ts';
 import { readAhead } from '../delivery/read-ahead.ts';
+import { within } from '../message/within.ts';
 import type { Logger } from '../observe/log.ts';
 
 /** The first greeting waits no longer than this for the keys: on a server of a few users all have been read by then. */
@@ -28,7 +29,7 @@ export interface GetReadyOptions {
 
 /** Resolves when the listeners may open; the rest goes on beside them. Never rejects. */
 export function getReady(options: GetReadyOptions): Promise<void> {
-  return Promise.race([prepare(options), sleep(HEAD_START_MS)]);
+  return within(HEAD_START_MS, prepare(options), undefined);
 }
 
 async function prepare({ config, engine, clients, stopping, logger }: GetReadyOptions): Promise<void> {

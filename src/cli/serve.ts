@@ -14,6 +14,7 @@ import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { startNotices } from '../delivery/notices.ts';
+import { within } from '../message/within.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRates } from '../observe/rates.ts';
@@ -236,7 +237,7 @@ async function serve(options: ServeOptions): Promise<void> {
     await Promise.all([proxy?.close(shutdown_grace), receiver?.close(shutdown_grace), api?.close()]);
     await engine.settle(graceEnds);
     // A mail that is still being sent keeps its claim, and is not sent twice.
-    await Promise.race([noticesEnded, new Promise((resolve) => setTimeout(resolve, SETTLE_MS).unref())]);
+    await within(SETTLE_MS, Promise.resolve(noticesEnded), undefined);
     await policy?.close();
     notifier.close();
   } finally {
@@ -267,7 +268,7 @@ async function openWhenReachable(
       if (!isDatabaseUnavailable(error)) throw error;
       const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;
       logger.error({ err: error, retryMs: wait }, 'the database cannot be reached');
-      await Promise.race([stop.promise, new Promise((resolve) => setTimeout(resolve, wait))]);
+      await within(wait, stop.promise, undefined);
     }
   }
   return undefined;

@@ -3,6 +3,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
+import { within } from '../message/within.ts';
 import { DeadlineClient, findDatabase, unavailable } from './connection.ts';
 import { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 import { migrationStatus } from './migrate.ts';
@@ -104,11 +105,6 @@ async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | und
 }
 
 async function endPools(pools: readonly pg.Pool[], clients: ReadonlySet<pg.ClientBase>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, CLOSE_DEADLINE);
-  });
-  await Promise.race([Promise.allSettled(pools.map((pool) => pool.end())), deadline]);
-  clearTimeout(timer);
+  await within(CLOSE_DEADLINE, Promise.allSettled(pools.map((pool) => pool.end())), undefined);
   for (const client of clients) if (client instanceof DeadlineClient) client.destroy();
 }

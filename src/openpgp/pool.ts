@@ -3,7 +3,7 @@
 // ones in worker threads, where 10 MB cost 60 to 80 ms that this thread spends on other mail.
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
-import { copyInSteps } from '../message/copy-in-steps.ts';
+import { copyInSteps } from '../message/in-steps.ts';
 import { armoredSize } from './armor.ts';
 import type { Certificates } from './certificates.ts';
 import { engineCertificates, IN_PIECES_BYTES } from './engine.ts';

@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { COPIED_AT_ONCE, copyInSteps } from '../../../src/message/copy-in-steps.ts';
+import { copyInSteps, STEP_BYTES } from '../../../src/message/in-steps.ts';
 
 describe('a copy in steps', () => {
   it.each([
     ['nothing', []],
     ['small parts', [3, 0, 5]],
-    ['exactly one step', [COPIED_AT_ONCE]],
-    ['parts over the borders of steps', [COPIED_AT_ONCE - 1, 2, 2 * COPIED_AT_ONCE + 7, COPIED_AT_ONCE]],
+    ['exactly one step', [STEP_BYTES]],
+    ['parts over the borders of steps', [STEP_BYTES - 1, 2, 2 * STEP_BYTES + 7, STEP_BYTES]],
   ])('is %s, whole and in order', async (_what, sizes) => {
     const parts = sizes.map((size) => randomBytes(size));
     const into = new Uint8Array(Buffer.concat(parts).length + 1);
@@ -25,7 +25,7 @@ describe('a copy in steps', () => {
         turns += 1;
       }
     })();
-    const size = 8 * COPIED_AT_ONCE;
+    const size = 8 * STEP_BYTES;
     await copyInSteps([randomBytes(size)], new Uint8Array(size));
     ended = true;
     await others;
