@@ -17,7 +17,7 @@ import { closeTheStand } from './stand.ts';
 
 const HELP = `npm run bench -- [options]
 
-  --quick         the rows that have targets, with few messages: a minute or two
+  --quick         the rows that have targets, with few messages: some three minutes
   --only NAMES    some parts, separated by commas: ${PARTS.map(({ name }) => name).join(', ')}
   --out FOLDER    where report and plots go (default: bench/results; bench/results/partial with one of the above)
   --workers N     handed on to sealpost serve
