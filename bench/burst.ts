@@ -1,5 +1,5 @@
 // The load: Postfix's smtp-source, and what it is told.
-import { mustRun } from '../test/e2e/support/child.ts';
+import { mustRun } from '../test/support/child.ts';
 
 export interface Load {
   readonly protocol: 'smtp' | 'lmtp';

@@ -1,6 +1,6 @@
 // Whether what the keeping sink has got is what was sent: everything once, sealed where it must be, and a sample of it opens
 // to the bytes that went in.
-import type { Decrypt } from '../test/e2e/support/keys.ts';
+import type { Decrypt } from '../test/support/keys.ts';
 import {
   armoredPart,
   fieldValues,
@@ -8,7 +8,7 @@ import {
   looksSealed,
   splitMessage,
   unseal,
-} from '../test/e2e/support/unseal.ts';
+} from '../test/support/unseal.ts';
 import type { Captured } from './next-hop.ts';
 
 export interface Expected {

@@ -5,7 +5,7 @@ import { loadConfig } from '../src/config/load.ts';
 import { openDatabase } from '../src/database/open.ts';
 import { addUser } from '../src/directory/users.ts';
 import { importKeys } from '../src/keys/store.ts';
-import type { GpgHome } from '../test/e2e/support/keys.ts';
+import type { GpgHome } from '../test/support/keys.ts';
 
 export interface KeyedUsers {
   readonly addresses: readonly string[];

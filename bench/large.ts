@@ -2,8 +2,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { mustRun } from '../test/e2e/support/child.ts';
-import { sealpostCommand } from '../test/e2e/support/sealpost-process.ts';
+import { mustRun } from '../test/support/child.ts';
+import { sealpostCommand } from '../test/support/sealpost-process.ts';
 import { burst, type Load } from './burst.ts';
 import { letter } from './letter.ts';
 import { figuresOf, measureBurst, megabytesPerSecond, proveLoad, type Speed } from './measure.ts';

@@ -1,6 +1,6 @@
 // The clients of the lookup bench: Postfix's own postmap over 20,000 keys, and 100 connections that ask without pause.
 import { connect } from 'node:net';
-import { mustRun } from '../test/e2e/support/child.ts';
+import { mustRun } from '../test/support/child.ts';
 
 /**
  * Asks one table for all keys with `postmap -q -`.

@@ -2,10 +2,10 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { waitUntil } from '../test/e2e/support/child.ts';
-import { allocatePlaces, freePorts } from '../test/e2e/support/places.ts';
-import { startPostgres } from '../test/e2e/support/private-postgres.ts';
-import { createSealpost } from '../test/e2e/support/sealpost-process.ts';
+import { waitUntil } from '../test/support/child.ts';
+import { allocatePlaces, freePorts } from '../test/support/places.ts';
+import { startPostgres } from '../test/support/private-postgres.ts';
+import { createSealpost } from '../test/support/sealpost-process.ts';
 import { ask, type LoadFigure, measureLoad, measurePostmap } from './lookups-client.ts';
 import { treeResidentMegabytes } from './process-tree.ts';
 import type { Finding, PartOptions, PartResult, Row } from './rows.ts';

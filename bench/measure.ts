@@ -1,6 +1,6 @@
 // One load through one program: how fast it was, what it cost, and the proof that the messages came out as they should.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { splitMessage } from '../test/e2e/support/unseal.ts';
+import { splitMessage } from '../test/support/unseal.ts';
 import { burst, describeLoad, type Load } from './burst.ts';
 import { checkCaptured } from './captured.ts';
 import { letter } from './letter.ts';

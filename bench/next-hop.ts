@@ -7,8 +7,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitUntil } from '../test/e2e/support/child.ts';
-import { endWithThisProcess } from '../test/e2e/support/leftovers.ts';
+import { waitUntil } from '../test/support/child.ts';
+import { endWithThisProcess } from '../test/support/leftovers.ts';
 
 /** A message as it came in, line ends as CRLF. */
 export interface Captured {

@@ -1,7 +1,7 @@
 // The programs that people use today, started when they are first asked for: proxies on aiosmtpd, and pipe filters in Python.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { freePorts, repository } from '../test/e2e/support/places.ts';
+import { freePorts, repository } from '../test/support/places.ts';
 import { waitForPort } from './next-hop.ts';
 
 /** Proxies behind aiosmtpd: see the head of each script in bench/peers/. */

@@ -1,13 +1,8 @@
 // `sealpost pull`: from a full queue into an empty Maildir, decrypted with a key file or by GnuPG, as a whole process.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { mailsIn, runPull } from '../test/e2e/support/pull-run.ts';
-import {
-  createQueueStand,
-  maildirIn,
-  type QueueStand,
-  type QueueUser,
-} from '../test/e2e/support/queue-stand.ts';
+import { mailsIn, runPull } from '../test/support/pull-run.ts';
+import { createQueueStand, maildirIn, type QueueStand, type QueueUser } from '../test/support/queue-stand.ts';
 import type { PartOptions, PartResult, Row } from './rows.ts';
 
 const LINE = 'A line of a message that nobody but its owner should ever be able to read again.....\n';

@@ -2,15 +2,15 @@
 // messages, the same PostgreSQL and in the same run; and how the rate holds while the queue grows.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { mustRun, waitUntil } from '../test/e2e/support/child.ts';
-import { repository } from '../test/e2e/support/places.ts';
+import { mustRun, waitUntil } from '../test/support/child.ts';
+import { repository } from '../test/support/places.ts';
 import {
   ALICE_ID,
   DOMAIN,
   type ReceiverStand,
   spooled,
   startReceiverStand,
-} from '../test/e2e/support/receiver-stand.ts';
+} from '../test/support/receiver-stand.ts';
 import { treeResidentMegabytes } from './process-tree.ts';
 import type { PartOptions, PartResult, Row } from './rows.ts';
 

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { repository } from '../test/e2e/support/places.ts';
+import { repository } from '../test/support/places.ts';
 import { watchMachine } from './machine.ts';
 import { PARTS } from './parts.ts';
 import { growthCharts, writePlots } from './plots.ts';

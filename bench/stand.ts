@@ -3,14 +3,10 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { createGpgHome, type Decrypt, gpgDecrypt, makeKey } from '../test/e2e/support/keys.ts';
-import { allocatePlaces, freePorts, type Places } from '../test/e2e/support/places.ts';
-import { type PrivatePostgres, startPostgres } from '../test/e2e/support/private-postgres.ts';
-import {
-  createSealpost,
-  placeSealpostPipe,
-  type SealpostProcess,
-} from '../test/e2e/support/sealpost-process.ts';
+import { createGpgHome, type Decrypt, gpgDecrypt, makeKey } from '../test/support/keys.ts';
+import { allocatePlaces, freePorts, type Places } from '../test/support/places.ts';
+import { type PrivatePostgres, startPostgres } from '../test/support/private-postgres.ts';
+import { createSealpost, placeSealpostPipe, type SealpostProcess } from '../test/support/sealpost-process.ts';
 import { addKeyedUsers, addUsers, gpgImport } from './keyed-users.ts';
 import { createNextHop, type NextHop } from './next-hop.ts';
 import { createPeers, type Peers } from './peers.ts';

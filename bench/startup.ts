@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sealpostCommand } from '../test/e2e/support/sealpost-process.ts';
+import { sealpostCommand } from '../test/support/sealpost-process.ts';
 import { letter } from './letter.ts';
 import type { PartOptions, PartResult } from './rows.ts';
 import { openSession } from './session.ts';

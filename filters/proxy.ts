@@ -5,11 +5,11 @@ import { formatEndpoint } from '../src/config/units.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
-import { createBudget } from '../src/smtp/budget.ts';
 import { classOf } from '../src/smtp/replies.ts';
+import { createBudget } from '../src/smtp/server/budget.ts';
+import { type FilterListenerHandle, startListener } from '../src/smtp/server/listener.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
-import { type FilterListenerHandle, startListener } from './listener.ts';
-import { PIPE_CLIENT } from './pipe-client.ts';
+import { PIPE_CLIENT } from './pipe/client.ts';
 
 export interface ProxyFilter {
   listeners(): readonly FilterListenerHandle[];

@@ -40,7 +40,7 @@ export async function bundlePipe(outfile) {
   const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   await build({
     absWorkingDir: root,
-    entryPoints: [join(root, 'filters', 'pipe.ts')],
+    entryPoints: [join(root, 'filters', 'pipe', 'main.ts')],
     outfile,
     bundle: true,
     platform: 'node',
@@ -65,7 +65,7 @@ async function bundleProgram() {
     absWorkingDir: root,
     entryPoints: [
       { in: join(dist, 'src', 'cli', 'main.js'), out: 'main' },
-      { in: join(dist, 'src', 'openpgp', 'worker.js'), out: 'worker' },
+      { in: join(dist, 'src', 'sealing', 'worker.js'), out: 'worker' },
     ],
     outdir: join(dist, 'cli'),
     bundle: true,
@@ -105,7 +105,7 @@ async function main() {
   rmSync(dist, { recursive: true, force: true });
   await timed('compiled dist/', async () => compile());
   // The bundle is the program; its unbundled twin would only be wired by mistake.
-  for (const name of ['pipe.js', 'pipe.js.map']) rmSync(join(dist, 'filters', name), { force: true });
+  for (const name of ['main.js', 'main.js.map']) rmSync(join(dist, 'filters', 'pipe', name), { force: true });
   await timed('bundled dist/cli/', bundleProgram);
   const pipe = join(dist, 'sealpost-pipe.js');
   await timed('bundled dist/sealpost-pipe.js', () => bundlePipe(pipe));

@@ -1,7 +1,7 @@
 // A bounded cache of what was read for a key, positive and negative: true while its names have not changed, stale while the
 // database is away, and read once for identical questions at the same time.
 import { LRUCache } from 'lru-cache';
-import { within } from '../src/message/within.ts';
+import { within } from '../src/pacing/within.ts';
 import type { ChangeLog } from './change-log.ts';
 
 /** What was read, and the names whose change makes it false. */

@@ -1,8 +1,8 @@
 // One pure function for each map: facts in, an answer with its reason out (policy.md, "Maps"). check_recipient, which has
 // most to weigh, is in a file of its own.
-import { userIdOf } from '../src/directory/id-address.ts';
-import { partsOf, stripExtension, toAddress } from '../src/directory/normalise.ts';
-import { DEFAULT_REFUSALS } from '../src/directory/refusal-texts.ts';
+import { userIdOf } from '../src/address/id-address.ts';
+import { partsOf, stripExtension, toAddress } from '../src/address/normalise.ts';
+import { DEFAULT_REFUSALS } from '../src/config/refusal-texts.ts';
 import type { Address, Reader, User } from '../src/directory/types.ts';
 import {
   type AddressFacts,

@@ -1,9 +1,10 @@
 // check_recipient: whether mail for an address is taken, decided while the client still listens (policy.md, "Maps"). Pure.
+
+import { DEFAULT_REFUSALS, type RefusalReason } from '../src/config/refusal-texts.ts';
 import type { Settings } from '../src/config/settings.ts';
 import type { Decision } from '../src/delivery/decision.ts';
 import { planCopy } from '../src/delivery/plan.ts';
 import { rulesOfReader } from '../src/delivery/plan-reader.ts';
-import { DEFAULT_REFUSALS, type RefusalReason } from '../src/directory/refusal-texts.ts';
 import type { Reader, User } from '../src/directory/types.ts';
 import type { Detection } from '../src/message/detect.ts';
 import { LOOP, readersOf } from './answers.ts';

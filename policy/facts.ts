@@ -1,5 +1,5 @@
 // The values that the lookup daemons think in: what is known of a key that Postfix asks for, and what is answered.
-import type { RefusalOverride } from '../src/directory/refusal-texts.ts';
+import type { RefusalOverride } from '../src/config/refusal-texts.ts';
 import type { Address, Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
 import type { KeyChoice } from '../src/keys/choose.ts';
 

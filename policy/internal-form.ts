@@ -1,7 +1,7 @@
 // Postfix's internal form of an address: without quotes, the last @ begins the domain, and quotes and backslashes before it
 // belong to the name. Policy requests have it, and maps are asked with it where the quoted form was not found (mail_addr_find(3)).
 // Pure; one character per byte.
-import { quoteLocalPart } from '../src/directory/normalise.ts';
+import { quoteLocalPart } from '../src/address/normalise.ts';
 
 /** What a path cannot hold without quotes, or would take for a source route. */
 const NOT_PLAIN = /^@|["\\]/;

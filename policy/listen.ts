@@ -2,10 +2,10 @@
 import { chmod } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
+import { explainListenError } from '../src/host/listen-error.ts';
+import { addressOf, addressOfPassed } from '../src/host/passed-socket.ts';
+import { clearStaleSocket, setAccess } from '../src/host/unix-socket.ts';
 import type { Logger } from '../src/observe/log.ts';
-import { explainListenError } from '../src/smtp/listen-error.ts';
-import { addressOf, addressOfPassed } from '../src/smtp/passed-socket.ts';
-import { clearStaleSocket, setAccess } from '../src/smtp/unix-socket.ts';
 
 export interface LookupListener {
   /** The map of a tcp_table, `socketmap`, or `policy`. systemd knows sockets by it (no colons). */

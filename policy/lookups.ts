@@ -1,15 +1,16 @@
 // The one place where every protocol and `sealpost lookup` get their answers: a map and a key in, an answer out, within 5 s.
+
+import { type AddressParts, normaliseDomain, parsePath, toAddress } from '../src/address/normalise.ts';
 import type { Config } from '../src/config/schema.ts';
 import type { Change } from '../src/database/notifications.ts';
 import { normaliseFingerprint } from '../src/directory/fingerprint.ts';
-import { type AddressParts, normaliseDomain, parsePath, toAddress } from '../src/directory/normalise.ts';
 import { dependencyName } from '../src/directory/read.ts';
 import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
 import { createKeyCache } from '../src/keys/cache.ts';
 import { chooseKeys, type InspectedKey } from '../src/keys/choose.ts';
-import { within } from '../src/message/within.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
+import { within } from '../src/pacing/within.ts';
 import { type AnswerCache, type CacheResult, createAnswerCache } from './answer-cache.ts';
 import {
   clientFingerprint,

@@ -1,8 +1,7 @@
 // Reads what a lookup needs: a domain, an address with the mailboxes behind it, sender grants, a fingerprint. Plain users are
 // one narrow query; aliases and the like are left to the directory's own reader.
-import type { Config } from '../src/config/schema.ts';
-import { settingsOverrideSchema } from '../src/config/settings.ts';
-import { userIdOf } from '../src/directory/id-address.ts';
+
+import { userIdOf } from '../src/address/id-address.ts';
 import {
   type AddressParts,
   lookupCandidates,
@@ -10,9 +9,11 @@ import {
   partsOf,
   stripExtension,
   toAddress,
-} from '../src/directory/normalise.ts';
+} from '../src/address/normalise.ts';
+import { refusalOverrideSchema } from '../src/config/refusal-texts.ts';
+import type { Config } from '../src/config/schema.ts';
+import { settingsOverrideSchema } from '../src/config/settings.ts';
 import { readRecipient } from '../src/directory/read.ts';
-import { refusalOverrideSchema } from '../src/directory/refusal-texts.ts';
 import type { DirectoryRows, ResolveOptions } from '../src/directory/resolve.ts';
 import { rulesOf } from '../src/directory/rule-rows.ts';
 import type { Address, Reader, StoredKey } from '../src/directory/types.ts';

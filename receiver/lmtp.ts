@@ -2,19 +2,19 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
-import { createBatcher } from '../src/delivery/batch.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { forgetSql, messageKey, recipientKey } from '../src/delivery/memory.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { queueIdOf, temporary } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
-import { mapLimited } from '../src/message/map-limited.ts';
 import { countReceived, findMessageId } from '../src/message/received.ts';
+import { createBatcher } from '../src/pacing/group-commit.ts';
+import { mapLimited } from '../src/pacing/map-limited.ts';
 import { classOf } from '../src/smtp/replies.ts';
 import type { EnvelopeRecipient, Reply, Transaction } from '../src/smtp/types.ts';
-import { acceptanceName, type Filed, type Parcel } from './filing.ts';
-import { fileParcels } from './queue.ts';
-import { decideFor, SEALING_FAILED, type SealingParts, seal } from './spool-item.ts';
+import { fileParcels } from './queue/file.ts';
+import { acceptanceName, type Filed, type Parcel } from './queue/filing.ts';
+import { decideFor, SEALING_FAILED, type SealingParts, seal } from './spool/item.ts';
 
 export interface LmtpParts extends SealingParts {
   readonly engine: Pick<Engine, 'directory' | 'chooser' | 'sealer' | 'memory'>;

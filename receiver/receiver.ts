@@ -1,16 +1,16 @@
 // The receiver: spools and LMTP listeners in front of the queue, and the state of both for metrics and health.
 
-import { type FilterListenerHandle, startListener } from '../filters/listener.ts';
 import type { Config } from '../src/config/schema.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { outgoingDirectoryIn } from '../src/delivery/outgoing.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
-import { createBudget } from '../src/smtp/budget.ts';
 import { classOf } from '../src/smtp/replies.ts';
+import { createBudget } from '../src/smtp/server/budget.ts';
+import { type FilterListenerHandle, startListener } from '../src/smtp/server/listener.ts';
 import { createQueueDelivery } from './lmtp.ts';
-import { forgetOld, removeExpired } from './retention.ts';
-import { CONNECTIONS_PER_SPOOL, type Spool, startSpool } from './spool.ts';
+import { forgetOld, removeExpired } from './queue/retention.ts';
+import { CONNECTIONS_PER_SPOOL, type Spool, startSpool } from './spool/spool.ts';
 
 export interface Receiver {
   listeners(): readonly FilterListenerHandle[];

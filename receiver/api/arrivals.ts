@@ -3,8 +3,8 @@
 import type { Config } from '../../src/config/schema.ts';
 import { listenForChanges } from '../../src/database/notifications.ts';
 import type { Logger } from '../../src/observe/log.ts';
-import { INCOMING_CHANNEL, parseArrival } from '../queue-types.ts';
-import type { Bearer } from '../tokens.ts';
+import type { Bearer } from '../queue/tokens.ts';
+import { INCOMING_CHANNEL, parseArrival } from '../queue/types.ts';
 
 /** One event stream that waits. */
 export interface Subscription {

@@ -1,7 +1,7 @@
 // POST /v1/batch: several messages in one answer, as frames (frames.ts). Small ones are read together, large ones in pieces.
 import type pg from 'pg';
-import { readMessage, readWhole, type StoredMessage } from '../queue-reader.ts';
-import { BATCH_END, frameHead } from './frames.ts';
+import { BATCH_END, frameHead } from '../../src/queue-api/frames.ts';
+import { readMessage, readWhole, type StoredMessage } from '../queue/reader.ts';
 import { waitingOf } from './waiting.ts';
 
 /** Bytes of small messages that one query brings: the memory of an answer. */

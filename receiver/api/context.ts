@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import type { ReceiverConfig } from '../../src/config/schema.ts';
 import type { Logger } from '../../src/observe/log.ts';
-import type { Bearer } from '../tokens.ts';
+import type { Bearer } from '../queue/tokens.ts';
 import type { Arrivals } from './arrivals.ts';
 
 export interface ApiContext {

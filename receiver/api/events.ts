@@ -1,6 +1,6 @@
 // GET /v1/events: server-sent events (WHATWG HTML, section 9.2), one for each new message of the token's user.
-import { listQueue, type StoredMessage } from '../queue-reader.ts';
-import type { Bearer } from '../tokens.ts';
+import { listQueue, type StoredMessage } from '../queue/reader.ts';
+import type { Bearer } from '../queue/tokens.ts';
 import type { Subscription } from './arrivals.ts';
 import type { ApiContext } from './context.ts';
 import { waitingOf } from './waiting.ts';

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { recognise } from '../tokens.ts';
+import { recognise } from '../queue/tokens.ts';
 import type { ApiContext } from './context.ts';
 
 const MINUTE_MS = 60_000;

@@ -2,13 +2,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { acknowledge, findInQueue, lastNumber, listQueue, readMessage } from '../queue-reader.ts';
-import { MESSAGE_ID } from '../queue-types.ts';
-import type { Bearer } from '../tokens.ts';
-import { batchStream } from './batch.ts';
-import type { ApiContext } from './context.ts';
-import { eventStream } from './events.ts';
-import { createGuard } from './guard.ts';
 import {
   acknowledgedSchema,
   BATCH_TYPE,
@@ -17,7 +10,14 @@ import {
   listSchema,
   MESSAGE_TYPE,
   MOST_IN_ONE,
-} from './shapes.ts';
+} from '../../src/queue-api/shapes.ts';
+import { acknowledge, findInQueue, lastNumber, listQueue, readMessage } from '../queue/reader.ts';
+import type { Bearer } from '../queue/tokens.ts';
+import { MESSAGE_ID } from '../queue/types.ts';
+import { batchStream } from './batch.ts';
+import type { ApiContext } from './context.ts';
+import { eventStream } from './events.ts';
+import { createGuard } from './guard.ts';
 import { waitingOf } from './waiting.ts';
 
 const DEFAULT_LIMIT = 100;

@@ -6,9 +6,9 @@ import { DrizzleQueryError } from 'drizzle-orm';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { isOvertaken, rootReason } from '../database/errors.ts';
 import { type Database, isDatabaseUnavailable, openDatabase } from '../database/open.ts';
-import { EXIT, Temporary, WrongUsage } from './outcome.ts';
+import { EXIT, Temporary, WrongUsage } from '../host/exit-codes.ts';
 
-export { EXIT, Refused, Temporary, WrongUsage } from './outcome.ts';
+export { EXIT, Refused, Temporary, WrongUsage } from '../host/exit-codes.ts';
 
 /** What a command's action gets beside its own arguments. */
 export interface CommandContext {

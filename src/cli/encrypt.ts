@@ -8,7 +8,7 @@ import { sealCopy } from '../delivery/seal-copy.ts';
 import { createDirectory } from '../directory/lookup.ts';
 import { detectEncrypted } from '../message/detect.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
-import { createSealer } from '../openpgp/pool.ts';
+import { createSealer } from '../sealing/pool.ts';
 import { formatReply } from '../smtp/replies.ts';
 import { readSender, SENDER_HELP } from './arguments.ts';
 import { Refused, run, Temporary, withCommonOptions } from './command.ts';

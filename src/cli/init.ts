@@ -6,7 +6,7 @@ import { describeConfig } from '../config/describe.ts';
 import { loadConfig } from '../config/load.ts';
 import { applyMigrations, migrationStatus } from '../database/migrate.ts';
 import { openDatabase } from '../database/open.ts';
-import { groupId, setAccess } from '../smtp/unix-socket.ts';
+import { groupId, setAccess } from '../host/unix-socket.ts';
 import { Refused, run, withCommonOptions } from './command.ts';
 
 interface InitOptions {

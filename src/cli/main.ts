@@ -2,7 +2,7 @@
 // The `sealpost` command: one file per subcommand beside this one.
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../config/package.ts';
-import { EXIT } from './outcome.ts';
+import { EXIT } from '../host/exit-codes.ts';
 
 // As Node.js 21 has it. Where there is none, `pg` makes a Response to learn where it runs, for which Node.js loads an HTTP client:
 // a twentieth of a second.

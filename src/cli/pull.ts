@@ -3,14 +3,14 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { KeyNotUsable } from '../../receiver/pull/decryptor.ts';
-import { createGpg } from '../../receiver/pull/gpg.ts';
-import { createKeyFile } from '../../receiver/pull/key-file.ts';
-import { MaildirRefused, openMaildir } from '../../receiver/pull/maildir.ts';
-import { createProgress, formatBytes, type Progress } from '../../receiver/pull/progress.ts';
-import { type PullResult, pull } from '../../receiver/pull/pull.ts';
-import { createServerClient, ServerAway, ServerRefused } from '../../receiver/pull/server.ts';
-import { EXIT, Refused, Temporary, WrongUsage } from './outcome.ts';
+import { KeyNotUsable } from '../../client/decrypt/decryptor.ts';
+import { createGpg } from '../../client/decrypt/gpg.ts';
+import { createKeyFile } from '../../client/decrypt/key-file.ts';
+import { MaildirRefused, openMaildir } from '../../client/pull/maildir.ts';
+import { createProgress, formatBytes, type Progress } from '../../client/pull/progress.ts';
+import { type PullResult, pull } from '../../client/pull/pull.ts';
+import { createServerClient, ServerAway, ServerRefused } from '../../client/queue/http.ts';
+import { EXIT, Refused, Temporary, WrongUsage } from '../host/exit-codes.ts';
 
 interface PullCliOptions {
   readonly server: string;

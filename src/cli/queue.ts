@@ -2,7 +2,6 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
-import type { Waiting } from '../../receiver/api/shapes.ts';
 import { waitingOf } from '../../receiver/api/waiting.ts';
 import {
   acknowledge,
@@ -11,10 +10,11 @@ import {
   queueStats,
   readMessage,
   type StoredMessage,
-} from '../../receiver/queue-reader.ts';
+} from '../../receiver/queue/reader.ts';
 import type { Database } from '../database/open.ts';
 import { requireUser } from '../directory/find.ts';
 import { encryptedMessageKeyIds } from '../openpgp/encrypted-message.ts';
+import type { Waiting } from '../queue-api/shapes.ts';
 import { EXIT, Refused, run, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';
 import { table } from './table.ts';

@@ -1,6 +1,6 @@
 // `sealpost token`: the bearer tokens with which a user's client empties the queue over HTTP.
 import type { Command } from 'commander';
-import { addToken, listTokens, revokeToken } from '../../receiver/tokens.ts';
+import { addToken, listTokens, revokeToken } from '../../receiver/queue/tokens.ts';
 import { requireUser } from '../directory/find.ts';
 import { Refused, run, WrongUsage, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';

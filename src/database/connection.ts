@@ -3,7 +3,7 @@
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
-import { openEmbedded } from './embedded.ts';
+import { openEmbedded } from './embedded/embedded.ts';
 import { DatabaseUnavailable, redactUrl, rootReason } from './errors.ts';
 
 /** Where the database is, for as long as it is needed. */

@@ -3,7 +3,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
-import { within } from '../message/within.ts';
+import { within } from '../pacing/within.ts';
 import { DeadlineClient, findDatabase, unavailable } from './connection.ts';
 import { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 import { migrationStatus } from './migrate.ts';

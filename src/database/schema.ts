@@ -17,8 +17,8 @@ import {
   timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
+import type { RefusalOverride } from '../config/refusal-texts.ts';
 import type { SettingsOverride } from '../config/settings.ts';
-import type { RefusalOverride } from '../directory/refusal-texts.ts';
 
 const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
   dataType: () => 'bytea',

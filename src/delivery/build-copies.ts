@@ -1,8 +1,8 @@
 // What one transaction becomes: every open recipient planned, and every copy built, before anything is sent.
 import { DirectoryUnavailable } from '../directory/types.ts';
 import { detectEncrypted } from '../message/detect.ts';
-import { mapLimited } from '../message/map-limited.ts';
 import type { Logger } from '../observe/log.ts';
+import { mapLimited } from '../pacing/map-limited.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
 import type { Decision } from './decision.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';

@@ -1,9 +1,11 @@
 // One transaction from end of data to the outcome of every recipient: recall, plan, build, send, remember. Both filters
 // run through here; every failure that has no better name is a temporary one.
-import { mapLimited } from '../message/map-limited.ts';
+
 import { countReceived, findMessageId } from '../message/received.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import type { Logger } from '../observe/log.ts';
+import { mapLimited } from '../pacing/map-limited.ts';
+import { createTurns } from '../pacing/turns.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { RecipientOutcome } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
@@ -13,7 +15,6 @@ import { messageKey, recipientKey } from './memory.ts';
 import type { DeliveryParts } from './parts.ts';
 import { claimId, createCopySender, type Progress } from './send-copy.ts';
 import { queueIdOf, temporary } from './transaction.ts';
-import { createTurns } from './turns.ts';
 
 /** The end of one transaction. */
 export interface Delivered {

@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
+import { createBatcher } from '../pacing/group-commit.ts';
 import type { RawPath } from '../smtp/types.ts';
-import { createBatcher } from './batch.ts';
 import { contentHash } from './content-hash.ts';
 
 /** What makes two deliveries the same message. */

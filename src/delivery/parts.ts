@@ -5,7 +5,7 @@ import type { KeyChoice } from '../keys/choose.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Seal } from '../openpgp/types.ts';
-import type { NextHopClient } from '../smtp/client.ts';
+import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import type { Claims } from './claims.ts';
 import type { DeliveryMemory } from './memory.ts';
 

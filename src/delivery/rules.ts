@@ -1,7 +1,7 @@
 // Rules before sealing: which exception an administrator made for this very mail. The user's rules come before the domain's,
 // and the first one that matches decides. Pure.
-import { parsePath, toAddress } from '../directory/normalise.ts';
-import { matchesPattern } from '../directory/pattern.ts';
+import { parsePath, toAddress } from '../address/normalise.ts';
+import { matchesPattern } from '../address/pattern.ts';
 import type { Rule } from '../directory/types.ts';
 import { fieldsNamed, MOST_HEADER_BYTES, splitMessage } from '../message/header.ts';
 import { headerTexts } from '../message/header-text.ts';

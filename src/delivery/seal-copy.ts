@@ -1,8 +1,9 @@
 // One recipient's copy as the plan says: which builder, with which options. The filters and `encrypt` seal through here.
-import { sealInline } from '../message/seal-inline.ts';
-import { sealMime } from '../message/seal-mime.ts';
-import { sealSmime } from '../message/seal-smime.ts';
+
 import type { Seal } from '../openpgp/types.ts';
+import { sealInline } from '../sealing/seal-inline.ts';
+import { sealMime } from '../sealing/seal-mime.ts';
+import { sealSmime } from '../sealing/seal-smime.ts';
 import type { Decision } from './decision.ts';
 
 export type SealDecision = Extract<Decision, { action: 'seal' }>;

@@ -1,9 +1,9 @@
 // Targets of aliases that are users of ours: they name their user by id, so that a rename breaks no alias, also where the alias
 // was there before the user.
 import { and, eq, isNull, sql } from 'drizzle-orm';
+import { lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
 import { aliasTargets } from '../database/schema.ts';
 import { findDomain, mostExact, type Orm, primaryAddress } from './find.ts';
-import { lookupCandidates, partsOf, toAddress } from './normalise.ts';
 import type { Address } from './types.ts';
 
 /**

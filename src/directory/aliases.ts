@@ -1,11 +1,11 @@
 // Aliases and catch-alls, as an administrator adds, lists and removes them.
 import { and, asc, eq, isNull } from 'drizzle-orm';
+import { userIdOf } from '../address/id-address.ts';
+import { catchAllOf, lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, aliasTargets } from '../database/schema.ts';
 import { findAddress, findUser, mostExact, nameAddress, type Orm } from './find.ts';
 import { requireFree } from './free-address.ts';
-import { userIdOf } from './id-address.ts';
-import { catchAllOf, lookupCandidates, partsOf, toAddress } from './normalise.ts';
 import { ChangeRefused } from './refused.ts';
 import type { Address } from './types.ts';
 

@@ -1,12 +1,13 @@
 // `key=value` arguments of `domain set` and `user set`, checked against the settings' own schema. Pure.
-import { SETTING_NAMES, type SettingName, type SettingsOverride, settingsShape } from '../config/settings.ts';
+
 import {
   REFUSAL_ACTIONS,
   REFUSAL_REASONS,
   type RefusalOverride,
   type RefusalReason,
   refusalOverrideSchema,
-} from './refusal-texts.ts';
+} from '../config/refusal-texts.ts';
+import { SETTING_NAMES, type SettingName, type SettingsOverride, settingsShape } from '../config/settings.ts';
 import { ChangeRefused } from './refused.ts';
 
 /** What is to change. A setting of undefined is removed: the wider level counts again. */

@@ -1,12 +1,12 @@
 // Domains of ours, as an administrator adds, lists, sets and removes them.
 import { asc, eq, sql } from 'drizzle-orm';
+import { partsOf, toAddress } from '../address/normalise.ts';
+import type { RefusalOverride } from '../config/refusal-texts.ts';
 import type { SettingsOverride } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, users } from '../database/schema.ts';
 import { type Assignments, applyRefusals, applySettings } from './assignments.ts';
 import { type DomainRow, domainName, type Orm, requireDomain } from './find.ts';
-import { partsOf, toAddress } from './normalise.ts';
-import type { RefusalOverride } from './refusal-texts.ts';
 import { ChangeRefused } from './refused.ts';
 import type { Address } from './types.ts';
 

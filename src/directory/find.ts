@@ -2,10 +2,16 @@
 import { and, eq, inArray } from 'drizzle-orm';
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { PgSelect } from 'drizzle-orm/pg-core';
+import { userIdOf } from '../address/id-address.ts';
+import {
+  type AddressParts,
+  catchAllOf,
+  normaliseDomain,
+  parseTyped,
+  toAddress,
+} from '../address/normalise.ts';
 import type * as schema from '../database/schema.ts';
 import { addresses, aliasTargets, domains, users } from '../database/schema.ts';
-import { userIdOf } from './id-address.ts';
-import { type AddressParts, catchAllOf, normaliseDomain, parseTyped, toAddress } from './normalise.ts';
 import { ChangeRefused } from './refused.ts';
 import type { Address } from './types.ts';
 

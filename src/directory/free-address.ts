@@ -1,6 +1,7 @@
 // An address that is to become a user's or an alias's: in a domain of ours, and nobody's yet.
+
+import { isReservedLocalPart } from '../address/id-address.ts';
 import { type AddressesRow, type DomainRow, findAddress, type Named, nameAddress, type Orm } from './find.ts';
-import { isReservedLocalPart } from './id-address.ts';
 import { ChangeRefused } from './refused.ts';
 
 /**

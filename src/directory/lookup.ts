@@ -1,12 +1,12 @@
 // The directory over the database: a bounded cache of positive and negative answers, dropped by change notifications, one query
 // for identical look-ups in flight. A database that is away is an error, never "nobody".
 import { LRUCache } from 'lru-cache';
+import { type AddressParts, normaliseDomain, parsePath } from '../address/normalise.ts';
 import type { Config } from '../config/schema.ts';
 import type { Change } from '../database/notifications.ts';
 import type { Database } from '../database/open.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { type AddressParts, normaliseDomain, parsePath } from './normalise.ts';
 import { dependencyName, type ReadRecipient, readRecipient } from './read.ts';
 import { type Directory, DirectoryUnavailable, type RecipientFacts } from './types.ts';
 

@@ -1,9 +1,9 @@
 // Reads one recipient from the database, round by round: what the pure resolution asks for is loaded, until it asks for
 // nothing more. Also the names under which answers depend on rows, so that a cache can be told of changes.
 import type pg from 'pg';
+import type { AddressParts } from '../address/normalise.ts';
 import type { Change } from '../database/notifications.ts';
 import { emptyRows, loadRows, type MutableRows } from './load.ts';
-import type { AddressParts } from './normalise.ts';
 import { type DirectoryRows, MAX_ALIAS_DEPTH, type ResolveOptions, resolveRecipient } from './resolve.ts';
 import { DirectoryUnavailable, type RecipientFacts } from './types.ts';
 

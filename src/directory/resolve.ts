@@ -1,7 +1,7 @@
 // Who an address is: aliases, id addresses, extensions, catch-alls, contacts (messages.md, plan step 2; policy.md). Pure: rows
 // in, facts out, together with what had to be asked, so that the caller can load what was missing and ask again.
-import { userIdOf } from './id-address.ts';
-import { type AddressParts, lookupCandidates, partsOf, toAddress } from './normalise.ts';
+import { userIdOf } from '../address/id-address.ts';
+import { type AddressParts, lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
 import type { Address, Domain, Reader, RecipientFacts, Resolution, StoredKey, User } from './types.ts';
 
 /** One row of `addresses`. */

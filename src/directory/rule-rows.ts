@@ -1,7 +1,8 @@
 // Rules as they are stored and as they are typed: read back without guessing, and made canonical before they are kept. Pure.
+
+import { normaliseDomain } from '../address/normalise.ts';
+import { MAX_PATTERN } from '../address/pattern.ts';
 import { RULE_ACTIONS } from '../database/schema.ts';
-import { normaliseDomain } from './normalise.ts';
-import { MAX_PATTERN } from './pattern.ts';
 import { ChangeRefused } from './refused.ts';
 import type { Rule } from './types.ts';
 

@@ -1,6 +1,7 @@
 // Users, as an administrator adds, lists, sets, renames and removes them. The id never changes: keys, aliases and the mailbox
 // follow it.
 import { and, asc, eq, sql } from 'drizzle-orm';
+import { toAddress } from '../address/normalise.ts';
 import type { SettingsOverride } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
 import {
@@ -16,7 +17,6 @@ import { linkTargets, renameTargets } from './alias-targets.ts';
 import { type Assignments, applySettings } from './assignments.ts';
 import { nameAddress, type Orm, requireUser } from './find.ts';
 import { requireFree } from './free-address.ts';
-import { toAddress } from './normalise.ts';
 import { ChangeRefused } from './refused.ts';
 
 /** A user as the commands print it. */

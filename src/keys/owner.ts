@@ -1,6 +1,8 @@
 // Whose key it is: a user, an outside contact, or a whole domain of ours. Found by what was typed, or by the addresses in a
 // certificate's user IDs; compared as whole canonical addresses, never by substring.
 import { and, asc, eq, sql } from 'drizzle-orm';
+import { userIdOf } from '../address/id-address.ts';
+import { lookupCandidates, parseTyped } from '../address/normalise.ts';
 import { addresses, keys } from '../database/schema.ts';
 import {
   addressesOfUser,
@@ -14,8 +16,6 @@ import {
   requireDomain,
   usersBehindAlias,
 } from '../directory/find.ts';
-import { userIdOf } from '../directory/id-address.ts';
-import { lookupCandidates, parseTyped } from '../directory/normalise.ts';
 import { ChangeRefused } from '../directory/refused.ts';
 import type { Address } from '../directory/types.ts';
 

@@ -1,7 +1,7 @@
 // The mail addresses that an authority may certify (nameConstraints: RFC 5280, section 4.2.1.10). pkijs lets a certificate pass
 // where one rfc822Name of several is allowed, and looks into neither SmtpUTF8Mailbox nor the subject beside a subjectAltName.
 import { type Certificate, type GeneralSubtree, NameConstraints } from 'pkijs';
-import { type AddressParts, normaliseDomain, parseTyped, toAddress } from '../directory/normalise.ts';
+import { type AddressParts, normaliseDomain, parseTyped, toAddress } from '../address/normalise.ts';
 import { parsed, RFC822_NAME } from './certificate.ts';
 import { ID_NAME_CONSTRAINTS } from './object-identifiers.ts';
 

@@ -9,8 +9,8 @@ import { registerKey } from '../../src/cli/key.ts';
 import { registerUser } from '../../src/cli/user.ts';
 import { packageRoot } from '../../src/config/package.ts';
 import { createDirectory } from '../../src/directory/lookup.ts';
+import { openTrial, type Trial } from '../support/trial.ts';
 import { curveKey, type Gpg, openGpg } from '../unit/keys/gpg.ts';
-import { openTrial, type Trial } from './support/trial.ts';
 
 let trial: Trial;
 let gpg: Gpg;

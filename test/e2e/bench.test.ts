@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { runProgram } from './support/child.ts';
-import { repository } from './support/places.ts';
+import { runProgram } from '../support/child.ts';
+import { repository } from '../support/places.ts';
 
 it('measures one part on request, shows progress, and writes the report', async () => {
   const out = await mkdtemp(join(tmpdir(), 'sealpost-bench-'));

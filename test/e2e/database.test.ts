@@ -21,11 +21,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { packageRoot } from '../../src/config/package.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
-import { socketHome } from '../../src/database/embedded.ts';
-import { createData } from '../../src/database/embedded-data.ts';
-import { programsFolder } from '../../src/database/embedded-programs.ts';
-import { runningPostmaster, startServer, stopServer } from '../../src/database/embedded-server.ts';
-import { serverIdentity } from '../../src/database/embedded-user.ts';
+import { createData } from '../../src/database/embedded/data.ts';
+import { socketHome } from '../../src/database/embedded/embedded.ts';
+import { programsFolder } from '../../src/database/embedded/programs.ts';
+import { runningPostmaster, startServer, stopServer } from '../../src/database/embedded/server.ts';
+import { serverIdentity } from '../../src/database/embedded/user.ts';
 import { applyMigrations, migrationStatus } from '../../src/database/migrate.ts';
 import { type Change, listenForChanges } from '../../src/database/notifications.ts';
 import {
@@ -639,7 +639,7 @@ describe('the embedded PostgreSQL, shared', () => {
     it('refuses to be used by an account that does not own it, and says which one does', async () => {
       const stateDir = join(scratch, 'owned');
       await (await open(configFor(stateDir), { requireMigrated: false })).close();
-      const script = `import { openEmbedded } from ${JSON.stringify(join(packageRoot(), 'src/database/embedded.ts'))};
+      const script = `import { openEmbedded } from ${JSON.stringify(join(packageRoot(), 'src/database/embedded/embedded.ts'))};
         await openEmbedded(${JSON.stringify(stateDir)}).catch((error) => console.log(error.message));`;
       const path = join(scratch, 'stranger.mts');
       writeFileSync(path, script);

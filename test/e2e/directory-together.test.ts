@@ -6,8 +6,8 @@ import { registerDomain } from '../../src/cli/domain.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerToken } from '../../src/cli/token.ts';
 import { registerUser } from '../../src/cli/user.ts';
+import { type Outcome, openTrial, type Trial } from '../support/trial.ts';
 import { curveKey, type Gpg, openGpg } from '../unit/keys/gpg.ts';
-import { type Outcome, openTrial, type Trial } from './support/trial.ts';
 
 let trial: Trial;
 let gpg: Gpg;

@@ -15,8 +15,8 @@ import type { Database } from '../../src/database/open.ts';
 import { createDirectory } from '../../src/directory/lookup.ts';
 import { DirectoryUnavailable, type RecipientFacts } from '../../src/directory/types.ts';
 import { importKeys } from '../../src/keys/store.ts';
+import { openTrial, type Trial } from '../support/trial.ts';
 import { curveKey, type Gpg, openGpg } from '../unit/keys/gpg.ts';
-import { openTrial, type Trial } from './support/trial.ts';
 
 let trial: Trial;
 let config: Config;

@@ -9,11 +9,11 @@ import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
 import { addDomain } from '../../src/directory/domains.ts';
 import { addUser } from '../../src/directory/users.ts';
-import { waitUntil } from './support/child.ts';
-import { repository } from './support/places.ts';
-import { doveadm, type PrivateDovecot, startDovecot } from './support/private-dovecot.ts';
-import { type PrivatePostgres, startPostgres } from './support/private-postgres.ts';
-import { sendRaw } from './support/submit.ts';
+import { waitUntil } from '../support/child.ts';
+import { repository } from '../support/places.ts';
+import { doveadm, type PrivateDovecot, startDovecot } from '../support/private-dovecot.ts';
+import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
+import { sendRaw } from '../support/submit.ts';
 
 const ALICE = 'alice@example.org';
 const QUOTA = 5000;

@@ -3,15 +3,15 @@
 import { join } from 'node:path';
 import { ImapFlow } from 'imapflow';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { waitUntil } from './support/child.ts';
-import { createGpgHome, type GpgHome, gpgDecrypt, makeKey } from './support/keys.ts';
-import { type LmtpTap, startLmtpTap } from './support/lmtp-tap.ts';
-import { allocatePlaces, exampleSubstitutions, type Places } from './support/places.ts';
-import { type PrivateDovecot, startDovecot } from './support/private-dovecot.ts';
-import { type PrivatePostfix, startPostfix } from './support/private-postfix.ts';
-import { createSealpost, type SealpostProcess } from './support/sealpost-process.ts';
-import { sendRaw } from './support/submit.ts';
-import { firstDifference, unsealAndCompare } from './support/unseal.ts';
+import { waitUntil } from '../support/child.ts';
+import { createGpgHome, type GpgHome, gpgDecrypt, makeKey } from '../support/keys.ts';
+import { type LmtpTap, startLmtpTap } from '../support/lmtp-tap.ts';
+import { allocatePlaces, exampleSubstitutions, type Places } from '../support/places.ts';
+import { type PrivateDovecot, startDovecot } from '../support/private-dovecot.ts';
+import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
+import { createSealpost, type SealpostProcess } from '../support/sealpost-process.ts';
+import { sendRaw } from '../support/submit.ts';
+import { firstDifference, unsealAndCompare } from '../support/unseal.ts';
 
 const DOMAIN = 'seal.test';
 const ALICE = `alice@${DOMAIN}`;

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { giveToService } from '../../src/cli/init.ts';
-import { runProgram } from './support/child.ts';
-import { sealpostCommand } from './support/sealpost-process.ts';
+import { runProgram } from '../support/child.ts';
+import { sealpostCommand } from '../support/sealpost-process.ts';
 
 let scratch: string;
 let folder: string;

@@ -12,14 +12,14 @@ import { registerExplain } from '../../src/cli/explain.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerUser } from '../../src/cli/user.ts';
 import { openEngine } from '../../src/delivery/engine.ts';
-import { sealInline } from '../../src/message/seal-inline.ts';
-import { createSealer, type Sealer } from '../../src/openpgp/pool.ts';
 import { wholePlaintext } from '../../src/openpgp/types.ts';
+import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
+import { sealInline } from '../../src/sealing/seal-inline.ts';
 import { corpus, largeMessage } from '../fixtures/corpus.ts';
-import { armorsIn, OPTIONS, recordingEncrypt } from '../unit/message/inline-support.ts';
-import { type KeyKind, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
-import { createGpgHome, type GpgHome, sqDecrypt } from './support/keys.ts';
-import { listedHop, mail, openTrial, silent, type Trial, textOf } from './support/trial.ts';
+import { armorsIn, OPTIONS, recordingEncrypt } from '../support/inline-support.ts';
+import { createGpgHome, type GpgHome, sqDecrypt } from '../support/keys.ts';
+import { type KeyKind, makeKey, type TestKey } from '../support/make-keys.ts';
+import { listedHop, mail, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
 
 const KINDS: readonly KeyKind[] = ['rsa3072', 'p256'];
 

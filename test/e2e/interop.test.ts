@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../src/message/detect.ts';
-import { sealInline } from '../../src/message/seal-inline.ts';
-import { buildEnvelope, type SealOptions, sealMime } from '../../src/message/seal-mime.ts';
-import { createSealer, type Sealer } from '../../src/openpgp/pool.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
 import { wholePlaintext } from '../../src/openpgp/types.ts';
-import { armorsIn } from '../unit/message/inline-support.ts';
+import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
+import { sealInline } from '../../src/sealing/seal-inline.ts';
+import { buildEnvelope, type SealOptions, sealMime } from '../../src/sealing/seal-mime.ts';
+import { armorsIn } from '../support/inline-support.ts';
 import {
   ALGORITHMS,
   type Algorithm,
@@ -20,10 +20,10 @@ import {
   type MadeKey,
   makeInteropKey,
   UNABLE,
-} from './support/interop-keys.ts';
-import { createOpen, importForSealing, OPENERS, type Opener } from './support/interop-open.ts';
-import { inParallel } from './support/parallel.ts';
-import { armoredPart } from './support/unseal.ts';
+} from '../support/interop-keys.ts';
+import { createOpen, importForSealing, OPENERS, type Opener } from '../support/interop-open.ts';
+import { inParallel } from '../support/parallel.ts';
+import { armoredPart } from '../support/unseal.ts';
 
 const MESSAGE = Buffer.from(
   [

@@ -15,8 +15,8 @@ import { registerUser } from '../../src/cli/user.ts';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
 import { importKeys } from '../../src/keys/store.ts';
 import { formatReply } from '../../src/smtp/replies.ts';
-import { decryptWith, type KeyKind, makeKey } from '../unit/openpgp/make-keys.ts';
-import { listedHop, mail, openTrial, silent, type Trial, textOf } from './support/trial.ts';
+import { decryptWith, type KeyKind, makeKey } from '../support/make-keys.ts';
+import { listedHop, mail, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
 
 const MESSAGE = 'From: <carol@outside.example>\r\nSubject: hello\r\n\r\nThe body.\r\n';
 const DAY = 86_400_000;

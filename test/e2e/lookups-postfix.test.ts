@@ -2,19 +2,19 @@
 // through each of the protocols, and in which mailbox the rest arrives.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MAPS } from '../../policy/facts.ts';
-import { mustRun, waitUntil } from './support/child.ts';
-import { parseMainCf } from './support/master-cf.ts';
+import { mustRun, waitUntil } from '../support/child.ts';
+import { parseMainCf } from '../support/master-cf.ts';
 import {
   allocatePlaces,
   exampleFile,
   exampleSubstitutions,
   freePorts,
   type Places,
-} from './support/places.ts';
-import { type PrivatePostfix, startPostfix } from './support/private-postfix.ts';
-import { createSealpost, type SealpostProcess } from './support/sealpost-process.ts';
-import { type Sink, startSink } from './support/sink.ts';
-import { sendRaw } from './support/submit.ts';
+} from '../support/places.ts';
+import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
+import { createSealpost, type SealpostProcess } from '../support/sealpost-process.ts';
+import { type Sink, startSink } from '../support/sink.ts';
+import { sendRaw } from '../support/submit.ts';
 
 const SENDER = 'sender@outside.test';
 let places: Places;

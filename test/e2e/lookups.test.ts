@@ -18,7 +18,7 @@ import { removeAlias } from '../../src/directory/aliases.ts';
 import { addUser, renameUser } from '../../src/directory/users.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { createMetrics, type Metrics } from '../../src/observe/metrics.ts';
-import { QUESTIONS, TEMPORARY } from '../unit/policy/questions.ts';
+import { type Finished, runProgram, waitUntil } from '../support/child.ts';
 import {
   askPolicy,
   askSocketmap,
@@ -28,10 +28,10 @@ import {
   open,
   setUsage,
   type Target,
-} from './lookups-directory.ts';
-import { type Finished, runProgram, waitUntil } from './support/child.ts';
-import { freePorts } from './support/places.ts';
-import { type PrivatePostgres, startPostgres } from './support/private-postgres.ts';
+} from '../support/lookups-directory.ts';
+import { freePorts } from '../support/places.ts';
+import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
+import { QUESTIONS, TEMPORARY } from '../support/questions.ts';
 
 let postgres: PrivatePostgres;
 let database: Database;

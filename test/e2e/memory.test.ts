@@ -14,7 +14,7 @@ import {
   RECALL,
   recipientKey,
 } from '../../src/delivery/memory.ts';
-import { waitUntil } from './support/child.ts';
+import { waitUntil } from '../support/child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealpost-memory-'));
 const config = configSchema.parse({ state_dir: folder });

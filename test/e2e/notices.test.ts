@@ -9,9 +9,9 @@ import { registerKey } from '../../src/cli/key.ts';
 import { registerUser } from '../../src/cli/user.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
-import { type NoticeParts, type NoticeReport, runNotices, startNotices } from '../../src/delivery/notices.ts';
-import { decryptWith } from '../unit/openpgp/make-keys.ts';
-import { type ListedHop, listedHop, openTrial, silent, type Trial, textOf } from './support/trial.ts';
+import { type NoticeParts, type NoticeReport, runNotices, startNotices } from '../../src/notices/notices.ts';
+import { decryptWith } from '../support/make-keys.ts';
+import { type ListedHop, listedHop, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
 
 const ADMINISTRATOR = 'postmaster@outside.example';
 const DAY = 86_400_000;

@@ -3,10 +3,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { mustRun, runProgram } from './support/child.ts';
-import { parseMainCf, parseMasterCf } from './support/master-cf.ts';
-import { allocatePlaces, exampleSubstitutions, type Places, repository } from './support/places.ts';
-import { type PrivatePostfix, startPostfix } from './support/private-postfix.ts';
+import { mustRun, runProgram } from '../support/child.ts';
+import { parseMainCf, parseMasterCf } from '../support/master-cf.ts';
+import { allocatePlaces, exampleSubstitutions, type Places, repository } from '../support/places.ts';
+import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
 
 const folder = join(repository, 'postfix-examples');
 // The wirings of the filter; lookups/ has no master.cf and tests of its own (lookups-postfix.test.ts).

@@ -3,8 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { runProgram } from './support/child.ts';
-import { openpgpDecrypt } from './support/keys.ts';
+import { runProgram } from '../support/child.ts';
+import { openpgpDecrypt } from '../support/keys.ts';
 import {
   ALICE,
   BOB,
@@ -13,11 +13,11 @@ import {
   startMailSystem,
   ULLA,
   type Wiring,
-} from './support/mail-system.ts';
-import { repository } from './support/places.ts';
-import type { Delivery } from './support/sink.ts';
-import { sendRaw } from './support/submit.ts';
-import { looksSealed, unsealAndCompare } from './support/unseal.ts';
+} from '../support/mail-system.ts';
+import { repository } from '../support/places.ts';
+import type { Delivery } from '../support/sink.ts';
+import { sendRaw } from '../support/submit.ts';
+import { looksSealed, unsealAndCompare } from '../support/unseal.ts';
 
 const PATIENCE = 60_000;
 const NO_SUCH_USER = '550 5.1.1 no such user here';

@@ -4,8 +4,8 @@ import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { actAsMailProgram, mailsIn, runPull, startPull } from './support/pull-run.ts';
-import { createQueueStand, maildirIn, type QueueStand, type QueueUser } from './support/queue-stand.ts';
+import { actAsMailProgram, mailsIn, runPull, startPull } from '../support/pull-run.ts';
+import { createQueueStand, maildirIn, type QueueStand, type QueueUser } from '../support/queue-stand.ts';
 
 let stand: QueueStand;
 let user: QueueUser;

@@ -4,12 +4,12 @@ import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promi
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WHOLE_BYTES } from '../../receiver/queue-types.ts';
-import { runProgram, waitUntil } from './support/child.ts';
-import { createGpgHome, type GpgHome, makeKey, type TestKey } from './support/keys.ts';
-import { mailsIn, type PullRun, runPull, startPull } from './support/pull-run.ts';
-import { createQueueStand, maildirIn, type QueueStand, type QueueUser } from './support/queue-stand.ts';
-import { sealpostCommand } from './support/sealpost-process.ts';
+import { WHOLE_BYTES } from '../../receiver/queue/types.ts';
+import { runProgram, waitUntil } from '../support/child.ts';
+import { createGpgHome, type GpgHome, makeKey, type TestKey } from '../support/keys.ts';
+import { mailsIn, type PullRun, runPull, startPull } from '../support/pull-run.ts';
+import { createQueueStand, maildirIn, type QueueStand, type QueueUser } from '../support/queue-stand.ts';
+import { sealpostCommand } from '../support/sealpost-process.ts';
 
 let stand: QueueStand;
 let alice: QueueUser;

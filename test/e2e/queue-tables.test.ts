@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fileParcels } from '../../receiver/queue.ts';
-import { type Arrival, INCOMING_CHANNEL, parseArrival, WHOLE_BYTES } from '../../receiver/queue-types.ts';
+import { fileParcels } from '../../receiver/queue/file.ts';
+import { type Arrival, INCOMING_CHANNEL, parseArrival, WHOLE_BYTES } from '../../receiver/queue/types.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Change, parseChange } from '../../src/database/notifications.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
-import { waitUntil } from './support/child.ts';
-import { type PrivatePostgres, startPostgres } from './support/private-postgres.ts';
+import { waitUntil } from '../support/child.ts';
+import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
 
 let server: PrivatePostgres;
 let database: Database;

@@ -1,8 +1,8 @@
 // `npm run quickstart` is the first thing that anybody sees: it must end with 0 and show what it promises.
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { runProgram } from './support/child.ts';
-import { repository } from './support/places.ts';
+import { runProgram } from '../support/child.ts';
+import { repository } from '../support/places.ts';
 
 it('shows a message before, sealed and decrypted, asks the lookup daemons, and exits with 0', async () => {
   const tsx = join(repository, 'node_modules/tsx/dist/cli.mjs');

@@ -6,15 +6,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decrypt, readMessage, readPrivateKeys } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { waitUntil } from './support/child.ts';
+import { waitUntil } from '../support/child.ts';
 import {
   ALICE_ID,
   DOMAIN,
   type ReceiverStand,
   spooled,
   startReceiverStand,
-} from './support/receiver-stand.ts';
-import { sealpostCommand } from './support/sealpost-process.ts';
+} from '../support/receiver-stand.ts';
+import { sealpostCommand } from '../support/sealpost-process.ts';
 
 const MESSAGES = 2000;
 const KILLS = 50;

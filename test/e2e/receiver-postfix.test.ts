@@ -3,12 +3,12 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mustRun, waitUntil } from './support/child.ts';
-import { createGpgHome, type GpgHome, makeKey } from './support/keys.ts';
-import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './support/places.ts';
-import { type PrivatePostfix, startPostfix } from './support/private-postfix.ts';
-import { createSealpost, type SealpostProcess, sealpostCommand } from './support/sealpost-process.ts';
-import { swaks } from './support/submit.ts';
+import { mustRun, waitUntil } from '../support/child.ts';
+import { createGpgHome, type GpgHome, makeKey } from '../support/keys.ts';
+import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
+import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
+import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
+import { swaks } from '../support/submit.ts';
 
 const NOBODY = 65534;
 const ALICE = 'alice@sealpost.test';

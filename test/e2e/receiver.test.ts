@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { resetTreePeak, treePeakMegabytes, treeResidentMegabytes } from '../../bench/process-tree.ts';
-import { waitUntil } from './support/child.ts';
-import { makeKey } from './support/keys.ts';
+import { waitUntil } from '../support/child.ts';
+import { makeKey } from '../support/keys.ts';
 import {
   ALICE_ID,
   DOMAIN,
@@ -14,8 +14,8 @@ import {
   spooled,
   startReceiverStand,
   ULLA_ID,
-} from './support/receiver-stand.ts';
-import { sendRaw } from './support/submit.ts';
+} from '../support/receiver-stand.ts';
+import { sendRaw } from '../support/submit.ts';
 
 let stand: ReceiverStand;
 let serial = 0;

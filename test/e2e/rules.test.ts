@@ -10,8 +10,8 @@ import { registerRule } from '../../src/cli/rule.ts';
 import { registerUser } from '../../src/cli/user.ts';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
 import { formatReply } from '../../src/smtp/replies.ts';
-import { makeKey } from '../unit/openpgp/make-keys.ts';
-import { listedHop, mail, openTrial, silent, type Trial, textOf } from './support/trial.ts';
+import { makeKey } from '../support/make-keys.ts';
+import { listedHop, mail, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
 
 const ALICE = 'alice@example.org';
 const BOB = 'bob@example.org';

@@ -6,13 +6,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../src/message/detect.ts';
 import { splitMessage } from '../../src/message/header.ts';
-import { buildEnvelope, type SealOptions, sealMime } from '../../src/message/seal-mime.ts';
-import { createSealer, type Sealer } from '../../src/openpgp/pool.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
+import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
+import { buildEnvelope, type SealOptions, sealMime } from '../../src/sealing/seal-mime.ts';
 import { corpus, largeMessage, noise } from '../fixtures/corpus.ts';
-import { armorMessage } from '../unit/openpgp/armor-message.ts';
-import { type KeyKind, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
-import { runProgram } from './support/child.ts';
+import { armorMessage } from '../support/armor-message.ts';
+import { runProgram } from '../support/child.ts';
 import {
   createGpgHome,
   type GpgHome,
@@ -20,7 +19,8 @@ import {
   makeKey as makeGpgKey,
   openpgpDecrypt,
   sqDecrypt,
-} from './support/keys.ts';
+} from '../support/keys.ts';
+import { type KeyKind, makeKey, type TestKey } from '../support/make-keys.ts';
 
 /** GnuPG 2.2 and Debian's Sequoia know no v6 keys: OpenPGP.js alone opens those. */
 const KINDS: readonly KeyKind[] = ['rsa3072', 'curve25519-legacy', 'p256'];

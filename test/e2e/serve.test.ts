@@ -6,11 +6,11 @@ import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { parse, stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { waitUntil } from './support/child.ts';
-import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from './support/places.ts';
-import { createSealpost, type SealpostProcess, sealpostCommand } from './support/sealpost-process.ts';
-import { type Sink, startSink } from './support/sink.ts';
-import { sendRaw } from './support/submit.ts';
+import { waitUntil } from '../support/child.ts';
+import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
+import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
+import { type Sink, startSink } from '../support/sink.ts';
+import { sendRaw } from '../support/submit.ts';
 
 let places: Places;
 let sealpost: SealpostProcess;

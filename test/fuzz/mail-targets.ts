@@ -16,9 +16,6 @@ import { fieldValue, splitMessage } from '../../src/message/header.ts';
 import { headerTexts } from '../../src/message/header-text.ts';
 import { readTree } from '../../src/message/mime-tree.ts';
 import { countReceived, findMessageId } from '../../src/message/received.ts';
-import { sealInline } from '../../src/message/seal-inline.ts';
-import { buildEnvelope, type SealOptions, sealMime } from '../../src/message/seal-mime.ts';
-import { sealSmime } from '../../src/message/seal-smime.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
 import {
   decodeBase64,
@@ -27,12 +24,15 @@ import {
   trimBytes,
 } from '../../src/message/transfer-encoding.ts';
 import { encryptedMessageKeyIds } from '../../src/openpgp/encrypted-message.ts';
-import { createSealingEngine } from '../../src/openpgp/sealing-engine.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
-import { makeSamples } from '../unit/message/encrypted-samples.ts';
-import { armorsIn } from '../unit/message/inline-support.ts';
-import { decryptWith, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
-import { type Authority, type Issued, openAuthority } from '../unit/smime/authority.ts';
+import { createSealingEngine } from '../../src/sealing/engine.ts';
+import { sealInline } from '../../src/sealing/seal-inline.ts';
+import { buildEnvelope, type SealOptions, sealMime } from '../../src/sealing/seal-mime.ts';
+import { sealSmime } from '../../src/sealing/seal-smime.ts';
+import { type Authority, type Issued, openAuthority } from '../support/authority.ts';
+import { makeSamples } from '../support/encrypted-samples.ts';
+import { armorsIn } from '../support/inline-support.ts';
+import { decryptWith, makeKey, type TestKey } from '../support/make-keys.ts';
 import { MAIL_WORDS, randomMessage } from './messages.ts';
 import { mutate, type Random } from './random.ts';
 import type { Target } from './target.ts';

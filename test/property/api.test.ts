@@ -1,7 +1,7 @@
 // The HTTP interface, asked anything: it never fails, never gives out what is another user's, and never loses a message.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { apiInMemory, idOf, tokenOf } from '../unit/receiver/queue-in-memory.ts';
+import { apiInMemory, idOf, tokenOf } from '../support/queue-in-memory.ts';
 
 const ALICE = tokenOf('alice');
 const SECRET = 'only for bob';

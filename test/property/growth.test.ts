@@ -1,8 +1,6 @@
 // Twice the mail costs twice the time, and not four times: for every shape of mail that would tempt a reader to go over it again and
 // again. Measured in processor time, so that a busy machine does not count, with a wide margin between linear and quadratic.
 import { describe, expect, it } from 'vitest';
-import { createCommandReader } from '../../filters/command-reader.ts';
-import { createDataReader } from '../../filters/data-stream.ts';
 import { readCertificates } from '../../src/keys/read.ts';
 import { addrSpecs } from '../../src/message/address-list.ts';
 import { contentTypeShape, parseContentType, rawParameters } from '../../src/message/content-type.ts';
@@ -11,12 +9,14 @@ import { detectEncrypted } from '../../src/message/detect.ts';
 import { fieldValue, splitMessage } from '../../src/message/header.ts';
 import { headerTexts } from '../../src/message/header-text.ts';
 import { countReceived, findMessageId } from '../../src/message/received.ts';
-import { sealInline } from '../../src/message/seal-inline.ts';
-import { buildEnvelope } from '../../src/message/seal-mime.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
+import { sealInline } from '../../src/sealing/seal-inline.ts';
+import { buildEnvelope } from '../../src/sealing/seal-mime.ts';
 import { createReplyReader } from '../../src/smtp/replies.ts';
+import { createCommandReader } from '../../src/smtp/server/command-reader.ts';
+import { createDataReader } from '../../src/smtp/server/data-stream.ts';
 import { processorTime } from '../fixtures/processor-time.ts';
-import { OPTIONS, recordingEncrypt } from '../unit/message/inline-support.ts';
+import { OPTIONS, recordingEncrypt } from '../support/inline-support.ts';
 
 type Shape = readonly [name: string, make: (bytes: number) => string];
 

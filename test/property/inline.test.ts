@@ -2,15 +2,15 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { splitMessage } from '../../src/message/header.ts';
-import { type HeaderPolicy, outerFields } from '../../src/message/header-policy.ts';
-import { protectHeader } from '../../src/message/header-protection.ts';
 import { type Piece, readTree } from '../../src/message/mime-tree.ts';
-import { sealInline } from '../../src/message/seal-inline.ts';
 import { decodeLeniently } from '../../src/message/transfer-encoding.ts';
 import { createEngine } from '../../src/openpgp/engine.ts';
+import { type HeaderPolicy, outerFields } from '../../src/sealing/header-policy.ts';
+import { protectHeader } from '../../src/sealing/header-protection.ts';
+import { sealInline } from '../../src/sealing/seal-inline.ts';
 import { corpus } from '../fixtures/corpus.ts';
-import { armorsIn, OPTIONS, recordingEncrypt } from '../unit/message/inline-support.ts';
-import { decryptWith, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
+import { armorsIn, OPTIONS, recordingEncrypt } from '../support/inline-support.ts';
+import { decryptWith, makeKey, type TestKey } from '../support/make-keys.ts';
 import { anyMessage } from './any-message.ts';
 
 const encrypt = createEngine();

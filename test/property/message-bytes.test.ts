@@ -8,7 +8,7 @@ import { countReceived, findMessageId } from '../../src/message/received.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
 import { decodeBase64 } from '../../src/message/transfer-encoding.ts';
 import { encryptedMessageKeyIds } from '../../src/openpgp/encrypted-message.ts';
-import { makeSamples, type Samples } from '../unit/message/encrypted-samples.ts';
+import { makeSamples, type Samples } from '../support/encrypted-samples.ts';
 import { anyMessage } from './any-message.ts';
 
 let samples: Samples;

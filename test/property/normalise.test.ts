@@ -9,7 +9,7 @@ import {
   partsOf,
   stripExtension,
   toAddress,
-} from '../../src/directory/normalise.ts';
+} from '../../src/address/normalise.ts';
 
 const bytes = fc.uint8Array({ maxLength: 60 }).map((array) => Buffer.from(array).toString('latin1'));
 const nearlyPath = fc

@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../src/message/detect.ts';
 import { splitMessage } from '../../src/message/header.ts';
-import { sealMime } from '../../src/message/seal-mime.ts';
 import { createEngine } from '../../src/openpgp/engine.ts';
-import { armorMessage } from '../unit/openpgp/armor-message.ts';
-import { decryptWith, makeKey, type TestKey } from '../unit/openpgp/make-keys.ts';
+import { sealMime } from '../../src/sealing/seal-mime.ts';
+import { armorMessage } from '../support/armor-message.ts';
+import { decryptWith, makeKey, type TestKey } from '../support/make-keys.ts';
 import { anyMessage } from './any-message.ts';
 
 const encrypt = createEngine();

@@ -1,8 +1,8 @@
 // DATA on both sides, for any content and any way of splitting it.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createDataReader, type DataOutcome } from '../../filters/data-stream.ts';
 import { dotStuffed, finalDot } from '../../src/smtp/dot-stuff.ts';
+import { createDataReader, type DataOutcome } from '../../src/smtp/server/data-stream.ts';
 
 const END = '\r\n.\r\n';
 

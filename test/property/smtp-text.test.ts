@@ -1,9 +1,9 @@
 // The parsers that read what others wrote: replies, commands, paths.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseAddressed, parseCommand, parseXforward } from '../../src/smtp/commands.ts';
 import { formatParameter, isSendablePath, parsePathArgument } from '../../src/smtp/paths.ts';
 import { createReplyReader, encodeReply, formatReply } from '../../src/smtp/replies.ts';
+import { parseAddressed, parseCommand, parseXforward } from '../../src/smtp/server/commands.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 
 const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { type GetReadyOptions, getReady } from '../../../src/cli/get-ready.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import type { Engine } from '../../../src/delivery/engine.ts';
 import { createLogger } from '../../../src/observe/log.ts';
+import { type GetReadyOptions, getReady } from '../../../src/serve/get-ready.ts';
 import type { Reply } from '../../../src/smtp/types.ts';
-import { waitUntil } from '../../e2e/support/child.ts';
+import { waitUntil } from '../../support/child.ts';
 
 const NOBODY = { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
 const never = new Promise<never>(() => undefined);

@@ -1,9 +1,9 @@
 // SIGHUP: one reload after the other, and what of a new configuration has to wait for a restart.
 import { afterEach, describe, expect, it } from 'vitest';
-import { heedHangUps } from '../../../src/cli/hang-up.ts';
-import { createReloads, dueOnRestart, followable } from '../../../src/cli/reload.ts';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import { createLogger } from '../../../src/observe/log.ts';
+import { heedHangUps } from '../../../src/serve/hang-up.ts';
+import { createReloads, dueOnRestart, followable } from '../../../src/serve/reload.ts';
 
 const configure = (document: object): Config => configSchema.parse({ hostname: 'mx1.test', ...document });
 const started = configure({});

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { describe, expect, it, vi } from 'vitest';
-import { shareOf, warningsAboutShares } from '../../../src/cli/share.ts';
-import { combinedHealth, combinedStatus } from '../../../src/cli/worker-link.ts';
-import { startWorkers } from '../../../src/cli/workers.ts';
 import { configSchema } from '../../../src/config/schema.ts';
+import { shareOf, warningsAboutShares } from '../../../src/serve/share.ts';
+import { combinedHealth, combinedStatus } from '../../../src/serve/worker-link.ts';
+import { startWorkers } from '../../../src/serve/workers.ts';
 
 describe('the share of a worker', () => {
   it('divides memory and connections, and leaves everything else as it is', () => {

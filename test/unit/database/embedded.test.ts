@@ -1,8 +1,8 @@
 // The pure parts of the embedded database: who runs it, what its files say, where its socket goes.
 import { describe, expect, it } from 'vitest';
-import { socketHome } from '../../../src/database/embedded.ts';
-import { parsePostmaster } from '../../../src/database/embedded-server.ts';
-import { chooseAccount, closedFolder, findAccount } from '../../../src/database/embedded-user.ts';
+import { socketHome } from '../../../src/database/embedded/embedded.ts';
+import { parsePostmaster } from '../../../src/database/embedded/server.ts';
+import { chooseAccount, closedFolder, findAccount } from '../../../src/database/embedded/user.ts';
 
 const nobody = { uid: 65534, gid: 65534 };
 const folder = (path: string, mode: number, uid = 0, gid = 0) => ({ path, mode: 0o40000 | mode, uid, gid });

@@ -3,7 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { makePrivate, openToAll, ownAccount, removeTree } from '../../../src/database/private-folder.ts';
+import {
+  makePrivate,
+  openToAll,
+  ownAccount,
+  removeTree,
+} from '../../../src/database/embedded/private-folder.ts';
 
 const self = ownAccount();
 let folder: string;

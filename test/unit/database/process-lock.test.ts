@@ -14,7 +14,7 @@ import {
   parseIdentity,
   parseProcStat,
   takeLock,
-} from '../../../src/database/process-lock.ts';
+} from '../../../src/host/process-lock.ts';
 
 let folder: string;
 beforeEach(() => {

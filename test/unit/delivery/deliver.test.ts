@@ -15,7 +15,7 @@ import {
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import type { SealingJob } from '../../../src/openpgp/types.ts';
-import type { SendRequest, SendResult } from '../../../src/smtp/client.ts';
+import type { SendRequest, SendResult } from '../../../src/smtp/client/next-hop.ts';
 import { classOf, formatReply } from '../../../src/smtp/replies.ts';
 import type { Reply, Transaction } from '../../../src/smtp/types.ts';
 

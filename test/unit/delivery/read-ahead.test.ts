@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readAhead } from '../../../src/delivery/read-ahead.ts';
 import type { RecipientFacts } from '../../../src/directory/types.ts';
+import { readAhead } from '../../../src/serve/read-ahead.ts';
 
 const FACTS: RecipientFacts = { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTurns } from '../../../src/delivery/turns.ts';
+import { createTurns } from '../../../src/pacing/turns.ts';
 
 describe('turns', () => {
   it('let so many run at once, in the order in which they came, whether they succeed or fail', async () => {

@@ -1,6 +1,6 @@
 // Addresses made comparable: a table of paths as Postfix sends them, and of what people type.
 import { describe, expect, it } from 'vitest';
-import { userIdOf } from '../../../src/directory/id-address.ts';
+import { userIdOf } from '../../../src/address/id-address.ts';
 import {
   lookupCandidates,
   normaliseDomain,
@@ -8,7 +8,7 @@ import {
   normaliseTyped,
   parsePath,
   stripExtension,
-} from '../../../src/directory/normalise.ts';
+} from '../../../src/address/normalise.ts';
 
 /** A path on the wire: UTF-8 as latin1. */
 const wire = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');

@@ -1,6 +1,6 @@
 // Who an address is: one table over one small directory, and a few directories of their own for chains and loops.
 import { describe, expect, it } from 'vitest';
-import { parsePath } from '../../../src/directory/normalise.ts';
+import { parsePath } from '../../../src/address/normalise.ts';
 import { type DirectoryRows, type ResolveOptions, resolveRecipient } from '../../../src/directory/resolve.ts';
 import type { RecipientFacts } from '../../../src/directory/types.ts';
 import { rowsOf } from './rows.ts';

@@ -5,7 +5,7 @@ import {
   parseTyped,
   partsOf,
   toAddress,
-} from '../../../src/directory/normalise.ts';
+} from '../../../src/address/normalise.ts';
 import type { DirectoryRows } from '../../../src/directory/resolve.ts';
 import type { Address, Domain, StoredKey, User } from '../../../src/directory/types.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_PATTERN, matchesPattern } from '../../../src/directory/pattern.ts';
+import { MAX_PATTERN, matchesPattern } from '../../../src/address/pattern.ts';
 import {
   type RawRule,
   readHeaderPattern,

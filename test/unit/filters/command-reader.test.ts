@@ -1,7 +1,7 @@
 // The order of what a client said, however its bytes arrive and whenever they are asked for.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createCommandReader } from '../../../filters/command-reader.ts';
+import { createCommandReader } from '../../../src/smtp/server/command-reader.ts';
 
 describe('the command reader', () => {
   it('gives lines in the order in which they came, when a chunk ends while later ones wait', () => {

@@ -1,10 +1,10 @@
 // A raw client and a listener for the tests of the server side: bytes in, lines out, nothing understood.
 import { connect, type Socket } from 'node:net';
 import pino from 'pino';
-import { type FilterListenerHandle, startListener } from '../../../filters/listener.ts';
 import { configSchema, type FilterConfig, type FilterListener } from '../../../src/config/schema.ts';
 import { parseEndpoint } from '../../../src/config/units.ts';
-import { type Budget, createBudget } from '../../../src/smtp/budget.ts';
+import { type Budget, createBudget } from '../../../src/smtp/server/budget.ts';
+import { type FilterListenerHandle, startListener } from '../../../src/smtp/server/listener.ts';
 import type { Reply, Transaction } from '../../../src/smtp/types.ts';
 
 export interface TestListener {

@@ -1,6 +1,6 @@
 // What clients say and what they are answered, over a raw socket: the faults of filters.md's table, and the protocol.
 import { afterEach, describe, expect, it } from 'vitest';
-import { trustedClients } from '../../../filters/trusted.ts';
+import { trustedClients } from '../../../src/host/trusted-clients.ts';
 import { closeAll, eventually, openListener } from './listener-support.ts';
 
 afterEach(closeAll);

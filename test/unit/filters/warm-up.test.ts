@@ -2,8 +2,8 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { rehearse, warmUp } from '../../../filters/warm-up.ts';
 import { configSchema } from '../../../src/config/schema.ts';
+import { rehearse, warmUp } from '../../../src/serve/warm-up.ts';
 
 describe('the message that warms a new process up', () => {
   it('is sealed with each of its certificates, which do not expire', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { dueNotices, type ExpiringKey, lastSlot, noticeId } from '../../../src/keys/expiring.ts';
+import { dueNotices, type ExpiringKey, lastSlot, noticeId } from '../../../src/notices/expiring.ts';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;

@@ -6,7 +6,7 @@ import { type JudgedX509, judgeX509, type X509Trust } from '../../../src/keys/ju
 import { MAX_UPLOAD } from '../../../src/keys/refusals.ts';
 import { ID_RSASSA_PSS } from '../../../src/smime/object-identifiers.ts';
 import { isX509Upload } from '../../../src/smime/upload.ts';
-import { type Authority, CA_EXTENSIONS, type Issued, openAuthority } from '../smime/authority.ts';
+import { type Authority, CA_EXTENSIONS, type Issued, openAuthority } from '../../support/authority.ts';
 
 const DAY = 86_400_000;
 

@@ -2,7 +2,7 @@
 // to look like one. Each case as PGP/MIME, with the reason that `explain` prints.
 import { describe, expect, it } from 'vitest';
 import { explainMessage } from '../../../src/message/explain.ts';
-import { armorMessage } from '../openpgp/armor-message.ts';
+import { armorMessage } from '../../support/armor-message.ts';
 import { CONTROL, mail, multipart, octets, PGP_MIME } from './compose.ts';
 import {
   ciphertext,

@@ -2,7 +2,8 @@
 // the reason that `explain` prints.
 import { describe, expect, it } from 'vitest';
 import { explainMessage } from '../../../src/message/explain.ts';
-import { armorMessage } from '../openpgp/armor-message.ts';
+import { armorMessage } from '../../support/armor-message.ts';
+import { cms, cmsIndefinite } from '../../support/encrypted-samples.ts';
 import {
   base64,
   CONTROL,
@@ -16,7 +17,6 @@ import {
   qp,
   smime,
 } from './compose.ts';
-import { cms, cmsIndefinite } from './encrypted-samples.ts';
 import { KEY_ID, RSA_SESSION_KEY, seipd1 } from './packets.ts';
 
 const BINARY = Buffer.concat([RSA_SESSION_KEY, seipd1()]);

@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Detection, detectEncrypted } from '../../../src/message/detect.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
 import { quickest } from '../../fixtures/processor-time.ts';
-import { armorMessage } from '../openpgp/armor-message.ts';
+import { armorMessage } from '../../support/armor-message.ts';
+import { cms, cmsIndefinite, makeSamples, pieces, type Samples } from '../../support/encrypted-samples.ts';
 import {
   base64,
   CONTROL,
@@ -17,7 +18,6 @@ import {
   qp,
   smime,
 } from './compose.ts';
-import { cms, cmsIndefinite, makeSamples, pieces, type Samples } from './encrypted-samples.ts';
 
 let samples: Samples;
 

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { addrSpecs } from '../../../src/message/address-list.ts';
 import { parseDateTime, rfc5322Date } from '../../../src/message/date-time.ts';
 import { splitMessage } from '../../../src/message/header.ts';
-import type { HeaderPolicy } from '../../../src/message/header-policy.ts';
-import { protectHeader } from '../../../src/message/header-protection.ts';
+import type { HeaderPolicy } from '../../../src/sealing/header-policy.ts';
+import { protectHeader } from '../../../src/sealing/header-protection.ts';
 import { corpus } from '../../fixtures/corpus.ts';
 
 interface Wish {

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { copyInSteps, STEP_BYTES } from '../../../src/message/in-steps.ts';
+import { copyInSteps, STEP_BYTES } from '../../../src/pacing/in-steps.ts';
 
 describe('a copy in steps', () => {
   it.each([

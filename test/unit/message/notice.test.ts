@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { simpleParser } from 'mailparser';
 import { describe, expect, it } from 'vitest';
 import { packageRoot } from '../../../src/config/package.ts';
-import { buildNotice, type NoticeInput, parseTemplate } from '../../../src/message/notice.ts';
+import { buildNotice, type NoticeInput, parseTemplate } from '../../../src/notices/message.ts';
 
 const VALUES: NoticeInput['values'] = {
   address: 'alice@example.org',

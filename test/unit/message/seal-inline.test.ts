@@ -4,13 +4,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { splitMessage } from '../../../src/message/header.ts';
 import { type Piece, readTree } from '../../../src/message/mime-tree.ts';
-import { sealInline } from '../../../src/message/seal-inline.ts';
 import { decodeLeniently } from '../../../src/message/transfer-encoding.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
 import { wholePlaintext } from '../../../src/openpgp/types.ts';
+import { sealInline } from '../../../src/sealing/seal-inline.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
-import { decryptWith, makeKey, type TestKey } from '../openpgp/make-keys.ts';
-import { armorsIn, lines, OPTIONS, recordingEncrypt, STATUS_LINE } from './inline-support.ts';
+import { armorsIn, lines, OPTIONS, recordingEncrypt, STATUS_LINE } from '../../support/inline-support.ts';
+import { decryptWith, makeKey, type TestKey } from '../../support/make-keys.ts';
 
 const encrypt = createEngine();
 let key: TestKey;

@@ -3,11 +3,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { explainMessage } from '../../../src/message/explain.ts';
 import { splitMessage } from '../../../src/message/header.ts';
-import { buildEnvelope, type SealOptions, sealMime } from '../../../src/message/seal-mime.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
+import { buildEnvelope, type SealOptions, sealMime } from '../../../src/sealing/seal-mime.ts';
 import { corpus, largeMessage } from '../../fixtures/corpus.ts';
 import { processorTime } from '../../fixtures/processor-time.ts';
-import { decryptWith, type KeyKind, makeKey, type TestKey } from '../openpgp/make-keys.ts';
+import { decryptWith, type KeyKind, makeKey, type TestKey } from '../../support/make-keys.ts';
 
 const KINDS: readonly KeyKind[] = ['rsa3072', 'curve25519-legacy', 'curve25519-v6', 'p256'];
 const keys = new Map<KeyKind, TestKey>();

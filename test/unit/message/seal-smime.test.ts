@@ -1,15 +1,15 @@
 // S/MIME: the shape of a sealed message, and what openssl, which knows nothing of us, makes of it. (It decrypts the whole corpus
 // in test/e2e/smime.test.ts.)
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cmsRecipients } from '../../../src/message/cms-recipients.ts';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { splitMessage } from '../../../src/message/header.ts';
-import { buildSealed, type SealOptions } from '../../../src/message/seal-mime.ts';
-import { type SmimeCipher, sealSmime } from '../../../src/message/seal-smime.ts';
-import { createSealer, type Sealer } from '../../../src/openpgp/pool.ts';
+import { createSealer, type Sealer } from '../../../src/sealing/pool.ts';
+import { buildSealed, type SealOptions } from '../../../src/sealing/seal-mime.ts';
+import { type SmimeCipher, sealSmime } from '../../../src/sealing/seal-smime.ts';
+import { cmsRecipients } from '../../../src/smime/cms-recipients.ts';
 import { namesOneOf } from '../../../src/smime/named-recipients.ts';
 import { largeMessage } from '../../fixtures/corpus.ts';
-import { type Authority, type Issued, openAuthority } from '../smime/authority.ts';
+import { type Authority, type Issued, openAuthority } from '../../support/authority.ts';
 import { cmsOf, describeCms, openCms, recipientOf } from '../smime/openssl-cms.ts';
 
 const KEYS = ['rsa:2048', 'P-256', 'P-384', 'P-521'] as const;

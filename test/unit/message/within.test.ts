@@ -1,6 +1,6 @@
 // How long an answer is waited for.
 import { describe, expect, it } from 'vitest';
-import { within } from '../../../src/message/within.ts';
+import { within } from '../../../src/pacing/within.ts';
 
 const never = new Promise<string>(() => undefined);
 

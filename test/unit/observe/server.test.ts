@@ -7,13 +7,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../../src/config/units.ts';
-import { createLogger } from '../../../src/observe/log.ts';
-import { createMetrics } from '../../../src/observe/metrics.ts';
 import {
   type ObserveServer,
   type ObserveServerOptions,
   startObserveServer,
-} from '../../../src/observe/server.ts';
+} from '../../../src/http/observe.ts';
+import { createLogger } from '../../../src/observe/log.ts';
+import { createMetrics } from '../../../src/observe/metrics.ts';
 
 let folder: string;
 let servers: ObserveServer[] = [];

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createServiceNotifier } from '../../../src/observe/systemd.ts';
+import { createServiceNotifier } from '../../../src/host/systemd.ts';
 
 let folder = '';
 beforeEach(async () => {

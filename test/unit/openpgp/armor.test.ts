@@ -3,7 +3,7 @@ import { unarmor } from 'openpgp';
 import { describe, expect, it } from 'vitest';
 import { crc24, createArmorWriter } from '../../../src/openpgp/armor.ts';
 import { noise } from '../../fixtures/corpus.ts';
-import { armorMessage } from './armor-message.ts';
+import { armorMessage } from '../../support/armor-message.ts';
 
 /** The algorithm of RFC 9580, section 6.1.1, bit by bit. */
 function crc24Bitwise(bytes: Uint8Array): number {

@@ -5,7 +5,7 @@ import { encryptedMessageKeyIds } from '../../../src/openpgp/encrypted-message.t
 import { createEngine } from '../../../src/openpgp/engine.ts';
 import type { EncryptionJob } from '../../../src/openpgp/types.ts';
 import { noise } from '../../fixtures/corpus.ts';
-import { decryptWith, type KeyKind, makeKey, recipientOf, type TestKey } from './make-keys.ts';
+import { decryptWith, type KeyKind, makeKey, recipientOf, type TestKey } from '../../support/make-keys.ts';
 
 const KINDS: readonly KeyKind[] = ['rsa3072', 'curve25519-legacy', 'curve25519-v6', 'p256'];
 const keys = new Map<KeyKind, TestKey>();

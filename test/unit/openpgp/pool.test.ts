@@ -7,9 +7,9 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createSealer, type Sealer, type SealerOptions } from '../../../src/openpgp/pool.ts';
+import { createSealer, type Sealer, type SealerOptions } from '../../../src/sealing/pool.ts';
 import { noise } from '../../fixtures/corpus.ts';
-import { decryptWith, makeKey, type TestKey } from './make-keys.ts';
+import { decryptWith, makeKey, type TestKey } from '../../support/make-keys.ts';
 
 const open: Sealer[] = [];
 let key: TestKey;
@@ -211,7 +211,7 @@ describe('the worker file', () => {
             types: [],
             noCheck: true,
           },
-          files: [join(root, 'src/openpgp/pool.ts'), join(root, 'src/openpgp/worker.ts')],
+          files: [join(root, 'src/sealing/pool.ts'), join(root, 'src/sealing/worker.ts')],
           include: [],
         }),
       );

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { createPipeLog } from '../../../filters/pipe-log.ts';
+import { createPipeLog } from '../../../filters/pipe/log.ts';
 
 let folder: string;
 beforeEach(() => {

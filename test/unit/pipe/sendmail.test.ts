@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createSendmailNextHop, sendThroughSendmail } from '../../../filters/pipe-sendmail.ts';
+import { createSendmailNextHop, sendThroughSendmail } from '../../../filters/pipe/sendmail.ts';
 
 let directory: string;
 beforeAll(() => {

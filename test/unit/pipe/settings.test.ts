@@ -1,6 +1,6 @@
 // The thin reader of sealpost.toml against the schema, which it does not load.
 import { describe, expect, it } from 'vitest';
-import { readPipeSettings } from '../../../filters/pipe-settings.ts';
+import { readPipeSettings } from '../../../filters/pipe/settings.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 
 describe('the settings of the pipe', () => {

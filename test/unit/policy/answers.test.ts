@@ -12,13 +12,13 @@ import {
 import { type CheckOptions, checkRecipient, isOverQuota } from '../../../policy/check-recipient.ts';
 import type { AddressFacts, Answer, Choose, MapName } from '../../../policy/facts.ts';
 import { pathOfKey } from '../../../policy/internal-form.ts';
+import { normaliseDomain, parsePath } from '../../../src/address/normalise.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { normaliseFingerprint } from '../../../src/directory/fingerprint.ts';
-import { normaliseDomain, parsePath } from '../../../src/directory/normalise.ts';
 import { chooseKeys } from '../../../src/keys/choose.ts';
+import { QUESTIONS, TEMPORARY } from '../../support/questions.ts';
 import { storedKey } from '../directory/rows.ts';
 import { domainFactsOf, expiryOf, factsOf, grantsOf, keysOfUsers } from './in-memory.ts';
-import { QUESTIONS, TEMPORARY } from './questions.ts';
 
 const global = configSchema.parse({}).encryption;
 const OPTIONS: CheckOptions = { mailboxDomain: '', delimiters: '+', propagateExtension: false, global };

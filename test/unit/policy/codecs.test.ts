@@ -7,7 +7,7 @@ import type { Lookups } from '../../../policy/lookups.ts';
 import { createSocketmapDecoder, encodeSocketmapAnswer } from '../../../policy/socketmap-codec.ts';
 import { createTcpTableDecoder, encodeTcpAnswer } from '../../../policy/tcp-table-codec.ts';
 import type { Decoded, Decoder } from '../../../policy/wire.ts';
-import { parsePath } from '../../../src/directory/normalise.ts';
+import { parsePath } from '../../../src/address/normalise.ts';
 
 const FOUND: Answer = { kind: 'found', value: 'REJECT 5.1.1 100% ü', reason: 'r' };
 const MISSING: Answer = { kind: 'not found', reason: 'nobody has this address' };

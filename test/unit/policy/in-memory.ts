@@ -2,7 +2,6 @@
 import type { SenderGrant } from '../../../policy/answers.ts';
 import { isStranger } from '../../../policy/check-recipient.ts';
 import type { AddressFacts, DomainFacts, Mailbox } from '../../../policy/facts.ts';
-import { applyRefusals, applySettings, parseAssignments } from '../../../src/directory/assignments.ts';
 import {
   type AddressParts,
   catchAllOf,
@@ -11,7 +10,8 @@ import {
   parseTyped,
   partsOf,
   toAddress,
-} from '../../../src/directory/normalise.ts';
+} from '../../../src/address/normalise.ts';
+import { applyRefusals, applySettings, parseAssignments } from '../../../src/directory/assignments.ts';
 import {
   type AddressRow,
   type ResolveOptions,
@@ -19,7 +19,7 @@ import {
   type TargetRow,
 } from '../../../src/directory/resolve.ts';
 import type { Address, Domain, StoredKey, User } from '../../../src/directory/types.ts';
-import { ALIASES, DOMAINS, FINGERPRINTS, USERS } from './questions.ts';
+import { ALIASES, DOMAINS, FINGERPRINTS, USERS } from '../../support/questions.ts';
 
 const domains = new Map<string, DomainFacts>();
 const users = new Map<number, User>();

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { readAddressee } from '../../../receiver/addressee.ts';
-import { returnable } from '../../../receiver/returnable.ts';
+import { readAddressee } from '../../../receiver/spool/addressee.ts';
+import { returnable } from '../../../receiver/spool/returnable.ts';
 
 const read = (header: string) => readAddressee(Buffer.from(`${header}\n\nbody\n`));
 

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readFrames } from '../../../receiver/api/frames.ts';
 import { bearerToken } from '../../../receiver/api/guard.ts';
 import { DatabaseUnavailable } from '../../../src/database/open.ts';
-import { apiInMemory, idOf, tokenOf } from './queue-in-memory.ts';
+import { readFrames } from '../../../src/queue-api/frames.ts';
+import { apiInMemory, idOf, tokenOf } from '../../support/queue-in-memory.ts';
 
 const ALICE = tokenOf('alice');
 const BOB = tokenOf('bob');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backOff, fileKey } from '../../../receiver/attempts.ts';
+import { backOff, fileKey } from '../../../receiver/spool/attempts.ts';
 
 describe('the back-off of a spool file', () => {
   it('doubles from the least to the most, and stays there', () => {

@@ -1,10 +1,10 @@
 // The event stream: what waits behind the cursor, then what comes, whatever notifications are lost.
 import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createEventReader, type ServerEvent } from '../../../client/queue/event-stream.ts';
 import { createArrivals } from '../../../receiver/api/arrivals.ts';
 import { eventStream } from '../../../receiver/api/events.ts';
-import { createEventReader, type ServerEvent } from '../../../receiver/pull/event-stream.ts';
-import { apiInMemory, idOf, tokenOf } from './queue-in-memory.ts';
+import { apiInMemory, idOf, tokenOf } from '../../support/queue-in-memory.ts';
 
 type Api = Awaited<ReturnType<typeof apiInMemory>>;
 let api: Api | undefined;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { acceptanceName, type Parcel, planFiling, type UserState } from '../../../receiver/filing.ts';
+import { acceptanceName, type Parcel, planFiling, type UserState } from '../../../receiver/queue/filing.ts';
 
 const user = (over: Partial<UserState> = {}): UserState => ({
   quotaBytes: null,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fromAddress } from '../../../receiver/pull/verdict.ts';
+import { fromAddress } from '../../../client/decrypt/verdict.ts';
 
 const mail = (...fields: string[]): Buffer => Buffer.from(`${fields.join('\r\n')}\r\n\r\nbody\r\n`, 'latin1');
 

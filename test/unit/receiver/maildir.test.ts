@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listNew, readSpooled, removeFiled, setAside } from '../../../receiver/maildir.ts';
-import { createBudget } from '../../../src/smtp/budget.ts';
+import { listNew, readSpooled, removeFiled, setAside } from '../../../receiver/spool/maildir.ts';
+import { createBudget } from '../../../src/smtp/server/budget.ts';
 
 let spool: string;
 beforeEach(() => {

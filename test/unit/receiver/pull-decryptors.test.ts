@@ -14,10 +14,10 @@ import {
   readKey,
 } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Decryptor } from '../../../receiver/pull/decryptor.ts';
-import { createGpg } from '../../../receiver/pull/gpg.ts';
-import { createKeyFile } from '../../../receiver/pull/key-file.ts';
-import { judge } from '../../../receiver/pull/verdict.ts';
+import type { Decryptor } from '../../../client/decrypt/decryptor.ts';
+import { createGpg } from '../../../client/decrypt/gpg.ts';
+import { createKeyFile } from '../../../client/decrypt/key-file.ts';
+import { judge } from '../../../client/decrypt/verdict.ts';
 import { curveKey, type Gpg, openGpg } from '../keys/gpg.ts';
 
 const MOST = 1024 * 1024;

@@ -3,11 +3,11 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Frame } from '../../../receiver/api/frames.ts';
-import type { Decryptor } from '../../../receiver/pull/decryptor.ts';
-import { openMaildir } from '../../../receiver/pull/maildir.ts';
-import { type PullResult, pull } from '../../../receiver/pull/pull.ts';
-import { type Server, ServerAway } from '../../../receiver/pull/server.ts';
+import type { Decryptor } from '../../../client/decrypt/decryptor.ts';
+import { openMaildir } from '../../../client/pull/maildir.ts';
+import { type PullResult, pull } from '../../../client/pull/pull.ts';
+import { type Server, ServerAway } from '../../../client/queue/http.ts';
+import type { Frame } from '../../../src/queue-api/frames.ts';
 
 const HOUR = 3_600_000;
 const mail = Buffer.from('Subject: x\n\nx\n');

@@ -12,12 +12,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type BatchParts, runBatch } from '../../../receiver/spool-batch.ts';
+import { type BatchParts, runBatch } from '../../../receiver/spool/batch.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { type Address, DirectoryUnavailable, type RecipientFacts } from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
-import { createBudget } from '../../../src/smtp/budget.ts';
+import { createBudget } from '../../../src/smtp/server/budget.ts';
 
 const spool = mkdtempSync(join(tmpdir(), 'sealpost-batch-'));
 mkdirSync(join(spool, 'new'));

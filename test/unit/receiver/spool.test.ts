@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { afterAll, expect, it } from 'vitest';
-import { type SpoolOptions, startSpool } from '../../../receiver/spool.ts';
+import { type SpoolOptions, startSpool } from '../../../receiver/spool/spool.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
-import { createBudget } from '../../../src/smtp/budget.ts';
+import { createBudget } from '../../../src/smtp/server/budget.ts';
 
 const spool = mkdtempSync(join(tmpdir(), 'sealpost-spool-'));
 for (const folder of ['new', 'failed']) mkdirSync(join(spool, folder));

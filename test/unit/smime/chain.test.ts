@@ -2,7 +2,13 @@
 // by openssl.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { validateChain } from '../../../src/smime/chain.ts';
-import { type Authority, CA_EXTENSIONS, type Issued, type IssueOptions, openAuthority } from './authority.ts';
+import {
+  type Authority,
+  CA_EXTENSIONS,
+  type Issued,
+  type IssueOptions,
+  openAuthority,
+} from '../../support/authority.ts';
 
 const DAY = 86_400_000;
 const TRUSTED = { trusted: true };

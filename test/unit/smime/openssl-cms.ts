@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { splitMessage } from '../../../src/message/header.ts';
 import { decodeBase64 } from '../../../src/message/transfer-encoding.ts';
 import type { RecipientKey } from '../../../src/openpgp/types.ts';
-import type { Authority, Issued } from './authority.ts';
+import type { Authority, Issued } from '../../support/authority.ts';
 
 const run = promisify(execFile);
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configSchema } from '../../../src/config/schema.ts';
 import { readTrust } from '../../../src/smime/trust.ts';
-import { type Authority, CA_EXTENSIONS, openAuthority } from './authority.ts';
+import { type Authority, CA_EXTENSIONS, openAuthority } from '../../support/authority.ts';
 
 let authority: Authority;
 beforeAll(() => {

@@ -1,6 +1,6 @@
 // The memory budget, without a connection around it.
 import { describe, expect, it } from 'vitest';
-import { createBudget } from '../../../src/smtp/budget.ts';
+import { createBudget } from '../../../src/smtp/server/budget.ts';
 
 describe('the memory budget', () => {
   it('admits up to its limit and counts what is held', () => {

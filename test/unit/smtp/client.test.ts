@@ -1,6 +1,6 @@
 // The next-hop client against next hops that follow a script: refusing, slow, dying and talking nonsense at every stage.
 import { afterEach, describe, expect, it } from 'vitest';
-import type { SendRequest, SendResult } from '../../../src/smtp/client.ts';
+import type { SendRequest, SendResult } from '../../../src/smtp/client/next-hop.ts';
 import {
   type Action,
   closeNextHops,

@@ -5,7 +5,7 @@ import {
   NO_EXTENSIONS,
   parseExtensions,
   planTransaction,
-} from '../../../src/smtp/extensions.ts';
+} from '../../../src/smtp/client/extensions.ts';
 import { envelope } from './next-hop-support.ts';
 
 const ALL: Extensions = {

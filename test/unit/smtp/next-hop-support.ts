@@ -6,7 +6,7 @@ import {
   createNextHopClient,
   type NextHopClient,
   type NextHopClientOptions,
-} from '../../../src/smtp/client.ts';
+} from '../../../src/smtp/client/next-hop.ts';
 import type { Envelope } from '../../../src/smtp/types.ts';
 
 /** What a script does: text to be sent as it is, `close`, `reset`, or silence from then on. */

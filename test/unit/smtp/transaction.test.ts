@@ -1,8 +1,8 @@
 // A transaction over a channel that is only made up: states of the socket that no next hop on loopback brings about reliably.
 import { describe, expect, it } from 'vitest';
-import type { Answer, Channel } from '../../../src/smtp/channel.ts';
+import type { Answer, Channel } from '../../../src/smtp/client/channel.ts';
+import { runTransaction, type TransactionOutcome } from '../../../src/smtp/client/transaction.ts';
 import { reply } from '../../../src/smtp/replies.ts';
-import { runTransaction, type TransactionOutcome } from '../../../src/smtp/transaction.ts';
 
 interface MadeUp {
   readonly outcome: TransactionOutcome;

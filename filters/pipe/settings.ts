@@ -1,0 +1,169 @@
+// The few keys of sealpost.toml that the thin pipe needs. The whole schema is not loaded here: starting up is most of what
+// the pipe does. A test holds names and defaults against the schema.
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { parse } from 'smol-toml';
+import {
+  type Endpoint,
+  type Parsed,
+  parseDuration,
+  parseEndpoint,
+  parseSize,
+} from '../../src/config/units.ts';
+
+export interface PipeSettings {
+  /** The file that was read; undefined when there is none and the defaults hold. */
+  readonly configPath: string | undefined;
+  readonly hostname: string;
+  /** Where `sealpost serve` speaks LMTP, the best one first. */
+  readonly listeners: readonly Endpoint[];
+  /** Do the work in this process: pipe.standalone, or pipe.reinject = "sendmail". */
+  readonly standalone: boolean;
+  /** Milliseconds from the start of the process. */
+  readonly deadline: number;
+  /** Bytes. */
+  readonly maxMessageSize: number;
+}
+
+/** The configuration cannot be read or is wrong; the message is one sentence. */
+export class BadConfiguration extends Error {
+  override readonly name = 'BadConfiguration';
+}
+
+const PIPE_KEYS = ['standalone', 'reinject', 'sendmail', 'deadline'];
+
+/**
+ * Finds and reads the configuration file (interface.md, "sealpost.toml").
+ * @throws BadConfiguration
+ */
+export function loadPipeSettings(
+  given: string | undefined,
+  environment: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+): PipeSettings {
+  const named = given ?? (environment.SEALPOST_CONFIG || undefined);
+  const candidates = named === undefined ? ['sealpost.toml', '/etc/sealpost/sealpost.toml'] : [named];
+  for (const candidate of candidates) {
+    const path = resolve(cwd, candidate);
+    let text: string;
+    try {
+      text = readFileSync(path, 'utf8');
+    } catch (error) {
+      const code = errorCode(error);
+      if (named === undefined && (code === 'ENOENT' || code === 'ENOTDIR')) continue;
+      throw new BadConfiguration(`${path} cannot be read (${code})`);
+    }
+    return readPipeSettings(text, path);
+  }
+  return readPipeSettings('', undefined);
+}
+
+/**
+ * Reads the settings out of the text of sealpost.toml.
+ * @throws BadConfiguration that names every wrong key
+ */
+export function readPipeSettings(text: string, path: string | undefined): PipeSettings {
+  const file = path ?? 'the configuration';
+  let document: unknown;
+  try {
+    document = parse(text);
+  } catch (error) {
+    throw new BadConfiguration(
+      `${file} is not valid TOML (line ${lineOf(error)}); see "sealpost config check"`,
+    );
+  }
+  const problems: string[] = [];
+  const table = (value: unknown, key: string): Readonly<Record<string, unknown>> => {
+    if (value === undefined) return {};
+    if (isTable(value)) return value;
+    problems.push(`${key}: expected a table`);
+    return {};
+  };
+  const unit = <T>(key: string, value: unknown, fallback: T, read: (text: string) => Parsed<T>): T => {
+    if (value === undefined) return fallback;
+    const parsed: Parsed<T> =
+      typeof value === 'string' || typeof value === 'number'
+        ? read(String(value))
+        : { ok: false, expected: 'a string' };
+    if (parsed.ok) return parsed.value;
+    problems.push(`${key}: expected ${parsed.expected}`);
+    return fallback;
+  };
+
+  const root = table(document, '');
+  const filter = table(root.filter, 'filter');
+  const pipe = table(root.pipe, 'pipe');
+  for (const key of Object.keys(pipe))
+    if (!PIPE_KEYS.includes(key)) problems.push(`pipe.${key}: unknown key`);
+  const standalone = pipe.standalone ?? false;
+  if (typeof standalone !== 'boolean') problems.push('pipe.standalone: expected true or false');
+  const reinject = pipe.reinject ?? 'next_hop';
+  if (reinject !== 'next_hop' && reinject !== 'sendmail') {
+    problems.push('pipe.reinject: expected "next_hop" or "sendmail"');
+  }
+  const name = root.hostname ?? hostname();
+  if (typeof name !== 'string' || name === '') problems.push('hostname: expected a host name');
+  const settings: PipeSettings = {
+    configPath: path,
+    hostname: String(name),
+    listeners: readListeners(filter.listen, problems, unit),
+    standalone: standalone === true || reinject === 'sendmail',
+    deadline: unit('pipe.deadline', pipe.deadline, 900_000, parseDuration),
+    maxMessageSize: unit('filter.max_message_size', filter.max_message_size, 50_000_000, parseSize),
+  };
+  if (problems.length === 0 && settings.listeners.length === 0 && !settings.standalone) {
+    problems.push('filter.listen: expected a listener with protocol = "lmtp" for sealpost-pipe');
+  }
+  if (problems.length > 0) throw new BadConfiguration(`${file}: ${problems.join('; ')}`);
+  return settings;
+}
+
+type ReadUnit = (
+  key: string,
+  value: unknown,
+  fallback: Endpoint,
+  read: (text: string) => Parsed<Endpoint>,
+) => Endpoint;
+
+/** The LMTP listeners: unix sockets before ports, since only they need no port that others could take. */
+function readListeners(value: unknown, problems: string[], unit: ReadUnit): readonly Endpoint[] {
+  const fallback: Endpoint = { kind: 'inet', host: '127.0.0.1', port: 10024 };
+  if (value === undefined) return [fallback];
+  if (!Array.isArray(value)) {
+    problems.push('filter.listen: expected [[filter.listen]] tables');
+    return [];
+  }
+  const endpoints = value.flatMap((entry: unknown, index): readonly Endpoint[] => {
+    if (isTable(entry) && entry.protocol === 'lmtp' && entry.address !== undefined) {
+      return [reachable(unit(`filter.listen.${index}.address`, entry.address, fallback, parseEndpoint))];
+    }
+    if (!isTable(entry) || entry.protocol !== 'smtp') {
+      problems.push(`filter.listen.${index}: expected protocol = "lmtp" or "smtp", and an address`);
+    }
+    return [];
+  });
+  return [
+    ...endpoints.filter((endpoint) => endpoint.kind === 'unix'),
+    ...endpoints.filter((endpoint) => endpoint.kind === 'inet'),
+  ];
+}
+
+/** A listener on every address is reached on the loopback one. */
+function reachable(endpoint: Endpoint): Endpoint {
+  if (endpoint.kind === 'unix') return endpoint;
+  if (endpoint.host === '0.0.0.0' || endpoint.host === '*') return { ...endpoint, host: '127.0.0.1' };
+  return endpoint.host === '::' ? { ...endpoint, host: '::1' } : endpoint;
+}
+
+function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+}
+
+function lineOf(error: unknown): string {
+  return error instanceof Error && 'line' in error ? String(error.line) : 'unknown';
+}

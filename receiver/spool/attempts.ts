@@ -1,0 +1,112 @@
+// What the database remembers of spool files that could not be filed yet (table spool_attempts), and who works on which file:
+// an advisory lock of the transaction, which ends with it, whatever ends it.
+import { createHash } from 'node:crypto';
+import type { ClientBase } from 'pg';
+import type { Obstacle } from '../queue/decide.ts';
+
+/** SHA-256 of a spool file's name, in hexadecimal: the name itself tells when and where a message came. */
+export function fileKey(name: string): string {
+  return createHash('sha256').update(name, 'latin1').digest('hex');
+}
+
+/** A file that is ours until the end of the transaction. */
+export interface Claimed {
+  readonly name: string;
+  /** Earlier attempts; 0: none. */
+  readonly attempts: number;
+  readonly firstAt: Date | null;
+}
+
+export interface ClaimResult {
+  readonly claimed: readonly Claimed[];
+  /** Another receiver works on them. */
+  readonly taken: readonly string[];
+  /** Not to be tried again before this moment. */
+  readonly early: readonly { readonly name: string; readonly nextAt: Date }[];
+}
+
+/** A transaction that stops halfway, its machine gone, gives up its claims after this time. */
+const ABANDONED_AFTER = '300s';
+
+/** Begins a transaction whose claims end with it. */
+export async function beginClaims(client: Pick<ClientBase, 'query'>): Promise<void> {
+  await client.query(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${ABANDONED_AFTER}'`);
+}
+
+/**
+ * Claims what nobody else has.
+ * @param forced names whose time need not have come
+ */
+export async function claimFiles(
+  client: Pick<ClientBase, 'query'>,
+  names: readonly string[],
+  forced: ReadonlySet<string>,
+): Promise<ClaimResult> {
+  const byKey = new Map(names.map((name) => [fileKey(name), name]));
+  // Not in one statement with the lock: what its holder wrote before the lock was free must be seen.
+  const locks = await client.query<{ key: string }>({
+    name: 'sealpost-spool-claim',
+    text: `SELECT key FROM unnest($1::text[]) AS asked(key)
+            WHERE pg_try_advisory_xact_lock(('x' || left(key, 16))::bit(64)::bigint)`,
+    values: [[...byKey.keys()]],
+  });
+  const { rows } = await client.query<{ key: string; attempts: number; first_at: Date; next_at: Date }>({
+    name: 'sealpost-spool-attempts',
+    text: `SELECT encode(file_key, 'hex') AS key, attempts, first_at, next_at FROM spool_attempts
+            WHERE file_key IN (SELECT decode(key, 'hex') FROM unnest($1::text[]) AS asked(key))`,
+    values: [locks.rows.map(({ key }) => key)],
+  });
+  const known = new Map(rows.map((row) => [row.key, row]));
+  const claimed: Claimed[] = [];
+  const early: { name: string; nextAt: Date }[] = [];
+  for (const { key } of locks.rows) {
+    const name = byKey.get(key);
+    const before = known.get(key);
+    if (name === undefined) continue;
+    byKey.delete(key);
+    if (before !== undefined && before.next_at.getTime() > Date.now() && !forced.has(name))
+      early.push({ name, nextAt: before.next_at });
+    else claimed.push({ name, attempts: before?.attempts ?? 0, firstAt: before?.first_at ?? null });
+  }
+  return { claimed, taken: [...byKey.values()], early };
+}
+
+/** Writes down one more failed attempt. */
+export async function noteAttempt(
+  client: Pick<ClientBase, 'query'>,
+  name: string,
+  because: Obstacle | string,
+  nextAt: Date,
+): Promise<void> {
+  await client.query({
+    name: 'sealpost-spool-note',
+    text: `INSERT INTO spool_attempts AS a (file_key, attempts, because, next_at)
+           VALUES (decode($1, 'hex'), 1, $2, $3)
+           ON CONFLICT (file_key) DO UPDATE SET attempts = a.attempts + 1, because = excluded.because,
+             next_at = excluded.next_at`,
+    values: [fileKey(name), because, nextAt],
+  });
+}
+
+/** Forgets the attempts of files that have come to an end. */
+export async function forgetAttempts(
+  client: Pick<ClientBase, 'query'>,
+  names: readonly string[],
+): Promise<void> {
+  if (names.length === 0) return;
+  await client.query({
+    name: 'sealpost-spool-forget',
+    text: `DELETE FROM spool_attempts
+            WHERE file_key IN (SELECT decode(key, 'hex') FROM unnest($1::text[]) AS ended(key))`,
+    values: [names.map(fileKey)],
+  });
+}
+
+/**
+ * How long to wait after an attempt: doubled from `least` to `most`, as Postfix's minimal_backoff_time and
+ * maximal_backoff_time. Pure.
+ * @param attempts failed so far, the last one included
+ */
+export function backOff(attempts: number, least: number, most: number): number {
+  return Math.min(most, least * 2 ** Math.min(Math.max(attempts, 1) - 1, 30));
+}

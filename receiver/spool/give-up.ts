@@ -1,0 +1,166 @@
+// The end of a spool file that cannot be filed: returned to its sender where that may be, set aside in failed/ where not. It
+// is removed only once the next hop has taken the bounce.
+import { createHash } from 'node:crypto';
+import type { ClientBase } from 'pg';
+import { userIdOf } from '../../src/address/id-address.ts';
+import { parsePath } from '../../src/address/normalise.ts';
+import { buildBounce } from '../../src/delivery/bounce.ts';
+import type { Engine } from '../../src/delivery/engine.ts';
+import { findMessageId } from '../../src/message/received.ts';
+import { logReply, withoutAddresses } from '../../src/observe/log.ts';
+import { isAscii } from '../../src/smtp/paths.ts';
+import { classOf, formatReply } from '../../src/smtp/replies.ts';
+import type { RawPath, Reply, Transaction } from '../../src/smtp/types.ts';
+import { type Addressee, readAddressee } from './addressee.ts';
+import { beginClaims, claimFiles, fileKey, forgetAttempts } from './attempts.ts';
+import type { BatchParts, Unfiled } from './batch.ts';
+import { readSpooled, removeFiled, setAside } from './maildir.ts';
+import { returnable } from './returnable.ts';
+
+export interface GiveUpParts extends BatchParts {
+  readonly engine: Pick<Engine, 'directory' | 'chooser' | 'sealer' | 'deliverer'>;
+  readonly hostname: string;
+  readonly maxReceived: () => number;
+}
+
+/** `again`: the bounce found no way now. */
+export type GivenUp = 'bounced' | 'set aside' | 'gone' | 'again';
+
+const BOUNCE_DEADLINE_MS = 120_000;
+/** A loop would be recognised by its header; the body is not returned. */
+const WITHHELD = 'undisclosed-recipient';
+
+/**
+ * Ends one file.
+ * @throws what the database and the file system fail with; the file is where it was then
+ */
+export async function giveUp(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
+  const { name } = unfiled;
+  const client = await parts.pool.connect();
+  let broken: Error | undefined;
+  try {
+    await beginClaims(client);
+    const { claimed } = await claimFiles(client, [name], new Set([name]));
+    const ended = claimed.length === 0 ? 'again' : await end(unfiled, parts);
+    if (ended !== 'again') await forgetAttempts(client, [name]);
+    await client.query('COMMIT');
+    if (ended === 'bounced') await removeFiled(parts.spool, [name]);
+    return ended;
+  } catch (error) {
+    broken = error instanceof Error ? error : new Error(String(error));
+    await rollback(client);
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function rollback(client: ClientBase): Promise<void> {
+  await client.query('ROLLBACK').catch(() => undefined);
+}
+
+async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
+  const { name, because, reply } = unfiled;
+  const { logger, metrics, spool } = parts;
+  const aside = async (reason: string): Promise<GivenUp> => {
+    await setAside(spool, name, reason);
+    metrics.receiverFailed.inc({ because });
+    logger.warn({ file: name, reason: withoutAddresses(reason) }, 'a spool file was set aside in failed/');
+    return 'set aside';
+  };
+  const said = formatReply(reply);
+  const read = await readSpooled(spool, name, parts.timing().most, parts.admit, Number.POSITIVE_INFINITY);
+  if (read.kind === 'gone') return 'gone';
+  if (read.kind === 'no room') return 'again';
+  if (read.kind === 'read error') return aside(`${because}: ${said}`);
+  if (read.kind === 'broken') return aside(read.because);
+  try {
+    const addressee = readAddressee(read.head);
+    if (addressee === null) return await aside('no Delivered-To or X-Original-To names a recipient');
+    const may = returnable(read.head, addressee, parts.maxReceived());
+    if (!may.ok) return await aside(`${because}: ${said}; not returned, since ${may.because}`);
+    const recipient = await shownRecipient(addressee, parts);
+    const identity = returnKey(name, read.head);
+    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), parts.hostname, identity);
+    const answer = await send(bounce, parts);
+    if (classOf(answer) === 'temporary') {
+      logger.warn({ file: name, reply: logReply(answer) }, 'a bounce was not accepted yet');
+      return 'again';
+    }
+    if (classOf(answer) === 'permanent') {
+      return await aside(`${because}: ${said}; the bounce was refused: ${formatReply(answer)}`);
+    }
+    metrics.receiverBounced.inc({ because });
+    logger.warn({ file: name, because }, 'a spool file was returned to its sender');
+    return 'bounced';
+  } finally {
+    read.lease?.release();
+  }
+}
+
+/** The address that the sender knows: never the internal id. */
+async function shownRecipient(addressee: Addressee, parts: GiveUpParts): Promise<RawPath> {
+  const known = addressee.original ?? addressee.recipient;
+  if (!isInternal(known)) return known;
+  const { resolution } = await parts.engine.directory.recipient(known);
+  const [reader] = 'readers' in resolution ? resolution.readers : [];
+  if (reader?.kind === 'user') return Buffer.from(reader.user.address, 'utf8').toString('latin1');
+  return isInternal(addressee.recipient) ? WITHHELD : addressee.recipient;
+}
+
+function isInternal(path: RawPath): boolean {
+  const parts = parsePath(path, 'localhost');
+  return parts !== null && userIdOf(parts.local.split(/[^\w]/, 1)[0] ?? '') !== null;
+}
+
+function bounceFor(
+  unfiled: Unfiled,
+  may: { readonly to: RawPath; readonly header: Buffer },
+  recipient: RawPath,
+  originalMessageId: string,
+  hostname: string,
+  identity: string,
+): Transaction {
+  const boundary = `sealpost-${identity.slice(0, 30)}`;
+  return {
+    id: boundary,
+    identity,
+    envelope: {
+      sender: '',
+      parameters: isAscii(may.to) ? [] : [{ keyword: 'SMTPUTF8', value: undefined }],
+      recipients: [{ path: may.to, parameters: [] }],
+    },
+    xforward: {},
+    message: buildBounce({
+      reportingMta: hostname,
+      sender: may.to,
+      queueId: '',
+      refused: [{ recipient, reply: finalReply(unfiled) }],
+      originalMessageId,
+      originalHeader: may.header,
+      date: new Date(),
+      boundary,
+    }),
+    deadline: Date.now() + BOUNCE_DEADLINE_MS,
+  };
+}
+
+function finalReply({ reply, arrived }: Unfiled): Reply {
+  if (classOf(reply) === 'permanent') return reply;
+  const hours = Math.round((Date.now() - arrived.getTime()) / 3_600_000);
+  return { ...reply, text: `${reply.text} (given up after ${hours} hours)` };
+}
+
+/** Through the filter's own delivery: the sender may have a key, too. By its identity a crash does not send it twice. */
+async function send(bounce: Transaction, { engine }: GiveUpParts): Promise<Reply> {
+  const { outcomes } = await engine.deliverer.deliver(bounce);
+  return outcomes[0]?.reply ?? { code: 451, enhanced: '4.3.0', text: 'The bounce has no outcome' };
+}
+
+/** What the bounce of a file is remembered by. */
+function returnKey(name: string, message: Uint8Array): string {
+  return createHash('sha256')
+    .update(`sealpost spool bounce ${fileKey(name)} `)
+    .update(message)
+    .digest('hex');
+}

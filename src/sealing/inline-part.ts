@@ -1,0 +1,105 @@
+// What becomes of one part in the inline style: what is encrypted of it, and how its header changes. Pure.
+import { isAscii, isUtf8 } from 'node:buffer';
+import { rawParameters } from '../message/content-type.ts';
+import { type Entity, mediaType } from '../message/entity.ts';
+import { fieldsNamed, fieldValue, type HeaderField, type LineEnding } from '../message/header.ts';
+import { judgeLeaf, rejectByHead } from '../message/leaf.ts';
+import type { Piece } from '../message/mime-tree.ts';
+import { decodeLeniently } from '../message/transfer-encoding.ts';
+import type { ArmorHeader } from '../openpgp/types.ts';
+import { dispositionOf, sealedName } from './attachment-name.ts';
+import { asOriginal, type Changes, rewriteHeader } from './part-header.ts';
+
+type Leaf = Extract<Piece, { kind: 'leaf' }>;
+
+export interface InlinePart {
+  /** The header section without its empty line. */
+  readonly header: readonly Buffer[];
+  readonly plaintext: Buffer;
+  readonly armorHeaders: readonly ArmorHeader[];
+}
+
+const TYPE = 'content-type';
+const ENCODING = 'content-transfer-encoding';
+const DISPOSITION = 'content-disposition';
+
+/** What tells of the body as it was, its digest and its length: wrong afterwards, and the digest would betray a short text. */
+export const GONE: ReadonlySet<string> = new Set(['content-md5', 'content-length']);
+
+/** In these, ASCII is ASCII, so that armor may bear their name. UTF-16 and UTF-7 are no such character sets. */
+const ASCII_SUPERSET =
+  /^(?:us-ascii|utf-?8|iso-?8859-\d+|iso-2022-(?:jp|kr)|latin-?\d|windows-\d+|cp\d+|koi8-[ru]|euc-(?:jp|kr|cn|tw)|gb2312|gbk|gb18030|big5|shift_jis|tis-620|macintosh)$/i;
+
+/** Whether a part needs no sealing: it is encrypted already. */
+export function isSealedAlready({ entity, body, encrypted }: Leaf): boolean {
+  if (encrypted) return true;
+  if (entity.contentType === null || entity.contentType.type === 'multipart') return false;
+  return rejectByHead(entity, body) === null && judgeLeaf(entity, body).encrypted;
+}
+
+/**
+ * Makes the plan for one part that is not encrypted yet.
+ *
+ * - A text, whatever its subtype, becomes one armored text of the same type: its transfer encoding is undone first, and its
+ *   character set told in the armor.
+ * - An attachment (everything that is no text, or says that it is an attachment) becomes application/octet-stream, `name.pgp`.
+ * - A part whose type or whose parts cannot be made out becomes one armored text/plain of its bytes, unless it says that it is
+ *   an attachment: names that are not quoted are what most often makes a type unreadable. What its fields said of it stands
+ *   in X-Original-Content-Type then, and in X-Original-Content-Transfer-Encoding where that could not be undone.
+ */
+export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlinePart {
+  const decoded = decodeLeniently(body, entity.encoding);
+  const plaintext = decoded ?? body;
+  const fields = head.fields.filter(({ name }) => !GONE.has(name));
+  const { contentType } = entity;
+  const encoding = fieldsNamed({ fields }, ENCODING).length === 0 ? [] : ['Content-Transfer-Encoding: 7bit'];
+  const changes = new Map<string, readonly (string | Buffer)[]>([
+    [ENCODING, [...encoding, ...(decoded === null ? asOriginal(fields, ENCODING) : [])]],
+  ]);
+  const label = contentType?.parameters.get('charset');
+  const attached = dispositionOf(fields) === 'attachment';
+  const asText = contentType === null ? !attached : contentType.type === 'multipart';
+  if (asText) {
+    changes.set(TYPE, ['Content-Type: text/plain; charset=us-ascii', ...asOriginal(fields, TYPE)]);
+  } else if (contentType?.type !== 'text' || attached) {
+    for (const [name, change] of attachmentFields(head.fields, entity, eol)) changes.set(name, change);
+    if (contentType === null) changes.set(TYPE, [...(changes.get(TYPE) ?? []), ...asOriginal(fields, TYPE)]);
+    changes.set(ENCODING, [
+      'Content-Transfer-Encoding: 7bit',
+      ...(changes.get(ENCODING) ?? []).slice(encoding.length),
+    ]);
+  } else if (label !== undefined && !ASCII_SUPERSET.test(label)) {
+    changes.set(TYPE, [asciiType(fields, entity, eol)]);
+  }
+  return {
+    header: rewriteHeader(fields, changes, eol),
+    plaintext,
+    armorHeaders: asText || contentType?.type === 'text' ? charsetOf(plaintext, label) : [],
+  };
+}
+
+/** The Charset header for a text (RFC 9580, section 6.2.2); none where nobody can tell. */
+export function charsetOf(text: Buffer, label?: string): readonly ArmorHeader[] {
+  const guess = isAscii(text) ? 'us-ascii' : isUtf8(text) ? 'utf-8' : '';
+  const value = label ?? guess;
+  return /^[\w.:+-]{1,40}$/.test(value) ? [{ name: 'Charset', value }] : [];
+}
+
+function attachmentFields(fields: readonly HeaderField[], { contentType }: Entity, eol: LineEnding): Changes {
+  const names = sealedName(fields, contentType);
+  const parameters = (base: string) =>
+    names.map(({ form, value }) => `;${eol} ${base}${form}=${value}`).join('');
+  return new Map([
+    [TYPE, [`Content-Type: application/octet-stream${parameters('name')}`]],
+    [DISPOSITION, [`Content-Disposition: attachment${parameters('filename')}`]],
+  ]);
+}
+
+/** The Content-Type of a text with the one character set that armor surely is in. */
+function asciiType(fields: readonly HeaderField[], { contentType }: Entity, eol: LineEnding): string {
+  const [field] = fieldsNamed({ fields }, TYPE);
+  const others =
+    field === undefined ? [] : rawParameters(fieldValue(field)).filter(({ name }) => name !== 'charset');
+  const type = contentType === null ? 'text/plain' : mediaType(contentType);
+  return `Content-Type: ${[type, 'charset=us-ascii', ...others.map(({ name, value }) => `${name}=${value}`)].join(`;${eol} `)}`;
+}

@@ -1,0 +1,164 @@
+// Seals a message in the inline style, for mail programs that know nothing of PGP/MIME: each text becomes one armored block, each
+// attachment a file `name.pgp`, and the tree around them keeps its shape. What is no body stays readable: header fields, also those
+// of parts and of messages inside, file names among them.
+
+import { quoteExactly } from '../message/content-type.ts';
+import { mediaType } from '../message/entity.ts';
+import { inLineEnding, type LineEnding, lineEndingOf } from '../message/header.ts';
+import { encryptedKeyIds } from '../message/leaf.ts';
+import { type Piece, readTree } from '../message/mime-tree.ts';
+import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
+import { trimBytes } from '../message/transfer-encoding.ts';
+import type { Encrypt } from '../openpgp/types.ts';
+import { mapLimited } from '../pacing/map-limited.ts';
+import { endedWith } from './header-protection.ts';
+import { charsetOf, GONE, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
+import { asOriginal, rewriteHeader } from './part-header.ts';
+import type { SealOptions } from './seal-mime.ts';
+import { statusField } from './status-field.ts';
+
+/** Each costs a public-key operation for each key. */
+const MAX_PARTS = 500;
+/** Above this size parts are encrypted one after the other. */
+const LARGE_MESSAGE = 2 ** 20;
+const CONCURRENT_PARTS = 4;
+
+/** What mail programs write before the first part for readers without MIME: it tells nothing of the message, and stays. */
+const NOTICES: ReadonlySet<string> = new Set([
+  'this is a multi-part message in mime format',
+  'this is a multipart message in mime format',
+  'this is a cryptographically signed message in mime format',
+  'this is a mime-encapsulated message',
+  'this is a mime formatted message',
+  'this is an openpgp/mime signed message (rfc 4880 and 3156)',
+  'this is an openpgp/mime encrypted message (rfc 4880 and 3156)',
+]);
+
+/** A piece as it will stand in the sealed message. */
+interface Written {
+  /** Fields, without the empty line; null where the piece is no entity. */
+  readonly header: readonly Buffer[] | null;
+  readonly body: Buffer;
+}
+
+/**
+ * Seals a message part by part. Nothing of the original is parsed and written again: the pieces that change are changed as bytes.
+ *
+ * - `multipart/signed` becomes `multipart/mixed`: its signature covers bytes that are no longer there, and would be shown as broken.
+ * - Text before the first and behind the last part of a multipart, which mail programs do not show, is armored where it stands.
+ * - Nothing inside could carry protected header fields: the header stays outside as it is, whatever `subject` and
+ *   `headerPolicy` say.
+ * @param message without Sealpost-* fields of others
+ * @returns the sealed message; the very same buffer where every part was encrypted already; null where the message has more
+ * parts than should be sealed one by one. Rejects with the Error of `encrypt`
+ */
+export async function sealInline(
+  message: Buffer,
+  options: SealOptions,
+  encrypt: Encrypt,
+): Promise<Buffer | null> {
+  const pieces = readTree(message, MAX_PARTS);
+  if (pieces === null) return null;
+  const eol = lineEndingOf(message);
+  const open = pieces.map(needsSealing);
+  if (!open.includes(true)) return message;
+  const limit = message.length > LARGE_MESSAGE ? 1 : CONCURRENT_PARTS;
+  const { keys, hideKeyIds } = options;
+  const written = await mapLimited([...pieces.entries()], limit, async ([index, piece]): Promise<Written> => {
+    if (open[index] !== true) return asItWas(piece, eol);
+    const { header, plaintext, armorHeaders } = planPiece(piece, eol);
+    const armored = await encrypt({ plaintext, keys, hideKeyIds, format: 'armor', armorHeaders });
+    return { header: piece.kind === 'leaf' ? header : null, body: inLineEnding(armored, eol) };
+  });
+  return assemble(pieces, written, options, eol);
+}
+
+function needsSealing(piece: Piece): boolean {
+  switch (piece.kind) {
+    case 'leaf':
+      return !isSealedAlready(piece);
+    case 'around':
+      return !isNotice(piece.bytes) && encryptedKeyIds(piece.bytes, '7bit') === null;
+    case 'container':
+    case 'delimiter':
+      return false;
+  }
+}
+
+function isNotice(bytes: Buffer): boolean {
+  if (bytes.length > 1000) return trimBytes(bytes).length === 0;
+  const text = bytes.toString('latin1').trim().replace(/\s+/g, ' ').replace(/\.$/, '').toLowerCase();
+  return text === '' || NOTICES.has(text);
+}
+
+function planPiece(piece: Piece, eol: LineEnding): InlinePart {
+  if (piece.kind === 'leaf') return planPart(piece, eol);
+  const plaintext = piece.kind === 'container' ? Buffer.alloc(0) : piece.bytes;
+  return { header: [], plaintext, armorHeaders: charsetOf(plaintext) };
+}
+
+function asItWas(piece: Piece, eol: LineEnding): Written {
+  switch (piece.kind) {
+    case 'container':
+      return { header: containerHeader(piece, eol), body: Buffer.alloc(0) };
+    case 'leaf':
+      return { header: piece.head.fields.map(({ raw }) => raw), body: piece.body };
+    case 'around':
+    case 'delimiter':
+      return { header: null, body: piece.bytes };
+  }
+}
+
+function containerHeader(
+  { head, entity }: Extract<Piece, { kind: 'container' }>,
+  eol: LineEnding,
+): readonly Buffer[] {
+  const fields = head.fields.filter(({ name }) => !GONE.has(name));
+  if (entity.contentType === null || mediaType(entity.contentType) !== 'multipart/signed') {
+    return fields.map(({ raw }) => raw);
+  }
+  const boundary = quoteExactly(entity.contentType.parameters.get('boundary') ?? '');
+  const mixed = `Content-Type: multipart/mixed;${eol} boundary=${boundary}`;
+  return rewriteHeader(
+    fields,
+    new Map([['content-type', [mixed, ...asOriginal(fields, 'content-type')]]]),
+    eol,
+  );
+}
+
+/** Puts the pieces together again: the status field behind the message's own header, an empty line before each sealed body. */
+function assemble(
+  pieces: readonly Piece[],
+  written: readonly Written[],
+  options: SealOptions,
+  eol: LineEnding,
+): Buffer {
+  const lineEnd = Buffer.from(eol, 'latin1');
+  const out: Buffer[] = [];
+  for (const [index, { header, body }] of written.entries()) {
+    const piece = pieces[index];
+    if (header !== null && piece !== undefined && 'head' in piece) {
+      const { preamble, separator } = piece.head;
+      if (index === 0) {
+        if (preamble.length > 0) out.push(endedWith(preamble, eol));
+        out.push(...header.filter((field) => !isOurs(field)).map((field) => endedWith(field, eol)));
+        out.push(Buffer.from(`${statusField(options, eol)}${eol}`, 'latin1'));
+      } else out.push(preamble, ...header);
+      const sealed = piece.kind === 'leaf' && body !== piece.body;
+      out.push((index === 0 || sealed) && separator.at(-1) !== 0x0a ? lineEnd : separator);
+    }
+    out.push(endsBefore(pieces[index + 1], piece, body) ? body.subarray(0, body.length - eol.length) : body);
+  }
+  return Buffer.concat(out);
+}
+
+/** Whether the last line ending of a sealed body is not its own: the next delimiter brings one along. */
+function endsBefore(next: Piece | undefined, piece: Piece | undefined, body: Buffer): boolean {
+  if (next?.kind !== 'delimiter' || (piece?.kind !== 'leaf' && piece?.kind !== 'around')) return false;
+  const original = piece.kind === 'leaf' ? piece.body : piece.bytes;
+  return body !== original && (next.bytes[0] === 0x0d || next.bytes[0] === 0x0a);
+}
+
+function isOurs(field: Buffer): boolean {
+  return field.toString('latin1', 0, SEALPOST_PREFIX.length).toLowerCase() === SEALPOST_PREFIX;
+}

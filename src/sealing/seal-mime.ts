@@ -1,0 +1,112 @@
+// Seals a message as PGP/MIME (RFC 3156): the original body, byte for byte, inside one encrypted part.
+import { randomBytes } from 'node:crypto';
+import { inLineEnding, type LineEnding, lineEndingOf, splitMessage } from '../message/header.ts';
+import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
+import type { Encrypt, RecipientKey } from '../openpgp/types.ts';
+import type { HeaderPolicy } from './header-policy.ts';
+import { endedWith, protectHeader } from './header-protection.ts';
+import { statusField } from './status-field.ts';
+
+export interface SealOptions {
+  /** `hide`: `Subject: [...]` outside, the real one inside. */
+  readonly subject: 'keep' | 'hide';
+  /** How much of the header stands outside. Default `no_confidentiality`: all of it, but for what `subject` hides. */
+  readonly headerPolicy?: HeaderPolicy;
+  /** Wildcard key IDs, and no `key=` in Sealpost-Status. */
+  readonly hideKeyIds: boolean;
+  readonly keys: readonly RecipientKey[];
+  readonly status: {
+    readonly host: string;
+    /** '' where none is known: `id=` is left out then. */
+    readonly queueId: string;
+    readonly date: Date;
+  };
+}
+
+/** What gets encrypted, and what goes around it. */
+export interface Envelope {
+  /** In parts; the last one is the message's own body, and not a copy of it. */
+  readonly plaintext: readonly Buffer[];
+  /** The sealed message with this ciphertext, armor or base64, in it: to be sent one part after the other, not copied. */
+  wrap(ciphertext: Uint8Array): readonly Buffer[];
+}
+
+/**
+ * Seals a message. Nothing of the original is parsed and written again: fields are moved as bytes, and the body is copied.
+ *
+ * What is added uses the line ending of the message's first line: CRLF from SMTP, LF from a program such as pipe(8) that hands
+ * mail over in Unix form (whoever sends it on by SMTP turns all of it into CRLF).
+ * @param message without Sealpost-* fields of others; the message may be broken in any way
+ * @returns the sealed message in parts, in 7-bit but for 8-bit header fields of the original. Rejects with the Error of
+ * `encrypt`
+ */
+export async function sealMime(
+  message: Buffer,
+  options: SealOptions,
+  encrypt: Encrypt,
+): Promise<readonly Buffer[]> {
+  const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
+  const { keys, hideKeyIds } = options;
+  // With LF the armor is copied, and nobody who has the copy could give back what it was copied from.
+  const lent = lineEndingOf(message) === '\r\n';
+  return wrap(await encrypt({ plaintext, keys, hideKeyIds, format: 'armor', lent }));
+}
+
+/**
+ * Everything of {@link sealMime} but the encryption. Pure.
+ * @param boundary cannot occur inside: a line of armor never begins with two hyphens and a letter
+ */
+export function buildEnvelope(message: Buffer, options: SealOptions, boundary: string): Envelope {
+  return buildSealed(message, options, (armored, eol) => [
+    lines(eol, [
+      'MIME-Version: 1.0',
+      'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted";',
+      ` boundary="${boundary}"`,
+      '',
+      `--${boundary}`,
+      'Content-Type: application/pgp-encrypted',
+      '',
+      'Version: 1',
+      '',
+      `--${boundary}`,
+      'Content-Type: application/octet-stream; name="encrypted.asc"',
+      'Content-Disposition: inline; filename="encrypted.asc"',
+      '',
+    ]),
+    armored,
+    lines(eol, ['', `--${boundary}--`]),
+  ]);
+}
+
+/**
+ * What is encrypted, and the header around it, whatever the encryption is. Pure.
+ * @param frame the Content-* fields of the sealed message, the empty line and the body, given the ciphertext as text in
+ * the message's own line ending
+ */
+export function buildSealed(
+  message: Buffer,
+  options: SealOptions,
+  frame: (ciphertext: Buffer, eol: LineEnding) => readonly Buffer[],
+): Envelope {
+  const eol = lineEndingOf(message);
+  const split = splitMessage(message);
+  const parts = { ...split, fields: split.fields.filter(({ name }) => !name.startsWith(SEALPOST_PREFIX)) };
+  const { subject, headerPolicy: policy = 'no_confidentiality' } = options;
+  const { inner, outer } = protectHeader(parts, { subject, policy, eol });
+  return {
+    plaintext: [Buffer.concat([...inner, Buffer.from(eol, 'latin1')]), parts.body],
+    wrap: (ciphertext) => [
+      Buffer.concat([
+        ...(parts.preamble.length > 0 ? [endedWith(parts.preamble, eol)] : []),
+        ...outer,
+        lines(eol, [statusField(options, eol)]),
+      ]),
+      ...frame(inLineEnding(ciphertext, eol), eol),
+    ],
+  };
+}
+
+/** Lines of ASCII, each with its ending. */
+export function lines(eol: LineEnding, texts: readonly string[]): Buffer {
+  return Buffer.from(texts.map((text) => text + eol).join(''), 'latin1');
+}

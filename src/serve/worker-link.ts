@@ -1,0 +1,85 @@
+// What the processes of `serve --workers` tell one another: the primary asks, the workers answer; claims go from one worker
+// to the others by way of the primary. Everything here is JSON over the channel of node:cluster.
+import type { Registry } from 'prom-client';
+import type { ClaimId } from '../delivery/claims.ts';
+import type { Health } from '../http/observe.ts';
+import { type LastMinute, sumOf } from '../observe/rates.ts';
+
+/** What prom-client can aggregate. */
+export type MetricsAsJson = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+/** What the primary may ask of a worker, and what comes back. */
+export interface Answers {
+  readonly metrics: MetricsAsJson;
+  readonly health: Health;
+  readonly status: RunningStatus;
+  /** The configuration was read again, or was kept because the new one is wrong. */
+  readonly reload: null;
+}
+export type Question = keyof Answers;
+
+/** What /status says of one process. Workers may add to it. */
+export interface RunningStatus {
+  readonly pid: number;
+  readonly listeners: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly connections: number;
+  }[];
+  readonly last_minute: LastMinute;
+  readonly in_flight: { readonly transactions: number; readonly bytes: number; readonly late: number };
+}
+
+export type ToWorker =
+  | { readonly kind: 'ask'; readonly id: number; readonly question: Question }
+  | { readonly kind: 'stop' }
+  | ClaimNews;
+
+export type ToPrimary =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'answer'; readonly id: number; readonly value: Answers[Question] }
+  | { readonly kind: 'failed'; readonly id: number; readonly because: string }
+  | ClaimNews;
+
+/** Messages are under way in another process and nobody waits for them, or no longer so. */
+export interface ClaimNews {
+  readonly kind: 'announce' | 'withdraw';
+  readonly ids: readonly ClaimId[];
+}
+
+/** The sums of all workers; what else the first one says is said for all. */
+export function combinedStatus(statuses: readonly RunningStatus[]): object {
+  const listeners = new Map<string, RunningStatus['listeners'][number]>();
+  for (const listener of statuses.flatMap((status) => status.listeners)) {
+    const key = `${listener.name} ${listener.address}`;
+    const connections = (listeners.get(key)?.connections ?? 0) + listener.connections;
+    listeners.set(key, { ...listener, connections });
+  }
+  const sum = (part: keyof RunningStatus['in_flight']): number =>
+    statuses.reduce((total, status) => total + status.in_flight[part], 0);
+  return {
+    ...statuses[0],
+    pid: process.pid,
+    workers: statuses.map((status) => ({ pid: status.pid, in_flight: status.in_flight })),
+    listeners: [...listeners.values()],
+    last_minute: sumOf(statuses.map((status) => status.last_minute)),
+    in_flight: { transactions: sum('transactions'), bytes: sum('bytes'), late: sum('late') },
+  };
+}
+
+/**
+ * Ready when every worker is; a reason that several give is said once.
+ * @param running how many of the `workers` were there to be asked
+ */
+export function combinedHealth(healths: readonly Health[], running: number, workers: number): Health {
+  const reasons = new Set(healths.flatMap((health) => health.reasons));
+  const say = (number: number, what: string): void => {
+    if (number > 0) reasons.add(`${number} of ${workers} workers ${what}`);
+  };
+  say(workers - running, 'are not running');
+  say(running - healths.length, 'did not answer in time');
+  return {
+    ready: healths.length === workers && healths.every((health) => health.ready),
+    reasons: [...reasons],
+  };
+}

@@ -1,0 +1,75 @@
+// A session with the next hop: connected, greeted, its extensions known (RFC 5321, section 3.1 and 3.2).
+import { formatNextHop, type NextHop } from '../../config/units.ts';
+import { classOf, formatReply, reply } from '../replies.ts';
+import type { Reply } from '../types.ts';
+import { type Channel, type ChannelFailure, openChannel } from './channel.ts';
+import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
+import { failureReply, type Stage } from './transaction.ts';
+
+export interface Session {
+  readonly channel: Channel;
+  readonly extensions: Extensions;
+  /** It has been idle before: the next hop may have closed it meanwhile. */
+  reused: boolean;
+  /** The last transaction was not finished: RSET comes first. */
+  unfinished: boolean;
+}
+
+/** Why there is no session; always a temporary failure. */
+export interface NoSession {
+  readonly stage: Stage;
+  readonly reply: Reply;
+}
+
+export interface SessionOptions {
+  readonly nextHop: NextHop;
+  /** Our name in EHLO or LHLO. */
+  readonly hostname: string;
+  readonly connectTimeoutMs: number;
+  readonly commandTimeoutMs: number;
+}
+
+/**
+ * Opens a session. Never throws.
+ * @param deadline Unix milliseconds
+ */
+export async function openSession(options: SessionOptions, deadline: number): Promise<Session | NoSession> {
+  const { nextHop, hostname, connectTimeoutMs, commandTimeoutMs } = options;
+  const name = formatNextHop(nextHop);
+  const until = Math.min(deadline, Date.now() + connectTimeoutMs);
+  const channel = await openChannel(nextHop.endpoint, until);
+  if ('kind' in channel) {
+    return { stage: 'connect', reply: reply(451, '4.4.1', `Cannot connect to ${name}: ${channel.detail}`) };
+  }
+  const give = (answer: Reply): NoSession => {
+    channel.destroy();
+    return { stage: 'greeting', reply: answer };
+  };
+  const broken = (failure: ChannelFailure, what: string): NoSession =>
+    give(failureReply(failure, name, what));
+
+  const greeting = await channel.next(until);
+  if ('failure' in greeting) return broken(greeting.failure, 'the greeting');
+  if (greeting.reply.code !== 220) return give(unwilling(greeting.reply, name, 'its greeting'));
+
+  const hello = nextHop.protocol === 'lmtp' ? 'LHLO' : 'EHLO';
+  channel.write(`${hello} ${hostname}\r\n`);
+  const answer = await channel.next(Math.min(deadline, Date.now() + commandTimeoutMs));
+  if ('failure' in answer) return broken(answer.failure, hello);
+  if (classOf(answer.reply) === 'accepted') {
+    return { channel, extensions: parseExtensions(answer.reply.text), reused: false, unfinished: false };
+  }
+  if (hello === 'LHLO' || answer.reply.code < 500) return give(unwilling(answer.reply, name, hello));
+
+  // RFC 5321, section 3.2: a server without extensions.
+  channel.write(`HELO ${hostname}\r\n`);
+  const plain = await channel.next(Math.min(deadline, Date.now() + commandTimeoutMs));
+  if ('failure' in plain) return broken(plain.failure, 'HELO');
+  if (classOf(plain.reply) !== 'accepted') return give(unwilling(plain.reply, name, 'HELO'));
+  return { channel, extensions: NO_EXTENSIONS, reused: false, unfinished: false };
+}
+
+/** A next hop that refuses us before any mail is misconfigured or busy: the mail waits, even for a 5xx. */
+function unwilling(answer: Reply, name: string, what: string): Reply {
+  return reply(451, '4.3.0', `${name} refuses to talk to us in ${what}: ${formatReply(answer)}`);
+}

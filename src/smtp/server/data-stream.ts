@@ -1,0 +1,246 @@
+// The content of DATA: finds the final dot however the bytes are split, keeps or swallows what comes before it, and
+// turns it into the message: dot-stuffing undone, every line ending in CRLF (RFC 5321, sections 4.5.2 and 2.3.8).
+import { copyInSteps, STEP_BYTES } from '../../pacing/in-steps.ts';
+
+const CR = 13;
+const LF = 10;
+const DOT = 46;
+const END = Buffer.from('\r\n.\r\n');
+
+/** What became of the content. */
+export type DataOutcome =
+  | { readonly ok: true; readonly message: Buffer }
+  | { readonly ok: false; readonly because: 'too-large' | 'no-room' | 'bare-newline' };
+
+export interface DataReaderOptions {
+  /** The largest message in bytes, dot-stuffing undone. */
+  readonly maxBytes: number;
+  readonly bareNewline: 'normalise' | 'reject';
+  /** Called before more bytes are kept; false makes the rest be swallowed. */
+  readonly grow: (bytes: number) => boolean;
+  /** Called once as soon as the message will not be kept, so that its memory can be given to others. */
+  readonly dropped?: () => void;
+}
+
+export interface DataReader {
+  /**
+   * Takes the next bytes of the connection.
+   * @returns how many of them belong to the content, final dot included; -1 while the final dot has not come
+   */
+  push(bytes: Buffer): number;
+  /** The outcome, once {@link push} has found the end; of a large message later, so that other mail gets its turn. */
+  finish(): DataOutcome | Promise<DataOutcome>;
+}
+
+/** Reads the content of one DATA command; the first byte pushed is the first one behind the CRLF of our 354. */
+export function createDataReader(options: DataReaderOptions): DataReader {
+  let kept = createPieces();
+  let size = 0;
+  let refused: 'too-large' | 'no-room' | null = null;
+  const survey: Survey = { bare: 0, dots: 0, at: 'line start' };
+  /** How much of CRLF.CRLF the bytes so far end with. The content begins as if behind a CRLF. */
+  let matched = 2;
+  // A stuffed line is at least four bytes on the wire for three of the message; the exact check is in finish().
+  const maxOnWire = Math.ceil((options.maxBytes * 4) / 3) + END.length;
+
+  function keep(bytes: Buffer): void {
+    if (refused !== null || bytes.length === 0) return;
+    if (size + bytes.length > maxOnWire) refused = 'too-large';
+    else if (!options.grow(bytes.length)) refused = 'no-room';
+    if (refused !== null) {
+      kept = createPieces();
+      options.dropped?.();
+      return;
+    }
+    size += bytes.length;
+    kept.add(bytes);
+    surveyOn(survey, bytes);
+  }
+
+  function judge(wire: Buffer): DataOutcome {
+    // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
+    const content = wire.subarray(0, wire.length - 3);
+    const { bare } = survey;
+    const dots = survey.dots - 1;
+    if (bare > 0 && options.bareNewline === 'reject') {
+      options.dropped?.();
+      return { ok: false, because: 'bare-newline' };
+    }
+    if (content.length + bare - dots > options.maxBytes) {
+      options.dropped?.();
+      return { ok: false, because: 'too-large' };
+    }
+    return {
+      ok: true,
+      message: bare + dots === 0 ? content : rewrite(content, content.length + bare - dots),
+    };
+  }
+
+  return {
+    push(bytes) {
+      // An end that began in earlier bytes is complete within the next four.
+      for (let index = 0; index < bytes.length && index < END.length - 1; index += 1) {
+        matched = advance(matched, bytes[index] ?? 0);
+        if (matched === END.length) {
+          keep(bytes.subarray(0, index + 1));
+          return index + 1;
+        }
+      }
+      const found = bytes.indexOf(END);
+      if (found !== -1) {
+        keep(bytes.subarray(0, found + END.length));
+        return found + END.length;
+      }
+      if (bytes.length >= END.length) {
+        matched = 0;
+        for (let index = bytes.length - END.length + 1; index < bytes.length; index += 1) {
+          matched = advance(matched, bytes[index] ?? 0);
+        }
+      }
+      keep(bytes);
+      return -1;
+    },
+    finish() {
+      if (refused !== null) return { ok: false, because: refused };
+      const wire = kept.whole();
+      kept = createPieces();
+      return wire instanceof Promise ? wire.then(judge) : judge(wire);
+    },
+  };
+}
+
+/** The bytes so far. */
+interface Pieces {
+  add(bytes: Buffer): void;
+  /** All of them; in a large buffer that is filled step by step. */
+  whole(): Buffer | Promise<Buffer>;
+}
+
+const SEGMENT_BYTES = 64 * 1024;
+
+/**
+ * Node.js reads into 64 KB, and gives back what it did not need: kept as they come, the few bytes at a time of a slow client would
+ * leave holes that fit nothing, twice the message's size. Small pieces are copied behind one another instead.
+ */
+function createPieces(): Pieces {
+  const pieces: Buffer[] = [];
+  /** The last piece, while it has room. */
+  let segment: Buffer | null = null;
+  let filled = 0;
+
+  function closeSegment(): void {
+    if (segment !== null) pieces[pieces.length - 1] = segment.subarray(0, filled);
+    segment = null;
+  }
+
+  return {
+    add(bytes) {
+      if (pieces.length === 0 || bytes.length >= SEGMENT_BYTES / 2) {
+        closeSegment();
+        pieces.push(bytes);
+        return;
+      }
+      if (segment === null || segment.length - filled < bytes.length) {
+        closeSegment();
+        segment = Buffer.allocUnsafeSlow(SEGMENT_BYTES);
+        filled = 0;
+        pieces.push(segment);
+      }
+      filled += bytes.copy(segment, filled);
+    },
+    whole() {
+      closeSegment();
+      const [only] = pieces;
+      if (pieces.length === 1 && only !== undefined) return only;
+      const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
+      return size <= STEP_BYTES ? Buffer.concat(pieces, size) : joinedInSteps(pieces, size);
+    },
+  };
+}
+
+async function joinedInSteps(pieces: readonly Buffer[], size: number): Promise<Buffer> {
+  const whole = Buffer.allocUnsafeSlow(size);
+  await copyInSteps(pieces, whole);
+  return whole;
+}
+
+/** How much of CRLF.CRLF is matched after one more byte. */
+function advance(matched: number, byte: number): number {
+  if (byte === END[matched]) return matched + 1;
+  return byte === CR ? 1 : 0;
+}
+
+/** What has been counted so far, and where the bytes so far leave us. */
+interface Survey {
+  /** CRs and LFs that are no CRLF. */
+  bare: number;
+  /** Dots that begin a line: behind a real CRLF, or at the start. */
+  dots: number;
+  at: 'line start' | 'line' | 'behind CR';
+}
+
+/**
+ * Counts on through the next bytes, while the rest of the message is still on its way. Plain loops, here and in
+ * {@link rewrite}: the cost of a call for each line would be at the sender's mercy, who may send nothing but line feeds.
+ */
+function surveyOn(survey: Survey, bytes: Buffer): void {
+  const { length } = bytes;
+  const words = wordsOf(bytes);
+  let index = 0;
+  while (index < length) {
+    if (survey.at === 'line' && words !== null && index % 4 === 0) {
+      index = skipLine(words, index / 4) * 4;
+      if (index >= length) return;
+    }
+    const byte = bytes[index] ?? 0;
+    index += 1;
+    if (survey.at === 'behind CR') {
+      if (byte === LF) {
+        survey.at = 'line start';
+        continue;
+      }
+      survey.bare += 1;
+    } else if (survey.at === 'line start' && byte === DOT) survey.dots += 1;
+    if (byte === LF) survey.bare += 1;
+    survey.at = byte === CR ? 'behind CR' : 'line';
+  }
+}
+
+/** The whole words of four bytes; null where they do not begin at an address of four. */
+function wordsOf(bytes: Buffer): Int32Array | null {
+  if (bytes.byteOffset % 4 !== 0) return null;
+  return new Int32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4));
+}
+
+/** The next word that may hold a byte below 14, CR and LF among them; a word too many does no harm. */
+function skipLine(words: Int32Array, from: number): number {
+  let index = from;
+  const { length } = words;
+  while (index < length) {
+    const word = words[index] ?? 0;
+    if (((word - 0x0e0e0e0e) & ~word & 0x80808080) !== 0) break;
+    index += 1;
+  }
+  return index;
+}
+
+/** Removes the stuffed dots and makes every bare CR and bare LF a CRLF. */
+function rewrite(content: Buffer, size: number): Buffer {
+  const message = Buffer.allocUnsafe(size);
+  const { length } = content;
+  let to = 0;
+  for (let index = content[0] === DOT ? 1 : 0; index < length; index += 1) {
+    const byte = content[index] ?? 0;
+    if (byte !== CR && byte !== LF) {
+      message[to++] = byte;
+      continue;
+    }
+    message[to++] = CR;
+    message[to++] = LF;
+    if (byte === CR && content[index + 1] === LF) {
+      index += 1;
+      if (content[index + 1] === DOT) index += 1;
+    }
+  }
+  return message;
+}

@@ -1,0 +1,197 @@
+// One listener of the proxy filter: opens the socket, accepts connections, and closes without cutting off what is under way.
+import { createServer, type Server } from 'node:net';
+import type { FilterConfig, FilterListener } from '../../config/schema.ts';
+import { type Endpoint, formatEndpoint } from '../../config/units.ts';
+import { explainListenError } from '../../host/listen-error.ts';
+import { addressOf, addressOfPassed, disagreement } from '../../host/passed-socket.ts';
+import { trustedClients } from '../../host/trusted-clients.ts';
+import { clearStaleSocket, setAccess } from '../../host/unix-socket.ts';
+import type { Logger } from '../../observe/log.ts';
+import type { Reply, Transaction } from '../types.ts';
+import type { Admission } from './budget.ts';
+import { type ConnectionContext, serveClient } from './connection.ts';
+
+export interface ListenerOptions {
+  readonly listener: FilterListener;
+  readonly config: FilterConfig;
+  /** Our name in the greeting. */
+  readonly hostname: string;
+  readonly logger: Logger;
+  readonly admission: Admission;
+  /**
+   * Delivers a complete message. LMTP: one reply for each recipient, in order; SMTP: exactly one. When it throws, gives
+   * another number or overruns the deadline, the client gets 451 4.3.0.
+   */
+  readonly deliver: (transaction: Transaction) => Promise<readonly Reply[]>;
+  /** The replies of `deliver` are known to have reached the client. Exactly one of this and `lost` follows `deliver`. */
+  readonly acknowledged: (transaction: Transaction) => void;
+  /** It is not known whether the client has them, or it was not answered with them. */
+  readonly lost: (transaction: Transaction) => void;
+  /** Nobody waits for `deliver` any more, and the client may try again: it is gone, or was answered without it. */
+  readonly abandoned?: (transaction: Transaction) => void;
+  /** A socket passed by systemd, used instead of opening `listener.address`. */
+  readonly fd?: number;
+}
+
+export interface FilterListenerHandle {
+  readonly name: string;
+  /** As a person writes it; the port that was really opened. */
+  readonly address: string;
+  readonly connections: number;
+  /** For a socket that systemd passed, which must not be closed to be opened again; null for one that we opened. */
+  readonly passed: PassedSocket | null;
+  /** Takes over a configuration that was read again; connections that are open use it from now on. */
+  reconfigure(config: FilterConfig): void;
+  /**
+   * Stops accepting. Idle clients get 421 at once, transactions in flight have `graceMs`, then they get 421 too.
+   * Resolves when the last connection is gone.
+   */
+  close(options: { readonly graceMs: number }): Promise<void>;
+}
+
+/** A socket that systemd keeps open, too: nobody else can open its address. */
+export interface PassedSocket {
+  /** @returns null when it listens at `endpoint`, else one sentence */
+  disagreement(endpoint: Endpoint): string | null;
+  /** Serves it as another listener from now on; connections that are open end gracefully, as those of `close`. */
+  become(next: Pick<ListenerOptions, 'listener' | 'config' | 'deliver'>, graceMs: number): void;
+}
+
+/** How long a client may take to close its side after our last 421. */
+const LINGER_MS = 500;
+const ENDED_EVERY_MS = 5;
+
+/**
+ * Opens a listener.
+ * @throws Error with one sentence that names the address and the reason
+ */
+export async function startListener(options: ListenerOptions): Promise<FilterListenerHandle> {
+  const { listener, config, hostname, logger, admission, deliver, acknowledged, lost, abandoned, fd } =
+    options;
+  const name = listener.name ?? listener.protocol;
+  let context: ConnectionContext = {
+    listener,
+    config,
+    hostname,
+    logger: logger.child({ listener: name }),
+    admission,
+    deliver,
+    acknowledged,
+    lost,
+    abandoned,
+    trusted: trustedClients(config.xforward_hosts),
+    open: new Set(),
+    closing: false,
+  };
+  /** What connections were accepted under before `become`. */
+  const former = new Set<ConnectionContext>();
+  const contexts = () => [...former, context];
+  const server = createServer(
+    // A client that closes its side after the final dot still gets its replies.
+    { allowHalfOpen: true, noDelay: true },
+    (socket) => serveClient(socket, context),
+  );
+  server.on('error', (error) => context.logger.error({ err: error.message }, 'listener error'));
+  const { address: endpoint } = listener;
+  if (fd === undefined && endpoint.kind === 'unix') {
+    const obstacle = await clearStaleSocket(endpoint.path);
+    if (obstacle !== null) throw new Error(`listener "${name}": ${obstacle}`);
+  }
+  try {
+    await listen(server, fd === undefined ? target(listener) : { fd });
+    if (fd === undefined && endpoint.kind === 'unix')
+      await setAccess(endpoint.path, listener.mode, listener.group);
+  } catch (error) {
+    server.close();
+    throw new Error(
+      `listener "${name}" on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
+    );
+  }
+  const address =
+    fd === undefined
+      ? addressOf(server, endpoint)
+      : addressOfPassed(server, fd, endpoint, (sentence) => context.logger.warn(sentence));
+  let closed: Promise<void> | null = null;
+
+  async function close(graceMs: number): Promise<void> {
+    const gone = new Promise<void>((resolve) => server.close(() => resolve()));
+    await Promise.all(contexts().map((each) => endConnections(each, graceMs, gone)));
+  }
+
+  function become(next: Pick<ListenerOptions, 'listener' | 'config' | 'deliver'>, graceMs: number): void {
+    const before = context;
+    context = {
+      ...context,
+      ...next,
+      trusted: trustedClients(next.config.xforward_hosts),
+      open: new Set(),
+      closing: false,
+    };
+    former.add(before);
+    void endConnections(before, graceMs).then(() => former.delete(before));
+  }
+
+  return {
+    name,
+    address,
+    get connections() {
+      return contexts().reduce((sum, { open }) => sum + open.size, 0);
+    },
+    passed: fd === undefined ? null : { disagreement: (where) => disagreement(server, fd, where), become },
+    reconfigure(next) {
+      context.trusted = trustedClients(next.xforward_hosts);
+      context.config = next;
+    },
+    close({ graceMs }) {
+      closed ??= close(graceMs);
+      return closed;
+    },
+  };
+}
+
+/**
+ * Idle clients get 421 at once, the others after `graceMs` at the latest. Resolves when the last connection is gone.
+ * @param gone no further one can come, and the server has seen the last one close
+ */
+async function endConnections(
+  context: ConnectionContext,
+  graceMs: number,
+  gone: Promise<void> = Promise.resolve(),
+): Promise<void> {
+  context.closing = true;
+  for (const connection of context.open) if (!connection.busy) connection.shutDown();
+  const timers = [
+    setTimeout(() => {
+      for (const connection of context.open) connection.shutDown();
+    }, graceMs),
+    setTimeout(() => {
+      for (const connection of context.open) connection.destroy();
+    }, graceMs + LINGER_MS),
+  ];
+  await gone;
+  // The server counts a socket as gone before the socket says so itself.
+  while (context.open.size > 0) await new Promise((resolve) => setTimeout(resolve, ENDED_EVERY_MS));
+  for (const timer of timers) clearTimeout(timer);
+}
+
+/** More than Node's 511: a burst of Postfix processes must not see a full queue. */
+const BACKLOG = 1024;
+
+function target(listener: FilterListener): { host?: string; port?: number; path?: string; backlog: number } {
+  const { address } = listener;
+  if (address.kind === 'unix') return { path: address.path, backlog: BACKLOG };
+  return { host: address.host, port: address.port, backlog: BACKLOG };
+}
+
+function listen(
+  server: Server,
+  where: { readonly host?: string; readonly port?: number; readonly path?: string; readonly fd?: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,40 @@
+// Helpers for messages sealed in the inline style: an encryption that can be read back without keys, and what opens it again.
+
+import type { Encrypt, EncryptionJob } from '../../src/openpgp/types.ts';
+import type { SealOptions } from '../../src/sealing/seal-mime.ts';
+
+export const OPTIONS: SealOptions = {
+  subject: 'keep',
+  hideKeyIds: false,
+  keys: [{ fingerprint: 'A'.repeat(40), certificate: new Uint8Array(), at: 0 }],
+  status: { host: 'mx1.example.org', queueId: 'Q1', date: new Date('2024-02-05T10:00:00Z') },
+};
+
+export const STATUS_LINE = `Sealpost-Status: sealed; key=${'A'.repeat(40)}; by=mx1.example.org; id=Q1; date=2024-02-05T10:00:00Z`;
+
+/** Numbers the jobs and keeps them: the armor of the first one says `AAAA0`, and so on. */
+export function recordingEncrypt(): { readonly encrypt: Encrypt; readonly jobs: EncryptionJob[] } {
+  const jobs: EncryptionJob[] = [];
+  const encrypt: Encrypt = (job) => {
+    const number = jobs.push(job) - 1;
+    const headers = (job.armorHeaders ?? []).map(({ name, value }) => `${name}: ${value}\r\n`).join('');
+    return Promise.resolve(
+      Buffer.from(
+        `-----BEGIN PGP MESSAGE-----\r\n${headers}\r\nAAAA${number}\r\n-----END PGP MESSAGE-----\r\n`,
+      ),
+    );
+  };
+  return { encrypt, jobs };
+}
+
+/** Every armored message in a text, in order. */
+export function armorsIn(sealed: Buffer): readonly Buffer[] {
+  const found = sealed
+    .toString('latin1')
+    .match(/^-----BEGIN PGP MESSAGE-----\r?\n[\s\S]*?^-----END PGP MESSAGE-----\r?$/gm);
+  return (found ?? []).map((armor) => Buffer.from(`${armor.trimEnd()}\r\n`, 'latin1'));
+}
+
+export function lines(...texts: readonly string[]): Buffer {
+  return Buffer.from(texts.map((text) => `${text}\r\n`).join(''), 'latin1');
+}
