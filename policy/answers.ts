@@ -1,9 +1,11 @@
 // One pure function for each map: facts in, an answer with its reason out (policy.md, "Maps"). check_recipient, which has
 // most to weigh, is in a file of its own.
+
+import type { Address } from '../src/address/address.ts';
 import { userIdOf } from '../src/address/id-address.ts';
 import { partsOf, stripExtension, toAddress } from '../src/address/normalise.ts';
 import { DEFAULT_REFUSALS } from '../src/config/refusal-texts.ts';
-import type { Address, Reader, User } from '../src/directory/types.ts';
+import type { Reader, User } from '../src/directory/types.ts';
 import {
   type AddressFacts,
   type Answer,

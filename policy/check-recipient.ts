@@ -6,7 +6,7 @@ import type { Decision } from '../src/delivery/decision.ts';
 import { planCopy } from '../src/delivery/plan.ts';
 import { rulesOfReader } from '../src/delivery/plan-reader.ts';
 import type { Reader, User } from '../src/directory/types.ts';
-import type { Detection } from '../src/message/detect.ts';
+import type { Detection } from '../src/message/detection.ts';
 import { LOOP, readersOf } from './answers.ts';
 import {
   type AddressFacts,

@@ -1,6 +1,8 @@
 // The values that the lookup daemons think in: what is known of a key that Postfix asks for, and what is answered.
+
+import type { Address } from '../src/address/address.ts';
 import type { RefusalOverride } from '../src/config/refusal-texts.ts';
-import type { Address, Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
+import type { Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
 import type { KeyChoice } from '../src/keys/choose.ts';
 
 /** The maps of policy.md, by the names that are used in listeners, socketmap requests and `sealpost lookup`. */

@@ -1,7 +1,9 @@
 // The prepared statements of the lookups, the rows that they give, and what becomes of them.
+
+import type { Address } from '../src/address/address.ts';
 import { settingsOverrideSchema } from '../src/config/settings.ts';
 import { type RawRule, rulesOf } from '../src/directory/rule-rows.ts';
-import type { Address, KeyKind, KeySource, StoredKey, User } from '../src/directory/types.ts';
+import type { KeyKind, KeySource, StoredKey, User } from '../src/directory/types.ts';
 import type { DomainFacts, Mailbox } from './facts.ts';
 
 const KEY_COLUMNS =

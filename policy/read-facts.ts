@@ -1,6 +1,7 @@
 // Reads what a lookup needs: a domain, an address with the mailboxes behind it, sender grants, a fingerprint. Plain users are
 // one narrow query; aliases and the like are left to the directory's own reader.
 
+import type { Address } from '../src/address/address.ts';
 import { userIdOf } from '../src/address/id-address.ts';
 import {
   type AddressParts,
@@ -16,7 +17,7 @@ import { settingsOverrideSchema } from '../src/config/settings.ts';
 import { readRecipient } from '../src/directory/read.ts';
 import type { DirectoryRows, ResolveOptions } from '../src/directory/resolve.ts';
 import { rulesOf } from '../src/directory/rule-rows.ts';
-import type { Address, Reader, StoredKey } from '../src/directory/types.ts';
+import type { Reader, StoredKey } from '../src/directory/types.ts';
 import type { ReadValue } from './answer-cache.ts';
 import type { SenderGrant } from './answers.ts';
 import { isStranger } from './check-recipient.ts';

@@ -7,7 +7,7 @@ import type { RuledMessage } from '../../src/delivery/rules.ts';
 import type { SealDecision } from '../../src/delivery/seal-copy.ts';
 import type { Reader, RecipientFacts, StoredKey, User } from '../../src/directory/types.ts';
 import type { KeyChoice } from '../../src/keys/choose.ts';
-import type { Detection } from '../../src/message/detect.ts';
+import type { Detection } from '../../src/message/detection.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 
 export interface UserCopy {

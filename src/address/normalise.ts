@@ -1,7 +1,7 @@
 // Addresses made comparable: the only maker of `Address`. From a raw SMTP path or from what a person types to one canonical
 // spelling, and the spellings under which the directory may know it. Pure, and never throws.
 import { domainToASCII } from 'node:url';
-import type { Address } from '../directory/types.ts';
+import type { Address } from './address.ts';
 
 /** An address taken apart. */
 export interface AddressParts {

@@ -3,8 +3,8 @@ import { userInfo } from 'node:os';
 import { parseSize } from '../config/units.ts';
 import { type Assignments, parseAssignments } from '../directory/assignments.ts';
 import { ChangeRefused } from '../directory/refused.ts';
+import { WrongUsage } from '../host/exit-codes.ts';
 import { fieldsNamed, fieldValue, splitMessage } from '../message/header.ts';
-import { WrongUsage } from './command.ts';
 
 /** Bytes, or null for `none`. @throws WrongUsage */
 export function readQuota(text: string): number | null {

@@ -2,13 +2,10 @@
 // interface.md: 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
-import { DrizzleQueryError } from 'drizzle-orm';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
-import { isOvertaken, rootReason } from '../database/errors.ts';
-import { type Database, isDatabaseUnavailable, openDatabase } from '../database/open.ts';
-import { EXIT, Temporary, WrongUsage } from '../host/exit-codes.ts';
-
-export { EXIT, Refused, Temporary, WrongUsage } from '../host/exit-codes.ts';
+import { isOvertaken } from '../database/errors.ts';
+import { exitCodeFor, messageOf } from '../database/exit.ts';
+import { type Database, openDatabase } from '../database/open.ts';
 
 /** What a command's action gets beside its own arguments. */
 export interface CommandContext {
@@ -80,19 +77,6 @@ function report(error: unknown, json: boolean): void {
   process.exitCode = exitCodeFor(error);
   if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: process.exitCode })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);
-}
-
-/** The sentence of an error. Drizzle's own repeats the query and its parameters, which are addresses. */
-export function messageOf(error: unknown): string {
-  if (error instanceof DrizzleQueryError || !(error instanceof Error)) return rootReason(error);
-  return error.message;
-}
-
-/** The exit code that an error ends a command with. */
-export function exitCodeFor(error: unknown): number {
-  if (error instanceof WrongUsage) return EXIT.usage;
-  if (error instanceof Temporary || isDatabaseUnavailable(error)) return EXIT.temporary;
-  return EXIT.refused;
 }
 
 /** Who runs the command, for the audit of keys. A uid without an account has no name. */

@@ -4,7 +4,8 @@ import { describeConfig } from '../config/describe.ts';
 import { ConfigError, type ConfigProblem } from '../config/errors.ts';
 import { type LoadOptions, loadConfig } from '../config/load.ts';
 import { inputSchema } from '../config/problems.ts';
-import { EXIT, withCommonOptions } from './command.ts';
+import { EXIT } from '../host/exit-codes.ts';
+import { withCommonOptions } from './command.ts';
 
 interface ConfigOptions {
   readonly config?: string;

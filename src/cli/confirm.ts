@@ -1,6 +1,6 @@
 // Asking before something is removed.
 import { createInterface } from 'node:readline/promises';
-import { Refused, WrongUsage } from './command.ts';
+import { Refused, WrongUsage } from '../host/exit-codes.ts';
 
 /**
  * Returns when the removal is confirmed: on a terminal, else --yes is needed.

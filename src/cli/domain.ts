@@ -1,8 +1,9 @@
 // `sealpost domain`: the domains of ours, their settings and their class.
 import type { Command } from 'commander';
 import { addDomain, type DomainView, listDomains, removeDomain, setDomain } from '../directory/domains.ts';
+import { WrongUsage } from '../host/exit-codes.ts';
 import { readAssignments } from './arguments.ts';
-import { run, WrongUsage, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { settingsInWords, table } from './table.ts';
 

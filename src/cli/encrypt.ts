@@ -6,12 +6,13 @@ import { planCopy } from '../delivery/plan.ts';
 import { ruledMessage } from '../delivery/rules.ts';
 import { sealCopy } from '../delivery/seal-copy.ts';
 import { createDirectory } from '../directory/lookup.ts';
+import { Refused, Temporary } from '../host/exit-codes.ts';
 import { detectEncrypted } from '../message/detect.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { createSealer } from '../sealing/pool.ts';
 import { formatReply } from '../smtp/replies.ts';
 import { readSender, SENDER_HELP } from './arguments.ts';
-import { Refused, run, Temporary, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
 
 interface EncryptOptions {
   readonly config?: string;

@@ -8,15 +8,16 @@ import { planCopy } from '../delivery/plan.ts';
 import { ruledMessage } from '../delivery/rules.ts';
 import { createDirectory } from '../directory/lookup.ts';
 import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
+import { Refused } from '../host/exit-codes.ts';
 import { createKeyCache } from '../keys/cache.ts';
-import type { Detection } from '../message/detect.ts';
+import type { Detection } from '../message/detection.ts';
 import { explainMessage, type MessageView } from '../message/explain.ts';
 import { canRead } from '../message/readable.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { cmsRecipients } from '../smime/cms-recipients.ts';
 import { type NamedRecipient, namesOneOf } from '../smime/named-recipients.ts';
 import { readSender, SENDER_HELP } from './arguments.ts';
-import { Refused, run, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
 import { explainRules, type RuleView, ruleLine } from './explain-rules.ts';
 
 interface ExplainOptions {

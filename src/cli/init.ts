@@ -6,8 +6,9 @@ import { describeConfig } from '../config/describe.ts';
 import { loadConfig } from '../config/load.ts';
 import { applyMigrations, migrationStatus } from '../database/migrate.ts';
 import { openDatabase } from '../database/open.ts';
+import { Refused } from '../host/exit-codes.ts';
 import { groupId, setAccess } from '../host/unix-socket.ts';
-import { Refused, run, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
 
 interface InitOptions {
   readonly config?: string;

@@ -4,8 +4,9 @@ import { createLookupDatabase } from '../../policy/database.ts';
 import { isMapName, MAPS } from '../../policy/facts.ts';
 import { createLookups } from '../../policy/lookups.ts';
 import { parseSize } from '../config/units.ts';
+import { EXIT, Temporary, WrongUsage } from '../host/exit-codes.ts';
 import { createLogger } from '../observe/log.ts';
-import { EXIT, run, Temporary, WrongUsage, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
 
 interface LookupOptions {
   readonly config?: string;

@@ -13,9 +13,10 @@ import {
 } from '../../receiver/queue/reader.ts';
 import type { Database } from '../database/open.ts';
 import { requireUser } from '../directory/find.ts';
+import { EXIT, Refused } from '../host/exit-codes.ts';
 import { encryptedMessageKeyIds } from '../openpgp/encrypted-message.ts';
 import type { Waiting } from '../queue-api/shapes.ts';
-import { EXIT, Refused, run, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';
 import { table } from './table.ts';
 

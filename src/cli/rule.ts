@@ -6,7 +6,8 @@ import { ChangeRefused } from '../directory/refused.ts';
 import { conditionsInWords, readHeaderPattern, readSenderPattern } from '../directory/rule-rows.ts';
 import { addRule, listRules, type RuleView, removeRule } from '../directory/rules.ts';
 import type { Rule } from '../directory/types.ts';
-import { run, WrongUsage, withCommonOptions } from './command.ts';
+import { WrongUsage } from '../host/exit-codes.ts';
+import { run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { table } from './table.ts';
 

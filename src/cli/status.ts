@@ -4,7 +4,8 @@ import { request } from 'node:http';
 import type { Command } from 'commander';
 import { type Endpoint, formatEndpoint } from '../config/units.ts';
 import type { Database } from '../database/open.ts';
-import { EXIT, run, withCommonOptions } from './command.ts';
+import { EXIT } from '../host/exit-codes.ts';
+import { run, withCommonOptions } from './command.ts';
 
 interface StatusOptions {
   readonly config?: string;

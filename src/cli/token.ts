@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { addToken, listTokens, revokeToken } from '../../receiver/queue/tokens.ts';
 import { requireUser } from '../directory/find.ts';
-import { Refused, run, WrongUsage, withCommonOptions } from './command.ts';
+import { Refused, WrongUsage } from '../host/exit-codes.ts';
+import { run, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';
 import { table } from './table.ts';
 

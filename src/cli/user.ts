@@ -10,10 +10,11 @@ import {
   showUser,
   type UserView,
 } from '../directory/users.ts';
+import { WrongUsage } from '../host/exit-codes.ts';
 import { keysOf } from '../keys/rows.ts';
 import { type KeyView, viewKey } from '../keys/view.ts';
 import { readAssignments, readMessageQuota, readQuota } from './arguments.ts';
-import { type CommandContext, run, WrongUsage, withCommonOptions } from './command.ts';
+import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { settingsInWords, table } from './table.ts';
 

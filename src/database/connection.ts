@@ -4,7 +4,8 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
 import { openEmbedded } from './embedded/embedded.ts';
-import { DatabaseUnavailable, redactUrl, rootReason } from './errors.ts';
+import { DatabaseUnavailable } from './embedded/unavailable.ts';
+import { redactUrl, rootReason } from './errors.ts';
 
 /** Where the database is, for as long as it is needed. */
 export interface ConnectionTarget {

@@ -1,10 +1,7 @@
 // What can go wrong between sealpost and PostgreSQL, and the one question that mail asks of an error: is the database
 // away (a temporary failure), or did we do something wrong?
 
-/** The database cannot be asked now. Temporary: 4xx, or exit 75. Never to be read as "not found". */
-export class DatabaseUnavailable extends Error {
-  override readonly name = 'DatabaseUnavailable';
-}
+import { DatabaseUnavailable } from './embedded/unavailable.ts';
 
 /** The database answers, but its tables are not those that this program needs. */
 export class DatabaseNotMigrated extends Error {

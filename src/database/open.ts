@@ -9,7 +9,8 @@ import { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 import { migrationStatus } from './migrate.ts';
 import * as schema from './schema.ts';
 
-export { DatabaseNotMigrated, DatabaseUnavailable, isDatabaseUnavailable } from './errors.ts';
+export { DatabaseUnavailable } from './embedded/unavailable.ts';
+export { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 
 /** An open database. Queries that fail because it is away satisfy {@link isDatabaseUnavailable}. */
 export interface Database {

@@ -56,3 +56,13 @@ export function wantsFailureNotice(recipient: EnvelopeRecipient): boolean {
   const notify = recipient.parameters.find((parameter) => parameter.keyword === 'NOTIFY')?.value;
   return notify === undefined || notify.toUpperCase().split(',').includes('FAILURE');
 }
+
+/** The end of one transaction. */
+export interface Delivered {
+  /** What the message is remembered by. */
+  readonly messageKey: string;
+  /** One for each envelope recipient, in order. */
+  readonly outcomes: readonly RecipientOutcome[];
+  /** Call once the client is known to have our success for these recipients (indices of the envelope). */
+  readonly forget: (indices: readonly number[]) => void;
+}

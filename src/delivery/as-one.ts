@@ -2,12 +2,12 @@
 import { createHash } from 'node:crypto';
 import { rawHeader } from '../message/header.ts';
 import { findMessageId } from '../message/received.ts';
-import { logReply } from '../observe/log.ts';
+import { logReply } from '../smtp/log-reply.ts';
 import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
+import type { Delivered } from './answer.ts';
 import { type RecipientOutcome, singleAnswer } from './answer.ts';
 import { buildBounce } from './bounce.ts';
-import type { Delivered } from './deliver.ts';
 import { bounceKey } from './memory.ts';
 import type { DeliveryParts } from './parts.ts';
 import { queueIdOf, temporary } from './transaction.ts';

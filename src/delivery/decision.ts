@@ -2,7 +2,7 @@
 import type { Settings } from '../config/settings.ts';
 import type { KeyKind, RecipientFacts, StoredKey } from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';
-import type { Detection } from '../message/detect.ts';
+import type { Detection } from '../message/detection.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
 import type { Reply } from '../smtp/types.ts';
 import type { RuledMessage } from './rules.ts';

@@ -7,7 +7,7 @@ import type { Logger } from '../observe/log.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns } from '../pacing/turns.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
-import type { RecipientOutcome } from './answer.ts';
+import type { Delivered } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
 import { copiesAtOnce, createCopyBuilder, type Group, LARGE_MESSAGE, type Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
@@ -15,16 +15,6 @@ import { messageKey, recipientKey } from './memory.ts';
 import type { DeliveryParts } from './parts.ts';
 import { claimId, createCopySender, type Progress } from './send-copy.ts';
 import { queueIdOf, temporary } from './transaction.ts';
-
-/** The end of one transaction. */
-export interface Delivered {
-  /** What the message is remembered by. */
-  readonly messageKey: string;
-  /** One for each envelope recipient, in order. */
-  readonly outcomes: readonly RecipientOutcome[];
-  /** Call once the client is known to have our success for these recipients (indices of the envelope). */
-  readonly forget: (indices: readonly number[]) => void;
-}
 
 export interface Deliverer {
   /** LMTP: every recipient's own outcome. Never throws. */

@@ -1,7 +1,8 @@
 // One copy on its way to the next hop: what was accepted is remembered before anybody is told, and an answer that comes after
 // the deadline is waited for.
-import { type Logger, logReply } from '../observe/log.ts';
+import type { Logger } from '../observe/log.ts';
 import type { LateResult } from '../smtp/client/transaction.ts';
+import { logReply } from '../smtp/log-reply.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Group, Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';

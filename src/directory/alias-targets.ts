@@ -1,10 +1,10 @@
 // Targets of aliases that are users of ours: they name their user by id, so that a rename breaks no alias, also where the alias
 // was there before the user.
 import { and, eq, isNull, sql } from 'drizzle-orm';
+import type { Address } from '../address/address.ts';
 import { lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
 import { aliasTargets } from '../database/schema.ts';
 import { findDomain, mostExact, type Orm, primaryAddress } from './find.ts';
-import type { Address } from './types.ts';
 
 /**
  * Gives the user's id to every target that the user's address answers for and that names nobody by id yet. To be called

@@ -1,5 +1,6 @@
 // Aliases and catch-alls, as an administrator adds, lists and removes them.
 import { and, asc, eq, isNull } from 'drizzle-orm';
+import type { Address } from '../address/address.ts';
 import { userIdOf } from '../address/id-address.ts';
 import { catchAllOf, lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
 import type { Database } from '../database/open.ts';
@@ -7,7 +8,6 @@ import { addresses, aliasTargets } from '../database/schema.ts';
 import { findAddress, findUser, mostExact, nameAddress, type Orm } from './find.ts';
 import { requireFree } from './free-address.ts';
 import { ChangeRefused } from './refused.ts';
-import type { Address } from './types.ts';
 
 /** An alias as the commands print it. */
 export interface AliasView {

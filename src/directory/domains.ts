@@ -1,5 +1,6 @@
 // Domains of ours, as an administrator adds, lists, sets and removes them.
 import { asc, eq, sql } from 'drizzle-orm';
+import type { Address } from '../address/address.ts';
 import { partsOf, toAddress } from '../address/normalise.ts';
 import type { RefusalOverride } from '../config/refusal-texts.ts';
 import type { SettingsOverride } from '../config/settings.ts';
@@ -8,7 +9,6 @@ import { addresses, domains, users } from '../database/schema.ts';
 import { type Assignments, applyRefusals, applySettings } from './assignments.ts';
 import { type DomainRow, domainName, type Orm, requireDomain } from './find.ts';
 import { ChangeRefused } from './refused.ts';
-import type { Address } from './types.ts';
 
 /** A domain as the commands print it. */
 export interface DomainView {

@@ -2,6 +2,7 @@
 import { and, eq, inArray } from 'drizzle-orm';
 import type { NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type { PgSelect } from 'drizzle-orm/pg-core';
+import type { Address } from '../address/address.ts';
 import { userIdOf } from '../address/id-address.ts';
 import {
   type AddressParts,
@@ -13,7 +14,6 @@ import {
 import type * as schema from '../database/schema.ts';
 import { addresses, aliasTargets, domains, users } from '../database/schema.ts';
 import { ChangeRefused } from './refused.ts';
-import type { Address } from './types.ts';
 
 /** The database, or a transaction on it. */
 export type Orm = Pick<

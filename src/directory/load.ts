@@ -1,10 +1,11 @@
 // Loads what one resolution needs from PostgreSQL: everything about some addresses, domains and users in one statement, hence
 // one round trip and one snapshot.
 import type pg from 'pg';
+import type { Address } from '../address/address.ts';
 import { type SettingsOverride, settingsOverrideSchema } from '../config/settings.ts';
 import type { AddressRow, DirectoryRows, TargetRow } from './resolve.ts';
 import { type RawRule, rulesOf } from './rule-rows.ts';
-import type { Address, Domain, KeyKind, KeySource, StoredKey, User } from './types.ts';
+import type { Domain, KeyKind, KeySource, StoredKey, User } from './types.ts';
 
 /** Names to look up; those that do not exist are simply not in the answer. */
 export interface Wanted {

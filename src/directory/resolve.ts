@@ -1,8 +1,10 @@
 // Who an address is: aliases, id addresses, extensions, catch-alls, contacts (messages.md, plan step 2; policy.md). Pure: rows
 // in, facts out, together with what had to be asked, so that the caller can load what was missing and ask again.
+
+import type { Address } from '../address/address.ts';
 import { userIdOf } from '../address/id-address.ts';
 import { type AddressParts, lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
-import type { Address, Domain, Reader, RecipientFacts, Resolution, StoredKey, User } from './types.ts';
+import type { Domain, Reader, RecipientFacts, Resolution, StoredKey, User } from './types.ts';
 
 /** One row of `addresses`. */
 export interface AddressRow {

@@ -1,11 +1,6 @@
-// The nouns of the directory: what an address is, and what is known of the one that a recipient path names.
+// The nouns of the directory: what is known of the one that a recipient path names.
+import type { Address } from '../address/address.ts';
 import type { SettingsOverride } from '../config/settings.ts';
-
-/**
- * A normalised address: `local@domain`, the domain an A-label in lower case, the local part unquoted where it can be,
- * in lower case unless its domain says otherwise. Made only by `normalise.ts`.
- */
-export type Address = string & { readonly __brand: 'Address' };
 
 /**
  * An exception before sealing, for the mail that meets every condition which is given (null: none is). Evaluated by

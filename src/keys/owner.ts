@@ -1,6 +1,7 @@
 // Whose key it is: a user, an outside contact, or a whole domain of ours. Found by what was typed, or by the addresses in a
 // certificate's user IDs; compared as whole canonical addresses, never by substring.
 import { and, asc, eq, sql } from 'drizzle-orm';
+import type { Address } from '../address/address.ts';
 import { userIdOf } from '../address/id-address.ts';
 import { lookupCandidates, parseTyped } from '../address/normalise.ts';
 import { addresses, keys } from '../database/schema.ts';
@@ -17,7 +18,6 @@ import {
   usersBehindAlias,
 } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
-import type { Address } from '../directory/types.ts';
 
 /** `id` is that of the user, of the contact's address, or of the domain; null for a contact that is not stored yet. */
 export type KeyOwner =

@@ -1,11 +1,11 @@
 // Stored keys read back: by owner, by full fingerprint, or all of them.
 import { and, asc, eq, type SQL, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
+import type { Address } from '../address/address.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
-import type { Address } from '../directory/types.ts';
 import { type KeyOwner, ownerNamed } from './owner.ts';
 
 export type KeyRow = typeof keys.$inferSelect;

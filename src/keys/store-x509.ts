@@ -2,12 +2,12 @@
 import { eq, sql } from 'drizzle-orm';
 import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
+import type { ImportOptions, ImportResult } from './import-options.ts';
 import { insertKey, strongerOf } from './insert.ts';
 import type { JudgedX509 } from './judge-x509.ts';
 import { ensureOwner, type KeyOwner, ownerInWords, ownerNamed, ownersAmong, sameOwner } from './owner.ts';
 import { type KeyRefusal, refuseDisabled } from './refusals.ts';
 import { holdKeys, type OwnedKey } from './rows.ts';
-import type { ImportOptions, ImportResult } from './store.ts';
 import { refuseUnnamed } from './x509-refusals.ts';
 
 /** Stores one judged certificate for those whom it names, or for whom `options.for` says. */

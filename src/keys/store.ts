@@ -1,17 +1,18 @@
 // Keys in the database: import with merging, status, removal. Every change is one transaction that names its actor for the
 // audit, and a new key is in place before an old one goes (lessons.md 8).
+
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
-import type { KeySource } from '../directory/types.ts';
 import { isX509Upload } from '../smime/upload.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
 import { type Judged, judgeUpload } from './import.ts';
+import type { ImportOptions, ImportResult } from './import-options.ts';
 import { insertKey, strongerOf } from './insert.ts';
 import { type CertificateFacts, inspectComponents, isTakenBack, usableUntil } from './inspect.ts';
-import { judgeX509, type X509Trust } from './judge-x509.ts';
+import { judgeX509 } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
 import {
   belongsTo,
@@ -24,39 +25,9 @@ import {
   ownersAmong,
   sameOwner,
 } from './owner.ts';
-import type { KeyPolicy } from './policy.ts';
 import { type KeyRefusal, refuseByFacts, refuseDisabled, refuseUnknownAddress } from './refusals.ts';
 import { holdKeys, keysByFingerprint, type OwnedKey } from './rows.ts';
 import { importX509 } from './store-x509.ts';
-
-export interface ImportOptions {
-  readonly policy: KeyPolicy;
-  /** recipient_delimiter */
-  readonly delimiters: string;
-  readonly source: KeySource;
-  /** Who does it, for the audit: `cli:alice`. */
-  readonly actor: string;
-  /** Unix milliseconds. */
-  readonly now: number;
-  /** The address, or domain, that an administrator named. */
-  readonly for?: string | undefined;
-  /** Remove the owner's other keys of this kind, of this or a weaker source, once the new one is in place. */
-  readonly replace?: boolean | undefined;
-  /** Who may vouch for X.509 certificates; default: nobody. Read only where there are some. */
-  readonly x509?: (() => X509Trust) | undefined;
-}
-
-/** What became of one certificate of an upload. */
-export interface ImportResult {
-  readonly fingerprint: string | null;
-  readonly result: 'added' | 'merged' | 'unchanged' | 'refused';
-  /** Those who have it now: addresses, or `@domain`. */
-  readonly owners: readonly string[];
-  /** What was learned of a known certificate. */
-  readonly news: readonly string[];
-  /** Why it was refused, also where a known copy was merged all the same. */
-  readonly refusal: KeyRefusal | null;
-}
 
 /**
  * Imports an upload: every certificate in it on its own, each in a transaction of its own.

@@ -1,7 +1,7 @@
 // The tree of a multipart message, walked in one pass and without recursion: it is encrypted only if every leaf is.
 import { beginsArmoredMessage } from './armored-text.ts';
 import type { ContentType } from './content-type.ts';
-import type { Detection } from './detect.ts';
+import type { Detection } from './detection.ts';
 import { type Entity, mediaType, readEntity } from './entity.ts';
 import { splitMessage } from './header.ts';
 import { encryptedKeyIds, judgeLeaf, PGP_ENCRYPTED, rejectByHead } from './leaf.ts';

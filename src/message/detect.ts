@@ -1,22 +1,11 @@
 // "Already encrypted?" (messages.md): decided by structure alone, never by searching for words. In doubt the answer is no, and
 // the message is sealed once more: a reader can undo that, and nobody can undo a leak.
+
 import { detectInMultipart } from './detect-multipart.ts';
+import type { Detection } from './detection.ts';
 import { mediaType, readEntity } from './entity.ts';
 import { splitMessage } from './header.ts';
 import { judgeLeaf } from './leaf.ts';
-
-export type Detection =
-  | {
-      readonly encrypted: true;
-      readonly how: 'pgp-mime' | 'inline' | 'cms' | 'multipart';
-      readonly because: string;
-      /**
-       * Of OpenPGP recipients' (sub)keys, in lower-case hexadecimal: key IDs of 16 digits, or fingerprints of 40 or 64;
-       * 16 zeros for a recipient that is hidden. Each once, in order.
-       */
-      readonly keyIds: readonly string[];
-    }
-  | { readonly encrypted: false; readonly because: string };
 
 /**
  * Decides whether a message is encrypted already. Pure, and linear in the message's length; ordinary mail costs

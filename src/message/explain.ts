@@ -1,5 +1,6 @@
 // What `explain --message` shows of a message: its structure, and nothing of its content.
-import { type Detection, detectEncrypted } from './detect.ts';
+import { detectEncrypted } from './detect.ts';
+import type { Detection } from './detection.ts';
 import { mediaType, readEntity } from './entity.ts';
 import { fieldsNamed, splitMessage } from './header.ts';
 import { countReceived } from './received.ts';

@@ -1,5 +1,5 @@
 // Whether an encrypted message can be read with some keys, as far as it says itself to whom it was encrypted.
-import type { Detection } from './detect.ts';
+import type { Detection } from './detection.ts';
 
 /** Hexadecimal digits of a v6 fingerprint; v4 ones have 40. */
 const V6_DIGITS = 64;

@@ -7,8 +7,9 @@ import { packageRoot } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import type { Database } from '../database/open.ts';
 import type { Deliverer } from '../delivery/deliver.ts';
-import { type Logger, logReply } from '../observe/log.ts';
+import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { logReply } from '../smtp/log-reply.ts';
 import { classOf } from '../smtp/replies.ts';
 import {
   type ClaimedMail,

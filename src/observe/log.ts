@@ -1,8 +1,6 @@
 // The log: pino, one JSON object a line on standard error. Never a body, a header, a password, or a third person's address.
 import { createHmac, randomBytes } from 'node:crypto';
 import { type DestinationStream, destination, pino } from 'pino';
-import { formatReply } from '../smtp/replies.ts';
-import type { Reply } from '../smtp/types.ts';
 
 export type Logger = pino.Logger;
 
@@ -88,11 +86,6 @@ export function placesOf(error: unknown): readonly string[] {
 /** Replaces everything that looks like an address or a URL's user information: texts of others quote both. */
 export function withoutAddresses(text: string): string {
   return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),;=]+)@[^\s<>"'(),;]+/g, '<address>');
-}
-
-/** A reply of the next hop for the log, on one line: `550 5.1.1 <<address>>: User unknown`. */
-export function logReply(reply: Reply): string {
-  return withoutAddresses(formatReply(reply));
 }
 
 /** New in every process: without it the digits could be matched against a list of known addresses. */

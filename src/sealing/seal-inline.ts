@@ -14,7 +14,7 @@ import { mapLimited } from '../pacing/map-limited.ts';
 import { endedWith } from './header-protection.ts';
 import { charsetOf, GONE, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
 import { asOriginal, rewriteHeader } from './part-header.ts';
-import type { SealOptions } from './seal-mime.ts';
+import type { SealOptions } from './seal-options.ts';
 import { statusField } from './status-field.ts';
 
 /** Each costs a public-key operation for each key. */

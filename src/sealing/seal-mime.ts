@@ -1,27 +1,12 @@
 // Seals a message as PGP/MIME (RFC 3156): the original body, byte for byte, inside one encrypted part.
+
 import { randomBytes } from 'node:crypto';
 import { inLineEnding, type LineEnding, lineEndingOf, splitMessage } from '../message/header.ts';
 import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
-import type { Encrypt, RecipientKey } from '../openpgp/types.ts';
-import type { HeaderPolicy } from './header-policy.ts';
+import type { Encrypt } from '../openpgp/types.ts';
 import { endedWith, protectHeader } from './header-protection.ts';
+import type { SealOptions } from './seal-options.ts';
 import { statusField } from './status-field.ts';
-
-export interface SealOptions {
-  /** `hide`: `Subject: [...]` outside, the real one inside. */
-  readonly subject: 'keep' | 'hide';
-  /** How much of the header stands outside. Default `no_confidentiality`: all of it, but for what `subject` hides. */
-  readonly headerPolicy?: HeaderPolicy;
-  /** Wildcard key IDs, and no `key=` in Sealpost-Status. */
-  readonly hideKeyIds: boolean;
-  readonly keys: readonly RecipientKey[];
-  readonly status: {
-    readonly host: string;
-    /** '' where none is known: `id=` is left out then. */
-    readonly queueId: string;
-    readonly date: Date;
-  };
-}
 
 /** What gets encrypted, and what goes around it. */
 export interface Envelope {

@@ -1,7 +1,8 @@
 // Seals a message as S/MIME (RFC 8551, section 3.3): the header outside is that of PGP/MIME sealing, and what is encrypted is
 // the same entity, byte for byte; only the ciphertext is CMS.
 import type { CmsJob, Seal } from '../openpgp/types.ts';
-import { buildSealed, lines, type SealOptions } from './seal-mime.ts';
+import { buildSealed, lines } from './seal-mime.ts';
+import type { SealOptions } from './seal-options.ts';
 
 /** What a client can decrypt: `smime_cipher`. */
 export type SmimeCipher = 'gcm' | 'cbc' | 'cbc-pkcs1';

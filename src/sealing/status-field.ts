@@ -1,6 +1,6 @@
 // The field that says a message was sealed here, and how (messages.md).
 import type { LineEnding } from '../message/header.ts';
-import type { SealOptions } from './seal-mime.ts';
+import type { SealOptions } from './seal-options.ts';
 
 /** `Sealpost-Status: sealed; key=<fingerprint>; by=<host>; id=<queue ID>; date=<RFC 3339>`; several keys between commas. */
 export function statusField({ keys, hideKeyIds, status }: SealOptions, eol: LineEnding): string {

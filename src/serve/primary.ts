@@ -1,12 +1,12 @@
 // `sealpost serve --workers N`, the first process: it mends no mail itself, but keeps the workers, the embedded database and
 // the metrics listener, and passes signals on.
 import { AggregatorRegistry } from 'prom-client';
-import { EXIT } from '../cli/command.ts';
 import type { LoadedConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { openDatabase } from '../database/open.ts';
+import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier } from '../host/systemd.ts';
 import { type ObserveServer, startObserveServer } from '../http/observe.ts';
 import type { Logger } from '../observe/log.ts';

@@ -1,5 +1,5 @@
 // The signal that ends `serve`.
-import { EXIT } from '../cli/command.ts';
+import { EXIT } from '../host/exit-codes.ts';
 
 export interface StopSignal {
   /** Resolves with the signal's name, or with what `stop` was told. */

@@ -1,6 +1,6 @@
 // A worker's end of `serve --workers`: it answers what the primary asks, and hands its claims on.
 import cluster from 'node:cluster';
-import { messageOf } from '../cli/command.ts';
+import { messageOf } from '../database/exit.ts';
 import type { ClaimPeers } from '../delivery/claims.ts';
 import type { Answers, Question, ToPrimary, ToWorker } from './worker-link.ts';
 

@@ -9,7 +9,8 @@ import type { RecipientKey } from '../../src/openpgp/types.ts';
 import { wholePlaintext } from '../../src/openpgp/types.ts';
 import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
-import { buildEnvelope, type SealOptions, sealMime } from '../../src/sealing/seal-mime.ts';
+import { buildEnvelope, sealMime } from '../../src/sealing/seal-mime.ts';
+import type { SealOptions } from '../../src/sealing/seal-options.ts';
 import { armorsIn } from '../support/inline-support.ts';
 import {
   ALGORITHMS,

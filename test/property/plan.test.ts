@@ -2,11 +2,12 @@
 // only where a setting, a rule or the want of any key says so.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Address } from '../../src/address/address.ts';
 import { effectiveSettings, type Settings, type SettingsOverride } from '../../src/config/settings.ts';
 import type { PlanInput } from '../../src/delivery/decision.ts';
 import { planCopy } from '../../src/delivery/plan.ts';
 import { ruledMessage } from '../../src/delivery/rules.ts';
-import type { Address, Domain, Reader, RecipientFacts, Rule, StoredKey } from '../../src/directory/types.ts';
+import type { Domain, Reader, RecipientFacts, Rule, StoredKey } from '../../src/directory/types.ts';
 import type { KeyChoice } from '../../src/keys/choose.ts';
 import { detectEncrypted } from '../../src/message/detect.ts';
 import { anyMessage } from './any-message.ts';

@@ -102,7 +102,12 @@ function circles(imports: Imports): string[][] {
   const groups = new Set<string>();
   for (const [file, reached] of reachedBy) {
     if (!reached.has(file)) continue;
-    groups.add([...reached].filter((other) => reachedBy.get(other)?.has(file)).sort().join('\n'));
+    groups.add(
+      [...reached]
+        .filter((other) => reachedBy.get(other)?.has(file))
+        .sort()
+        .join('\n'),
+    );
   }
   return [...groups].map((group) => group.split('\n'));
 }

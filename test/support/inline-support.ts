@@ -1,7 +1,7 @@
 // Helpers for messages sealed in the inline style: an encryption that can be read back without keys, and what opens it again.
 
 import type { Encrypt, EncryptionJob } from '../../src/openpgp/types.ts';
-import type { SealOptions } from '../../src/sealing/seal-mime.ts';
+import type { SealOptions } from '../../src/sealing/seal-options.ts';
 
 export const OPTIONS: SealOptions = {
   subject: 'keep',

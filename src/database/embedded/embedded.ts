@@ -8,11 +8,11 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { addLease, countLeases, dropLease, takeLock } from '../../host/process-lock.ts';
-import { DatabaseUnavailable } from '../errors.ts';
 import { createData } from './data.ts';
 import { makePrivate, openToAll, ownAccount } from './private-folder.ts';
 import { connectionSettings, programsFolder, type Server } from './programs.ts';
 import { runningPostmaster, startServer, stopServer } from './server.ts';
+import { DatabaseUnavailable } from './unavailable.ts';
 import { type Account, chooseAccount, ownerOf, type ServerIdentity, serverIdentity } from './user.ts';
 
 /** The use of an embedded server by one part of a process. */

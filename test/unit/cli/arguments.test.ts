@@ -1,9 +1,9 @@
 // What several commands read and print alike.
 import { describe, expect, it } from 'vitest';
 import { readAssignments, readQuota } from '../../../src/cli/arguments.ts';
-import { WrongUsage } from '../../../src/cli/command.ts';
 import { confirm } from '../../../src/cli/confirm.ts';
 import { settingsInWords, table } from '../../../src/cli/table.ts';
+import { WrongUsage } from '../../../src/host/exit-codes.ts';
 import { readFingerprint, readKeyName } from '../../../src/keys/rows.ts';
 
 describe('a quota', () => {

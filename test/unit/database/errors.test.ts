@@ -1,9 +1,9 @@
 // Which errors mean "the database is away", and what of a URL people may see.
 import { DrizzleQueryError } from 'drizzle-orm/errors';
 import { describe, expect, it } from 'vitest';
+import { DatabaseUnavailable } from '../../../src/database/embedded/unavailable.ts';
 import {
   DatabaseNotMigrated,
-  DatabaseUnavailable,
   isDatabaseUnavailable,
   isOvertaken,
   redactUrl,

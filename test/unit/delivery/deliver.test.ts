@@ -2,16 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { Address } from '../../../src/address/address.ts';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import { createClaims } from '../../../src/delivery/claims.ts';
 import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.ts';
 import { bounceKey, type DeliveryMemory } from '../../../src/delivery/memory.ts';
-import {
-  type Address,
-  DirectoryUnavailable,
-  type RecipientFacts,
-  type StoredKey,
-} from '../../../src/directory/types.ts';
+import { DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import type { SealingJob } from '../../../src/openpgp/types.ts';

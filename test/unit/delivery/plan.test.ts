@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { Address } from '../../../src/address/address.ts';
 import type { Settings, SettingsOverride } from '../../../src/config/settings.ts';
 import type { PlanInput } from '../../../src/delivery/decision.ts';
 import { directoryUnavailable, planCopy } from '../../../src/delivery/plan.ts';
-import type {
-  Address,
-  Domain,
-  Reader,
-  RecipientFacts,
-  Resolution,
-  StoredKey,
-} from '../../../src/directory/types.ts';
+import type { Domain, Reader, RecipientFacts, Resolution, StoredKey } from '../../../src/directory/types.ts';
 import type { KeyChoice } from '../../../src/keys/choose.ts';
 
 const GLOBAL: Settings = {

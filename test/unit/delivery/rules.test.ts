@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { Address } from '../../../src/address/address.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import type { SettingsOverride } from '../../../src/config/settings.ts';
 import { planCopy } from '../../../src/delivery/plan.ts';
 import { firstMatch, ruledMessage, ruleMatches, rulesInOrder } from '../../../src/delivery/rules.ts';
-import type { Address, Domain, Reader, Resolution, Rule, StoredKey } from '../../../src/directory/types.ts';
+import type { Domain, Reader, Resolution, Rule, StoredKey } from '../../../src/directory/types.ts';
 import type { KeyChoice } from '../../../src/keys/choose.ts';
 
 const rule = (id: number, action: Rule['action'], conditions: Partial<Rule> = {}): Rule => ({

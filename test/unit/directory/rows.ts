@@ -1,4 +1,6 @@
 // A small directory in memory for tests: what PostgreSQL would have answered if everything had been asked.
+
+import type { Address } from '../../../src/address/address.ts';
 import {
   catchAllOf,
   normaliseTyped,
@@ -7,7 +9,7 @@ import {
   toAddress,
 } from '../../../src/address/normalise.ts';
 import type { DirectoryRows } from '../../../src/directory/resolve.ts';
-import type { Address, Domain, StoredKey, User } from '../../../src/directory/types.ts';
+import type { Domain, StoredKey, User } from '../../../src/directory/types.ts';
 
 export interface Described {
   readonly domains?: Readonly<Record<string, Partial<Domain> & { readonly key?: boolean }>>;

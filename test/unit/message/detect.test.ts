@@ -1,6 +1,7 @@
 // "Already encrypted?": one table of what is and what is not, with the reason for each.
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Detection, detectEncrypted } from '../../../src/message/detect.ts';
+import { detectEncrypted } from '../../../src/message/detect.ts';
+import type { Detection } from '../../../src/message/detection.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
 import { quickest } from '../../fixtures/processor-time.ts';
 import { armorMessage } from '../../support/armor-message.ts';

@@ -1,6 +1,6 @@
 // What `explain --message` says of a reader: can he open it, can he not, or cannot that be told?
 import { describe, expect, it } from 'vitest';
-import type { Detection } from '../../../src/message/detect.ts';
+import type { Detection } from '../../../src/message/detection.ts';
 import { canRead } from '../../../src/message/readable.ts';
 
 const V4 = '0123456789abcdef0123456789abcdef01234567';

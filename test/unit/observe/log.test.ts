@@ -1,6 +1,7 @@
 // The log is JSON lines, and holds no secret, no sender and no address of a third person.
 import { describe, expect, test } from 'vitest';
-import { createLogger, describeError, logAddress, logReply, placesOf } from '../../../src/observe/log.ts';
+import { createLogger, describeError, logAddress, placesOf } from '../../../src/observe/log.ts';
+import { logReply } from '../../../src/smtp/log-reply.ts';
 
 /** A logger and the lines that it wrote. */
 function recordingLogger(level: 'info' | 'silent' = 'info') {

@@ -2,6 +2,7 @@
 import type { SenderGrant } from '../../../policy/answers.ts';
 import { isStranger } from '../../../policy/check-recipient.ts';
 import type { AddressFacts, DomainFacts, Mailbox } from '../../../policy/facts.ts';
+import type { Address } from '../../../src/address/address.ts';
 import {
   type AddressParts,
   catchAllOf,
@@ -18,7 +19,7 @@ import {
   resolveRecipient,
   type TargetRow,
 } from '../../../src/directory/resolve.ts';
-import type { Address, Domain, StoredKey, User } from '../../../src/directory/types.ts';
+import type { Domain, StoredKey, User } from '../../../src/directory/types.ts';
 import { ALIASES, DOMAINS, FINGERPRINTS, USERS } from '../../support/questions.ts';
 
 const domains = new Map<string, DomainFacts>();
