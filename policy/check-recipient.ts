@@ -1,26 +1,20 @@
 // check_recipient: whether mail for an address is taken, decided while the client still listens (policy.md, "Maps"). Pure.
 
 import { DEFAULT_REFUSALS, type RefusalReason } from '../src/config/refusal-texts.ts';
-import type { Settings } from '../src/config/settings.ts';
-import type { Decision } from '../src/delivery/decision.ts';
-import { planCopy } from '../src/delivery/plan.ts';
-import { rulesOfReader } from '../src/delivery/plan-reader.ts';
+import type { EachDecided } from '../src/delivery/decide.ts';
+import type { Verdict as KeyVerdict } from '../src/delivery/decision.ts';
+import type { ReaderDecision } from '../src/delivery/plan.ts';
 import type { Reader, User } from '../src/directory/types.ts';
-import type { Detection } from '../src/message/detection.ts';
 import { LOOP, readersOf } from './answers.ts';
 import {
   type AddressFacts,
   type Answer,
   type AnswerOptions,
-  type Choose,
   type DomainFacts,
   found,
   type Mailbox,
   notFound,
 } from './facts.ts';
-
-/** The message has not been seen: it counts as one that needs a key. */
-const NOT_SEEN: Detection = { encrypted: false, because: 'the message has not been sent yet' };
 
 /** RFC 3463 codes by reason, permanent and temporary. */
 const ENHANCED: Readonly<Record<RefusalReason, { readonly reject: string; readonly defer: string }>> = {
@@ -29,21 +23,17 @@ const ENHANCED: Readonly<Record<RefusalReason, { readonly reject: string; readon
   over_quota: { reject: '5.2.2', defer: '4.2.2' },
 };
 
-export interface CheckOptions extends AnswerOptions {
-  /** The [encryption] settings. */
-  readonly global: Settings;
-}
-
 /**
  * Decides. An alias is refused where nobody behind it could take the mail, and where its domain's key settings refuse a
  * copy that would go outside; the key settings are asked as the filter would ask them.
  * @param size bytes of the message where they are known, else null
+ * @param decided what the key settings say of each reader, before there is a message
  */
 export function checkRecipient(
   facts: AddressFacts,
   size: number | null,
-  choose: Choose,
-  options: CheckOptions,
+  decided: EachDecided,
+  options: AnswerOptions,
 ): Answer {
   if (facts.asked === null) return notFound('the key is no address');
   const { resolution } = facts.recipient;
@@ -61,10 +51,10 @@ export function checkRecipient(
     );
     return refusal(reason, facts);
   }
-  const plans = readers.map((each) => ({
-    ...each,
-    ...planAlone(each.reader, facts, choose, options.global),
-  }));
+  const plans = readers.flatMap((each, index) => {
+    const copy = decided.copies[index];
+    return copy === undefined ? [] : [{ ...each, ...aloneOf(copy) }];
+  });
   const refused = refusedByKeys(plans);
   if (refused !== null) {
     const { enhanced, text } = refused.reply;
@@ -78,7 +68,7 @@ export function checkRecipient(
   return found('DUNNO', resolution.kind === 'user' ? 'an active user' : 'an alias that somebody reads');
 }
 
-type Refused = Extract<Decision, { action: 'defer' | 'reject' }>;
+type Refused = Extract<KeyVerdict, { action: 'defer' | 'reject' }>;
 
 interface AlonePlan {
   /** What the key settings refuse. */
@@ -90,17 +80,11 @@ interface AlonePlan {
 /**
  * One reader's copy alone, as the filter sees it where Postfix has expanded the alias. Where the filter sees the alias itself
  * it is stricter, and says so itself: which of the two it will be is not known here, and a refusal cannot be taken back.
+ * Whether a message passes by a rule is known once there is a message.
  */
-function planAlone(reader: Reader, facts: AddressFacts, choose: Choose, global: Settings): AlonePlan {
-  const decision = planCopy({
-    facts: { ...facts.recipient, resolution: { kind: 'alias', readers: [reader], via: [] } },
-    global,
-    detection: NOT_SEEN,
-    message: null,
-    choose,
-  });
+function aloneOf({ decision }: ReaderDecision): AlonePlan {
   if (decision.action !== 'defer' && decision.action !== 'reject') return { refused: null, excused: false };
-  const excused = hasPassRule(facts, reader);
+  const excused = decision.readers.some(({ rules }) => rules.some(({ rule }) => rule.action === 'pass'));
   return { refused: excused ? null : decision, excused };
 }
 
@@ -117,11 +101,6 @@ function refusedByKeys(
     outside.length > 0 ? outside : takers.every(({ refused }) => refused !== null) ? takers : [];
   const refusals = binding.flatMap(({ refused }) => refused ?? []);
   return refusals.find(({ action }) => action === 'defer') ?? refusals[0] ?? null;
-}
-
-/** Whether a message passes by a rule is known once there is a message. */
-function hasPassRule({ recipient }: AddressFacts, reader: Reader): boolean {
-  return rulesOfReader(recipient, reader).some(({ rule }) => rule.action === 'pass');
 }
 
 type Verdict = 'can take it' | RefusalReason;

@@ -3,7 +3,6 @@
 import type { Address } from '../src/address/address.ts';
 import type { RefusalOverride } from '../src/config/refusal-texts.ts';
 import type { Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
-import type { KeyChoice } from '../src/keys/choose.ts';
 
 /** The maps of policy.md, by the names that are used in listeners, socketmap requests and `sealpost lookup`. */
 export const MAPS = [
@@ -76,6 +75,3 @@ export interface AnswerOptions {
   /** Whether an extension that no entry has is appended to what the address without it expands to. */
   readonly propagateExtension: boolean;
 }
-
-/** Chooses among keys at the moment of the question; see keys/choose. */
-export type Choose = (keys: readonly StoredKey[]) => KeyChoice;

@@ -3,11 +3,11 @@
 import { type AddressParts, normaliseDomain, parsePath, toAddress } from '../src/address/normalise.ts';
 import type { Config } from '../src/config/schema.ts';
 import type { Change } from '../src/database/notifications.ts';
+import { createDecider } from '../src/delivery/decide.ts';
 import { normaliseFingerprint } from '../src/directory/fingerprint.ts';
 import { dependencyName } from '../src/directory/read.ts';
 import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
 import { createKeyCache } from '../src/keys/cache.ts';
-import { chooseKeys, type InspectedKey } from '../src/keys/choose.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { within } from '../src/pacing/within.ts';
@@ -24,12 +24,12 @@ import {
   virtualMailbox,
 } from './answers.ts';
 import { createChangeLog } from './change-log.ts';
-import { type CheckOptions, checkRecipient } from './check-recipient.ts';
+import { checkRecipient } from './check-recipient.ts';
 import type { LookupDatabase } from './database.ts';
 import {
   type AddressFacts,
   type Answer,
-  type Choose,
+  type AnswerOptions,
   type DomainFacts,
   type MapName,
   notFound,
@@ -92,11 +92,11 @@ const TOO_LATE: Answer = {
 export function createLookups(options: LookupsOptions): Lookups {
   const { config, database, logger, metrics } = options;
   const clock = options.clock ?? Date.now;
-  let checkOptions: CheckOptions = {
+  let { encryption } = config;
+  const answerOptions: AnswerOptions = {
     mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
     delimiters: config.recipient_delimiter,
     propagateExtension: config.policy.propagate_extension,
-    global: config.encryption,
   };
   const changes = createChangeLog();
   const trust = createTrust(config.policy.stale_max, clock);
@@ -131,7 +131,8 @@ export function createLookups(options: LookupsOptions): Lookups {
   const domainOf = (name: string, allowStale = true) =>
     domains.get(name, () => reader.domain(name), allowStale);
   const reader = createFactsReader({ database, config, domainOf: (name) => domainOf(name, false) });
-  const keyCache = createKeyCache({ allowSha1: config.keys.allow_sha1 });
+  const { inspect } = createKeyCache({ allowSha1: config.keys.allow_sha1 });
+  const decider = createDecider({ inspect, global: () => encryption, now: clock });
   const record = createLookupRecorder(logger, metrics);
 
   function addressOf(parts: AddressParts): AddressFacts | Promise<AddressFacts> {
@@ -159,31 +160,14 @@ export function createLookups(options: LookupsOptions): Lookups {
     );
   }
 
-  /** Reads the keys that the choice may need; at once where there are none. */
-  function chooser(facts: AddressFacts): Choose | Promise<Choose> {
-    const keys = [
-      ...facts.recipient.domainKeys,
-      ...readersOf(facts).flatMap((each) => (each.kind === 'outside' ? [] : each.keys)),
-    ];
-    if (keys.length === 0) return () => chooseKeys([], clock());
-    return Promise.all(keys.map((key) => keyCache.inspect(key))).then((all) => {
-      const inspected = new Map<StoredKey, InspectedKey>(all.map((each) => [each.key, each]));
-      return (wanted: readonly StoredKey[]) =>
-        chooseKeys(
-          wanted.flatMap((key) => inspected.get(key) ?? []),
-          clock(),
-        );
-    });
-  }
-
   function ask(map: MapName, key: string, size: number | null): Answer | Promise<Answer> {
     switch (map) {
       case 'virtual_domains':
       case 'relay_domains': {
         const name = normaliseDomain(textOf(key));
         const wanted = map === 'virtual_domains' ? 'virtual' : 'relay';
-        if (name === null) return domainClass(name, null, wanted, checkOptions);
-        return after(domainOf(name), (facts) => domainClass(name, facts, wanted, checkOptions));
+        if (name === null) return domainClass(name, null, wanted, answerOptions);
+        return after(domainOf(name), (facts) => domainClass(name, facts, wanted, answerOptions));
       }
       case 'client_fingerprint': {
         const canonical = normaliseFingerprint(key);
@@ -213,11 +197,13 @@ export function createLookups(options: LookupsOptions): Lookups {
       case 'check_recipient':
         return after(facts, (unread) =>
           after(withKeys(unread), (known) =>
-            after(chooser(known), (choose) => checkRecipient(known, size, choose, checkOptions)),
+            after(decider.beforehand(known.recipient), (decided) =>
+              checkRecipient(known, size, decided, answerOptions),
+            ),
           ),
         );
       case 'virtual_alias':
-        return after(facts, (known) => virtualAlias(known, checkOptions));
+        return after(facts, (known) => virtualAlias(known, answerOptions));
       case 'virtual_mailbox':
         return after(facts, virtualMailbox);
       case 'transport':
@@ -277,8 +263,8 @@ export function createLookups(options: LookupsOptions): Lookups {
       database.back();
     },
 
-    reconfigure({ encryption }) {
-      checkOptions = { ...checkOptions, global: encryption };
+    reconfigure(next) {
+      encryption = next.encryption;
     },
 
     cached: () => domains.size + addresses.size + userKeys.size + senders.size + fingerprints.size,

@@ -2,8 +2,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
+import { forgetSql } from '../src/delivery/acceptance-steps.ts';
 import type { Engine } from '../src/delivery/engine.ts';
-import { forgetSql, messageKey, recipientKey } from '../src/delivery/memory.ts';
+import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { queueIdOf, temporary } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
@@ -14,10 +15,10 @@ import { classOf } from '../src/smtp/replies.ts';
 import type { EnvelopeRecipient, Reply, Transaction } from '../src/smtp/types.ts';
 import { fileParcels } from './queue/file.ts';
 import { acceptanceName, type Filed, type Parcel } from './queue/filing.ts';
-import { decideFor, SEALING_FAILED, type SealingParts, seal } from './spool/item.ts';
+import { decideFor, SEALING_FAILED, type SealingContext, seal } from './queue/seal.ts';
 
-export interface LmtpParts extends SealingParts {
-  readonly engine: Pick<Engine, 'directory' | 'chooser' | 'sealer' | 'memory'>;
+export interface LmtpParts extends SealingContext {
+  readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'memory'>;
   readonly pool: Pool;
   readonly maxReceived: () => number;
 }
@@ -36,7 +37,7 @@ type Acceptance = NonNullable<Parcel['acceptance']>;
 async function acceptanceKey(transaction: Transaction): Promise<string> {
   const queueId = queueIdOf(transaction);
   const { message, envelope } = transaction;
-  const key = await messageKey({
+  const key = await messageHash({
     queueId,
     messageId: queueId === '' ? findMessageId(message) : '',
     sender: envelope.sender,
@@ -114,7 +115,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
 
   function forgetAll(message: string, recipients: readonly EnvelopeRecipient[]): void {
     for (const { path } of recipients) {
-      const acceptance = { message, recipient: recipientKey(path) };
+      const acceptance = { message, recipient: recipientHash(path) };
       const name = acceptanceName(acceptance);
       const done = forget(acceptance).then(() => void forgetting.delete(name));
       // It stays in the map, so that the same message is not taken for a repetition before its row is gone.
@@ -146,7 +147,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
     recipient: EnvelopeRecipient,
   ): Promise<Reply> {
     const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
-    const acceptance = { message: key, recipient: recipientKey(recipient.path) };
+    const acceptance = { message: key, recipient: recipientHash(recipient.path) };
     try {
       // The same message once more, after it was acknowledged: it must not be taken for a repetition.
       await forgotten(acceptance);

@@ -49,7 +49,7 @@ export async function startReceiver(
   const budget = createBudget(config.filter.memory_budget);
   const maxReceived = (): number => current.filter.max_received;
   const outgoingDirectory = outgoingDirectoryIn(config.state_dir);
-  const sealing = { engine, global: () => current.encryption, logger, metrics, outgoingDirectory };
+  const sealing = { engine, logger, metrics, outgoingDirectory };
   const delivery = createQueueDelivery({ ...sealing, pool, maxReceived });
   const listeners: FilterListenerHandle[] = [];
   const spools: Spool[] = [];

@@ -5,11 +5,12 @@ import type { Lease } from '../../src/smtp/server/budget.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 import type { Obstacle } from '../queue/decide.ts';
 import { fileParcels } from '../queue/file.ts';
+import type { SealingContext } from '../queue/seal.ts';
 import { backOff, beginClaims, type Claimed, claimFiles, forgetAttempts, noteAttempt } from './attempts.ts';
-import { type Item, prepareItem, type SealingParts } from './item.ts';
+import { type Item, prepareItem } from './item.ts';
 import { removeFiled, setAside } from './maildir.ts';
 
-export interface BatchParts extends SealingParts {
+export interface BatchParts extends SealingContext {
   readonly pool: Pool;
   readonly spool: string;
   readonly admit: (bytes: number) => Lease | null;

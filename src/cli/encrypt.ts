@@ -1,8 +1,7 @@
 // `sealpost encrypt`: the filter's own path for one message and one recipient, to standard output. Nothing is sent.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { createChooser } from '../delivery/engine.ts';
-import { planCopy } from '../delivery/plan.ts';
+import { deciderOf } from '../delivery/decide.ts';
 import { ruledMessage } from '../delivery/rules.ts';
 import { sealCopy } from '../delivery/seal-copy.ts';
 import { createDirectory } from '../directory/lookup.ts';
@@ -36,14 +35,9 @@ export function registerEncrypt(program: Command): void {
       const message = stripSealpostFields(read(file));
       const directory = createDirectory({ database: await database(), config });
       const facts = await directory.recipient(Buffer.from(options.to, 'utf8').toString('latin1'));
-      const now = Date.now();
-      const choose = await createChooser(config)(facts, now);
-      const decision = planCopy({
-        facts,
-        global: config.encryption,
+      const decision = await deciderOf(() => config).copy(facts, {
         detection: detectEncrypted(message),
         message: ruledMessage(message, readSender(options.sender, message)),
-        choose,
       });
       if (decision.action === 'defer')
         throw new Temporary(`${decision.reason} (${formatReply(decision.reply)})`);
@@ -57,7 +51,7 @@ export function registerEncrypt(program: Command): void {
             await sealCopy(
               message,
               decision,
-              { host: config.hostname, queueId: '', date: new Date(now) },
+              { host: config.hostname, queueId: '', date: new Date() },
               sealer.encrypt,
               (sentence) => process.stderr.write(`sealpost: ${sentence}\n`),
             ),

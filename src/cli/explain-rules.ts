@@ -1,8 +1,8 @@
 // What `explain` says of rules: every one that could decide on mail for an address, and which one does on the message at hand.
-import { rulesOfReader } from '../delivery/plan-reader.ts';
-import { firstMatch, type RuledMessage, ruleMatches, rulesInOrder } from '../delivery/rules.ts';
+import type { Decision } from '../delivery/decision.ts';
+import { type RuledMessage, ruleMatches } from '../delivery/rules.ts';
 import { conditionsInWords } from '../directory/rule-rows.ts';
-import type { RecipientFacts, Rule } from '../directory/types.ts';
+import type { Rule } from '../directory/types.ts';
 
 export interface RuleView extends Rule {
   readonly level: 'user' | 'domain';
@@ -15,22 +15,17 @@ export interface RuleView extends Rule {
 }
 
 /** The rules of every reader behind an address, in the order in which they are tried. */
-export function explainRules(facts: RecipientFacts, message: RuledMessage | null): readonly RuleView[] {
-  const readers = 'readers' in facts.resolution ? facts.resolution.readers : [];
-  const lists =
-    facts.resolution.kind === 'nobody'
-      ? [{ owner: '', domain: facts.domain?.name ?? '', rules: rulesInOrder(null, facts.domain) }]
-      : readers.map((reader) => ({
-          owner: reader.kind === 'user' ? reader.user.address : reader.address,
-          domain: (reader.kind === 'user' ? reader.user.domain : facts.domain)?.name ?? '',
-          rules: rulesOfReader(facts, reader),
-        }));
-  return lists.flatMap(({ owner, domain, rules }) => {
-    const deciding = message === null ? null : firstMatch(rules, message);
+export function explainRules(
+  { facts, readers }: Pick<Decision, 'facts' | 'readers'>,
+  message: RuledMessage | null,
+): readonly RuleView[] {
+  return readers.flatMap(({ reader, rules, rule: deciding }) => {
+    const domain = reader?.kind === 'user' ? reader.user.domain : facts.domain;
     return rules.map((found) => ({
       ...found.rule,
       level: found.level,
-      owner: found.level === 'user' ? owner : `@${domain}`,
+      owner:
+        found.level === 'user' && reader?.kind === 'user' ? reader.user.address : `@${domain?.name ?? ''}`,
       matches: message === null ? null : ruleMatches(found.rule, message),
       decides: found === deciding,
     }));

@@ -60,7 +60,7 @@ export function wantsFailureNotice(recipient: EnvelopeRecipient): boolean {
 /** The end of one transaction. */
 export interface Delivered {
   /** What the message is remembered by. */
-  readonly messageKey: string;
+  readonly messageHash: string;
   /** One for each envelope recipient, in order. */
   readonly outcomes: readonly RecipientOutcome[];
   /** Call once the client is known to have our success for these recipients (indices of the envelope). */

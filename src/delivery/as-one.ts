@@ -8,8 +8,8 @@ import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Delivered } from './answer.ts';
 import { type RecipientOutcome, singleAnswer } from './answer.ts';
 import { buildBounce } from './bounce.ts';
-import { bounceKey } from './memory.ts';
-import type { DeliveryParts } from './parts.ts';
+import type { DeliveryContext } from './context.ts';
+import { bounceHash } from './message-hash.ts';
 import { queueIdOf, temporary } from './transaction.ts';
 
 /** The one reply, and what to call once the client is known to have it. */
@@ -28,10 +28,10 @@ const NOT_YET: Bounced = { done: false };
 
 /** Makes the delivery with one reply out of the one with a reply for each recipient. */
 export function createDeliverAsOne(
-  parts: Pick<DeliveryParts, 'config' | 'memory' | 'logger'>,
+  context: Pick<DeliveryContext, 'config' | 'memory' | 'logger'>,
   deliver: (transaction: Transaction) => Promise<Delivered>,
 ): (transaction: Transaction) => Promise<AnsweredAsOne> {
-  const { memory } = parts;
+  const { memory } = context;
   /** Refused recipients, by message, whose bounce is on its way. */
   const bouncing = new Set<string>();
 
@@ -43,19 +43,19 @@ export function createDeliverAsOne(
     let sentBounce: Delivered | undefined;
     const forget = (): void => {
       delivered.forget([...paths.keys()]);
-      memory.forget(delivered.messageKey, paths.map(bounceKey));
+      memory.forget(delivered.messageHash, paths.map(bounceHash));
       sentBounce?.forget([0]);
     };
     const keep = (): void => undefined;
     if (answer.kind === 'reply') {
       return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? keep : forget };
     }
-    const log = parts.logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+    const log = context.logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
     for (const outcome of answer.silent) {
       log.warn({ reply: logReply(outcome.reply) }, 'a recipient was refused, and no bounce may be sent');
     }
     if (answer.refused.length === 0) return { reply: answer.reply, forget };
-    const bounced = await bounce(transaction, delivered.messageKey, answer.refused, log);
+    const bounced = await bounce(transaction, delivered.messageHash, answer.refused, log);
     if (bounced.done) {
       sentBounce = bounced.sent;
       return { reply: answer.reply, forget };
@@ -73,16 +73,16 @@ export function createDeliverAsOne(
    */
   async function bounce(
     transaction: Transaction,
-    key: string,
+    hash: string,
     refused: readonly RecipientOutcome[],
-    log: DeliveryParts['logger'],
+    log: DeliveryContext['logger'],
   ): Promise<Bounced> {
-    const names = refused.map(({ recipient }) => `${key} ${bounceKey(recipient.path)}`);
+    const names = refused.map(({ recipient }) => `${hash} ${bounceHash(recipient.path)}`);
     // A retry that comes while the bounce is on its way must not send another one.
     if (names.some((name) => bouncing.has(name))) return NOT_YET;
     for (const name of names) bouncing.add(name);
     try {
-      return await bounceOnce(transaction, key, refused, log);
+      return await bounceOnce(transaction, hash, refused, log);
     } finally {
       for (const name of names) bouncing.delete(name);
     }
@@ -90,34 +90,34 @@ export function createDeliverAsOne(
 
   async function bounceOnce(
     transaction: Transaction,
-    key: string,
+    hash: string,
     refused: readonly RecipientOutcome[],
-    log: DeliveryParts['logger'],
+    log: DeliveryContext['logger'],
   ): Promise<Bounced> {
     let unreported: readonly RecipientOutcome[];
     try {
       const reported = await memory.recall(
-        key,
-        refused.map(({ recipient }) => bounceKey(recipient.path)),
+        hash,
+        refused.map(({ recipient }) => bounceHash(recipient.path)),
       );
-      unreported = refused.filter(({ recipient }) => !reported.has(bounceKey(recipient.path)));
+      unreported = refused.filter(({ recipient }) => !reported.has(bounceHash(recipient.path)));
     } catch (error) {
       log.error({ err: error }, 'the memory of deliveries cannot be asked');
       return NOT_YET;
     }
     if (unreported.length === 0) return { done: true };
-    const keys = unreported.map(({ recipient }) => bounceKey(recipient.path)).sort();
+    const hashes = unreported.map(({ recipient }) => bounceHash(recipient.path)).sort();
     const identity = createHash('sha256')
-      .update(['bounce', key, ...keys].join('\0'))
+      .update(['bounce', hash, ...hashes].join('\0'))
       .digest('hex');
-    const sent = await deliver(bounceOf(transaction, unreported, parts.config().hostname, identity));
+    const sent = await deliver(bounceOf(transaction, unreported, context.config().hostname, identity));
     const reply = sent.outcomes[0]?.reply ?? temporary('4.3.0', 'The bounce has no outcome');
     if (classOf(reply) !== 'accepted') {
       // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
       log.error({ reply: logReply(reply) }, 'the bounce for refused recipients was not accepted');
       return NOT_YET;
     }
-    const recorded = await Promise.allSettled(keys.map((each) => memory.remember(key, each, reply.text)));
+    const recorded = await Promise.allSettled(hashes.map((each) => memory.remember(hash, each, reply.text)));
     const failed = recorded.find((each) => each.status === 'rejected');
     // A retry knows it by its own row then.
     if (failed !== undefined) log.error({ err: failed.reason }, 'the bounce could not be recorded');

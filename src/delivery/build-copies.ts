@@ -4,19 +4,20 @@ import { detectEncrypted } from '../message/detect.ts';
 import type { Logger } from '../observe/log.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
-import type { Decision } from './decision.ts';
+import type { DeliveryContext } from './context.ts';
+import type { Seen } from './decide.ts';
+import type { Verdict } from './decision.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
-import type { DeliveryParts } from './parts.ts';
-import { directoryUnavailable, planCopy } from './plan.ts';
-import { type RuledMessage, ruledMessage } from './rules.ts';
+import { directoryUnavailable } from './plan.ts';
+import { ruledMessage } from './rules.ts';
 import { sealCopy } from './seal-copy.ts';
 import { queueIdOf, temporary } from './transaction.ts';
 
 /** One distinct recipient path of a transaction. Exact repetitions share its copy and its outcome. */
 export interface Pending {
   readonly recipient: EnvelopeRecipient;
-  /** Of the memory of deliveries. */
-  readonly key: string;
+  /** What the recipient is remembered by. */
+  readonly hash: string;
 }
 
 /** Copies that go out in one transaction of the next hop. */
@@ -43,29 +44,31 @@ export type CopyBuilder = (
   log: Logger,
 ) => Promise<{
   readonly groups: readonly Group[];
-  /** By recipient key: those who get no copy. */
+  /** By recipient hash: those who get no copy. */
   readonly refused: ReadonlyMap<string, Reply>;
 }>;
 
 /** The builder never rejects for one recipient's sake: whoever cannot be planned or sealed for is refused for now. */
-export function createCopyBuilder(parts: DeliveryParts): CopyBuilder {
-  const { metrics } = parts;
+export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
+  const { metrics } = context;
 
   const build: CopyBuilder = async (transaction, message, open, log) => {
     const now = Date.now();
     const refused = new Map<string, Reply>();
-    const detection = detectEncrypted(message);
-    const ruled = ruledMessage(message, transaction.envelope.sender);
+    const seen: Seen = {
+      detection: detectEncrypted(message),
+      message: ruledMessage(message, transaction.envelope.sender),
+    };
     const outgoing = createOutgoing(
-      parts.outgoingDirectory,
+      context.outgoingDirectory,
       transaction.id,
       MEMORY_PER_TRANSACTION,
-      parts.giveBack,
+      context.giveBack,
     );
     const passing: Pending[] = [];
     const sealed: Group[] = [];
     await mapLimited(open, copiesAtOnce(message), async (entry) => {
-      const decision = await decide(entry.recipient.path, detection, ruled, now, log);
+      const decision = await decide(entry.recipient.path, seen, log);
       metrics.copies.inc({ action: decision.action, because: decision.because });
       logDecision(log, entry, decision);
       if (decision.action === 'pass') passing.push(entry);
@@ -75,37 +78,29 @@ export function createCopyBuilder(parts: DeliveryParts): CopyBuilder {
           const ciphertext = await sealCopy(
             message,
             decision,
-            { host: parts.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
-            parts.encrypt,
-            (sentence) => log.info({ to: entry.key.slice(0, 12) }, sentence),
+            { host: context.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
+            context.encrypt,
+            (sentence) => log.info({ to: entry.hash.slice(0, 12) }, sentence),
           );
           stop();
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
         } catch (error) {
           log.error({ err: error }, 'sealing failed; Postfix keeps the mail');
           refused.set(
-            entry.key,
+            entry.hash,
             temporary('4.7.5', 'Encryption failed; the mail stays queued and will be tried again'),
           );
         }
-      } else refused.set(entry.key, decision.reply);
+      } else refused.set(entry.hash, decision.reply);
     });
     const groups =
       passing.length > 0 ? [...sealed, { recipients: passing, copy: inMemory(message) }] : sealed;
     return { groups, refused };
   };
 
-  async function decide(
-    path: RawPath,
-    detection: ReturnType<typeof detectEncrypted>,
-    message: RuledMessage,
-    now: number,
-    log: Logger,
-  ): Promise<Decision> {
+  async function decide(path: RawPath, seen: Seen, log: Logger): Promise<Verdict> {
     try {
-      const facts = await parts.directory.recipient(path);
-      const choose = await parts.chooser(facts, now);
-      return planCopy({ facts, global: parts.config().encryption, detection, message, choose });
+      return await context.decider.copy(await context.directory.recipient(path), seen);
     } catch (error) {
       const level = error instanceof DirectoryUnavailable ? 'warn' : 'error';
       log[level]({ err: error }, 'the directory cannot be asked');
@@ -113,8 +108,8 @@ export function createCopyBuilder(parts: DeliveryParts): CopyBuilder {
     }
   }
 
-  function logDecision(log: Logger, entry: Pending, decision: Decision): void {
-    const entryOf = { to: entry.key.slice(0, 12), action: decision.action, because: decision.because };
+  function logDecision(log: Logger, entry: Pending, decision: Verdict): void {
+    const entryOf = { to: entry.hash.slice(0, 12), action: decision.action, because: decision.because };
     if (decision.action === 'pass' && decision.plaintextByChoice) {
       metrics.plaintextByChoice.inc({ because: decision.because });
       log.warn(

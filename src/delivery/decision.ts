@@ -1,11 +1,11 @@
 // A decision on one copy, with its reason: what the plan gives, and what log, reply and `explain` are made of.
-import type { Settings } from '../config/settings.ts';
-import type { KeyKind, RecipientFacts, StoredKey } from '../directory/types.ts';
-import type { KeyChoice } from '../keys/choose.ts';
+import type { EffectiveSettings, Settings } from '../config/settings.ts';
+import type { KeyKind, Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
+import type { JudgedKey, KeyChoice } from '../keys/choose.ts';
 import type { Detection } from '../message/detection.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
 import type { Reply } from '../smtp/types.ts';
-import type { RuledMessage } from './rules.ts';
+import type { FoundRule, RuledMessage } from './rules.ts';
 
 /** Why a decision was taken, as a word for logs and metrics. */
 export type Because =
@@ -22,7 +22,7 @@ export type Because =
   | 'alias without readers'
   | 'directory unavailable';
 
-interface Decided {
+interface Reasoned {
   readonly because: Because;
   /** One sentence for `explain` and the log: no address, no content. */
   readonly reason: string;
@@ -30,8 +30,9 @@ interface Decided {
   readonly leftOut: readonly { readonly fingerprint: string; readonly because: string }[];
 }
 
-export type Decision =
-  | (Decided & {
+/** What happens to one copy, and why. */
+export type Verdict =
+  | (Reasoned & {
       readonly action: 'seal';
       readonly keys: readonly RecipientKey[];
       /** Of all the keys: an OpenPGP message, or S/MIME, which has one shape whatever the style. */
@@ -42,12 +43,34 @@ export type Decision =
       readonly headerPolicy: Settings['header_policy'];
       readonly hideKeyIds: boolean;
     })
-  | (Decided & {
+  | (Reasoned & {
       readonly action: 'pass';
       /** A key or a setting knew better, and the administrator chose plaintext all the same: logged at warn and counted. */
       readonly plaintextByChoice: boolean;
     })
-  | (Decided & { readonly action: 'defer' | 'reject'; readonly reply: Reply });
+  | (Reasoned & { readonly action: 'defer' | 'reject'; readonly reply: Reply });
+
+/** What counted for one reader. */
+export interface ReaderBasis {
+  /** null where nobody has the address: what its domain says counts. */
+  readonly reader: Reader | null;
+  readonly settings: EffectiveSettings;
+  /** Every key that was weighed, the reader's own or else the domain's; the decision says which of them are used. */
+  readonly keys: readonly JudgedKey[];
+  /** false where the keys are the domain's. */
+  readonly ownKeys: boolean;
+  /** In the order in which they are tried. */
+  readonly rules: readonly FoundRule[];
+  /** The one that matched the message; null where none did, or there is no message yet. */
+  readonly rule: FoundRule | null;
+}
+
+/** A verdict with everything that it rests on. Whoever tells of it derives nothing. */
+export type Decision = Verdict & {
+  readonly facts: RecipientFacts;
+  /** One for each reader behind the address; of nobody, the domain's; none of an alias that leads nowhere. */
+  readonly readers: readonly ReaderBasis[];
+};
 
 /** Everything the plan needs of one recipient. */
 export interface PlanInput {
@@ -61,12 +84,12 @@ export interface PlanInput {
 }
 
 /** A copy that goes on as it came in. */
-export function pass(because: Because, reason: string, plaintextByChoice: boolean): Decision {
+export function pass(because: Because, reason: string, plaintextByChoice: boolean): Verdict {
   return { action: 'pass', because, reason, leftOut: [], plaintextByChoice };
 }
 
 /** A copy that goes nowhere, now or ever. */
-export function refuse(action: 'defer' | 'reject', because: Because, reason: string, reply: Reply): Decision {
+export function refuse(action: 'defer' | 'reject', because: Because, reason: string, reply: Reply): Verdict {
   return { action, because, reason, leftOut: [], reply };
 }
 

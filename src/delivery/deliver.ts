@@ -3,17 +3,23 @@
 
 import { countReceived, findMessageId } from '../message/received.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
-import type { Logger } from '../observe/log.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
-import { createTurns } from '../pacing/turns.ts';
+import { createTurns, type Turns } from '../pacing/turns.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Delivered } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
-import { copiesAtOnce, createCopyBuilder, type Group, LARGE_MESSAGE, type Pending } from './build-copies.ts';
+import {
+  type CopyBuilder,
+  copiesAtOnce,
+  createCopyBuilder,
+  type Group,
+  LARGE_MESSAGE,
+  type Pending,
+} from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
-import { messageKey, recipientKey } from './memory.ts';
-import type { DeliveryParts } from './parts.ts';
-import { claimId, createCopySender, type Progress } from './send-copy.ts';
+import type { DeliveryContext } from './context.ts';
+import { messageHash, recipientHash } from './message-hash.ts';
+import { type CopySender, claimId, createCopySender, type Progress } from './send-copy.ts';
 import { queueIdOf, temporary } from './transaction.ts';
 
 export interface Deliverer {
@@ -41,177 +47,216 @@ const MIDDLE_MESSAGE = 32 * 1024;
 /** A next hop that does not answer holds up nobody but its own messages for longer than this. */
 const TURN_MS = 30_000;
 
-export function createDeliverer(parts: DeliveryParts): Deliverer {
-  const { logger, metrics, memory, claims } = parts;
+/** What the deliveries of one process share. */
+interface Deliveries {
+  readonly context: DeliveryContext;
+  readonly build: CopyBuilder;
+  readonly sender: CopySender;
+  readonly turns: Readonly<Record<'large' | 'middle', Turns>>;
   /** What each transaction under way has claimed, for {@link Deliverer.abandon}. */
-  const claimedBy = new Map<Transaction, readonly ClaimId[]>();
+  readonly claimedBy: Map<Transaction, readonly ClaimId[]>;
   /** Whose client was gone before anything was claimed. */
-  const goneEarly = new WeakSet<Transaction>();
-  const turns = {
-    large: createTurns(AT_ONCE.large, TURN_MS),
-    middle: createTurns(AT_ONCE.middle, TURN_MS),
+  readonly goneEarly: WeakSet<Transaction>;
+  active: number;
+}
+
+export function createDeliverer(context: DeliveryContext): Deliverer {
+  const deliveries: Deliveries = {
+    context,
+    build: createCopyBuilder(context),
+    sender: createCopySender(context),
+    turns: { large: createTurns(AT_ONCE.large, TURN_MS), middle: createTurns(AT_ONCE.middle, TURN_MS) },
+    claimedBy: new Map(),
+    goneEarly: new WeakSet(),
+    active: 0,
   };
-  const build = createCopyBuilder(parts);
-  const sender = createCopySender(parts);
-  let active = 0;
-
-  async function deliver(transaction: Transaction): Promise<Delivered> {
-    const started = process.hrtime.bigint();
-    const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
-    const message = stripSealpostFields(transaction.message);
-    const key =
-      transaction.identity ??
-      (await messageKey({
-        queueId: queueIdOf(transaction),
-        messageId: queueIdOf(transaction) === '' ? findMessageId(message) : '',
-        sender: transaction.envelope.sender,
-        content: transaction.message,
-      }));
-    const replies = new Map<string, Reply>();
-    const pending: Pending[] = [];
-    for (const recipient of transaction.envelope.recipients) {
-      const entry = { recipient, key: recipientKey(recipient.path) };
-      if (!pending.some((known) => known.key === entry.key)) pending.push(entry);
-    }
-    const claimed = pending.filter((entry) => {
-      const id = claimId(key, entry);
-      if (!claims.take(id)) {
-        replies.set(
-          entry.key,
-          temporary('4.3.0', 'An earlier attempt to deliver this message has not ended yet'),
-        );
-        return false;
-      }
-      return true;
-    });
-    const settled = new Set(claimed);
-    claimedBy.set(
-      transaction,
-      claimed.map((entry) => claimId(key, entry)),
-    );
-    if (goneEarly.has(transaction)) abandon(transaction);
-    active += 1;
-    try {
-      await deliverClaimed({ transaction, key, replies, settled, log }, message, claimed);
-    } catch (error) {
-      log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
-    } finally {
-      claimedBy.delete(transaction);
-      claims.release([...settled].map((entry) => claimId(key, entry)));
-      active -= 1;
-    }
-    metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
-    const unexpected = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
-    const { recipients } = transaction.envelope;
-    const keys = recipients.map((recipient) => recipientKey(recipient.path));
-    return {
-      messageKey: key,
-      outcomes: recipients.map((recipient, index) => ({
-        recipient,
-        reply: replies.get(keys[index] ?? '') ?? unexpected,
-      })),
-      forget: (indices) =>
-        memory.forget(
-          key,
-          indices.flatMap((index) => keys[index] ?? []),
-        ),
-    };
-  }
-
-  function abandon(transaction: Transaction): void {
-    const claimed = claimedBy.get(transaction);
-    if (claimed === undefined) goneEarly.add(transaction);
-    else claims.abandon(claimed);
-  }
-
-  async function deliverClaimed(
-    progress: Progress,
-    message: Buffer,
-    claimed: readonly Pending[],
-  ): Promise<void> {
-    const { key, replies, log } = progress;
-    const { max_received } = parts.config().filter;
-    if (countReceived(message) > max_received) {
-      log.warn({ max_received }, 'mail loop: too many Received fields');
-      for (const entry of claimed) {
-        replies.set(entry.key, {
-          code: 554,
-          enhanced: '5.4.6',
-          text: 'Too many hops: the message is in a loop',
-        });
-      }
-      return;
-    }
-    const accepted = await recall(key, claimed, log);
-    if (accepted === undefined) {
-      for (const entry of claimed)
-        replies.set(entry.key, temporary('4.3.0', 'The database cannot be reached now; try again later'));
-      return;
-    }
-    const open: Pending[] = [];
-    for (const entry of claimed) {
-      const reply = accepted.get(entry.key);
-      if (reply === undefined) open.push(entry);
-      else {
-        metrics.duplicatesSuppressed.inc();
-        replies.set(entry.key, {
-          code: 250,
-          enhanced: '2.0.0',
-          text: reply === '' ? 'Delivered before' : reply,
-        });
-      }
-    }
-    const handle = (): Promise<void> => sealAndSend(progress, message, open);
-    if (message.length <= MIDDLE_MESSAGE) await handle();
-    else await turns[message.length > LARGE_MESSAGE ? 'large' : 'middle'](handle);
-  }
-
-  async function sealAndSend(progress: Progress, message: Buffer, open: readonly Pending[]): Promise<void> {
-    const { transaction, replies, log } = progress;
-    if (Date.now() >= transaction.deadline) {
-      const busy = temporary('4.3.2', 'Too many large messages at once; the mail stays queued');
-      for (const entry of open) replies.set(entry.key, busy);
-      return;
-    }
-    const { groups, refused } = await build(transaction, message, open, log);
-    for (const [key, reply] of refused) replies.set(key, reply);
-    /** Those whose last byte has reached the next hop, or never will. */
-    const over = new Set<Group>();
-    try {
-      await mapLimited(groups, copiesAtOnce(message), async (group) => {
-        try {
-          if (await sender.send(progress, group)) over.add(group);
-        } catch (error) {
-          log.error({ err: error }, 'a copy could not be sent; Postfix keeps the mail');
-        }
-      });
-    } finally {
-      await Promise.all(groups.map((group) => group.copy.discard(over.has(group))));
-    }
-  }
-
-  async function recall(
-    key: string,
-    entries: readonly Pending[],
-    log: Logger,
-  ): Promise<ReadonlyMap<string, string> | undefined> {
-    if (entries.length === 0) return new Map();
-    try {
-      return await memory.recall(
-        key,
-        entries.map((entry) => entry.key),
-      );
-    } catch (error) {
-      log.error({ err: error }, 'the memory of deliveries cannot be asked');
-      return undefined;
-    }
-  }
-
+  const deliverOne = (transaction: Transaction): Promise<Delivered> => deliver(deliveries, transaction);
   return {
-    deliver,
-    deliverAsOne: createDeliverAsOne(parts, deliver),
-    abandon,
-    lateDeliveries: sender.late,
-    busy: () => active + sender.late(),
+    deliver: deliverOne,
+    deliverAsOne: createDeliverAsOne(context, deliverOne),
+    abandon: (transaction) => abandon(deliveries, transaction),
+    lateDeliveries: deliveries.sender.late,
+    busy: () => deliveries.active + deliveries.sender.late(),
   };
+}
+
+async function deliver(deliveries: Deliveries, transaction: Transaction): Promise<Delivered> {
+  const { logger, metrics, claims } = deliveries.context;
+  const started = process.hrtime.bigint();
+  const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+  const message = stripSealpostFields(transaction.message);
+  const hash = transaction.identity ?? (await hashOf(transaction, message));
+  const replies = new Map<string, Reply>();
+  const claimed = claim(deliveries, hash, transaction, replies);
+  const settled = new Set(claimed);
+  const { claimedBy, goneEarly } = deliveries;
+  claimedBy.set(
+    transaction,
+    claimed.map((entry) => claimId(hash, entry)),
+  );
+  if (goneEarly.has(transaction)) abandon(deliveries, transaction);
+  deliveries.active += 1;
+  try {
+    await deliverClaimed(deliveries, { transaction, hash, replies, settled, log }, message, claimed);
+  } catch (error) {
+    log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
+  } finally {
+    claimedBy.delete(transaction);
+    claims.release([...settled].map((entry) => claimId(hash, entry)));
+    deliveries.active -= 1;
+  }
+  metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
+  return deliveredOf(deliveries.context, transaction, hash, replies);
+}
+
+/** What identifies the message at every attempt. */
+function hashOf(transaction: Transaction, message: Buffer): Promise<string> {
+  const queueId = queueIdOf(transaction);
+  return messageHash({
+    queueId,
+    messageId: queueId === '' ? findMessageId(message) : '',
+    sender: transaction.envelope.sender,
+    content: transaction.message,
+  });
+}
+
+/** Claims each distinct recipient; one that is under way already gets its reply at once. */
+function claim(
+  { context }: Deliveries,
+  hash: string,
+  transaction: Transaction,
+  replies: Map<string, Reply>,
+): readonly Pending[] {
+  const pending = new Map<string, Pending>();
+  for (const recipient of transaction.envelope.recipients) {
+    const key = recipientHash(recipient.path);
+    if (!pending.has(key)) pending.set(key, { recipient, hash: key });
+  }
+  return [...pending.values()].filter((entry) => {
+    if (context.claims.take(claimId(hash, entry))) return true;
+    replies.set(
+      entry.hash,
+      temporary('4.3.0', 'An earlier attempt to deliver this message has not ended yet'),
+    );
+    return false;
+  });
+}
+
+/** Every recipient's outcome, in the envelope's order. */
+function deliveredOf(
+  { memory }: DeliveryContext,
+  { envelope: { recipients } }: Transaction,
+  hash: string,
+  replies: ReadonlyMap<string, Reply>,
+): Delivered {
+  const unexpected = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
+  const hashes = recipients.map((recipient) => recipientHash(recipient.path));
+  return {
+    messageHash: hash,
+    outcomes: recipients.map((recipient, index) => ({
+      recipient,
+      reply: replies.get(hashes[index] ?? '') ?? unexpected,
+    })),
+    forget: (indices) =>
+      memory.forget(
+        hash,
+        indices.flatMap((index) => hashes[index] ?? []),
+      ),
+  };
+}
+
+function abandon({ context, claimedBy, goneEarly }: Deliveries, transaction: Transaction): void {
+  const claimed = claimedBy.get(transaction);
+  if (claimed === undefined) goneEarly.add(transaction);
+  else context.claims.abandon(claimed);
+}
+
+async function deliverClaimed(
+  deliveries: Deliveries,
+  progress: Progress,
+  message: Buffer,
+  claimed: readonly Pending[],
+): Promise<void> {
+  const { replies, log } = progress;
+  const { context, turns } = deliveries;
+  const { max_received } = context.config().filter;
+  if (countReceived(message) > max_received) {
+    log.warn({ max_received }, 'mail loop: too many Received fields');
+    for (const entry of claimed) {
+      replies.set(entry.hash, {
+        code: 554,
+        enhanced: '5.4.6',
+        text: 'Too many hops: the message is in a loop',
+      });
+    }
+    return;
+  }
+  const accepted = await recall(context, progress, claimed);
+  if (accepted === undefined) {
+    for (const entry of claimed)
+      replies.set(entry.hash, temporary('4.3.0', 'The database cannot be reached now; try again later'));
+    return;
+  }
+  const open: Pending[] = [];
+  for (const entry of claimed) {
+    const reply = accepted.get(entry.hash);
+    if (reply === undefined) open.push(entry);
+    else {
+      context.metrics.duplicatesSuppressed.inc();
+      replies.set(entry.hash, {
+        code: 250,
+        enhanced: '2.0.0',
+        text: reply === '' ? 'Delivered before' : reply,
+      });
+    }
+  }
+  const handle = (): Promise<void> => sealAndSend(deliveries, progress, message, open);
+  if (message.length <= MIDDLE_MESSAGE) await handle();
+  else await turns[message.length > LARGE_MESSAGE ? 'large' : 'middle'](handle);
+}
+
+async function sealAndSend(
+  { build, sender }: Deliveries,
+  progress: Progress,
+  message: Buffer,
+  open: readonly Pending[],
+): Promise<void> {
+  const { transaction, replies, log } = progress;
+  if (Date.now() >= transaction.deadline) {
+    const busy = temporary('4.3.2', 'Too many large messages at once; the mail stays queued');
+    for (const entry of open) replies.set(entry.hash, busy);
+    return;
+  }
+  const { groups, refused } = await build(transaction, message, open, log);
+  for (const [hash, reply] of refused) replies.set(hash, reply);
+  /** Those whose last byte has reached the next hop, or never will. */
+  const over = new Set<Group>();
+  try {
+    await mapLimited(groups, copiesAtOnce(message), async (group) => {
+      try {
+        if (await sender.send(progress, group)) over.add(group);
+      } catch (error) {
+        log.error({ err: error }, 'a copy could not be sent; Postfix keeps the mail');
+      }
+    });
+  } finally {
+    await Promise.all(groups.map((group) => group.copy.discard(over.has(group))));
+  }
+}
+
+async function recall(
+  { memory }: DeliveryContext,
+  { hash, log }: Progress,
+  entries: readonly Pending[],
+): Promise<ReadonlyMap<string, string> | undefined> {
+  if (entries.length === 0) return new Map();
+  try {
+    return await memory.recall(
+      hash,
+      entries.map((entry) => entry.hash),
+    );
+  } catch (error) {
+    log.error({ err: error }, 'the memory of deliveries cannot be asked');
+    return undefined;
+  }
 }

@@ -4,31 +4,23 @@ import type { Config } from '../config/schema.ts';
 import { type Change, listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
-import type { KeyKind, RecipientFacts, StoredKey } from '../directory/types.ts';
-import { createKeyCache } from '../keys/cache.ts';
-import { chooseKeys, type KeyChoice } from '../keys/choose.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createSealer, type Sealer } from '../sealing/pool.ts';
 import { createNextHopClient, type NextHopClient } from '../smtp/client/next-hop.ts';
 import type { Reply } from '../smtp/types.ts';
+import { type Acceptances, createAcceptances } from './acceptances.ts';
 import { type Claims, createClaims } from './claims.ts';
+import { type Decider, deciderOf } from './decide.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
-import { createDeliveryMemory, type DeliveryMemory } from './memory.ts';
 import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
-
-/** The choice among a recipient's keys at one moment, after all of them have been inspected. */
-export type Chooser = (
-  facts: RecipientFacts,
-  now: number,
-) => Promise<(keys: readonly StoredKey[], prefer?: KeyKind) => KeyChoice>;
 
 export interface Engine {
   readonly database: Database;
   readonly directory: CachedDirectory;
-  readonly chooser: Chooser;
+  readonly decider: Decider;
   readonly sealer: Sealer;
-  readonly memory: DeliveryMemory;
+  readonly memory: Acceptances;
   readonly deliverer: Deliverer;
   /** Calls back for every change of the database that is told of; null: some may have been missed. */
   onChange(listener: (change: Change | null) => void): void;
@@ -60,39 +52,6 @@ export interface EngineOptions {
 
 const EXPIRE_EVERY_MS = 3_600_000;
 const LEFTOVER_AGE_MS = 3_600_000;
-
-/**
- * Reads the keys that a plan may need, once each, and gives the pure choice among them.
- * @param sealer seals with these keys in this thread
- */
-export function createChooser(config: Pick<Config, 'keys'>, sealer?: Pick<Sealer, 'certificates'>): Chooser {
-  const cache = createKeyCache({
-    allowSha1: config.keys.allow_sha1,
-    ...(sealer === undefined ? {} : { certificates: sealer.certificates }),
-  });
-  return async (facts, now) => {
-    const all = [
-      ...facts.domainKeys,
-      ...('readers' in facts.resolution
-        ? facts.resolution.readers.flatMap((reader) => (reader.kind === 'outside' ? [] : reader.keys))
-        : []),
-    ];
-    const inspected = new Map(
-      await Promise.all(all.map(async (key) => [key, await cache.inspect(key)] as const)),
-    );
-    return (keys, prefer) =>
-      chooseKeys(
-        keys.map((key) => {
-          const known = inspected.get(key);
-          // Left out it would count as "no key": that must not happen by mistake.
-          if (known === undefined) throw new Error('a key of this recipient was not inspected');
-          return known;
-        }),
-        now,
-        prefer,
-      );
-  };
-}
 
 function nextHopOf(config: Config, logger: Logger): NextHopClient {
   return createNextHopClient({
@@ -133,9 +92,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       });
     }
     sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
-    const chooser = createChooser(config, sealer);
-    const memory = createDeliveryMemory(database.pool, config.filter.duplicate_lifetime);
+    const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime);
     let current = config;
+    const decider = deciderOf(() => current, sealer.certificates);
     let nextHop = options.nextHop ?? nextHopOf(config, logger);
     /** Next hops of earlier configurations that still send. */
     const retiring = new Set<Promise<void>>();
@@ -143,7 +102,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const deliverer = createDeliverer({
       config: () => current,
       directory,
-      chooser,
+      decider,
       encrypt: sealer.encrypt,
       giveBack: sealer.giveBack,
       memory,
@@ -166,7 +125,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     return {
       database,
       directory,
-      chooser,
+      decider,
       sealer,
       memory,
       deliverer,

@@ -1,78 +1,91 @@
 // The plan for one reader alone: rules, settings, keys (messages.md, plan steps 3 to 6). Pure.
-import { effectiveSettings, type Settings, type SettingsOverride } from '../config/settings.ts';
-import type { Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
+import { type EffectiveSettings, effectiveSettings, type Settings } from '../config/settings.ts';
+import type { Domain, KeyKind, Reader, StoredKey } from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';
-import { type Because, count, type Decision, type PlanInput, pass, refuse } from './decision.ts';
+import {
+  type Because,
+  count,
+  type PlanInput,
+  pass,
+  type ReaderBasis,
+  refuse,
+  type Verdict,
+} from './decision.ts';
 import { type FoundRule, firstMatch, ruleInWords, rulesInOrder } from './rules.ts';
 
-/** What counts for one reader. */
+/** What counts for one reader, and the choice among its keys. */
 export interface ReaderPlan {
-  readonly settings: Settings;
+  readonly reader: Reader | null;
+  readonly settings: EffectiveSettings;
+  /** Those that are weighed. */
   readonly keys: readonly StoredKey[];
+  readonly choice: KeyChoice;
   /** false when the keys are the domain's. */
   readonly ownKeys: boolean;
   readonly rules: readonly FoundRule[];
+  /** The rule that matches the message. */
+  readonly rule: FoundRule | null;
 }
 
-/** Of a reader who is no user of ours, or nobody at all. */
-function settingsOf(input: PlanInput, user: SettingsOverride | undefined): Settings {
-  return effectiveSettings(input.global, input.facts.domain?.settings, user).values;
+/** What the decision carries of it. */
+export function basisOf({ reader, settings, choice, ownKeys, rules, rule }: ReaderPlan): ReaderBasis {
+  return { reader, settings, keys: choice.judged, ownKeys, rules, rule };
 }
 
 /** An address that nobody has: the settings, keys and rules of its domain. */
 export function nobodyOf(input: PlanInput): ReaderPlan {
-  const { domain, domainKeys } = input.facts;
-  return {
-    settings: settingsOf(input, undefined),
-    keys: domainKeys,
-    ownKeys: false,
-    rules: rulesInOrder(null, domain),
-  };
+  return planOf(input, null, input.facts.domain, input.facts.domainKeys, false);
 }
 
 /** Step 3 and 5: the settings and the keys of one reader; the domain's keys where it has none of its own. */
 export function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
-  const { domainKeys } = input.facts;
-  const rules = rulesOfReader(input.facts, reader);
-  switch (reader.kind) {
-    case 'user': {
-      const settings = effectiveSettings(
-        input.global,
-        reader.user.domain.settings,
-        reader.user.settings,
-      ).values;
-      return reader.keys.length > 0
-        ? { settings, keys: reader.keys, ownKeys: true, rules }
-        : { settings, keys: domainKeys, ownKeys: false, rules };
-    }
-    case 'contact':
-      return reader.keys.length > 0
-        ? { settings: settingsOf(input, undefined), keys: reader.keys, ownKeys: true, rules }
-        : { settings: settingsOf(input, undefined), keys: domainKeys, ownKeys: false, rules };
-    // Reached by an alias of ours: what its domain demands of plaintext holds, and a key of the domain would help nobody.
-    case 'outside':
-      return { settings: settingsOf(input, undefined), keys: [], ownKeys: false, rules };
-  }
+  const { domain, domainKeys } = input.facts;
+  // Reached by an alias of ours: what its domain demands of plaintext holds, and a key of the domain would help nobody.
+  if (reader.kind === 'outside') return planOf(input, reader, domain, [], false);
+  const ownKeys = reader.keys.length > 0;
+  const level = reader.kind === 'user' ? reader.user.domain : domain;
+  return planOf(input, reader, level, ownKeys ? reader.keys : domainKeys, ownKeys);
 }
 
-/** The rules that count for a reader: the user's, then those of the user's own domain, as with settings. */
-export function rulesOfReader(facts: RecipientFacts, reader: Reader): readonly FoundRule[] {
-  switch (reader.kind) {
-    case 'user':
-      return rulesInOrder(reader.user, reader.user.domain);
-    case 'contact':
-    case 'outside':
-      return rulesInOrder(null, facts.domain);
-  }
+/** @param domain whose settings and rules stand above the global ones, and below the user's */
+function planOf(
+  input: PlanInput,
+  reader: Reader | null,
+  domain: Domain | null,
+  keys: readonly StoredKey[],
+  ownKeys: boolean,
+): ReaderPlan {
+  const user = reader?.kind === 'user' ? reader.user : null;
+  const settings = effectiveSettings(input.global, domain?.settings, user?.settings);
+  const rules = rulesInOrder(user, domain);
+  return {
+    reader,
+    settings,
+    keys,
+    choice: input.choose(keys, preferredKind(settings.values)),
+    ownKeys,
+    rules,
+    rule: input.message === null ? null : firstMatch(rules, input.message),
+  };
+}
+
+/** The same reader, were OpenPGP the only kind of key. */
+export function openPgpOnly(input: PlanInput, plan: ReaderPlan): ReaderPlan {
+  const keys = plan.keys.filter(({ kind }) => kind === 'openpgp');
+  return { ...plan, keys, choice: input.choose(keys, preferredKind(plan.settings.values)) };
+}
+
+function preferredKind({ prefer }: Settings): KeyKind {
+  return prefer === 'smime' ? 'x509' : 'openpgp';
 }
 
 /**
  * Between settings and "already encrypted": an administrator's rule for this very mail. `reject` refuses, `pass` is a lasting
  * exception from sealing, and `seal` stands above `encrypt = off` and leaves plaintext no way out.
  */
-export function planReader(input: PlanInput, reader: ReaderPlan): Decision {
-  const found = input.message === null ? null : firstMatch(reader.rules, input.message);
-  if (found === null) return planKeys(input, reader);
+export function planReader(input: PlanInput, reader: ReaderPlan): Verdict {
+  const found = reader.rule;
+  if (found === null) return planKeys(input, reader, reader.settings.values);
   const words = `${ruleInWords(found)} is ${found.rule.action}`;
   switch (found.rule.action) {
     case 'reject':
@@ -84,14 +97,11 @@ export function planReader(input: PlanInput, reader: ReaderPlan): Decision {
     case 'pass':
       return pass('rule', words, !input.detection.encrypted);
     case 'seal':
-      return sealedByRule(
-        planKeys(input, { ...reader, settings: { ...reader.settings, encrypt: true } }),
-        words,
-      );
+      return sealedByRule(planKeys(input, reader, { ...reader.settings.values, encrypt: true }), words);
   }
 }
 
-function sealedByRule(decision: Decision, words: string): Decision {
+function sealedByRule(decision: Verdict, words: string): Verdict {
   const reason = `${words}; ${decision.reason}`;
   if (decision.action !== 'pass' || decision.because === 'already encrypted') return { ...decision, reason };
   return {
@@ -105,12 +115,14 @@ function sealedByRule(decision: Decision, words: string): Decision {
 }
 
 /** Steps 4 to 6, whatever the rules say. */
-export function planKeys(input: PlanInput, reader: ReaderPlan): Decision {
-  const { settings } = reader;
+export function planKeys(
+  input: PlanInput,
+  { choice, ownKeys }: Pick<ReaderPlan, 'choice' | 'ownKeys'>,
+  settings: Settings,
+): Verdict {
   if (!settings.encrypt) return pass('encryption off', 'encrypt is off for this recipient', false);
   if (input.detection.encrypted) return pass('already encrypted', input.detection.because, false);
-  const choice = input.choose(reader.keys, settings.prefer === 'smime' ? 'x509' : 'openpgp');
-  const whose = reader.ownKeys ? 'the recipient' : 'the domain';
+  const whose = ownKeys ? 'the recipient' : 'the domain';
   switch (choice.state) {
     case 'usable':
       return seal(settings, choice, 'usable key', `${inWords(choice)} of ${whose}`);
@@ -136,7 +148,7 @@ function inWords({ kind, use }: KeyChoice): string {
   return count(use.length, kind === 'x509' ? 'X.509 certificate' : 'key');
 }
 
-function seal(settings: Settings, choice: KeyChoice, because: Because, reason: string): Decision {
+function seal(settings: Settings, choice: KeyChoice, because: Because, reason: string): Verdict {
   const wantsHidden = settings.subject === 'hide' || settings.header_policy !== 'no_confidentiality';
   // Nothing in an inline message could carry the real fields.
   const shows = choice.kind === 'openpgp' && settings.style === 'inline' && wantsHidden;
@@ -155,7 +167,7 @@ function seal(settings: Settings, choice: KeyChoice, because: Because, reason: s
   };
 }
 
-function onMissing(settings: Settings): Decision {
+function onMissing(settings: Settings): Verdict {
   if (settings.on_missing_key === 'pass')
     return pass('no key', 'no key is known, and on_missing_key is pass', false);
   return refuse(
@@ -177,7 +189,7 @@ function onBadKey(
   state: string,
   name: string,
   choice: KeyChoice,
-): Decision {
+): Verdict {
   if (setting === 'pass') {
     return { ...pass(because, `every key is ${state}, and ${name} is pass`, true), leftOut: choice.leftOut };
   }

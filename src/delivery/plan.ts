@@ -1,30 +1,70 @@
 // What happens to one recipient's copy: recipients x keys x settings in, a decision with its reason out (messages.md,
 // "Who gets what: the plan"). Pure: nothing is looked up here.
-import type { Settings } from '../config/settings.ts';
-import type { Reader } from '../directory/types.ts';
+import { SETTING_NAMES, type SettingLevel, type SettingName, type Settings } from '../config/settings.ts';
+import type { Reader, RecipientFacts } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
-import { count, type Decision, type PlanInput, refuse } from './decision.ts';
-import { nobodyOf, planKeys, planReader, type ReaderPlan, readerOf } from './plan-reader.ts';
+import { count, type Decision, type PlanInput, refuse, type Verdict } from './decision.ts';
+import {
+  basisOf,
+  nobodyOf,
+  openPgpOnly,
+  planKeys,
+  planReader,
+  type ReaderPlan,
+  readerOf,
+} from './plan-reader.ts';
 
 /** Decides on one recipient's copy, in the order of messages.md. */
 export function planCopy(input: PlanInput): Decision {
-  const { facts } = input;
-  const { resolution } = facts;
-  switch (resolution.kind) {
-    case 'loop':
-      return refuse('defer', 'alias loop', 'the alias returns to itself or is nested deeper than 10', {
-        code: 451,
-        enhanced: '4.4.6',
-        text: 'The alias of this recipient is a loop; see "sealpost alias list"',
-      });
-    case 'nobody':
-      return planReader(input, nobodyOf(input));
-    case 'user':
-    case 'contact':
-      return planReader(input, readerOf(input, resolution.readers[0]));
-    case 'alias':
-      return planAlias(input, resolution.readers);
+  const plans = plansOf(input);
+  return { ...verdictOf(input, plans), facts: input.facts, readers: plans.map(basisOf) };
+}
+
+/** One reader's copy, and who it is for. */
+export interface ReaderDecision {
+  readonly reader: Reader;
+  readonly decision: Decision;
+}
+
+/**
+ * Decides on a copy for each reader alone: as if Postfix had expanded the alias, and each copy told of no other reader.
+ * @returns none where there is no reader: then {@link planCopy} says why
+ */
+export function planEach(input: PlanInput): readonly ReaderDecision[] {
+  return readersOf(input.facts).map((reader) => {
+    const plan = readerOf(input, reader);
+    return { reader, decision: { ...planReader(input, plan), facts: input.facts, readers: [basisOf(plan)] } };
+  });
+}
+
+/** The people behind an address; none of nobody, and of a loop. */
+export function readersOf({ resolution }: RecipientFacts): readonly Reader[] {
+  return 'readers' in resolution ? resolution.readers : [];
+}
+
+function plansOf(input: PlanInput): readonly ReaderPlan[] {
+  return input.facts.resolution.kind === 'nobody'
+    ? [nobodyOf(input)]
+    : readersOf(input.facts).map((reader) => readerOf(input, reader));
+}
+
+function verdictOf(input: PlanInput, plans: readonly ReaderPlan[]): Verdict {
+  const [first] = plans;
+  if (input.facts.resolution.kind === 'loop') {
+    return refuse('defer', 'alias loop', 'the alias returns to itself or is nested deeper than 10', {
+      code: 451,
+      enhanced: '4.4.6',
+      text: 'The alias of this recipient is a loop; see "sealpost alias list"',
+    });
   }
+  if (first === undefined) {
+    return refuse('defer', 'alias without readers', 'the alias has no targets', {
+      code: 451,
+      enhanced: '4.2.4',
+      text: 'The alias of this recipient has no targets; see "sealpost alias list"',
+    });
+  }
+  return plans.length === 1 ? planReader(input, first) : planAlias(input, plans);
 }
 
 /**
@@ -36,48 +76,43 @@ export function planCopy(input: PlanInput): Decision {
  * One copy is of one kind, and S/MIME cannot hide who else reads it: where a reader would get S/MIME, all of them get
  * OpenPGP if all of them have such a key, and else Postfix has to expand the alias.
  */
-function planAlias(input: PlanInput, readers: readonly Reader[]): Decision {
-  const plans = readers.map((reader) => readerOf(input, reader));
+function planAlias(input: PlanInput, plans: readonly ReaderPlan[]): Verdict {
   const decisions = planReaders(input, plans);
-  const [first] = decisions;
-  if (first === undefined) {
-    return refuse('defer', 'alias without readers', 'the alias has no targets', {
-      code: 451,
-      enhanced: '4.2.4',
-      text: 'The alias of this recipient has no targets; see "sealpost alias list"',
-    });
-  }
-  if (decisions.length === 1) return first;
   const refused =
     decisions.find((decision) => decision.action === 'defer') ??
     decisions.find((decision) => decision.action === 'reject');
   if (refused !== undefined) return refused;
   const sealing = decisions.filter((decision) => decision.action === 'seal');
-  if (sealing.length === 0)
-    return decisions.find((decision) => decision.action === 'pass' && decision.plaintextByChoice) ?? first;
+  if (sealing.length === 0) return passForAll(decisions);
   if (sealing.length < decisions.length) return readersDiffer('some have a key and some have none');
   if (sealing.every(({ kind }) => kind === 'openpgp')) return sealForAll(sealing);
-  const openPgpOnly = plans.map((plan) => ({
-    ...plan,
-    keys: plan.keys.filter(({ kind }) => kind === 'openpgp'),
-  }));
-  const asOpenPgp = planReaders(input, openPgpOnly).filter((decision) => decision.action === 'seal');
+  const openPgp = plans.map((plan) => openPgpOnly(input, plan));
+  const asOpenPgp = planReaders(input, openPgp).filter((decision) => decision.action === 'seal');
   return asOpenPgp.length === decisions.length
     ? sealForAll(asOpenPgp)
     : readersDiffer('S/MIME would tell each of them who the others are');
 }
 
-function planReaders(input: PlanInput, plans: readonly ReaderPlan[]): readonly Decision[] {
+function planReaders(input: PlanInput, plans: readonly ReaderPlan[]): readonly Verdict[] {
   const alone = plans.map((plan) => ({ plan, decision: planReader(input, plan) }));
   const sealed = alone.some(({ decision }) => decision.action === 'seal');
   return alone.map(({ plan, decision }) =>
-    sealed && decision.action === 'pass' && decision.because === 'rule' ? planKeys(input, plan) : decision,
+    sealed && decision.action === 'pass' && decision.because === 'rule'
+      ? planKeys(input, plan, plan.settings.values)
+      : decision,
   );
 }
 
-type Sealing = Extract<Decision, { action: 'seal' }>;
+/** The choice for plaintext, where one of them made it, is what the log must tell. */
+function passForAll(passing: readonly Verdict[]): Verdict {
+  const [first] = passing;
+  if (first === undefined) throw new Error('an alias without readers is planned before');
+  return passing.find((decision) => decision.action === 'pass' && decision.plaintextByChoice) ?? first;
+}
 
-function sealForAll(sealing: readonly Sealing[]): Decision {
+type Sealing = Extract<Verdict, { action: 'seal' }>;
+
+function sealForAll(sealing: readonly Sealing[]): Verdict {
   const [first] = sealing;
   if (first === undefined) throw new Error('an alias without readers is planned before');
   const keys = uniqueKeys(sealing.flatMap((decision) => decision.keys));
@@ -98,7 +133,7 @@ function strictest(policies: readonly Settings['header_policy'][]): Settings['he
   return (['shy', 'baseline'] as const).find((policy) => policies.includes(policy)) ?? 'no_confidentiality';
 }
 
-function readersDiffer(how: string): Decision {
+function readersDiffer(how: string): Verdict {
   return refuse(
     'defer',
     'alias readers differ',
@@ -116,10 +151,44 @@ function uniqueKeys(keys: readonly RecipientKey[]): readonly RecipientKey[] {
 }
 
 /** The decision when the directory cannot be asked: never "no key" (README.md, "Absence is not failure"). */
-export function directoryUnavailable(): Decision {
+export function directoryUnavailable(): Verdict {
   return refuse('defer', 'directory unavailable', 'the directory could not be asked', {
     code: 451,
     enhanced: '4.4.3',
     text: 'The key directory cannot be reached now; try again later',
   });
+}
+
+/** A setting as it holds for a copy, and where that comes from. */
+export interface CopySetting {
+  /** null where the readers differ, and the copy does not depend on it. */
+  readonly value: Settings[SettingName] | null;
+  /** `readers`: several readers' settings together, of which the strictest counts. */
+  readonly from: SettingLevel | 'readers';
+}
+
+/** The settings that hold for the copy: the one reader's, or what the copy for several of them comes to; none of a loop. */
+export function settingsOfCopy(decision: Decision): Readonly<Partial<Record<SettingName, CopySetting>>> {
+  if (decision.readers.length === 0) return {};
+  const shared: Partial<Record<SettingName, Settings[SettingName]>> =
+    decision.action === 'seal' && decision.readers.length > 1
+      ? {
+          style: decision.style,
+          subject: decision.subject,
+          header_policy: decision.headerPolicy,
+          hide_key_ids: decision.hideKeyIds,
+        }
+      : {};
+  const entries = SETTING_NAMES.map((name): [SettingName, CopySetting] => {
+    const values = new Set(decision.readers.map(({ settings }) => settings.values[name]));
+    const levels = new Set(decision.readers.map(({ settings }) => settings.levels[name]));
+    const [value = null] = values;
+    const [level = 'global'] = levels;
+    const decided = shared[name];
+    if (decided !== undefined && (values.size > 1 || decided !== value))
+      return [name, { value: decided, from: 'readers' }];
+    if (values.size > 1) return [name, { value: null, from: 'readers' }];
+    return [name, { value, from: levels.size > 1 ? 'readers' : level }];
+  });
+  return Object.fromEntries(entries);
 }

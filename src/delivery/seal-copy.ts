@@ -4,9 +4,9 @@ import type { Seal } from '../openpgp/types.ts';
 import { sealInline } from '../sealing/seal-inline.ts';
 import { sealMime } from '../sealing/seal-mime.ts';
 import { sealSmime } from '../sealing/seal-smime.ts';
-import type { Decision } from './decision.ts';
+import type { Verdict } from './decision.ts';
 
-export type SealDecision = Extract<Decision, { action: 'seal' }>;
+export type SealDecision = Extract<Verdict, { action: 'seal' }>;
 
 /** What Sealpost-Status says beside the keys. */
 export interface SealStatus {

@@ -6,14 +6,14 @@ import { logReply } from '../smtp/log-reply.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Group, Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
-import type { DeliveryParts } from './parts.ts';
+import type { DeliveryContext } from './context.ts';
 
 /** What one delivery has come to so far. */
 export interface Progress {
   readonly transaction: Transaction;
   /** What the message is remembered by. */
-  readonly key: string;
-  /** By recipient key. */
+  readonly hash: string;
+  /** By recipient hash. */
   readonly replies: Map<string, Reply>;
   /** Those whose claim ends with the delivery; a recipient with a late answer is taken out. */
   readonly settled: Set<Pending>;
@@ -28,25 +28,25 @@ export interface CopySender {
 }
 
 export function claimId(message: string, entry: Pending): ClaimId {
-  return `${message} ${entry.key}`;
+  return `${message} ${entry.hash}`;
 }
 
-export function createCopySender(parts: DeliveryParts): CopySender {
-  const { claims, memory, metrics } = parts;
+export function createCopySender(context: DeliveryContext): CopySender {
+  const { claims, memory, metrics } = context;
   let late = 0;
 
   /** Never rejects: what was accepted was accepted. */
-  async function remember(key: string, entry: Pending, reply: Reply, log: Logger): Promise<void> {
+  async function remember(hash: string, entry: Pending, reply: Reply, log: Logger): Promise<void> {
     try {
-      await memory.remember(key, entry.key, reply.text);
+      await memory.remember(hash, entry.hash, reply.text);
     } catch (error) {
       log.error({ err: error }, 'an acceptance could not be recorded; a retry after a restart may repeat it');
     }
   }
 
   async function send(progress: Progress, group: Group): Promise<boolean> {
-    const { transaction, key, replies, log } = progress;
-    const result = await parts.nextHop().send({
+    const { transaction, hash, replies, log } = progress;
+    const result = await context.nextHop().send({
       envelope: {
         sender: transaction.envelope.sender,
         parameters: transaction.envelope.parameters,
@@ -58,16 +58,16 @@ export function createCopySender(parts: DeliveryParts): CopySender {
       // The client waits for the record before it gives its result.
       onAccepted: (index, reply) => {
         const entry = group.recipients[index];
-        return entry === undefined ? undefined : remember(key, entry, reply, log);
+        return entry === undefined ? undefined : remember(hash, entry, reply, log);
       },
     });
     group.recipients.forEach((entry, index) => {
       const recipient = result.recipients[index];
       if (recipient === undefined) return;
-      replies.set(entry.key, recipient.reply);
+      replies.set(entry.hash, recipient.reply);
       metrics.nextHopReplies.inc({ class: recipient.class });
       log.info(
-        { to: entry.key.slice(0, 12), stage: recipient.stage, reply: logReply(recipient.reply) },
+        { to: entry.hash.slice(0, 12), stage: recipient.stage, reply: logReply(recipient.reply) },
         recipient.class,
       );
     });
@@ -79,10 +79,10 @@ export function createCopySender(parts: DeliveryParts): CopySender {
   /** The deadline came before the next hop's answer: until it comes, a retry must not send again. */
   function waitForLate(
     answers: Promise<readonly LateResult[]>,
-    { key, settled, log }: Progress,
+    { hash, settled, log }: Progress,
     group: Group,
   ): void {
-    const ids = group.recipients.map((entry) => claimId(key, entry));
+    const ids = group.recipients.map((entry) => claimId(hash, entry));
     for (const entry of group.recipients) settled.delete(entry);
     claims.abandon(ids);
     late += 1;
@@ -93,10 +93,10 @@ export function createCopySender(parts: DeliveryParts): CopySender {
             const entry = group.recipients[result.index];
             if (entry === undefined || result.class !== 'accepted') return;
             log.warn(
-              { to: entry.key.slice(0, 12) },
+              { to: entry.hash.slice(0, 12) },
               'the next hop accepted after our deadline; the retry will not send again',
             );
-            await remember(key, entry, result.reply, log);
+            await remember(hash, entry, result.reply, log);
           }),
         ),
       )

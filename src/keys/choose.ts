@@ -29,6 +29,15 @@ export interface KeyChoice {
   readonly kind: KeyKind;
   readonly use: readonly RecipientKey[];
   readonly leftOut: readonly { readonly fingerprint: string; readonly because: string }[];
+  /** What was found of every key that was asked about, in the order of the question. */
+  readonly judged: readonly JudgedKey[];
+}
+
+/** One key with what was found of it, for whoever explains a choice. */
+export interface JudgedKey extends InspectedKey {
+  readonly state: 'usable' | 'expired' | 'unusable';
+  /** Why it is not usable; null where it is. */
+  readonly because: string | null;
 }
 
 type Verdict = { readonly of: KeyKind } & (
@@ -55,6 +64,7 @@ export function chooseKeys(
   const expired = verdicts.filter((verdict) => verdict.kind === 'expired');
   const dead = verdicts.filter((verdict) => verdict.kind === 'dead');
   const leftOut = dead.map(({ fingerprint, because }) => ({ fingerprint, because }));
+  const judged = keys.map((inspected, index) => ({ ...inspected, ...stateOf(verdicts[index]) }));
   const preferred = <Each extends Verdict>(some: readonly Each[]): readonly Each[] => {
     const first = some.filter(({ of }) => of === prefer);
     return first.length > 0 ? first : some;
@@ -67,6 +77,7 @@ export function chooseKeys(
       kind: use[0]?.of ?? prefer,
       use: use.map((verdict) => verdict.use),
       leftOut: [...late, ...leftOut],
+      judged,
     };
   }
   if (expired.length > 0) {
@@ -76,9 +87,21 @@ export function chooseKeys(
       kind: use[0]?.of ?? prefer,
       use: use.map((verdict) => verdict.use),
       leftOut,
+      judged,
     };
   }
-  return { state: keys.length === 0 ? 'missing' : 'unusable', kind: prefer, use: [], leftOut };
+  return { state: keys.length === 0 ? 'missing' : 'unusable', kind: prefer, use: [], leftOut, judged };
+}
+
+function stateOf(verdict: Verdict | undefined): Pick<JudgedKey, 'state' | 'because'> {
+  switch (verdict?.kind) {
+    case 'good':
+      return { state: 'usable', because: null };
+    case 'expired':
+      return { state: 'expired', because: verdict.because };
+    default:
+      return { state: 'unusable', because: verdict?.because ?? null };
+  }
 }
 
 function judge({ key, facts }: InspectedKey, now: number): Verdict {

@@ -12,7 +12,7 @@ const MOST = 1000;
  * @returns how many addresses were read; 0 when there are more than {@link MOST}
  */
 export async function readAhead(
-  { database, directory, chooser }: Pick<Engine, 'database' | 'directory' | 'chooser'>,
+  { database, directory, decider }: Pick<Engine, 'database' | 'directory' | 'decider'>,
   mayGoOn: () => Promise<boolean>,
 ): Promise<number> {
   let read = 0;
@@ -26,7 +26,7 @@ export async function readAhead(
       if (!(await mayGoOn())) break;
       const facts = await directory.recipient(address);
       // A key that cannot be inspected now: the mail for it will say so.
-      await chooser(facts, Date.now()).catch(() => undefined);
+      await decider.prepare(facts).catch(() => undefined);
       read += 1;
     }
   } catch {

@@ -10,8 +10,9 @@ import { parsePath } from '../address/normalise.ts';
 import type { Config } from '../config/schema.ts';
 import type { NextHop } from '../config/units.ts';
 import { createClaims } from '../delivery/claims.ts';
+import { deciderOf } from '../delivery/decide.ts';
 import { createDeliverer, type Deliverer } from '../delivery/deliver.ts';
-import { createChooser, type Engine } from '../delivery/engine.ts';
+import type { Engine } from '../delivery/engine.ts';
 import { readRecipient } from '../directory/read.ts';
 import { createLogger } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
@@ -230,7 +231,7 @@ function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): 
         return (await readRecipient(databaseWith(user), parts, resolveOptions)).facts;
       },
     },
-    chooser: createChooser(config, sealer),
+    decider: deciderOf(() => config, sealer.certificates),
     encrypt: sealer.encrypt,
     giveBack: sealer.giveBack,
     memory: {

@@ -6,14 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
-import {
-  ALL_STEPS,
-  createDeliveryMemory,
-  type DeliveryMemory,
-  messageKey,
-  RECALL,
-  recipientKey,
-} from '../../src/delivery/memory.ts';
+import { ALL_STEPS, RECALL } from '../../src/delivery/acceptance-steps.ts';
+import { type Acceptances, createAcceptances } from '../../src/delivery/acceptances.ts';
+import { messageHash, recipientHash } from '../../src/delivery/message-hash.ts';
 import { waitUntil } from '../support/child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealpost-memory-'));
@@ -36,7 +31,7 @@ let messages = 0;
 /** A message key of its own for every test. */
 function message(): Promise<string> {
   messages += 1;
-  return messageKey({ queueId: `Q${messages}`, messageId: '', sender: '', content: Buffer.from('content') });
+  return messageHash({ queueId: `Q${messages}`, messageId: '', sender: '', content: Buffer.from('content') });
 }
 
 /** Runs `meanwhile` while nothing can be written or read. */
@@ -51,94 +46,94 @@ async function away(meanwhile: () => Promise<void>): Promise<void> {
 
 describe('the memory of deliveries', () => {
   it('recalls what was remembered, for that message and recipient only', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const [first, second] = [await message(), await message()];
-    await memory.remember(first, recipientKey('a@x'), '250 queued as 1');
-    const asked = ['a@x', 'b@x'].map(recipientKey);
-    expect(await memory.recall(first, asked)).toEqual(new Map([[recipientKey('a@x'), '250 queued as 1']]));
+    await memory.remember(first, recipientHash('a@x'), '250 queued as 1');
+    const asked = ['a@x', 'b@x'].map(recipientHash);
+    expect(await memory.recall(first, asked)).toEqual(new Map([[recipientHash('a@x'), '250 queued as 1']]));
     expect(await memory.recall(second, asked)).toEqual(new Map());
   });
 
   it('is shared by processes: another memory on the same database knows it', async () => {
     const one = await message();
-    await createDeliveryMemory(database.pool, DAY).remember(one, recipientKey('a@x'), 'ok');
-    const found = await createDeliveryMemory(database.pool, DAY).recall(one, [recipientKey('a@x')]);
+    await createAcceptances(database.pool, DAY).remember(one, recipientHash('a@x'), 'ok');
+    const found = await createAcceptances(database.pool, DAY).recall(one, [recipientHash('a@x')]);
     expect(found.size).toBe(1);
   });
 
   it('remembers the same acceptance twice without a fault, and keeps the first reply', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const one = await message();
     await Promise.all([
-      memory.remember(one, recipientKey('a@x'), 'first'),
-      memory.remember(one, recipientKey('a@x'), 'second'),
+      memory.remember(one, recipientHash('a@x'), 'first'),
+      memory.remember(one, recipientHash('a@x'), 'second'),
     ]);
-    expect([...(await memory.recall(one, [recipientKey('a@x')])).values()]).toHaveLength(1);
+    expect([...(await memory.recall(one, [recipientHash('a@x')])).values()]).toHaveLength(1);
   });
 
   it('forgets once our reply has arrived, at the latest when it is closed', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const one = await message();
-    await memory.remember(one, recipientKey('a@x'), 'ok');
-    await memory.remember(one, recipientKey('b@x'), 'ok');
-    memory.forget(one, [recipientKey('a@x')]);
+    await memory.remember(one, recipientHash('a@x'), 'ok');
+    await memory.remember(one, recipientHash('b@x'), 'ok');
+    memory.forget(one, [recipientHash('a@x')]);
     await memory.close();
-    const left = await memory.recall(one, ['a@x', 'b@x'].map(recipientKey));
-    expect([...left.keys()]).toEqual([recipientKey('b@x')]);
+    const left = await memory.recall(one, ['a@x', 'b@x'].map(recipientHash));
+    expect([...left.keys()]).toEqual([recipientHash('b@x')]);
   });
 
   it('forgets at once, and what is remembered again is not removed with the old row', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const one = await message();
-    await memory.remember(one, recipientKey('a@x'), 'first');
-    memory.forget(one, [recipientKey('a@x')]);
-    expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(0);
-    await memory.remember(one, recipientKey('a@x'), 'second');
-    expect([...(await memory.recall(one, [recipientKey('a@x')])).values()]).toEqual(['second']);
+    await memory.remember(one, recipientHash('a@x'), 'first');
+    memory.forget(one, [recipientHash('a@x')]);
+    expect((await memory.recall(one, [recipientHash('a@x')])).size).toBe(0);
+    await memory.remember(one, recipientHash('a@x'), 'second');
+    expect([...(await memory.recall(one, [recipientHash('a@x')])).values()]).toEqual(['second']);
     await memory.close();
-    expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(1);
+    expect((await memory.recall(one, [recipientHash('a@x')])).size).toBe(1);
   });
 
   it('expires what is older than its lifetime, and nothing younger', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const [old, young] = [await message(), await message()];
-    await memory.remember(old, recipientKey('a@x'), 'ok');
-    await memory.remember(young, recipientKey('a@x'), 'ok');
+    await memory.remember(old, recipientHash('a@x'), 'ok');
+    await memory.remember(young, recipientHash('a@x'), 'ok');
     await database.pool.query(
       `UPDATE deliveries SET accepted_at = now() - interval '25 hours' WHERE message_key = decode($1, 'hex')`,
       [old],
     );
     expect(await memory.expire()).toBe(1);
-    expect((await memory.recall(old, [recipientKey('a@x')])).size).toBe(0);
-    expect((await memory.recall(young, [recipientKey('a@x')])).size).toBe(1);
+    expect((await memory.recall(old, [recipientHash('a@x')])).size).toBe(0);
+    expect((await memory.recall(young, [recipientHash('a@x')])).size).toBe(1);
   });
 
   it('takes a reply of any bytes', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const one = await message();
-    await memory.remember(one, recipientKey('a@x'), 'queued\0 as \u{1f4ec}');
-    expect([...(await memory.recall(one, [recipientKey('a@x')])).values()]).toEqual(['queued as \u{1f4ec}']);
+    await memory.remember(one, recipientHash('a@x'), 'queued\0 as \u{1f4ec}');
+    expect([...(await memory.recall(one, [recipientHash('a@x')])).values()]).toEqual(['queued as \u{1f4ec}']);
   });
 
   it('serves a thousand transactions at once in a few statements', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const keys = await Promise.all(Array.from({ length: 1000 }, message));
-    await Promise.all(keys.map((key) => memory.remember(key, recipientKey('a@x'), 'ok')));
-    const found = await Promise.all(keys.map((key) => memory.recall(key, [recipientKey('a@x')])));
+    await Promise.all(keys.map((key) => memory.remember(key, recipientHash('a@x'), 'ok')));
+    const found = await Promise.all(keys.map((key) => memory.recall(key, [recipientHash('a@x')])));
     expect(found.every((replies) => replies.size === 1)).toBe(true);
   });
 
   it('answers what is recalled although what is remembered at the same moment cannot be written', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const [known, other] = [await message(), await message()];
-    await memory.remember(known, recipientKey('a@x'), 'ok');
+    await memory.remember(known, recipientHash('a@x'), 'ok');
     await database.pool.query("ALTER TABLE deliveries ADD CONSTRAINT no_such CHECK (reply <> 'refused')");
     try {
       const [recalled, failed] = await Promise.allSettled([
-        memory.recall(known, [recipientKey('a@x')]),
-        memory.remember(other, recipientKey('a@x'), 'refused'),
+        memory.recall(known, [recipientHash('a@x')]),
+        memory.remember(other, recipientHash('a@x'), 'refused'),
       ]);
-      expect(recalled).toEqual({ status: 'fulfilled', value: new Map([[recipientKey('a@x'), 'ok']]) });
+      expect(recalled).toEqual({ status: 'fulfilled', value: new Map([[recipientHash('a@x'), 'ok']]) });
       expect(failed.status).toBe('rejected');
     } finally {
       await database.pool.query('ALTER TABLE deliveries DROP CONSTRAINT no_such');
@@ -166,19 +161,19 @@ describe('the memory of deliveries', () => {
 
   it('fails while the database is away, but a process that could not record still knows', async () => {
     const own = await openDatabase(config);
-    const memory = createDeliveryMemory(own.pool, DAY);
+    const memory = createAcceptances(own.pool, DAY);
     const one = await message();
     await away(async () => {
-      await expect(memory.remember(one, recipientKey('a@x'), 'ok')).rejects.toThrow();
-      await expect(memory.recall(one, [recipientKey('a@x')])).rejects.toThrow();
+      await expect(memory.remember(one, recipientHash('a@x'), 'ok')).rejects.toThrow();
+      await expect(memory.recall(one, [recipientHash('a@x')])).rejects.toThrow();
     });
-    expect((await memory.recall(one, [recipientKey('a@x')])).size).toBe(1);
+    expect((await memory.recall(one, [recipientHash('a@x')])).size).toBe(1);
     await own.close();
   });
 });
 
 describe('after the database was away', () => {
-  const recipient = recipientKey('a@x');
+  const recipient = recipientHash('a@x');
   const rowsOf = async (key: string): Promise<number> => {
     const found = await database.pool.query('SELECT FROM deliveries WHERE message_key = decode($1, $2)', [
       key,
@@ -188,8 +183,8 @@ describe('after the database was away', () => {
   };
 
   /** A message that was remembered, and then forgotten while the database was away. */
-  async function forgottenInVain(): Promise<{ readonly memory: DeliveryMemory; readonly one: string }> {
-    const memory = createDeliveryMemory(database.pool, DAY);
+  async function forgottenInVain(): Promise<{ readonly memory: Acceptances; readonly one: string }> {
+    const memory = createAcceptances(database.pool, DAY);
     const one = await message();
     await memory.remember(one, recipient, 'ok');
     await away(async () => {
@@ -201,19 +196,19 @@ describe('after the database was away', () => {
   }
 
   it('an acceptance that could not be recorded is written, so that other processes know it', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const one = await message();
     await away(() => expect(memory.remember(one, recipient, 'ok')).rejects.toThrow());
     await waitUntil('the acceptance to be written', 20_000, async () => (await rowsOf(one)) === 1);
-    const other = createDeliveryMemory(database.pool, DAY);
+    const other = createAcceptances(database.pool, DAY);
     expect(await other.recall(one, [recipient])).toEqual(new Map([[recipient, 'ok']]));
     await memory.close();
   });
 
   it('or at the latest when the memory is closed, however many they are', async () => {
-    const memory = createDeliveryMemory(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY);
     const one = await message();
-    const recipients = Array.from({ length: 1100 }, (_, index) => recipientKey(`${index}@x`));
+    const recipients = Array.from({ length: 1100 }, (_, index) => recipientHash(`${index}@x`));
     await away(async () => {
       const tried = await Promise.allSettled(recipients.map((each) => memory.remember(one, each, 'ok')));
       expect(new Set(tried.map(({ status }) => status))).toEqual(new Set(['rejected']));
@@ -246,7 +241,7 @@ describe('what makes two deliveries the same message', () => {
     ['other content', { content: Buffer.from('other') }, false],
     ['the queue ID decides, not Message-ID and sender', { messageId: '<2@x>', sender: 'b@x' }, true],
   ])('%s', async (_name, change, same) => {
-    expect((await messageKey({ ...base, ...change })) === (await messageKey(base))).toBe(same);
+    expect((await messageHash({ ...base, ...change })) === (await messageHash(base))).toBe(same);
   });
   it.each([
     ['the same Message-ID, sender and content', {}, true],
@@ -255,6 +250,6 @@ describe('what makes two deliveries the same message', () => {
     ['other content', { content: Buffer.from('other') }, false],
   ])('without a queue ID: %s', async (_name, change, same) => {
     const without = { ...base, queueId: '' };
-    expect((await messageKey({ ...without, ...change })) === (await messageKey(without))).toBe(same);
+    expect((await messageHash({ ...without, ...change })) === (await messageHash(without))).toBe(same);
   });
 });

@@ -101,9 +101,16 @@ function choose(known: readonly StoredKey[]): KeyChoice {
       .map(({ fingerprint }) => ({ fingerprint, because: 'told by the test' }));
   for (const state of ['usable', 'expired'] as const) {
     const found = inState(state);
-    if (found.length > 0) return { state, kind: 'openpgp', use: use(found), leftOut: left(found) };
+    if (found.length > 0)
+      return { state, kind: 'openpgp', use: use(found), leftOut: left(found), judged: [] };
   }
-  return { state: known.length === 0 ? 'missing' : 'unusable', kind: 'openpgp', use: [], leftOut: left([]) };
+  return {
+    state: known.length === 0 ? 'missing' : 'unusable',
+    kind: 'openpgp',
+    use: [],
+    leftOut: left([]),
+    judged: [],
+  };
 }
 
 const input: fc.Arbitrary<PlanInput> = fc

@@ -29,7 +29,7 @@ function starting({ refusal = null, hangs = false }: { refusal?: Reply | null; h
         return NOBODY;
       },
     },
-    chooser: async () => undefined,
+    decider: { prepare: async () => undefined },
     memory: {
       recall: async () => new Map(),
       remember: async () => undefined,

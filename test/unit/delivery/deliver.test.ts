@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Address } from '../../../src/address/address.ts';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
+import type { Acceptances } from '../../../src/delivery/acceptances.ts';
 import { createClaims } from '../../../src/delivery/claims.ts';
 import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.ts';
-import { bounceKey, type DeliveryMemory } from '../../../src/delivery/memory.ts';
+import { bounceHash } from '../../../src/delivery/message-hash.ts';
+import { planCopy } from '../../../src/delivery/plan.ts';
 import { DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
@@ -33,7 +35,7 @@ interface Stage {
   readonly remembered: Map<string, string>;
   /** Lines of the log. */
   readonly logged: string[];
-  readonly memory: { -readonly [Name in keyof DeliveryMemory]: DeliveryMemory[Name] };
+  readonly memory: { -readonly [Name in keyof Acceptances]: Acceptances[Name] };
 }
 
 interface Script {
@@ -80,12 +82,21 @@ function stage(script: Script = {}): Stage {
         return facts(path);
       },
     },
-    chooser: async () => (keys) => ({
-      state: keys.length === 0 ? 'missing' : 'usable',
-      kind: 'openpgp',
-      use: keys.map((key) => ({ fingerprint: key.fingerprint, certificate: key.certificate, at: 0 })),
-      leftOut: [],
-    }),
+    decider: {
+      copy: async (found, seen) =>
+        planCopy({
+          facts: found,
+          global: config.encryption,
+          ...seen,
+          choose: (keys) => ({
+            state: keys.length === 0 ? 'missing' : 'usable',
+            kind: 'openpgp',
+            use: keys.map((key) => ({ fingerprint: key.fingerprint, certificate: key.certificate, at: 0 })),
+            leftOut: [],
+            judged: [],
+          }),
+        }),
+    },
     claims: createClaims(null),
     giveBack: (sealed) => void givenBack.push(sealed),
     encrypt: async (job) => {
@@ -509,7 +520,7 @@ describe('one answer for all (SMTP, the pipe)', () => {
     );
     bouncing = true;
     expect(await asOne(deliverer, given)).toBe('250 2.0.0 Ok: queued');
-    expect([...remembered.keys()].some((key) => key.endsWith(bounceKey('keyed@x')))).toBe(true);
+    expect([...remembered.keys()].some((key) => key.endsWith(bounceHash('keyed@x')))).toBe(true);
     // Our 250 was lost: the same again sends neither the message nor the bounce.
     const before = sent.filter((request) =>
       request.envelope.recipients.some(({ path }) => path !== 'keyed@x'),

@@ -40,7 +40,7 @@ function choose(keys: readonly StoredKey[]): KeyChoice {
     chosen.map((one) => ({ fingerprint: one.fingerprint, certificate: one.certificate, at: 0 }));
   const leftOut = (left: readonly StoredKey[]) =>
     left.map((one) => ({ fingerprint: one.fingerprint, because: 'told by the test' }));
-  if (keys.length === 0) return { state: 'missing', kind: 'openpgp', use: [], leftOut: [] };
+  if (keys.length === 0) return { state: 'missing', kind: 'openpgp', use: [], leftOut: [], judged: [] };
   const usable = inState('usable');
   if (usable.length > 0) {
     return {
@@ -48,12 +48,13 @@ function choose(keys: readonly StoredKey[]): KeyChoice {
       kind: 'openpgp',
       use: use(usable),
       leftOut: leftOut(keys.filter((one) => !usable.includes(one))),
+      judged: [],
     };
   }
   const expired = inState('expired');
   if (expired.length === keys.length)
-    return { state: 'expired', kind: 'openpgp', use: use(expired), leftOut: leftOut(expired) };
-  return { state: 'unusable', kind: 'openpgp', use: [], leftOut: leftOut(keys) };
+    return { state: 'expired', kind: 'openpgp', use: use(expired), leftOut: leftOut(expired), judged: [] };
+  return { state: 'unusable', kind: 'openpgp', use: [], leftOut: leftOut(keys), judged: [] };
 }
 
 function domain(settings: SettingsOverride = {}): Domain {

@@ -25,11 +25,12 @@ function server(count: number, { failing, broken }: { failing?: string; broken?:
         return FACTS;
       },
     },
-    chooser: async (facts: RecipientFacts) => {
-      expect(facts).toBe(FACTS);
-      inspected += 1;
-      if (inspected === broken) throw new Error('this key cannot be inspected now');
-      return () => ({ kind: 'none' });
+    decider: {
+      prepare: async (facts: RecipientFacts) => {
+        expect(facts).toBe(FACTS);
+        inspected += 1;
+        if (inspected === broken) throw new Error('this key cannot be inspected now');
+      },
     },
   } as unknown as Parameters<typeof readAhead>[0];
   return { parts, asked, inspected: () => inspected };

@@ -144,7 +144,7 @@ function choose(keys: readonly StoredKey[]): KeyChoice {
     first?.fingerprint.startsWith(each),
   );
   const use = state === 'unusable' ? [] : keys.map((one) => ({ ...one, at: 0 }));
-  return { state: state ?? 'missing', kind: 'openpgp', use, leftOut: [] };
+  return { state: state ?? 'missing', kind: 'openpgp', use, leftOut: [], judged: [] };
 }
 
 interface Person {

@@ -9,11 +9,13 @@ import {
   virtualAlias,
   virtualMailbox,
 } from '../../../policy/answers.ts';
-import { type CheckOptions, checkRecipient, isOverQuota } from '../../../policy/check-recipient.ts';
-import type { AddressFacts, Answer, Choose, MapName } from '../../../policy/facts.ts';
+import { checkRecipient, isOverQuota } from '../../../policy/check-recipient.ts';
+import type { AddressFacts, Answer, AnswerOptions, MapName } from '../../../policy/facts.ts';
 import { pathOfKey } from '../../../policy/internal-form.ts';
 import { normaliseDomain, parsePath } from '../../../src/address/normalise.ts';
 import { configSchema } from '../../../src/config/schema.ts';
+import { type EachDecided, eachOf } from '../../../src/delivery/decide.ts';
+import type { PlanInput } from '../../../src/delivery/decision.ts';
 import { normaliseFingerprint } from '../../../src/directory/fingerprint.ts';
 import { chooseKeys } from '../../../src/keys/choose.ts';
 import { QUESTIONS, TEMPORARY } from '../../support/questions.ts';
@@ -21,8 +23,24 @@ import { storedKey } from '../directory/rows.ts';
 import { domainFactsOf, expiryOf, factsOf, grantsOf, keysOfUsers } from './in-memory.ts';
 
 const global = configSchema.parse({}).encryption;
-const OPTIONS: CheckOptions = { mailboxDomain: '', delimiters: '+', propagateExtension: false, global };
+const OPTIONS: AnswerOptions = { mailboxDomain: '', delimiters: '+', propagateExtension: false };
+type Choose = PlanInput['choose'];
 const noKeys: Choose = () => chooseKeys([], 0);
+
+/** What the key settings say before there is a message. */
+function beforehand(
+  { recipient }: AddressFacts,
+  choose: Choose,
+  settings: Partial<typeof global> = {},
+): EachDecided {
+  return eachOf({
+    facts: recipient,
+    global: { ...global, ...settings },
+    detection: { encrypted: false, because: 'not seen' },
+    message: null,
+    choose,
+  });
+}
 
 const NO_FACTS: AddressFacts = {
   asked: null,
@@ -33,16 +51,21 @@ const NO_FACTS: AddressFacts = {
   keysUnread: null,
 };
 
-function facts(key: string, options: CheckOptions, pathOf = pathOfKey): AddressFacts {
+function facts(key: string, options: AnswerOptions, pathOf = pathOfKey): AddressFacts {
   const parts = parsePath(pathOf(Buffer.from(key, 'utf8').toString('latin1')));
   return parts === null ? NO_FACTS : factsOf(parts, options);
 }
 
-function ask(map: MapName, key: string, options: CheckOptions = OPTIONS, size: number | null = null): Answer {
+function ask(
+  map: MapName,
+  key: string,
+  options: AnswerOptions = OPTIONS,
+  size: number | null = null,
+): Answer {
   const known = map === 'check_recipient' ? facts(key, options, (path) => path) : facts(key, options);
   switch (map) {
     case 'check_recipient':
-      return checkRecipient(known, size, noKeys, options);
+      return checkRecipient(known, size, beforehand(known, noKeys), options);
     case 'virtual_alias':
       return virtualAlias(known, options);
     case 'virtual_mailbox':
@@ -158,9 +181,9 @@ describe('key settings', () => {
     const choose: Choose = (keys) =>
       keys.length === 0
         ? chooseKeys([], 0)
-        : { state: 'usable', kind: 'openpgp' as const, use: [], leftOut: [] };
+        : { state: 'usable', kind: 'openpgp' as const, use: [], leftOut: [], judged: [] };
     const known = facts('team@example.org', OPTIONS);
-    expect(valueIn(checkRecipient(known, null, choose, OPTIONS))).toBe('DUNNO');
+    expect(valueIn(checkRecipient(known, null, beforehand(known, choose), OPTIONS))).toBe('DUNNO');
   });
   it.each([
     ['team@example.org', 'a disabled member', [2], 'DUNNO'],
@@ -173,23 +196,45 @@ describe('key settings', () => {
     const choose: Choose = (keys) =>
       keys.length === 0
         ? chooseKeys([], 0)
-        : { state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [] };
+        : { state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [], judged: [] };
     for (const id of badKeys) keysOfUsers.set(id, [storedKey(`of ${id}`)]);
     const known = facts(key, OPTIONS);
     keysOfUsers.clear();
-    expect(valueIn(checkRecipient(known, null, choose, OPTIONS))).toMatch(new RegExp(`^${action}`));
+    expect(valueIn(checkRecipient(known, null, beforehand(known, choose), OPTIONS))).toMatch(
+      new RegExp(`^${action}`),
+    );
   });
   it('reject where every key is unusable and the setting says so', () => {
-    const choose: Choose = () => ({ state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [] });
-    const options = { ...OPTIONS, global: { ...global, on_unusable_key: 'reject' as const } };
-    const answer = checkRecipient(facts('alice@example.org', options), null, choose, options);
+    const choose: Choose = () => ({
+      state: 'unusable',
+      kind: 'openpgp' as const,
+      use: [],
+      leftOut: [],
+      judged: [],
+    });
+    const known = facts('alice@example.org', OPTIONS);
+    const decided = beforehand(known, choose, { on_unusable_key: 'reject' });
+    const answer = checkRecipient(known, null, decided, OPTIONS);
     expect(valueIn(answer)).toMatch(/^REJECT 5\.7\.5 /);
   });
   it('defer where every key is unusable, by default', () => {
-    const choose: Choose = () => ({ state: 'unusable', kind: 'openpgp' as const, use: [], leftOut: [] });
-    expect(valueIn(checkRecipient(facts('alice@example.org', OPTIONS), null, choose, OPTIONS))).toMatch(
-      /^DEFER_IF_PERMIT 4\.7\.5 /,
-    );
+    const choose: Choose = () => ({
+      state: 'unusable',
+      kind: 'openpgp' as const,
+      use: [],
+      leftOut: [],
+      judged: [],
+    });
+    expect(
+      valueIn(
+        checkRecipient(
+          facts('alice@example.org', OPTIONS),
+          null,
+          beforehand(facts('alice@example.org', OPTIONS), choose),
+          OPTIONS,
+        ),
+      ),
+    ).toMatch(/^DEFER_IF_PERMIT 4\.7\.5 /);
   });
   it('take an expired key by default', () => {
     const choose: Choose = () => ({
@@ -197,8 +242,18 @@ describe('key settings', () => {
       kind: 'openpgp' as const,
       use: [{ fingerprint: 'A', certificate: new Uint8Array(), at: 0 }],
       leftOut: [],
+      judged: [],
     });
-    expect(valueIn(checkRecipient(facts('alice@example.org', OPTIONS), null, choose, OPTIONS))).toBe('DUNNO');
+    expect(
+      valueIn(
+        checkRecipient(
+          facts('alice@example.org', OPTIONS),
+          null,
+          beforehand(facts('alice@example.org', OPTIONS), choose),
+          OPTIONS,
+        ),
+      ),
+    ).toBe('DUNNO');
   });
 });
 

@@ -2,7 +2,6 @@
 import type { Pool } from 'pg';
 import { describe, expect, it } from 'vitest';
 import { createQueueDelivery, type LmtpParts } from '../../../receiver/lmtp.ts';
-import { configSchema } from '../../../src/config/schema.ts';
 import { DirectoryUnavailable } from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
@@ -34,7 +33,6 @@ function stage() {
   const delivery = createQueueDelivery({
     engine,
     pool,
-    global: () => configSchema.parse({}).encryption,
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
     outgoingDirectory: '/nonexistent',

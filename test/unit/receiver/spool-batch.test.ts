@@ -1,4 +1,5 @@
 // Batches of spool files: what they take of the memory budget comes back, and what they hold at once.
+
 import {
   existsSync,
   mkdirSync,
@@ -15,6 +16,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { type BatchParts, runBatch } from '../../../receiver/spool/batch.ts';
 import type { Address } from '../../../src/address/address.ts';
 import { configSchema } from '../../../src/config/schema.ts';
+import { deciderOf, eachOf } from '../../../src/delivery/decide.ts';
 import { DirectoryUnavailable, type RecipientFacts } from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
@@ -88,6 +90,8 @@ interface Stage {
   readonly asked?: Asked;
 }
 
+const decider = deciderOf(() => configSchema.parse({}));
+
 function stage({ recipient, encrypt, asked }: Stage) {
   const budget = createBudget(100_000_000);
   const parts: BatchParts = {
@@ -102,10 +106,19 @@ function stage({ recipient, encrypt, asked }: Stage) {
         dropAll: () => undefined,
         watch: () => undefined,
       },
-      chooser: async () => () => ({ state: 'usable', kind: 'openpgp', use: [], leftOut: [] }),
+      decider: {
+        ...decider,
+        forQueue: async (facts, message) =>
+          eachOf({
+            facts,
+            global: configSchema.parse({}).encryption,
+            detection: { encrypted: false, because: 'in the queue everything is sealed' },
+            message,
+            choose: () => ({ state: 'usable', kind: 'openpgp', use: [], leftOut: [], judged: [] }),
+          }),
+      },
       sealer: { encrypt, giveBack: () => undefined } as unknown as BatchParts['engine']['sealer'],
     },
-    global: () => configSchema.parse({}).encryption,
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
     outgoingDirectory: outgoing,

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { afterAll, expect, it } from 'vitest';
 import { type SpoolOptions, startSpool } from '../../../receiver/spool/spool.ts';
-import { configSchema } from '../../../src/config/schema.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import { createBudget } from '../../../src/smtp/server/budget.ts';
@@ -45,7 +44,6 @@ it('finds a file that came under a name whose batch was still at work', async ()
     admit: (bytes) => budget.request(bytes),
     timing: () => ({ maxAge: 1e9, leastBackOff: 1000, mostBackOff: 1000, most: 1e8 }),
     engine: {} as unknown as SpoolOptions['engine'],
-    global: () => configSchema.parse({}).encryption,
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
     outgoingDirectory: '/nonexistent',
