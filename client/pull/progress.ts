@@ -16,6 +16,19 @@ export interface Progress {
 
 const EVERY_MS = 2000;
 
+/** What has been told, and what there is to tell. */
+interface Told {
+  /** Messages that are to be fetched in all. */
+  wanted: number;
+  /** Messages delivered, and their sealed bytes. */
+  done: number;
+  bytes: number;
+  /** When the numbers were last shown, in Unix milliseconds. */
+  shown: number;
+  /** A line without its end stands on the terminal. */
+  open: boolean;
+}
+
 /**
  * @param write gets the text, line endings included
  * @param terminal whether a line can be rewritten
@@ -25,42 +38,42 @@ export function createProgress(
   terminal: boolean,
   now: () => number = Date.now,
 ): Progress {
-  let wanted = 0;
-  let done = 0;
-  let size = 0;
-  let shown = Number.NEGATIVE_INFINITY;
-  let open = false;
+  const told: Told = { wanted: 0, done: 0, bytes: 0, shown: Number.NEGATIVE_INFINITY, open: false };
+  const often = terminal ? EVERY_MS / 10 : EVERY_MS;
 
   function line(text: string): void {
-    write(`${open ? '\r\x1b[K' : ''}sealpost: ${text}\n`);
-    open = false;
-  }
-
-  function state(): string {
-    return `${done} of ${wanted} messages, ${formatBytes(size)}`;
+    write(`${told.open ? REWRITE : ''}sealpost: ${text}\n`);
+    told.open = false;
   }
 
   return {
     found(messages) {
-      wanted += messages;
+      told.wanted += messages;
     },
     delivered(messages, bytes) {
-      done += messages;
-      size += bytes;
-      if (now() - shown < (terminal ? EVERY_MS / 10 : EVERY_MS) && done < wanted) return;
-      shown = now();
-      if (!terminal) return line(state());
-      write(`\r\x1b[Ksealpost: ${state()}`);
-      open = true;
+      told.done += messages;
+      told.bytes += bytes;
+      if (now() - told.shown < often && told.done < told.wanted) return;
+      told.shown = now();
+      if (!terminal) return line(numbers(told));
+      write(`${REWRITE}sealpost: ${numbers(told)}`);
+      told.open = true;
     },
     failed: (id, reason) => line(`message ${id} stays on the server: ${reason}`),
     away: (reason, ms) => line(`${reason}; trying again in ${Math.ceil(ms / 1000)} s`),
-    waiting: () => line(done === 0 ? 'waiting for new mail' : `${state()}; waiting for new mail`),
+    waiting: () => line(told.done === 0 ? 'waiting for new mail' : `${numbers(told)}; waiting for new mail`),
     end() {
-      if (open) write('\n');
-      open = false;
+      if (told.open) write('\n');
+      told.open = false;
     },
   };
+}
+
+/** To the beginning of the line, and clear it (ECMA-48, EL). */
+const REWRITE = '\r\x1b[K';
+
+function numbers({ wanted, done, bytes }: Told): string {
+  return `${done} of ${wanted} messages, ${formatBytes(bytes)}`;
 }
 
 /** A size for people: `812 B`, `1.2 kB`, `48.3 MB`. */

@@ -9,7 +9,8 @@ import { createKeyFile } from '../../client/decrypt/key-file.ts';
 import { MaildirRefused, openMaildir } from '../../client/pull/maildir.ts';
 import { createProgress, formatBytes, type Progress } from '../../client/pull/progress.ts';
 import { type PullResult, pull } from '../../client/pull/pull.ts';
-import { createServerClient, ServerAway, ServerRefused } from '../../client/queue/http.ts';
+import { createServerClient } from '../../client/queue/http.ts';
+import { ServerAway, ServerRefused } from '../../client/queue/server-errors.ts';
 import { EXIT, Refused, Temporary, WrongUsage } from '../host/exit-codes.ts';
 
 interface PullCliOptions {

@@ -6,7 +6,7 @@ import { parseJournal } from '../../../client/pull/journal.ts';
 import { fileName, idOf, judgePending } from '../../../client/pull/maildir.ts';
 import { groupsOf, pauseAfter } from '../../../client/pull/plan.ts';
 import { createProgress, formatBytes } from '../../../client/pull/progress.ts';
-import { judgeStatus, ServerAway, ServerRefused } from '../../../client/queue/http.ts';
+import { judgeStatus, ServerAway, ServerRefused } from '../../../client/queue/server-errors.ts';
 import { readServer, readToken } from '../../../src/cli/pull.ts';
 
 const waiting = (size: number) => ({ id: 'a', size, received: '2026-11-25T10:00:00.000Z' });

@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Decryptor } from '../../../client/decrypt/decryptor.ts';
 import { openMaildir } from '../../../client/pull/maildir.ts';
 import { type PullResult, pull } from '../../../client/pull/pull.ts';
-import { type Server, ServerAway } from '../../../client/queue/http.ts';
+import type { Server } from '../../../client/queue/http.ts';
+import { ServerAway } from '../../../client/queue/server-errors.ts';
 import type { Frame } from '../../../src/queue-api/frames.ts';
 
 const HOUR = 3_600_000;
