@@ -1,11 +1,13 @@
 // `npm run build`: dist/ from the sources, each file compiled; and what is started, bundled: a program that has to find six
 // hundred files starts a quarter of a second later. sealpost-pipe is one file, since Postfix starts it for every message;
-// sealpost is one for each command (dist/cli/), and one for its sealing threads.
+// sealpost is one for each command (dist/cli/), and one for its sealing threads. sealpost-pull is a package of its own
+// (client.mjs), for other machines.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { packageClient } from './client.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -105,10 +107,12 @@ async function main() {
   rmSync(dist, { recursive: true, force: true });
   await timed('compiled dist/', async () => compile());
   // The bundle is the program; its unbundled twin would only be wired by mistake.
-  for (const name of ['main.js', 'main.js.map']) rmSync(join(dist, 'filters', 'pipe', name), { force: true });
+  for (const folder of [join('filters', 'pipe'), 'client'])
+    for (const name of ['main.js', 'main.js.map']) rmSync(join(dist, folder, name), { force: true });
   await timed('bundled dist/cli/', bundleProgram);
   const pipe = join(dist, 'sealpost-pipe.js');
   await timed('bundled dist/sealpost-pipe.js', () => bundlePipe(pipe));
+  await timed('made the package dist/sealpost-pull/', () => packageClient(join(dist, 'sealpost-pull')));
   process.stdout.write(`sealpost-pipe: ${Math.round(statSync(pipe).size / 1024)} KiB\n`);
 }
 

@@ -132,6 +132,7 @@ function buildWhenOlder() {
     'filters',
     'policy',
     'receiver',
+    'client',
     'docs',
     'packaging',
     'package.json',

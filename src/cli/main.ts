@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 // The `sealpost` command: one file per subcommand beside this one.
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { packageVersion } from '../config/package.ts';
-import { EXIT } from '../host/exit-codes.ts';
+import { runCommandLine } from '../host/command-line.ts';
 
 // As Node.js 21 has it. Where there is none, `pg` makes a Response to learn where it runs, for which Node.js loads an HTTP client:
 // a twentieth of a second.
@@ -60,23 +60,4 @@ const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => void>> =
 const called = COMMANDS.get(process.argv[2] ?? '');
 for (const load of called === undefined ? COMMANDS.values() : [called]) (await load())(program);
 
-/** commander ends the process with 1 on wrong usage; here that is 2 (interface.md). */
-function usageExits(command: Command): void {
-  command.exitOverride((error: CommanderError) => {
-    throw error;
-  });
-  command.commands.forEach(usageExits);
-}
-usageExits(program);
-
-// A reader that went away (`sealpost key list | head`) is no failure.
-process.stdout.on('error', (error: NodeJS.ErrnoException) =>
-  process.exit(error.code === 'EPIPE' ? EXIT.done : EXIT.refused),
-);
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
-}
+await runCommandLine(program);

@@ -74,7 +74,7 @@ function isFresh(built: string): boolean {
   const file = join(repository, built);
   if (!existsSync(file)) return false;
   const age = statSync(file).mtimeMs;
-  return ['src', 'filters', 'policy', 'receiver'].every(
+  return ['src', 'filters', 'policy', 'receiver', 'client'].every(
     (folder) => newestIn(join(repository, folder)) <= age,
   );
 }

@@ -1,5 +1,6 @@
 // What `pull` decides, as tables: what to fetch together, how long to wait, what a killed process has done, what gpg said.
 import { describe, expect, it } from 'vitest';
+import { readServer, readToken } from '../../../client/arguments.ts';
 import { addressesInListing } from '../../../client/decrypt/gpg.ts';
 import { type GpgStatus, parseGpgStatus } from '../../../client/decrypt/gpg-status.ts';
 import { parseJournal } from '../../../client/pull/journal.ts';
@@ -7,7 +8,6 @@ import { fileName, idOf, judgePending } from '../../../client/pull/maildir.ts';
 import { groupsOf, pauseAfter } from '../../../client/pull/plan.ts';
 import { createProgress, formatBytes } from '../../../client/pull/progress.ts';
 import { judgeStatus, ServerAway, ServerRefused } from '../../../client/queue/server-errors.ts';
-import { readServer, readToken } from '../../../src/cli/pull.ts';
 
 const waiting = (size: number) => ({ id: 'a', size, received: '2026-11-25T10:00:00.000Z' });
 

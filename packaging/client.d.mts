@@ -1,0 +1,4 @@
+import type { Metafile } from 'esbuild';
+
+/** See client.mjs. */
+export function packageClient(folder: string): Promise<Metafile>;
