@@ -17,7 +17,7 @@ export async function runCommandLine(program: Command): Promise<void> {
   }
 }
 
-/** commander ends the process with 1 on wrong usage; here that is 2 (interface.md). */
+/** commander ends the process with 1 on wrong usage; here that is 2. */
 function throwUsage(command: Command): void {
   command.exitOverride((error: CommanderError) => {
     throw error;

@@ -1,5 +1,5 @@
-// How a command ends (interface.md): the exit codes, and the errors that lead to them. Stands alone, so that `pull`, which runs
-// on a user's own machine, needs neither configuration nor database.
+// How a command ends: the exit codes, and the errors that lead to them. Stands alone, so that `sealpost-pull`, which runs on a
+// user's own machine, needs neither configuration nor database.
 
 /** The exit codes of interface.md. */
 export const EXIT = { done: 0, refused: 1, usage: 2, temporary: 75 } as const;

@@ -1,5 +1,5 @@
 // Which keys it is time to tell of before they expire. Pure: keys and moments in, notices out; who sends them, and how it is
-// made sure that each is sent once, is elsewhere (notice-claims.ts, delivery/notices.ts).
+// made sure that each is sent once, is elsewhere (claims.ts, notices.ts).
 import type { Settings } from '../config/settings.ts';
 
 /** What the deciding needs of a stored key and its owner. */

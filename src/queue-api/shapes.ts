@@ -1,4 +1,4 @@
-// What the HTTP interface takes and gives (receiver.md), as schemas: the server checks requests and makes its OpenAPI document
+// What the HTTP interface takes and gives (docs/pull.md), as schemas: the server checks requests and makes its OpenAPI document
 // from them, the client checks answers.
 import { z } from 'zod';
 

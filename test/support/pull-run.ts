@@ -19,13 +19,23 @@ export interface PullCall {
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly server?: string;
+  /** The program of the client's own package; without it, `sealpost pull`. */
+  readonly program?: string;
 }
 
-function commandLine({ stand, user, to, args = [], env = {}, server = stand.url }: PullCall) {
-  const { program, args: first } = sealpostCommand();
+function commandLine({ stand, user, to, args = [], env = {}, server = stand.url, program }: PullCall) {
+  const ours = sealpostCommand();
   return {
-    program,
-    args: [...first, 'pull', '--server', server, '--to', to, '--json', ...args],
+    program: program ?? ours.program,
+    args: [
+      ...(program === undefined ? [...ours.args, 'pull'] : []),
+      '--server',
+      server,
+      '--to',
+      to,
+      '--json',
+      ...args,
+    ],
     // No configuration and no database is given, and none may be needed.
     env: { SEALPOST_TOKEN: user.token, GNUPGHOME: stand.home.dir, SEALPOST_CONFIG: '/nonexistent', ...env },
   };

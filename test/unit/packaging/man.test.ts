@@ -13,7 +13,7 @@ import { parseDuration } from '../../../src/config/units.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
-const pages = ['sealpost.1', 'sealpost-pipe.8', 'sealpost.toml.5'];
+const pages = ['sealpost.1', 'sealpost-pipe.8', 'sealpost-pull.1', 'sealpost.toml.5'];
 const hasGroff = spawnSync('groff', ['--version']).status === 0;
 
 describe('the manual pages', () => {
@@ -34,10 +34,14 @@ describe('the manual pages', () => {
   it('name every option of every command, and every variable of the environment', () => {
     const page = read('packaging/man/sealpost.1');
     const folder = readdirSync(join(root, 'src/cli')).map((name) => read(`src/cli/${name}`));
-    const options = [...folder.join('').matchAll(/(?:\.option|new Option)\(\s*'--([a-z-]+)/g)].map(
-      (match) => match[1] ?? '',
+    // `pull` has its options from the client.
+    folder.push(read('client/command.ts'));
+    const options = [
+      ...folder.join('').matchAll(/(?:\.option|\.requiredOption|new Option)\(\s*'--([a-z-]+)/g),
+    ].map((match) => match[1] ?? '');
+    expect(options).toEqual(
+      expect.arrayContaining(['yes', 'status', 'quota-messages', 'token-file', 'server']),
     );
-    expect(options).toEqual(expect.arrayContaining(['yes', 'status', 'quota-messages']));
     for (const option of options) expect(page).toMatch(new RegExp(`\\bFl -${option}\\b(?!-)`));
     for (const name of ['', 'READ_'].flatMap((which) => [
       `DATABASE_${which}URL`,
