@@ -91,15 +91,18 @@ describe('the package sealpost-pull', () => {
     });
     expect(await mailsIn(join(first, 'new'))).toEqual([letter('by gpg')]);
 
-    const key = await makeKey(stand.home, 'alice@brainpool.example', 'brainpoolP256r1');
+    const curve = 'brainpoolP256r1';
+    const { fingerprint } = await makeKey(stand.home, 'alice@brainpool.example', curve);
+    await stand.home.run(['--quick-add-key', fingerprint, curve, 'encr', 'never']);
     const encrypted = await stand.home.run(
-      ['--trust-model', 'always', '--recipient', key.fingerprint, '--encrypt'],
+      ['--trust-model', 'always', '--recipient', fingerprint, '--encrypt'],
       letter('by key file').toString('latin1'),
     );
     expect(encrypted.code, encrypted.stderr).toBe(0);
     await stand.fileRaw(alice, [encrypted.stdout]);
     const keyFile = join(stand.places.dir, 'brainpool.asc');
-    await writeFile(keyFile, key.secretKey, { mode: 0o600 });
+    const secret = await stand.home.run(['--armor', '--export-secret-keys', fingerprint]);
+    await writeFile(keyFile, secret.stdout, { mode: 0o600 });
     const second = maildirIn(stand, 'by-key-file');
     const byFile = await runPull({ stand, user: alice, to: second, program, args: ['--key-file', keyFile] });
     expect({ code: byFile.code, json: byFile.json, stderr: byFile.stderr }).toMatchObject({
