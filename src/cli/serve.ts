@@ -15,7 +15,8 @@ import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
-import { type ObserveServer, startObserveServer } from '../http/observe.ts';
+import { startObserveServer } from '../http/observe.ts';
+import type { HttpListener } from '../http/server.ts';
 import { startNotices } from '../notices/notices.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
@@ -149,7 +150,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const ready = parts.has('filter')
     ? getReady({ config, engine, clients, stopping: stop.requested, logger })
     : undefined;
-  let observe: ObserveServer | undefined;
+  let observe: HttpListener | undefined;
   const reloads = createReloads({
     started: whole,
     load: () => load().config,
@@ -247,7 +248,7 @@ async function serve(options: ServeOptions): Promise<void> {
     await running.receiver?.close(0);
     await running.policy?.close();
     await running.api?.close(0);
-    await observe?.close();
+    await observe?.close(0);
     running.rates.close();
     await engine.close();
   }

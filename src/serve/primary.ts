@@ -8,7 +8,8 @@ import { formatNextHop } from '../config/units.ts';
 import { openDatabase } from '../database/open.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier } from '../host/systemd.ts';
-import { type ObserveServer, startObserveServer } from '../http/observe.ts';
+import { startObserveServer } from '../http/observe.ts';
+import type { HttpListener } from '../http/server.ts';
 import type { Logger } from '../observe/log.ts';
 import type { HangUps } from './hang-up.ts';
 import { stopRequested } from './stop-signal.ts';
@@ -66,7 +67,7 @@ export async function servePrimary({
     logger.info({ signal }, 'stopping the workers');
     notifier.stopping();
     await workers.stop(config.filter.shutdown_grace + ENDING_MS);
-    await observer?.close();
+    await observer?.close(0);
     notifier.close();
   } finally {
     await database?.close();
@@ -84,7 +85,7 @@ async function observeWorkers(
   workers: Workers,
   count: number,
   logger: Logger,
-): Promise<ObserveServer | undefined> {
+): Promise<HttpListener | undefined> {
   if (observe.listen === null) return undefined;
   const metrics = async () => AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics();
   try {

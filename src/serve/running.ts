@@ -1,13 +1,14 @@
 // What a running serve tells of itself: whether it can work (/readyz), and what it does (/status).
 import type { ProxyFilter } from '../../filters/proxy.ts';
 import type { PolicyDaemons } from '../../policy/daemons.ts';
-import type { Api } from '../../receiver/api/server.ts';
+
 import type { Receiver } from '../../receiver/receiver.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Health } from '../http/observe.ts';
+import type { HttpListener } from '../http/server.ts';
 import type { Rates } from '../observe/rates.ts';
 
 /** What is open; undefined: not yet, or not wanted. */
@@ -17,7 +18,7 @@ export interface Running {
   proxy?: ProxyFilter;
   policy?: PolicyDaemons;
   receiver?: Receiver;
-  api?: Api;
+  api?: HttpListener;
 }
 
 /** The listeners that are open now. */
