@@ -1,5 +1,7 @@
 // Opens what others connect to: a TCP port, a unix socket with its mode and group, or a socket that systemd passed.
+import { existsSync } from 'node:fs';
 import type { Server } from 'node:net';
+import { dirname } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../config/units.ts';
 import type { Logger } from '../observe/log.ts';
 import { explainListenError } from './listen-error.ts';
@@ -53,7 +55,7 @@ export async function openListener(server: Server, options: ListenOptions): Prom
   } catch (error) {
     server.close();
     throw new Error(
-      `${title} on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
+      `${title} on ${formatEndpoint(endpoint)} cannot be opened: ${reasonOf(error, endpoint)}`,
       { cause: error },
     );
   }
@@ -63,6 +65,13 @@ export async function openListener(server: Server, options: ListenOptions): Prom
   const sentence = disagreement(server, fd, endpoint);
   if (sentence !== null) logger.warn(sentence);
   return sentence === null ? (boundTo(server) ?? endpoint) : whereabouts(server, fd);
+}
+
+/** libuv calls a folder that is missing a lack of permission, as Windows does. */
+function reasonOf(error: unknown, endpoint: Endpoint): string {
+  if (endpoint.kind === 'unix' && !existsSync(dirname(endpoint.path)))
+    return explainListenError(Object.assign(new Error(), { code: 'ENOENT' }));
+  return explainListenError(error);
 }
 
 function openingOf(endpoint: Endpoint): Opening {
