@@ -83,7 +83,7 @@ async function start(workers: number, passed: Readonly<Record<string, number>> =
 async function untilReady(): Promise<void> {
   await waitUntil(
     'serve to be ready',
-    60_000,
+    120_000,
     async () => {
       if (serve?.exitCode !== null) throw new Error(`serve has ended: ${log}`);
       return (await ask('readyz').catch(() => null))?.ok === true;
@@ -175,7 +175,7 @@ describe('a part that is added to the list', () => {
     for (const keeper of Object.values(keepers)) await new Promise((resolve) => keeper.close(resolve));
     await waitUntil(
       'the primary to be ready',
-      90_000,
+      150_000,
       () => /"workers":2[^\n]*sealpost is ready/.test(log),
       () => log.slice(-3000),
     );
