@@ -6,7 +6,7 @@ import type { Engine } from '../src/delivery/engine.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { classOf } from '../src/smtp/replies.ts';
-import { createBudget } from '../src/smtp/server/budget.ts';
+import { type Budget, createBudget } from '../src/smtp/server/budget.ts';
 import { type FilterListenerHandle, startListener } from '../src/smtp/server/listener.ts';
 import type { Reply, Transaction } from '../src/smtp/types.ts';
 import { PIPE_CLIENT } from './pipe/client.ts';
@@ -25,10 +25,6 @@ export interface ProxyFilter {
   reconfigure(config: Config): Promise<void>;
   /** Stops accepting, lets what is in flight finish within the grace, then 421. */
   close(graceMs: number): Promise<void>;
-}
-
-function replyOf(outcome: { readonly reply: Reply }): Reply {
-  return outcome.reply;
 }
 
 /** The same text for listeners that are the same in everything. */
@@ -70,6 +66,26 @@ function successorsOf(
 
 const GAUGE_EVERY_MS = 1000;
 
+/** What the filter needs, and does not own. */
+interface ProxyContext {
+  readonly engine: Engine;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+interface ProxyState extends ProxyContext {
+  current: Config;
+  readonly budget: Budget;
+  /** Passed sockets that no listener has had yet, by its name: once closed, one is gone. */
+  readonly unused: Map<string, number>;
+  readonly open: Map<string, OpenListener>;
+  /** Listeners that were removed and still end. */
+  readonly ending: Set<Promise<void>>;
+  /** What is to be forgotten of a delivery when the client has the replies. */
+  readonly forgetting: WeakMap<Transaction, () => void>;
+  inFlight: number;
+}
+
 /**
  * Opens every listener, or none: when one cannot be opened, the others are closed again.
  * @param passed file descriptors from systemd, by listener name
@@ -82,145 +98,171 @@ export async function startProxyFilter(
   metrics: Metrics,
   passed: ReadonlyMap<string, number> = new Map(),
 ): Promise<ProxyFilter> {
-  const unused = new Map(passed);
-  let current = config;
-  const budget = createBudget(config.filter.memory_budget);
-  const forgetting = new WeakMap<Transaction, () => void>();
-  const open = new Map<string, OpenListener>();
-  /** Listeners that were removed and still end. */
-  const ending = new Set<Promise<void>>();
-  let inFlight = 0;
-
-  async function answer(protocol: 'lmtp' | 'smtp', transaction: Transaction): Promise<readonly Reply[]> {
-    const { deliverer } = engine;
-    if (protocol === 'smtp' || transaction.client === PIPE_CLIENT) {
-      const { reply, forget } = await deliverer.deliverAsOne(transaction);
-      // Nobody confirms an exit code: what the pipe delivered stays remembered for its lifetime.
-      if (transaction.client !== PIPE_CLIENT) forgetting.set(transaction, forget);
-      return protocol === 'smtp' ? [reply] : transaction.envelope.recipients.map(() => reply);
-    }
-    const { outcomes, forget } = await deliverer.deliver(transaction);
-    // Some have to wait: the client will come again, and may ask for all of them.
-    if (outcomes.some((outcome) => classOf(outcome.reply) === 'temporary')) return outcomes.map(replyOf);
-    forgetting.set(transaction, () =>
-      forget(outcomes.flatMap((outcome, index) => (classOf(outcome.reply) === 'accepted' ? [index] : []))),
-    );
-    return outcomes.map(replyOf);
-  }
-
-  function deliverFor(listener: FilterListener) {
-    return async (transaction: Transaction): Promise<readonly Reply[]> => {
-      inFlight += 1;
-      try {
-        const replies = await answer(listener.protocol, transaction);
-        for (const reply of replies)
-          metrics.messages.inc({ listener: nameOf(listener), outcome: classOf(reply) });
-        return replies;
-      } finally {
-        inFlight -= 1;
-      }
-    };
-  }
-
-  async function openListener(listener: FilterListener): Promise<FilterListenerHandle> {
-    const fd = unused.get(nameOf(listener));
-    // Once closed, a passed socket is gone.
-    unused.delete(nameOf(listener));
-    return startListener({
-      listener,
-      config: current.filter,
-      hostname: current.hostname,
-      logger,
-      admission: budget,
-      ...(fd === undefined ? {} : { fd }),
-      deliver: deliverFor(listener),
-      acknowledged: (transaction) => forgetting.get(transaction)?.(),
-      abandoned: engine.deliverer.abandon,
-      lost: (transaction) =>
-        logger.debug(
-          { transaction: transaction.id },
-          'our reply may not have reached the client; a retry will be recognised',
-        ),
-    });
-  }
-
-  async function openAll(listeners: readonly FilterListener[]): Promise<void> {
-    const fresh: string[] = [];
-    try {
-      for (const listener of listeners) {
-        const key = keyOf(listener);
-        if (open.has(key)) continue;
-        open.set(key, { listener, handle: await openListener(listener) });
-        fresh.push(key);
-      }
-    } catch (error) {
-      await Promise.all(fresh.map((key) => closeListener(key, 0)));
-      throw error;
-    }
-  }
-
-  /** Its address is free when this returns, its connections are gone when it resolves. */
-  async function closeListener(key: string, graceMs: number): Promise<void> {
-    const handle = open.get(key)?.handle;
-    if (handle === undefined) return;
-    open.delete(key);
-    metrics.connections.remove({ listener: handle.name });
-    const ended = handle.close({ graceMs });
-    ending.add(ended);
-    await ended;
-    ending.delete(ended);
-  }
-
-  function takeOver(key: string, listener: FilterListener, filter: Config['filter']): void {
-    const handle = open.get(key)?.handle;
-    if (handle === undefined) return;
-    const next = { listener, config: filter, deliver: deliverFor(listener) };
-    handle.passed?.become(next, filter.shutdown_grace);
-    open.delete(key);
-    open.set(keyOf(listener), { listener, handle });
-  }
-
-  await openAll(config.filter.listen);
-  const gauges = setInterval(() => {
-    metrics.bytesInFlight.set(budget.used());
-    for (const { handle } of open.values())
-      metrics.connections.set({ listener: handle.name }, handle.connections);
-  }, GAUGE_EVERY_MS);
+  const state: ProxyState = {
+    engine,
+    logger,
+    metrics,
+    current: config,
+    budget: createBudget(config.filter.memory_budget),
+    unused: new Map(passed),
+    open: new Map(),
+    ending: new Set(),
+    forgetting: new WeakMap(),
+    inFlight: 0,
+  };
+  await openAll(state, config.filter.listen);
+  const gauges = setInterval(() => measure(state), GAUGE_EVERY_MS);
   gauges.unref();
   return {
-    listeners: () => [...open.values()].map(({ handle }) => handle),
-    inFlight: () => inFlight,
-    bytesInFlight: () => budget.used(),
-    async reconfigure(next) {
-      const { listen, shutdown_grace } = next.filter;
-      const successors = successorsOf(open, listen);
-      const before = current;
-      current = next;
-      const wanted = new Set(listen.map(keyOf));
-      const gone = [...open].filter(([key]) => !wanted.has(key) && !successors.has(key));
-      const addresses = listen.map(addressOf);
-      // A listener that keeps its address must free it first; the others serve on until the new ones are open.
-      for (const [key, { listener }] of gone)
-        if (addresses.includes(addressOf(listener))) void closeListener(key, shutdown_grace);
-      const taken = new Set(successors.values());
-      try {
-        await openAll(listen.filter((listener) => !taken.has(listener)));
-      } catch (error) {
-        current = before;
-        // What was closed for its address opens again, as it was; one that cannot does not hinder the others.
-        for (const listener of before.filter.listen)
-          await openAll([listener]).catch((failure: unknown) =>
-            logger.error({ err: failure }, 'a listener could not be opened again'),
-          );
-        throw error;
-      }
-      for (const [key, listener] of successors) takeOver(key, listener, next.filter);
-      for (const { handle } of open.values()) handle.reconfigure(next.filter);
-      for (const [key] of gone) void closeListener(key, shutdown_grace);
-    },
+    listeners: () => [...state.open.values()].map(({ handle }) => handle),
+    inFlight: () => state.inFlight,
+    bytesInFlight: () => state.budget.used(),
+    reconfigure: (next) => reconfigure(state, next),
     async close(graceMs) {
       clearInterval(gauges);
-      await Promise.all([...[...open.keys()].map((key) => closeListener(key, graceMs)), ...ending]);
+      const closing = [...state.open.keys()].map((key) => closeListener(state, key, graceMs));
+      await Promise.all([...closing, ...state.ending]);
     },
   };
+}
+
+function measure({ metrics, budget, open }: ProxyState): void {
+  metrics.bytesInFlight.set(budget.used());
+  for (const { handle } of open.values())
+    metrics.connections.set({ listener: handle.name }, handle.connections);
+}
+
+/** What a listener does with a message: one function for each, so that it may differ from the others. */
+function deliverFor(state: ProxyState, listener: FilterListener) {
+  return async (transaction: Transaction): Promise<readonly Reply[]> => {
+    state.inFlight += 1;
+    try {
+      const replies = await answer(state, listener, transaction);
+      for (const reply of replies)
+        state.metrics.messages.inc({ listener: nameOf(listener), outcome: classOf(reply) });
+      return replies;
+    } finally {
+      state.inFlight -= 1;
+    }
+  };
+}
+
+function replyOf(outcome: { readonly reply: Reply }): Reply {
+  return outcome.reply;
+}
+
+async function answer(
+  { engine, forgetting }: ProxyState,
+  { protocol }: FilterListener,
+  transaction: Transaction,
+): Promise<readonly Reply[]> {
+  const { deliverer } = engine;
+  if (protocol === 'smtp' || transaction.client === PIPE_CLIENT) {
+    const { reply, forget } = await deliverer.deliverAsOne(transaction);
+    // Nobody confirms an exit code: what the pipe delivered stays remembered for its lifetime.
+    if (transaction.client !== PIPE_CLIENT) forgetting.set(transaction, forget);
+    return protocol === 'smtp' ? [reply] : transaction.envelope.recipients.map(() => reply);
+  }
+  const { outcomes, forget } = await deliverer.deliver(transaction);
+  // Some have to wait: the client will come again, and may ask for all of them.
+  if (outcomes.some((outcome) => classOf(outcome.reply) === 'temporary')) return outcomes.map(replyOf);
+  forgetting.set(transaction, () =>
+    forget(outcomes.flatMap((outcome, index) => (classOf(outcome.reply) === 'accepted' ? [index] : []))),
+  );
+  return outcomes.map(replyOf);
+}
+
+function openListener(state: ProxyState, listener: FilterListener): Promise<FilterListenerHandle> {
+  const { engine, logger, current, unused, forgetting } = state;
+  const fd = unused.get(nameOf(listener));
+  unused.delete(nameOf(listener));
+  return startListener({
+    listener,
+    config: current.filter,
+    hostname: current.hostname,
+    logger,
+    admission: state.budget,
+    ...(fd === undefined ? {} : { fd }),
+    deliver: deliverFor(state, listener),
+    acknowledged: (transaction) => forgetting.get(transaction)?.(),
+    abandoned: engine.deliverer.abandon,
+    lost: (transaction) =>
+      logger.debug(
+        { transaction: transaction.id },
+        'our reply may not have reached the client; a retry will be recognised',
+      ),
+  });
+}
+
+/** Opens those that are not open yet, or none of them. */
+async function openAll(state: ProxyState, listeners: readonly FilterListener[]): Promise<void> {
+  const fresh: string[] = [];
+  try {
+    for (const listener of listeners) {
+      const key = keyOf(listener);
+      if (state.open.has(key)) continue;
+      state.open.set(key, { listener, handle: await openListener(state, listener) });
+      fresh.push(key);
+    }
+  } catch (error) {
+    await Promise.all(fresh.map((key) => closeListener(state, key, 0)));
+    throw error;
+  }
+}
+
+/** Its address is free when this returns, its connections are gone when it resolves. */
+async function closeListener(
+  { open, ending, metrics }: ProxyState,
+  key: string,
+  graceMs: number,
+): Promise<void> {
+  const handle = open.get(key)?.handle;
+  if (handle === undefined) return;
+  open.delete(key);
+  metrics.connections.remove({ listener: handle.name });
+  const ended = handle.close({ graceMs });
+  ending.add(ended);
+  await ended;
+  ending.delete(ended);
+}
+
+/** The passed socket of one listener becomes that of another. */
+function takeOver(state: ProxyState, key: string, listener: FilterListener, filter: Config['filter']): void {
+  const handle = state.open.get(key)?.handle;
+  if (handle === undefined) return;
+  const next = { listener, config: filter, deliver: deliverFor(state, listener) };
+  handle.passed?.become(next, filter.shutdown_grace);
+  state.open.delete(key);
+  state.open.set(keyOf(listener), { listener, handle });
+}
+
+async function reconfigure(state: ProxyState, next: Config): Promise<void> {
+  const { open, current: before } = state;
+  const { listen, shutdown_grace } = next.filter;
+  const successors = successorsOf(open, listen);
+  state.current = next;
+  const wanted = new Set(listen.map(keyOf));
+  const gone = [...open].filter(([key]) => !wanted.has(key) && !successors.has(key));
+  const addresses = listen.map(addressOf);
+  // A listener that keeps its address must free it first; the others serve on until the new ones are open.
+  for (const [key, { listener }] of gone)
+    if (addresses.includes(addressOf(listener))) void closeListener(state, key, shutdown_grace);
+  const taken = new Set(successors.values());
+  try {
+    await openAll(
+      state,
+      listen.filter((listener) => !taken.has(listener)),
+    );
+  } catch (error) {
+    state.current = before;
+    // What was closed for its address opens again, as it was; one that cannot does not hinder the others.
+    for (const listener of before.filter.listen)
+      await openAll(state, [listener]).catch((failure: unknown) =>
+        state.logger.error({ err: failure }, 'a listener could not be opened again'),
+      );
+    throw error;
+  }
+  for (const [key, listener] of successors) takeOver(state, key, listener, next.filter);
+  for (const { handle } of open.values()) handle.reconfigure(next.filter);
+  for (const [key] of gone) void closeListener(state, key, shutdown_grace);
 }

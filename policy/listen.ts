@@ -1,10 +1,7 @@
 // Opens the listening sockets of the lookup daemons, on TCP and unix sockets.
-import { chmod } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
-import { explainListenError } from '../src/host/listen-error.ts';
-import { addressOf, addressOfPassed } from '../src/host/passed-socket.ts';
-import { clearStaleSocket, setAccess } from '../src/host/unix-socket.ts';
+import { openListener } from '../src/host/listen.ts';
 import type { Logger } from '../src/observe/log.ts';
 
 export interface LookupListener {
@@ -20,7 +17,7 @@ export interface LookupListener {
 export interface ListenOptions {
   readonly name: string;
   readonly endpoint: Endpoint;
-  /** Of a unix socket; by default every local user may ask, as on a TCP port. */
+  /** Of a unix socket; by default every local user may ask, as on a TCP port, or every member of its group. */
   readonly mode?: string | undefined;
   readonly group?: string | undefined;
   /** A socket passed by systemd, used instead of opening `endpoint`. */
@@ -28,17 +25,17 @@ export interface ListenOptions {
   readonly serve: (socket: Socket) => void;
   /** Told whenever the number of open connections changes. */
   readonly counted: (connections: number) => void;
-  /** Hears of connections that could not be accepted. */
+  /** Hears of connections that could not be accepted, and of a passed socket that is elsewhere. */
   readonly logger: Logger;
 }
 
-/** More than Node's 511: a burst of Postfix processes must not see a full queue. */
-const BACKLOG = 1024;
-const DEFAULT_MODE = '0666';
+/** Of a unix socket without a mode: everybody may ask, unless it has a group. */
+const FOR_EVERYBODY = '0666';
+const FOR_ITS_GROUP = '0660';
 
 /** @throws Error with one sentence that names the listener, its address and the reason */
 export async function listenForLookups(options: ListenOptions): Promise<LookupListener> {
-  const { name, endpoint, serve, counted, logger } = options;
+  const { name, endpoint, group, fd, serve, counted, logger } = options;
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
     open.add(socket);
@@ -49,25 +46,18 @@ export async function listenForLookups(options: ListenOptions): Promise<LookupLi
     });
     serve(socket);
   });
-  try {
-    await openSocket(server, options);
-  } catch (error) {
-    server.close();
-    throw new Error(
-      `the listener ${name} on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
-      { cause: error },
-    );
-  }
-  server.on('error', (error) => logger.error({ err: error.message }, 'listener error'));
-  const { fd } = options;
-  const address =
-    fd === undefined
-      ? addressOf(server, endpoint)
-      : addressOfPassed(server, fd, endpoint, (sentence) => logger.warn({ listener: name }, sentence));
+  const bound = await openListener(server, {
+    title: `the listener ${name}`,
+    endpoint,
+    mode: options.mode ?? (group === undefined ? FOR_EVERYBODY : FOR_ITS_GROUP),
+    group,
+    fd,
+    logger,
+  });
   let closing: Promise<void> | undefined;
   return {
     name,
-    address,
+    address: formatEndpoint(bound),
     get connections() {
       return open.size;
     },
@@ -80,30 +70,4 @@ export async function listenForLookups(options: ListenOptions): Promise<LookupLi
       return closing;
     },
   };
-}
-
-async function openSocket(server: Server, options: ListenOptions): Promise<void> {
-  const { endpoint, fd, mode, group } = options;
-  if (fd === undefined && endpoint.kind === 'unix') {
-    const obstacle = await clearStaleSocket(endpoint.path);
-    if (obstacle !== null) throw new Error(obstacle);
-  }
-  const where =
-    fd !== undefined
-      ? { fd }
-      : endpoint.kind === 'unix'
-        ? { path: endpoint.path, backlog: BACKLOG }
-        : { host: endpoint.host, port: endpoint.port, backlog: BACKLOG };
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(where, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
-  if (fd === undefined && endpoint.kind === 'unix') {
-    if (mode === undefined && group === undefined)
-      await chmod(endpoint.path, Number.parseInt(DEFAULT_MODE, 8));
-    else await setAccess(endpoint.path, mode ?? '0660', group);
-  }
 }

@@ -49,12 +49,26 @@ const binary = (type: string, description: string) => ({
   content: { [type]: { schema: { type: 'string', format: 'binary' } } },
 });
 
+/** What a route that wants a token begins with. */
+interface WithToken {
+  readonly onRequest: ReturnType<typeof createGuard>['token'];
+}
+
 /** Adds the routes to a server that has its plugins. */
 export function addRoutes(server: FastifyInstance, context: ApiContext): void {
-  const { database } = context;
   const guard = createGuard(server, context);
-  const withToken = { onRequest: guard.token } as const;
+  const withToken: WithToken = { onRequest: guard.token };
+  addList(server, context, withToken);
+  addFetch(server, context, withToken);
+  addBatch(server, context, withToken);
+  addAcknowledge(server, context, withToken);
+  addEvents(server, context, withToken);
+  server.get('/v1/openapi.json', { onRequest: guard.open, schema: { hide: true } }, async () =>
+    server.swagger(),
+  );
+}
 
+function addList(server: FastifyInstance, { database }: ApiContext, withToken: WithToken): void {
   server.get<{ Querystring: { after?: string; limit?: number } }>(
     '/v1/messages',
     {
@@ -93,7 +107,9 @@ export function addRoutes(server: FastifyInstance, context: ApiContext): void {
       return { messages: messages.map(waitingOf), next: last === undefined ? null : String(last.number) };
     },
   );
+}
 
+function addFetch(server: FastifyInstance, { database }: ApiContext, withToken: WithToken): void {
   server.get<{ Params: { id: string } }>(
     '/v1/messages/:id',
     {
@@ -117,7 +133,9 @@ export function addRoutes(server: FastifyInstance, context: ApiContext): void {
         .send(Readable.from(readMessage(database, message), { objectMode: false }));
     },
   );
+}
 
+function addBatch(server: FastifyInstance, { database }: ApiContext, withToken: WithToken): void {
   server.post<{ Body: { ids: string[] } }>(
     '/v1/batch',
     {
@@ -139,7 +157,9 @@ export function addRoutes(server: FastifyInstance, context: ApiContext): void {
         .send(Readable.from(batchStream(database, messages), { objectMode: false }));
     },
   );
+}
 
+function addAcknowledge(server: FastifyInstance, { database }: ApiContext, withToken: WithToken): void {
   server.delete<{ Params: { id: string } }>(
     '/v1/messages/:id',
     {
@@ -178,7 +198,10 @@ export function addRoutes(server: FastifyInstance, context: ApiContext): void {
       return { acknowledged: gone.size };
     },
   );
+}
 
+function addEvents(server: FastifyInstance, context: ApiContext, withToken: WithToken): void {
+  const { database, arrivals, config } = context;
   server.get(
     '/v1/events',
     {
@@ -198,7 +221,7 @@ export function addRoutes(server: FastifyInstance, context: ApiContext): void {
       const last = request.headers['last-event-id'];
       const after = typeof last === 'string' ? Number(last) : await lastNumber(database, bearer.userId);
       // From here to the stream nothing is waited for: of requests at the same moment each sees the streams of those before it.
-      if (context.arrivals.streams(bearer.userId) >= context.config.max_events) {
+      if (arrivals.streams(bearer.userId) >= config.max_events) {
         return reply
           .code(429)
           .header('retry-after', 60)
@@ -214,10 +237,6 @@ export function addRoutes(server: FastifyInstance, context: ApiContext): void {
         .header('x-accel-buffering', 'no')
         .send(Readable.from(eventStream(context, bearer, after, gone.signal), { objectMode: false }));
     },
-  );
-
-  server.get('/v1/openapi.json', { onRequest: guard.open, schema: { hide: true } }, async () =>
-    server.swagger(),
   );
 }
 

@@ -2,14 +2,13 @@
 // proxy in front of it (docs/pull.md).
 import rateLimit from '@fastify/rate-limit';
 import swagger from '@fastify/swagger';
-import { type FastifyInstance, type FastifyServerOptions, fastify } from 'fastify';
+import type { FastifyInstance, FastifyServerOptions } from 'fastify';
 import { packageVersion } from '../../src/config/package.ts';
 import type { Config } from '../../src/config/schema.ts';
-import { type Endpoint, formatEndpoint } from '../../src/config/units.ts';
-import { type Database, isDatabaseUnavailable } from '../../src/database/open.ts';
-import { explainListenError } from '../../src/host/listen-error.ts';
+import type { Endpoint } from '../../src/config/units.ts';
+import type { Database } from '../../src/database/open.ts';
 import { trustedClients } from '../../src/host/trusted-clients.ts';
-import { clearStaleSocket, setAccess } from '../../src/host/unix-socket.ts';
+import { createHttpServer, type HttpListener, listenHttp } from '../../src/http/server.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import type { Metrics } from '../../src/observe/metrics.ts';
 import { stillGood } from '../queue/tokens.ts';
@@ -17,25 +16,17 @@ import { createArrivals, listenForArrivals } from './arrivals.ts';
 import type { ApiContext } from './context.ts';
 import { addRoutes } from './routes.ts';
 
-export interface Api {
-  readonly name: string;
-  /** As a person writes it; the port that was really opened. */
-  readonly address: string;
-  readonly connections: number;
-  /** Takes no new requests, ends the event streams, and gives other answers so many milliseconds. Twice is harmless. */
-  close(grace?: number): Promise<void>;
-}
-
-const HEADER_LIMIT_BYTES = 8192;
 /** A thousand ids. */
 const BODY_LIMIT_BYTES = 128 * 1024;
-/** For a whole request to come in; its header section alone has as long. */
-const REQUEST_TIMEOUT_MS = 10_000;
-/** A client that takes nothing of its answer for so long is gone. Heartbeats are more frequent. */
+/** Heartbeats are more frequent. */
 const IDLE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 const HEARTBEAT_MS = 15_000;
-const CLOSE_GRACE_MS = 5000;
+
+/** The name of the listener in /status, and the FileDescriptorName of its socket. */
+export const API_LISTENER = 'receiver.api';
+/** Of a unix socket: whoever connects needs a token. */
+const MODE = '0666';
 
 /**
  * Whose X-Forwarded-For is believed, as fastify takes it: that of the listed proxies, and on a unix socket, which has no
@@ -53,19 +44,19 @@ function trustProxy({
 /** Makes the server, without a socket. For tests, and for {@link startApi}. */
 export async function createApi(context: ApiContext, metrics: Metrics): Promise<FastifyInstance> {
   const { config, logger } = context;
-  const server = fastify({
-    logger: false,
-    exposeHeadRoutes: false,
-    forceCloseConnections: true,
-    trustProxy: trustProxy(config),
-    bodyLimit: BODY_LIMIT_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionTimeout: IDLE_TIMEOUT_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    http: { maxHeaderSize: HEADER_LIMIT_BYTES, headersTimeout: REQUEST_TIMEOUT_MS },
-    ajv: { customOptions: { removeAdditional: false, coerceTypes: true } },
+  const server = createHttpServer({
+    logger,
+    request: 'a request to the HTTP interface',
+    refusal: (error) => error.message,
+    bodyLimitBytes: BODY_LIMIT_BYTES,
+    maxConnections: config.max_connections,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+    keepAliveMs: KEEP_ALIVE_MS,
+    more: {
+      trustProxy: trustProxy(config),
+      ajv: { customOptions: { removeAdditional: false, coerceTypes: true } },
+    },
   });
-  server.server.maxConnections = config.max_connections;
   server.decorateRequest('bearer', null);
   await server.register(rateLimit, { global: false });
   await server.register(swagger, {
@@ -95,26 +86,14 @@ export async function createApi(context: ApiContext, metrics: Metrics): Promise<
   server.setNotFoundHandler((_, reply) =>
     reply.code(404).send({ error: 'no such resource; see /v1/openapi.json' }),
   );
-  server.setErrorHandler((error, _, reply) => {
-    const code = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500;
-    if (code >= 400 && code < 500 && error instanceof Error)
-      return reply.code(code).send({ error: error.message });
-    if (isDatabaseUnavailable(error)) {
-      logger.warn(
-        { err: error },
-        'the database cannot be asked; a request to the HTTP interface was put off',
-      );
-      return reply.code(503).header('retry-after', 5).send({ error: 'not now; try again later' });
-    }
-    logger.error({ err: error }, 'a request to the HTTP interface failed');
-    return reply.code(500).send({ error: 'internal error' });
-  });
   addRoutes(server, context);
   return server;
 }
 
 /**
  * Opens the interface on its endpoint.
+ * @param fd a socket passed by systemd, used instead of opening `endpoint`
+ * @returns closing it ends the event streams at once, and other answers after the grace
  * @throws Error with one sentence that names the listener, its address and the reason; DatabaseUnavailable
  */
 export async function startApi(
@@ -123,67 +102,26 @@ export async function startApi(
   database: Database,
   logger: Logger,
   metrics: Metrics,
-): Promise<Api> {
+  fd?: number,
+): Promise<HttpListener> {
   const board = createArrivals((tokens) => stillGood(database.pool, tokens));
   const arrivals = await listenForArrivals(config, board, logger);
-  const server = await createApi(
-    { database: database.pool, config: config.receiver.api, logger, arrivals, heartbeat: HEARTBEAT_MS },
-    metrics,
-  );
-  let open = 0;
-  server.server.on('connection', (socket) => {
-    open += 1;
-    socket.once('close', () => {
-      open -= 1;
-    });
-  });
   try {
-    await listen(server, endpoint);
+    const server = await createApi(
+      { database: database.pool, config: config.receiver.api, logger, arrivals, heartbeat: HEARTBEAT_MS },
+      metrics,
+    );
+    return await listenHttp(server, {
+      name: API_LISTENER,
+      title: `the listener ${API_LISTENER}`,
+      endpoint,
+      mode: MODE,
+      fd,
+      logger,
+      endStreams: arrivals.close,
+    });
   } catch (error) {
     await arrivals.close();
-    await server.close();
-    throw new Error(
-      `the listener receiver.api on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
-      { cause: error },
-    );
+    throw error;
   }
-  const bound = server.server.address();
-  const address = formatEndpoint(
-    endpoint.kind === 'inet' && bound !== null && typeof bound === 'object'
-      ? { kind: 'inet', host: bound.address, port: bound.port }
-      : endpoint,
-  );
-  let closing: Promise<void> | undefined;
-  return {
-    name: 'receiver.api',
-    address,
-    get connections() {
-      return open;
-    },
-    close(grace = CLOSE_GRACE_MS) {
-      closing ??= (async () => {
-        await arrivals.close();
-        server.server.close();
-        server.server.closeIdleConnections();
-        for (const until = Date.now() + grace; open > 0 && Date.now() < until; ) {
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          server.server.closeIdleConnections();
-        }
-        await server.close();
-      })();
-      return closing;
-    },
-  };
-}
-
-async function listen(server: FastifyInstance, endpoint: Endpoint): Promise<void> {
-  if (endpoint.kind === 'inet') {
-    await server.listen({ host: endpoint.host, port: endpoint.port });
-    return;
-  }
-  const obstacle = await clearStaleSocket(endpoint.path);
-  if (obstacle !== null) throw new Error(obstacle);
-  await server.listen({ path: endpoint.path });
-  // Whoever connects needs a token.
-  await setAccess(endpoint.path, '0666', undefined);
 }

@@ -21,37 +21,17 @@ export function disagreement(server: Server, fd: number, endpoint: Endpoint): st
   );
 }
 
-/** Where a server listens, as a person writes it; the port that was really opened. */
-export function addressOf(server: Server, endpoint: Endpoint): string {
+/** The address and port that a server has; null for a unix socket. */
+export function boundTo(server: Server): Endpoint | null {
   const bound = server.address();
   return bound !== null && typeof bound === 'object'
-    ? formatEndpoint({ kind: 'inet', host: bound.address, port: bound.port })
-    : formatEndpoint(endpoint);
-}
-
-/**
- * Where a passed socket listens, as a person writes it. Its name decides that it is served (filters.md), also elsewhere than the
- * configuration says.
- * @param warn gets one sentence where the two disagree
- */
-export function addressOfPassed(
-  server: Server,
-  fd: number,
-  endpoint: Endpoint,
-  warn: (sentence: string) => void,
-): string {
-  const sentence = disagreement(server, fd, endpoint);
-  if (sentence === null) return addressOf(server, endpoint);
-  warn(sentence);
-  return formatEndpoint(whereabouts(server, fd));
+    ? { kind: 'inet', host: bound.address, port: bound.port }
+    : null;
 }
 
 /** Where a passed socket listens; an empty path where the system does not tell. */
-function whereabouts(server: Server, fd: number): Endpoint {
-  const bound = server.address();
-  if (bound !== null && typeof bound === 'object')
-    return { kind: 'inet', host: bound.address, port: bound.port };
-  return { kind: 'unix', path: unixPath(fd) ?? '' };
+export function whereabouts(server: Server, fd: number): Endpoint {
+  return boundTo(server) ?? { kind: 'unix', path: unixPath(fd) ?? '' };
 }
 
 /** By the number of the inode in /proc/net/unix (proc(5)): libuv does not tell the path of a socket that it did not open. */

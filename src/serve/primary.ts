@@ -1,16 +1,17 @@
-// `sealpost serve --workers N`, the first process: it mends no mail itself, but keeps the workers, the embedded database and
-// the metrics listener, and passes signals on.
+// `sealpost serve --workers N`, the first process: it has no mail itself, but keeps the workers, the embedded database and the
+// parts that speak for all workers, and passes signals on.
 import { AggregatorRegistry } from 'prom-client';
 import type { LoadedConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
-import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { openDatabase } from '../database/open.ts';
 import { EXIT } from '../host/exit-codes.ts';
-import { createServiceNotifier } from '../host/systemd.ts';
-import { type ObserveServer, startObserveServer } from '../http/observe.ts';
+import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
 import type { Logger } from '../observe/log.ts';
 import type { HangUps } from './hang-up.ts';
+import { closeAll, type OpeningParts, startParts } from './open-parts.ts';
+import type { PrimaryPart } from './parts/part.ts';
+import { complaintsOf, describeListeners, describeParts, listenersOf, warnOfUnclaimed } from './running.ts';
 import { stopRequested } from './stop-signal.ts';
 import { combinedHealth, combinedStatus } from './worker-link.ts';
 import { startWorkers, type Workers } from './workers.ts';
@@ -21,21 +22,17 @@ const ENDING_MS = 10_000;
 export interface PrimaryOptions {
   readonly loaded: LoadedConfig;
   readonly workers: number;
-  readonly observe: boolean;
+  readonly parts: readonly PrimaryPart[];
   readonly hangUps: HangUps;
   readonly logger: Logger;
 }
 
-/** Lives until a signal. @throws WorkerNotStarted, DatabaseUnavailable */
-export async function servePrimary({
-  loaded,
-  workers: count,
-  observe,
-  hangUps,
-  logger,
-}: PrimaryOptions): Promise<void> {
+/** Lives until a signal. @throws WorkerNotStarted, DatabaseUnavailable; Error with a sentence where a part cannot be opened */
+export async function servePrimary(options: PrimaryOptions): Promise<void> {
+  const { loaded, workers: count, hangUps, logger } = options;
   const { config, path } = loaded;
   const stop = stopRequested({ insistent: true });
+  const parts: OpeningParts<PrimaryPart> = { wanted: options.parts, open: new Map() };
   // A worker that started the private database would take it along when it dies.
   const database =
     config.database.url === 'embedded:' ? await openDatabase(config, { logger, actor: 'serve' }) : null;
@@ -45,7 +42,7 @@ export async function servePrimary({
       throw error;
     });
     if (workers === undefined) return;
-    const observer = observe ? await observeWorkers(config, workers, count, logger) : undefined;
+    await openForAll(parts, workers, options);
     const notifier = createServiceNotifier(process.env, async () => true, logger);
     logger.info(
       {
@@ -66,7 +63,7 @@ export async function servePrimary({
     logger.info({ signal }, 'stopping the workers');
     notifier.stopping();
     await workers.stop(config.filter.shutdown_grace + ENDING_MS);
-    await observer?.close();
+    await closeAll(parts);
     notifier.close();
   } finally {
     await database?.close();
@@ -76,31 +73,46 @@ export async function servePrimary({
 }
 
 /**
- * Opens the metrics listener, which speaks for all workers.
- * @throws Error with one sentence when it cannot be opened; the workers are stopped then
+ * Starts the parts that speak for all workers, and warns of sockets that nobody serves.
+ * @throws Error with one sentence when one cannot be opened; the workers are stopped then
  */
-async function observeWorkers(
-  { observe, filter }: Config,
+async function openForAll(
+  parts: OpeningParts<PrimaryPart>,
   workers: Workers,
-  count: number,
-  logger: Logger,
-): Promise<ObserveServer | undefined> {
-  if (observe.listen === null) return undefined;
+  { loaded: { config }, workers: count, logger }: PrimaryOptions,
+): Promise<void> {
   const metrics = async () => AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics();
-  try {
-    return await startObserveServer({
-      endpoint: observe.listen,
+  const passed = passedSockets(process.env, process.pid);
+  const context = {
+    config,
+    logger,
+    passed,
+    observed: {
       metrics: { registry: { contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE, metrics } },
-      logger,
-      health: async () => {
+      async health() {
         const running = workers.running();
-        return combinedHealth(await workers.ask('health'), running, count);
+        const health = combinedHealth(await workers.ask('health'), running, count);
+        const reasons = [...health.reasons, ...(await complaintsOf(parts))];
+        return { ready: health.ready && reasons.length === 0, reasons };
       },
-      status: async () => combinedStatus(await workers.ask('status')),
-    });
+      async status() {
+        const status = combinedStatus(await workers.ask('status'), describeListeners(parts));
+        return { ...status, ...(await describeParts(parts)) };
+      },
+    },
+  };
+  try {
+    await startParts(parts, (part) => part.start(context));
   } catch (error) {
+    await closeAll(parts);
     // They would keep this process alive, which cannot tell of them.
-    await workers.stop(filter.shutdown_grace + ENDING_MS);
+    await workers.stop(config.filter.shutdown_grace + ENDING_MS);
     throw error;
   }
+  if (passed.size === 0) return;
+  const statuses = await workers.ask('status');
+  // One that is silent may serve what the others do not.
+  if (statuses.length < count) return;
+  const others = statuses.flatMap(({ listeners }) => listeners);
+  warnOfUnclaimed(passed, [...listenersOf(parts), ...others], logger);
 }

@@ -1,56 +1,52 @@
 // SIGHUP: what of a new configuration takes effect at once, what waits for a restart, and one reload after the other.
 import type { Config } from '../config/schema.ts';
 import type { Logger } from '../observe/log.ts';
-
-/** What is fixed at start; everything else takes effect on SIGHUP. */
-const FIXED_KEYS = [
-  'hostname',
-  'state_dir',
-  'recipient_delimiter',
-  'mailbox_domain',
-  'database',
-  'keys',
-  'policy',
-] as const;
-const FIXED_IN_FILTER = ['memory_budget', 'duplicate_lifetime'] as const;
-const FIXED_IN_RECEIVER = ['spool', 'listen', 'mode', 'group', 'api'] as const;
-const FIXED_IN_OBSERVE = ['listen'] as const;
+import type { ConfigKey } from './parts/part.ts';
 
 /**
  * The new configuration as a running serve can follow it: what is fixed at start stays as it was, so that no part of the
  * program uses the old value and another one the new. Pure.
  */
-export function followable(started: Config, next: Config): Config {
-  return {
-    ...next,
-    ...pick(started, FIXED_KEYS),
-    filter: { ...next.filter, ...pick(started.filter, FIXED_IN_FILTER) },
-    receiver: { ...next.receiver, ...pick(started.receiver, FIXED_IN_RECEIVER) },
-    observe: { ...next.observe, ...pick(started.observe, FIXED_IN_OBSERVE) },
-  };
+export function followable(started: Config, next: Config, fixed: readonly ConfigKey[]): Config {
+  return fixed.reduce((config, key) => withKey(config, started, key), next);
 }
 
 /** The keys of the new configuration that wait for a restart. Pure. */
-export function dueOnRestart(started: Config, next: Config): readonly string[] {
-  return [
-    ...differing(started, next, FIXED_KEYS),
-    ...differing(started.filter, next.filter, FIXED_IN_FILTER).map((key) => `filter.${key}`),
-    ...differing(started.receiver, next.receiver, FIXED_IN_RECEIVER).map((key) => `receiver.${key}`),
-    ...differing(started.observe, next.observe, FIXED_IN_OBSERVE).map((key) => `observe.${key}`),
-  ];
+export function dueOnRestart(
+  started: Config,
+  next: Config,
+  fixed: readonly ConfigKey[],
+): readonly ConfigKey[] {
+  const written = (config: Config, key: ConfigKey): string => JSON.stringify(settingOf(config, key));
+  return fixed.filter((key) => written(started, key) !== written(next, key));
 }
 
-function pick<T, K extends keyof T>(from: T, keys: readonly K[]): Pick<T, K> {
-  return Object.fromEntries(keys.map((key) => [key, from[key]])) as Pick<T, K>;
+type Table = Readonly<Record<string, unknown>>;
+
+/** A section or a value is looked up by name, since the keys of all parts stand in one list. */
+function tableOf(value: unknown): Table {
+  return typeof value === 'object' && value !== null ? (value as Table) : {};
 }
 
-function differing<T, K extends keyof T>(one: T, other: T, keys: readonly K[]): readonly K[] {
-  return keys.filter((key) => JSON.stringify(one[key]) !== JSON.stringify(other[key]));
+function settingOf(config: Config, key: ConfigKey): unknown {
+  return key.split('.').reduce((value: unknown, name) => tableOf(value)[name], config);
+}
+
+/** `config` with the value that `from` has for one key. */
+function withKey(config: Config, from: Config, key: ConfigKey): Config {
+  const [section = '', name] = key.split('.');
+  const value = settingOf(from, key);
+  return {
+    ...config,
+    [section]: name === undefined ? value : { ...tableOf(tableOf(config)[section]), [name]: value },
+  };
 }
 
 export interface ReloadOptions {
   /** What serve started with. */
   readonly started: Config;
+  /** What is fixed at start; everything else takes effect on SIGHUP. */
+  readonly fixed: readonly ConfigKey[];
   /** @throws ConfigError */
   readonly load: () => Config;
   /** Makes the parts of the program follow. When it throws, all of them are as they were. */
@@ -69,18 +65,18 @@ export interface Reloads {
   reload(): Promise<void>;
 }
 
-export function createReloads({ started, load, take, logger }: ReloadOptions): Reloads {
+export function createReloads({ started, fixed, load, take, logger }: ReloadOptions): Reloads {
   let current = started;
   let last = Promise.resolve();
 
   async function reloadNow(): Promise<void> {
     try {
       const loaded = load();
-      const next = followable(started, loaded);
+      const next = followable(started, loaded, fixed);
       await take(next);
       current = next;
       logger.level = next.observe.log_level;
-      logger.info({ needsRestart: dueOnRestart(started, loaded) }, 'configuration re-read');
+      logger.info({ needsRestart: dueOnRestart(started, loaded, fixed) }, 'configuration re-read');
     } catch (error) {
       logger.error({ err: error }, 'the new configuration is not used');
     }

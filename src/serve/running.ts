@@ -1,75 +1,99 @@
-// What a running serve tells of itself: whether it can work (/readyz), and what it does (/status).
-import type { ProxyFilter } from '../../filters/proxy.ts';
-import type { PolicyDaemons } from '../../policy/daemons.ts';
-import type { Api } from '../../receiver/api/server.ts';
-import type { Receiver } from '../../receiver/receiver.ts';
+// What a running serve tells of itself: whether it can work (/readyz), what it does (/status), and who has which socket.
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Health } from '../http/observe.ts';
+import type { Logger } from '../observe/log.ts';
 import type { Rates } from '../observe/rates.ts';
+import type { OpeningParts, OpenParts } from './open-parts.ts';
+import type { PartListener, PartStatus } from './parts/part.ts';
+import type { RunningStatus } from './worker-link.ts';
 
-/** What is open; undefined: not yet, or not wanted. */
 export interface Running {
   readonly engine: Engine;
   readonly rates: Rates;
-  proxy?: ProxyFilter;
-  policy?: PolicyDaemons;
-  receiver?: Receiver;
-  api?: Api;
+  readonly parts: OpeningParts;
 }
 
 /** The listeners that are open now. */
-export function listenersOf({ proxy, policy, receiver, api }: Running) {
-  return [
-    ...(proxy?.listeners() ?? []),
-    ...(policy?.listeners() ?? []),
-    ...(receiver?.listeners() ?? []),
-    ...(api === undefined ? [] : [api]),
-  ];
+export function listenersOf({ open }: OpenParts): readonly PartListener[] {
+  return [...open.values()].flatMap((part) => part.listeners());
 }
 
-/** @param parts what was asked to run */
-export async function readiness(running: Running, parts: ReadonlySet<string>): Promise<Health> {
+/** As /status shows them. */
+export function describeListeners(parts: OpenParts): RunningStatus['listeners'] {
+  return listenersOf(parts).map(({ name, address, connections }) => ({ name, address, connections }));
+}
+
+/** Why parts cannot work, one sentence each. */
+export async function complaintsOf({ wanted, open }: OpenParts): Promise<readonly string[]> {
+  const complaints = wanted.map(
+    async (part) => open.get(part)?.complaints() ?? [`the ${part.name} listeners are not open yet`],
+  );
+  return (await Promise.all(complaints)).flat();
+}
+
+/** What the parts say of themselves, under names of their own. */
+export async function describeParts({ open }: OpenParts): Promise<PartStatus> {
+  const told = await Promise.all([...open.values()].map((part) => part.describe()));
+  return Object.assign({}, ...told);
+}
+
+export async function readiness({ engine, parts }: Pick<Running, 'engine' | 'parts'>): Promise<Health> {
   const reasons: string[] = [];
   try {
-    await running.engine.database.pool.query('SELECT 1');
+    await engine.database.pool.query('SELECT 1');
   } catch {
     reasons.push('the database does not answer');
   }
-  if (parts.has('filter') && running.proxy === undefined)
-    reasons.push('the filter listeners are not open yet');
-  if (parts.has('policy') && running.policy === undefined)
-    reasons.push('the lookup listeners are not open yet');
-  reasons.push(...((await running.receiver?.complaints()) ?? []));
+  reasons.push(...(await complaintsOf(parts)));
   return { ready: reasons.length === 0, reasons };
 }
 
-/**
- * @param path of the configuration file; null: there is none
- * @param started Unix milliseconds
- */
+export interface StatusOptions {
+  readonly config: Config;
+  /** Of the configuration file; null: there is none. */
+  readonly path: string | null;
+  /** Unix milliseconds. */
+  readonly started: number;
+  /** What parts say that do not run here. */
+  readonly absent: readonly PartStatus[];
+}
+
 export async function describeRunning(
-  running: Running,
-  config: Config,
-  path: string | null,
-  started: number,
-) {
-  const { engine, rates, proxy, receiver } = running;
+  { engine, rates, parts }: Running,
+  { config, path, started, absent }: StatusOptions,
+): Promise<RunningStatus> {
+  const { in_flight, ...told } = await describeParts(parts);
   return {
     version: packageVersion(),
     pid: process.pid,
     config: path,
     uptime_seconds: Math.round((Date.now() - started) / 1000),
     next_hop: formatNextHop(config.filter.next_hop),
-    listeners: listenersOf(running).map(({ name, address, connections }) => ({ name, address, connections })),
+    listeners: describeListeners(parts),
     in_flight: {
-      transactions: proxy?.inFlight() ?? 0,
-      bytes: proxy?.bytesInFlight() ?? 0,
+      transactions: in_flight?.transactions ?? 0,
+      bytes: in_flight?.bytes ?? 0,
       late: engine.deliverer.lateDeliveries(),
     },
     last_minute: await rates.lastMinute(),
-    spools: (await receiver?.describe()) ?? [],
+    ...Object.assign({}, ...absent),
+    ...told,
   };
+}
+
+/** Says so where systemd passed sockets that nobody serves: their clients would wait for an answer for ever. */
+export function warnOfUnclaimed(
+  passed: ReadonlyMap<string, number>,
+  listeners: readonly { readonly name: string }[],
+  logger: Logger,
+): void {
+  const names = [...passed.keys()].filter((name) => !listeners.some((listener) => listener.name === name));
+  if (names.length === 0) return;
+  logger.warn(
+    { names },
+    'systemd passes sockets that no listener is named for (FileDescriptorName=): nobody answers there',
+  );
 }

@@ -18,8 +18,10 @@ export interface Answers {
 }
 export type Question = keyof Answers;
 
-/** What /status says of one process. Workers may add to it. */
+/** What /status says of one process. */
 export interface RunningStatus {
+  /** What its parts say of themselves. */
+  readonly [more: string]: unknown;
   readonly pid: number;
   readonly listeners: readonly {
     readonly name: string;
@@ -47,10 +49,16 @@ export interface ClaimNews {
   readonly ids: readonly ClaimId[];
 }
 
-/** The sums of all workers; what else the first one says is said for all. */
-export function combinedStatus(statuses: readonly RunningStatus[]): object {
+/**
+ * The sums of all workers; what else the first one says is said for all.
+ * @param ours listeners of the primary
+ */
+export function combinedStatus(
+  statuses: readonly RunningStatus[],
+  ours: RunningStatus['listeners'] = [],
+): object {
   const listeners = new Map<string, RunningStatus['listeners'][number]>();
-  for (const listener of statuses.flatMap((status) => status.listeners)) {
+  for (const listener of [...statuses.flatMap((status) => status.listeners), ...ours]) {
     const key = `${listener.name} ${listener.address}`;
     const connections = (listeners.get(key)?.connections ?? 0) + listener.connections;
     listeners.set(key, { ...listener, connections });

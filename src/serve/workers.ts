@@ -45,6 +45,23 @@ const RESTART_MS = 1000;
 /** For the others, when one could not be started. */
 const GIVE_UP_MS = 10_000;
 
+/** What the primary knows of its workers. */
+interface Crew {
+  readonly count: number;
+  readonly logger: Logger;
+  readonly members: Map<number, Member>;
+  stopping: boolean;
+  /** How many have been asked: the next one has a number of its own. */
+  questions: number;
+  /** How many reloads there have been. */
+  reloads: number;
+  /** The last reload that waits for its turn. */
+  lastTurn: Promise<void>;
+}
+
+const readyIn = ({ members }: Crew): readonly Member[] =>
+  [...members.values()].filter((member) => member.ready);
+
 /**
  * Starts the workers.
  * @param stopped ends those that are still starting: one may be waiting for its database
@@ -57,138 +74,157 @@ export async function startWorkers(
 ): Promise<Workers> {
   // Workers accept for themselves: a primary that hands every connection on costs more than the connection.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
-  const members = new Map<number, Member>();
-  let stopping = false;
-  let questions = 0;
-  let reloads = 0;
-  let lastTurn = Promise.resolve();
-
-  function start(number: number): Promise<void> {
-    const worker = cluster.fork(placeInEnvironment({ number, of: count }));
-    const member: Member = {
-      number,
-      worker,
-      ready: false,
-      waiting: new Map(),
-      announced: new Set(),
-      reloads,
-    };
-    members.set(number, member);
-    return new Promise((resolve, reject) => {
-      worker.on('message', (message: ToPrimary) => {
-        if (message.kind === 'ready') {
-          member.ready = true;
-          for (const other of members.values()) {
-            if (other !== member && other.announced.size > 0)
-              tell(member, { kind: 'announce', ids: [...other.announced] });
-          }
-          if (member.reloads !== reloads) void reloadInTurn([member]);
-          resolve();
-        } else if (message.kind === 'answer') member.waiting.get(message.id)?.(message.value);
-        else if (message.kind === 'failed') {
-          logger.warn({ worker: number, err: message.because }, 'a worker could not answer');
-          member.waiting.get(message.id)?.(undefined);
-        } else relay(member, message);
-      });
-      worker.once('exit', (code, signal) => {
-        members.delete(number);
-        for (const answer of member.waiting.values()) answer(undefined);
-        if (member.announced.size > 0) relay(member, { kind: 'withdraw', ids: [...member.announced] });
-        reject(new WorkerNotStarted(code || 1));
-        if (stopping || !member.ready) return;
-        logger.error(
-          { worker: number, pid: worker.process.pid, code, signal },
-          'a worker has ended; starting another',
-        );
-        restart(number);
-      });
-    });
-  }
-
-  function restart(number: number): void {
-    setTimeout(() => {
-      if (stopping) return;
-      start(number).catch(() => {
-        logger.error({ worker: number }, 'a worker could not be started again; trying on');
-        restart(number);
-      });
-    }, RESTART_MS);
-  }
-
-  function tell(member: Member, message: ToWorker): void {
-    if (member.worker.isConnected()) member.worker.send(message, () => undefined);
-  }
-
-  function relay(from: Member, news: ClaimNews): void {
-    for (const id of news.ids) {
-      if (news.kind === 'announce') from.announced.add(id);
-      else from.announced.delete(id);
-    }
-    for (const member of members.values()) if (member !== from) tell(member, news);
-  }
-
-  async function askOne(member: Member, question: Question, limitMs: number): Promise<unknown> {
-    questions += 1;
-    const id = questions;
-    let timer: NodeJS.Timeout | undefined;
-    try {
-      return await new Promise<unknown>((resolve) => {
-        member.waiting.set(id, resolve);
-        timer = setTimeout(() => {
-          logger.warn({ worker: member.number, question }, 'a worker gives no answer');
-          resolve(undefined);
-        }, limitMs);
-        tell(member, { kind: 'ask', id, question });
-      });
-    } finally {
-      clearTimeout(timer);
-      member.waiting.delete(id);
-    }
-  }
-
-  function reloadInTurn(asked: readonly Member[]): Promise<void> {
-    lastTurn = lastTurn.then(async () => {
-      for (const member of asked) await askOne(member, 'reload', TURN_MS);
-    });
-    return lastTurn;
-  }
-
-  const readyMembers = (): readonly Member[] => [...members.values()].filter((member) => member.ready);
-
-  const workers: Workers = {
-    async ask(question) {
-      const answers = await Promise.all(readyMembers().map((member) => askOne(member, question, ANSWER_MS)));
-      return answers.filter((answer) => answer !== undefined) as Answers[typeof question][];
-    },
-    running: () => readyMembers().length,
-    reload() {
-      reloads += 1;
-      return reloadInTurn(readyMembers());
-    },
-    async stop(graceMs) {
-      stopping = true;
-      const gone = [...members.values()].map(
-        ({ worker }) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
-      );
-      for (const member of members.values()) tell(member, { kind: 'stop' });
-      const timer = setTimeout(() => {
-        logger.error('a worker did not end in time; it is killed');
-        for (const { worker } of members.values()) worker.process.kill('SIGKILL');
-      }, graceMs);
-      await Promise.all(gone);
-      clearTimeout(timer);
-    },
+  const crew: Crew = {
+    count,
+    logger,
+    members: new Map(),
+    stopping: false,
+    questions: 0,
+    reloads: 0,
+    lastTurn: Promise.resolve(),
   };
-
   void stopped.then(() => {
-    for (const member of members.values()) if (!member.ready) tell(member, { kind: 'stop' });
+    for (const member of crew.members.values()) if (!member.ready) tell(member, { kind: 'stop' });
   });
   try {
     // One after the other: the first one prepares what all of them listen on.
-    for (let number = 1; number <= count; number += 1) await start(number);
+    for (let number = 1; number <= count; number += 1) await start(crew, number);
   } catch (error) {
-    await workers.stop(GIVE_UP_MS);
+    await stop(crew, GIVE_UP_MS);
     throw error;
   }
-  return workers;
+  return {
+    ask: (question) => askAll(crew, question),
+    running: () => readyIn(crew).length,
+    reload() {
+      crew.reloads += 1;
+      return reloadInTurn(crew, readyIn(crew));
+    },
+    stop: (graceMs) => stop(crew, graceMs),
+  };
+}
+
+/** Resolves when the worker is ready. @throws WorkerNotStarted when it ends before */
+function start(crew: Crew, number: number): Promise<void> {
+  const worker = cluster.fork(placeInEnvironment({ number, of: crew.count }));
+  const member: Member = {
+    number,
+    worker,
+    ready: false,
+    waiting: new Map(),
+    announced: new Set(),
+    reloads: crew.reloads,
+  };
+  crew.members.set(number, member);
+  return new Promise((resolve, reject) => {
+    worker.on('message', (message: ToPrimary) => {
+      hear(crew, member, message);
+      if (message.kind === 'ready') resolve();
+    });
+    worker.once('exit', (code, signal) => {
+      bury(crew, member);
+      reject(new WorkerNotStarted(code || 1));
+      if (crew.stopping || !member.ready) return;
+      crew.logger.error(
+        { worker: number, pid: worker.process.pid, code, signal },
+        'a worker has ended; starting another',
+      );
+      restart(crew, number);
+    });
+  });
+}
+
+function restart(crew: Crew, number: number): void {
+  setTimeout(() => {
+    if (crew.stopping) return;
+    start(crew, number).catch(() => {
+      crew.logger.error({ worker: number }, 'a worker could not be started again; trying on');
+      restart(crew, number);
+    });
+  }, RESTART_MS);
+}
+
+function hear(crew: Crew, member: Member, message: ToPrimary): void {
+  if (message.kind === 'ready') welcome(crew, member);
+  else if (message.kind === 'answer') member.waiting.get(message.id)?.(message.value);
+  else if (message.kind === 'failed') {
+    crew.logger.warn({ worker: member.number, err: message.because }, 'a worker could not answer');
+    member.waiting.get(message.id)?.(undefined);
+  } else relay(crew, member, message);
+}
+
+/** Tells a worker that is ready what the others have told each other meanwhile. */
+function welcome(crew: Crew, member: Member): void {
+  member.ready = true;
+  for (const other of crew.members.values()) {
+    if (other !== member && other.announced.size > 0)
+      tell(member, { kind: 'announce', ids: [...other.announced] });
+  }
+  if (member.reloads !== crew.reloads) void reloadInTurn(crew, [member]);
+}
+
+/** Answers for a worker that is gone, and withdraws what it had announced. */
+function bury(crew: Crew, member: Member): void {
+  crew.members.delete(member.number);
+  for (const answer of member.waiting.values()) answer(undefined);
+  if (member.announced.size > 0) relay(crew, member, { kind: 'withdraw', ids: [...member.announced] });
+}
+
+function tell(member: Member, message: ToWorker): void {
+  if (member.worker.isConnected()) member.worker.send(message, () => undefined);
+}
+
+function relay(crew: Crew, from: Member, news: ClaimNews): void {
+  for (const id of news.ids) {
+    if (news.kind === 'announce') from.announced.add(id);
+    else from.announced.delete(id);
+  }
+  for (const member of crew.members.values()) if (member !== from) tell(member, news);
+}
+
+async function askAll<Q extends Question>(crew: Crew, question: Q): Promise<readonly Answers[Q][]> {
+  const answers = await Promise.all(readyIn(crew).map((member) => askOne(crew, member, question, ANSWER_MS)));
+  return answers.filter((answer) => answer !== undefined) as Answers[Q][];
+}
+
+/** @returns undefined when there is no answer */
+async function askOne(crew: Crew, member: Member, question: Question, limitMs: number): Promise<unknown> {
+  crew.questions += 1;
+  const id = crew.questions;
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<unknown>((resolve) => {
+      member.waiting.set(id, resolve);
+      timer = setTimeout(() => {
+        crew.logger.warn({ worker: member.number, question }, 'a worker gives no answer');
+        resolve(undefined);
+      }, limitMs);
+      tell(member, { kind: 'ask', id, question });
+    });
+  } finally {
+    clearTimeout(timer);
+    member.waiting.delete(id);
+  }
+}
+
+function reloadInTurn(crew: Crew, asked: readonly Member[]): Promise<void> {
+  crew.lastTurn = crew.lastTurn.then(async () => {
+    for (const member of asked) await askOne(crew, member, 'reload', TURN_MS);
+  });
+  return crew.lastTurn;
+}
+
+async function stop(crew: Crew, graceMs: number): Promise<void> {
+  crew.stopping = true;
+  const members = [...crew.members.values()];
+  const gone = members.map(
+    ({ worker }) => new Promise<void>((resolve) => worker.once('exit', () => resolve())),
+  );
+  for (const member of members) tell(member, { kind: 'stop' });
+  const timer = setTimeout(() => {
+    crew.logger.error('a worker did not end in time; it is killed');
+    for (const { worker } of crew.members.values()) worker.process.kill('SIGKILL');
+  }, graceMs);
+  await Promise.all(gone);
+  clearTimeout(timer);
 }

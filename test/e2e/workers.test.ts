@@ -242,7 +242,7 @@ describe('a wrong start', () => {
       const ended = await sealpost.cli(['serve', '--workers', '2']);
       expect(ended.code).toBe(1);
       expect(ended.stderr).toContain(
-        `observe.listen: cannot listen on 127.0.0.1:${places.observePort}: another process uses that address`,
+        `observe.listen on 127.0.0.1:${places.observePort} cannot be opened: another process already listens there`,
       );
     } finally {
       taken.close();

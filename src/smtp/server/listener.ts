@@ -1,11 +1,10 @@
 // One listener of the proxy filter: opens the socket, accepts connections, and closes without cutting off what is under way.
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import type { FilterConfig, FilterListener } from '../../config/schema.ts';
 import { type Endpoint, formatEndpoint } from '../../config/units.ts';
-import { explainListenError } from '../../host/listen-error.ts';
-import { addressOf, addressOfPassed, disagreement } from '../../host/passed-socket.ts';
+import { openListener } from '../../host/listen.ts';
+import { disagreement } from '../../host/passed-socket.ts';
 import { trustedClients } from '../../host/trusted-clients.ts';
-import { clearStaleSocket, setAccess } from '../../host/unix-socket.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Reply, Transaction } from '../types.ts';
 import type { Admission } from './budget.ts';
@@ -91,26 +90,14 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     { allowHalfOpen: true, noDelay: true },
     (socket) => serveClient(socket, context),
   );
-  server.on('error', (error) => context.logger.error({ err: error.message }, 'listener error'));
-  const { address: endpoint } = listener;
-  if (fd === undefined && endpoint.kind === 'unix') {
-    const obstacle = await clearStaleSocket(endpoint.path);
-    if (obstacle !== null) throw new Error(`listener "${name}": ${obstacle}`);
-  }
-  try {
-    await listen(server, fd === undefined ? target(listener) : { fd });
-    if (fd === undefined && endpoint.kind === 'unix')
-      await setAccess(endpoint.path, listener.mode, listener.group);
-  } catch (error) {
-    server.close();
-    throw new Error(
-      `listener "${name}" on ${formatEndpoint(endpoint)} cannot be opened: ${explainListenError(error)}`,
-    );
-  }
-  const address =
-    fd === undefined
-      ? addressOf(server, endpoint)
-      : addressOfPassed(server, fd, endpoint, (sentence) => context.logger.warn(sentence));
+  const bound = await openListener(server, {
+    title: `listener "${name}"`,
+    endpoint: listener.address,
+    mode: listener.mode,
+    group: listener.group,
+    fd,
+    logger: context.logger,
+  });
   let closed: Promise<void> | null = null;
 
   async function close(graceMs: number): Promise<void> {
@@ -133,7 +120,7 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
 
   return {
     name,
-    address,
+    address: formatEndpoint(bound),
     get connections() {
       return contexts().reduce((sum, { open }) => sum + open.size, 0);
     },
@@ -172,26 +159,4 @@ async function endConnections(
   // The server counts a socket as gone before the socket says so itself.
   while (context.open.size > 0) await new Promise((resolve) => setTimeout(resolve, ENDED_EVERY_MS));
   for (const timer of timers) clearTimeout(timer);
-}
-
-/** More than Node's 511: a burst of Postfix processes must not see a full queue. */
-const BACKLOG = 1024;
-
-function target(listener: FilterListener): { host?: string; port?: number; path?: string; backlog: number } {
-  const { address } = listener;
-  if (address.kind === 'unix') return { path: address.path, backlog: BACKLOG };
-  return { host: address.host, port: address.port, backlog: BACKLOG };
-}
-
-function listen(
-  server: Server,
-  where: { readonly host?: string; readonly port?: number; readonly path?: string; readonly fd?: number },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(where, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }

@@ -7,29 +7,29 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Endpoint } from '../../../src/config/units.ts';
-import {
-  type ObserveServer,
-  type ObserveServerOptions,
-  startObserveServer,
-} from '../../../src/http/observe.ts';
+import { type ObserveServerOptions, startObserveServer } from '../../../src/http/observe.ts';
+import type { HttpListener } from '../../../src/http/server.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 
 let folder: string;
-let servers: ObserveServer[] = [];
+let servers: HttpListener[] = [];
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'so-'));
 });
 
 afterEach(async () => {
-  for (const server of servers) await server.close();
+  for (const server of servers) await server.close(0);
   servers = [];
   rmSync(folder, { recursive: true, force: true });
 });
 
 /** Starts a server that is ready unless told otherwise, on a free port unless told otherwise. */
-async function start(options: Partial<ObserveServerOptions> = {}): Promise<ObserveServer> {
+async function start(options: Partial<ObserveServerOptions> = {}): Promise<{
+  readonly address: Endpoint;
+  close(): Promise<void>;
+}> {
   const server = await startObserveServer({
     endpoint: { kind: 'inet', host: '127.0.0.1', port: 0 },
     metrics: createMetrics({ processMetrics: false }),
@@ -38,7 +38,7 @@ async function start(options: Partial<ObserveServerOptions> = {}): Promise<Obser
     ...options,
   });
   servers.push(server);
-  return server;
+  return { address: server.endpoint, close: () => server.close(0) };
 }
 
 interface Answer {
@@ -158,7 +158,7 @@ describe('the address of the observe listener', () => {
     const { address } = first;
     expect(address.kind === 'inet' && address.port > 0).toBe(true);
     await expect(start({ endpoint: address })).rejects.toThrow(
-      /^observe\.listen: cannot listen on 127\.0\.0\.1:\d+: another process uses that address$/,
+      /^observe\.listen on 127\.0\.0\.1:\d+ cannot be opened: another process already listens there \("ss -ltnp" names it\)$/,
     );
     const path = join(folder, 'file');
     writeFileSync(path, 'precious');

@@ -3,10 +3,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { heedHangUps } from '../../../src/serve/hang-up.ts';
+import { fixedKeysOf, PARTS } from '../../../src/serve/parts.ts';
 import { createReloads, dueOnRestart, followable } from '../../../src/serve/reload.ts';
 
 const configure = (document: object): Config => configSchema.parse({ hostname: 'mx1.test', ...document });
 const started = configure({});
+const fixed = fixedKeysOf(PARTS);
 
 /** Reloads of the given configurations, one for each call; `logged` has the lines of the log. */
 function reloadsOf(files: readonly (Config | Error)[], take: (config: Config) => Promise<void>) {
@@ -14,6 +16,7 @@ function reloadsOf(files: readonly (Config | Error)[], take: (config: Config) =>
   const logged: { msg: string; needsRestart?: string[] }[] = [];
   const reloads = createReloads({
     started,
+    fixed,
     load() {
       const next = waiting.shift();
       if (next === undefined || next instanceof Error) throw next ?? new Error('no more files');
@@ -78,13 +81,13 @@ describe('a reload', () => {
       receiver: { listen: '127.0.0.1:10034', max_age: '1d' },
       observe: { listen: '', log_level: 'debug' },
     });
-    expect(followable(started, next)).toEqual({
+    expect(followable(started, next, fixed)).toEqual({
       ...started,
       filter: { ...started.filter, max_received: 7 },
       receiver: { ...started.receiver, max_age: 86_400_000 },
       observe: { ...started.observe, log_level: 'debug' },
     });
-    expect(dueOnRestart(started, next)).toEqual([
+    expect(dueOnRestart(started, next, fixed)).toEqual([
       'hostname',
       'filter.memory_budget',
       'receiver.listen',

@@ -1,0 +1,292 @@
+// The life of `sealpost serve`: opens the engine and the parts, and lives until a signal. SIGTERM ends gracefully, SIGHUP re-reads
+// the configuration. What runs is the list of parts.
+import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { packageVersion } from '../config/package.ts';
+import type { Config } from '../config/schema.ts';
+import { formatNextHop } from '../config/units.ts';
+import { isDatabaseUnavailable } from '../database/open.ts';
+import { type Claims, createClaims } from '../delivery/claims.ts';
+import { type Engine, openEngine } from '../delivery/engine.ts';
+import { EXIT } from '../host/exit-codes.ts';
+import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
+import { createLogger, type Logger, placesOf } from '../observe/log.ts';
+import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createRates } from '../observe/rates.ts';
+import { within } from '../pacing/within.ts';
+import { getReady } from './get-ready.ts';
+import { type HangUps, heedHangUps } from './hang-up.ts';
+import { closeAll, closeParts, reconfigureParts, startParts } from './open-parts.ts';
+import type { Part } from './parts/part.ts';
+import { fixedKeysOf, PARTS, partsAt, partsOfPrimary, wantedParts } from './parts.ts';
+import { servePrimary } from './primary.ts';
+import { createReloads, type Reloads } from './reload.ts';
+import { describeRunning, listenersOf, type Running, readiness, warnOfUnclaimed } from './running.ts';
+import { shareOf, warningsAboutShares } from './share.ts';
+import { type StopSignal, stopRequested } from './stop-signal.ts';
+import { warmUp } from './warm-up.ts';
+import {
+  linkToPrimary,
+  type PrimaryLink,
+  type WorkerDuties,
+  type WorkerPlace,
+  workerPlace,
+} from './worker.ts';
+
+export interface ServeOptions {
+  /** Path of the configuration file; default: where every command looks for it. */
+  readonly config?: string;
+  /** Names of parts; default: all of them. */
+  readonly only?: readonly string[];
+  /** Processes that share the listeners. */
+  readonly workers: number;
+  /** Default: those of sealpost. */
+  readonly parts?: readonly Part[];
+}
+
+/**
+ * Lives until a signal, and ends the process then.
+ * @throws Error with a sentence for the administrator for what cannot be opened; ConfigError, DatabaseNotMigrated,
+ *   WorkerNotStarted
+ */
+export async function serve({ config: file, only, workers, parts = PARTS }: ServeOptions): Promise<void> {
+  const hangUps = heedHangUps();
+  const place = workerPlace();
+  const load = (): LoadedConfig => loadConfig(file === undefined ? {} : { path: file });
+  const loaded = load();
+  const { config } = loaded;
+  const wanted = wantedParts(parts, only, config);
+  const logger = createLogger({ level: config.observe.log_level });
+  if (place === null) {
+    for (const warning of [...loaded.warnings, ...warningsAboutShares(config, workers)]) logger.warn(warning);
+    if (workers > 1) {
+      await servePrimary({ loaded, workers, parts: partsOfPrimary(wanted), hangUps, logger });
+      return;
+    }
+  }
+  await work({ loaded, load: () => load().config, place, all: parts, wanted, hangUps, logger });
+}
+
+/** A process that works, before its database is open. */
+interface Beginning {
+  readonly loaded: LoadedConfig;
+  readonly load: () => Config;
+  /** null: there are no other workers. */
+  readonly place: WorkerPlace | null;
+  /** Also what runs elsewhere, or not at all. */
+  readonly all: readonly Part[];
+  /** What serve is to run, here or in another worker. */
+  readonly wanted: readonly Part[];
+  readonly hangUps: HangUps;
+  readonly logger: Logger;
+}
+
+/** What a process that works lives with. */
+interface Life extends Beginning {
+  readonly metrics: Metrics;
+  readonly stop: StopSignal;
+  readonly claims: Claims;
+  readonly link: PrimaryLink | null;
+  readonly running: Running;
+  readonly reloads: Reloads;
+  /** Unix milliseconds. */
+  readonly started: number;
+  /** What this process does for the primary: more, once everything is open. */
+  readonly duties: { now: WorkerDuties };
+}
+
+const takesMail = (part: Part): boolean => part.runs !== 'in the primary' && part.takesMail === true;
+
+/** What a part may use of a configuration. What one worker runs alone is not divided. */
+function configFor(part: Part, config: Config, place: WorkerPlace | null): Config {
+  return place === null || part.runs !== 'in every worker' ? config : shareOf(config, place.of);
+}
+
+async function work(beginning: Beginning): Promise<void> {
+  const { loaded, place, logger } = beginning;
+  const parts = partsAt(beginning.wanted, place);
+  const config = place === null ? loaded.config : shareOf(loaded.config, place.of);
+  const metrics = createMetrics();
+  const stop = stopRequested({ insistent: place === null });
+  const duties = { now: beforeReady(stop, () => undefined) };
+  const link = place === null ? null : linkToPrimary(() => duties.now);
+  const claims = createClaims(link?.peers ?? null);
+  duties.now = beforeReady(stop, claims.heard);
+  process.on('uncaughtException', (error) => {
+    // Nothing is lost: what has not been answered stays in Postfix's queue.
+    logger.fatal({ err: error, at: placesOf(error) }, 'unexpected error; ending');
+    process.exit(EXIT.refused);
+  });
+
+  // While the database is being opened: the first client finds everything warm.
+  const warm = parts.some(takesMail) ? warmUp(config) : undefined;
+  const engine = await openWhenReachable(config, logger, metrics, stop, claims);
+  await warm;
+  if (engine === undefined) return;
+  const running: Running = { engine, rates: createRates(metrics), parts: { wanted: parts, open: new Map() } };
+  const reloads = reloadsOf(beginning, running);
+  const started = Date.now();
+  const life: Life = { ...beginning, metrics, stop, claims, link, running, reloads, started, duties };
+  try {
+    await open(life);
+    await untilStopped(life);
+  } finally {
+    await closeAll(running.parts);
+    running.rates.close();
+    await engine.close();
+  }
+  logger.info('stopped');
+  process.exit(process.exitCode ?? EXIT.done);
+}
+
+/** What a worker can do while it is still waiting for its database. */
+function beforeReady(stop: StopSignal, heard: WorkerDuties['heard']): WorkerDuties {
+  const notYet = async (): Promise<never> => {
+    throw new Error('not ready yet');
+  };
+  return {
+    answers: { metrics: notYet, health: notYet, status: notYet, reload: notYet },
+    stop: () => stop.stop('the primary'),
+    heard,
+  };
+}
+
+function reloadsOf({ loaded, load, place, all, logger }: Beginning, { engine, parts }: Running): Reloads {
+  const reloads: Reloads = createReloads({
+    started: loaded.config,
+    fixed: fixedKeysOf(all),
+    load,
+    async take(next) {
+      const before = reloads.current();
+      await reconfigureParts(
+        parts,
+        (part) => configFor(part, next, place),
+        (part) => configFor(part, before, place),
+        logger,
+      );
+      // Last, because it cannot fail.
+      engine.reconfigure(place === null ? next : shareOf(next, place.of));
+    },
+    logger,
+  });
+  return reloads;
+}
+
+/** How long to wait between attempts to reach the database at start. */
+const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
+
+/** A database that is away at start is waited for: Postfix finds no listener, and keeps its mail. */
+async function openWhenReachable(
+  config: Config,
+  logger: Logger,
+  metrics: Metrics,
+  stop: StopSignal,
+  claims: Claims,
+): Promise<Engine | undefined> {
+  for (let attempt = 0; !stop.requested(); attempt += 1) {
+    try {
+      return await openEngine({ config, logger, metrics, watchChanges: true, claims });
+    } catch (error) {
+      if (!isDatabaseUnavailable(error)) throw error;
+      const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;
+      logger.error({ err: error, retryMs: wait }, 'the database cannot be reached');
+      await within(wait, stop.promise, undefined);
+    }
+  }
+  return undefined;
+}
+
+/** Starts the parts, and warns of sockets that none of them serves. @throws what a part throws */
+async function open(life: Life): Promise<void> {
+  const { loaded, place, metrics, running, logger } = life;
+  const { parts } = running;
+  const ready = prepareForMail(life);
+  const passed = passedSockets(process.env, place === null ? process.pid : process.ppid);
+  const observed = { metrics, health: () => readiness(running), status: () => statusOf(life) };
+  const context = {
+    engine: running.engine,
+    logger,
+    metrics,
+    passed,
+    observed,
+    current: life.reloads.current,
+  };
+  await startParts(parts, async (part) => {
+    if (takesMail(part)) await ready;
+    return part.start({ ...context, config: configFor(part, loaded.config, place) });
+  });
+  // A worker does not know what the others serve: there the primary looks.
+  if (place === null) warnOfUnclaimed(passed, listenersOf(parts), logger);
+}
+
+/** Resolves when mail may come, or undefined where none does. */
+function prepareForMail({ loaded, place, running, stop, logger }: Life): Promise<void> | undefined {
+  const { engine, parts } = running;
+  if (!parts.wanted.some(takesMail)) return undefined;
+  const clients = (): number | undefined => {
+    const open = [...parts.open].filter(([part]) => takesMail(part)).map(([, opened]) => opened);
+    if (open.length === 0) return undefined;
+    return open.flatMap((part) => part.listeners()).reduce((sum, { connections }) => sum + connections, 0);
+  };
+  const config = place === null ? loaded.config : shareOf(loaded.config, place.of);
+  return getReady({ config, engine, clients, stopping: stop.requested, logger });
+}
+
+function statusOf({ loaded, all, running, reloads, started }: Life): ReturnType<typeof describeRunning> {
+  return describeRunning(running, {
+    config: reloads.current(),
+    path: loaded.path,
+    started,
+    absent: all.map(({ absent }) => absent ?? {}),
+  });
+}
+
+/** Tells everybody that serve is ready, lives, and ends with what is in flight. */
+async function untilStopped(life: Life): Promise<void> {
+  const { loaded, place, hangUps, running, reloads, stop, link, logger } = life;
+  const notifier = createServiceNotifier(place === null ? process.env : {}, async () => true, logger);
+  logger.info(
+    {
+      version: packageVersion(),
+      config: loaded.path,
+      listeners: listenersOf(running.parts).map(({ name, address }) => `${name} ${address}`),
+      next_hop: formatNextHop(loaded.config.filter.next_hop),
+    },
+    'sealpost is ready',
+  );
+  notifier.ready();
+  // The primary passes SIGHUP on in its own time: two workers must not open a new socket at once.
+  if (place === null)
+    hangUps.follow(() => {
+      notifier.reloading();
+      void reloads.reload().then(() => notifier.ready());
+    });
+  life.duties.now = dutiesOf(life);
+  link?.ready();
+  const signal = await stop.promise;
+  hangUps.ignore();
+  logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');
+  notifier.stopping();
+  const { shutdown_grace } = reloads.current().filter;
+  const graceEnds = Date.now() + shutdown_grace;
+  await closeParts(running.parts, 'with the mail', shutdown_grace);
+  await running.engine.settle(graceEnds);
+  await closeParts(running.parts, 'after the mail', 0);
+  notifier.close();
+}
+
+function dutiesOf(life: Life): WorkerDuties {
+  const { metrics, running, reloads, stop, claims } = life;
+  return {
+    answers: {
+      metrics: () => metrics.registry.getMetricsAsJSON(),
+      health: () => readiness(running),
+      status: () => statusOf(life),
+      reload: async () => {
+        await reloads.reload();
+        return null;
+      },
+    },
+    stop: () => stop.stop('the primary'),
+    heard: claims.heard,
+  };
+}
