@@ -1,4 +1,6 @@
 // A policy server (SMTPD_POLICY_README): check_recipient with the size of the message.
+
+import { NOT_CHECKED } from '../src/smtp/our-replies.ts';
 import { createPolicyDecoder, encodeAction, type PolicyRequest } from './delegation-codec.ts';
 import type { Answer } from './facts.ts';
 import { quotedPath } from './internal-form.ts';
@@ -34,7 +36,7 @@ export function encodePolicyAnswer(answer: Answer): Buffer {
     case 'not found':
       return encodeAction('DUNNO');
     case 'temporary':
-      return encodeAction(`DEFER ${answer.enhanced} The recipient cannot be checked now; try again later`);
+      return encodeAction(`DEFER ${answer.enhanced} ${NOT_CHECKED}`);
   }
 }
 

@@ -18,6 +18,11 @@ export function classOf(answer: { readonly code: number }): ReplyClass {
   return answer.code >= 500 && answer.code < 600 ? 'permanent' : 'temporary';
 }
 
+/** A reply as another one's connection may carry it: 421 would close that one, too (RFC 5321, section 3.8). */
+export function notClosing(answer: Reply): Reply {
+  return answer.code === 421 ? { ...answer, code: 451 } : answer;
+}
+
 /** A reply on one line, for logs and messages: `550 5.1.1 User unknown`. */
 export function formatReply(answer: Reply): string {
   const text = answer.text.replace(/\s*\n\s*/g, ' ').replace(CONTROL, ' ');

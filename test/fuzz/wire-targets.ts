@@ -17,9 +17,9 @@ import { judgeUpload } from '../../src/keys/import.ts';
 import { parseExtensions } from '../../src/smtp/client/extensions.ts';
 import { createReplyReader, encodeReply, formatReply } from '../../src/smtp/replies.ts';
 import { createBudget } from '../../src/smtp/server/budget.ts';
-import { createCommandReader } from '../../src/smtp/server/command-reader.ts';
+import { createCommandParser } from '../../src/smtp/server/command-parser.ts';
 import { parseCommand } from '../../src/smtp/server/commands.ts';
-import { createDataReader } from '../../src/smtp/server/data-stream.ts';
+import { createDataParser } from '../../src/smtp/server/data-parser.ts';
 import { createDialogue } from '../../src/smtp/server/dialogue.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 import { makeKey } from '../support/make-keys.ts';
@@ -81,8 +81,8 @@ function converse(chunks: readonly Buffer[]): string {
     admission: budget,
     mayForward: true,
   });
-  const reader = createCommandReader();
-  let data: ReturnType<typeof createDataReader> | null = null;
+  const reader = createCommandParser();
+  let data: ReturnType<typeof createDataParser> | null = null;
   const said: string[] = [];
   const say = (answer: string | Reply): void => {
     said.push(typeof answer === 'string' ? answer : encodeReply(answer));
@@ -116,8 +116,8 @@ function converse(chunks: readonly Buffer[]): string {
       else if (verb === 'RSET') dialogue.reset();
       else if (verb === 'DATA' && open !== null && open.recipients.length > 0) {
         // Whether memory is there depends on how the bytes were cut: here it always is.
-        data = createDataReader({ maxBytes: 5000, bareNewline: 'normalise', grow: () => true });
-        reader.readData(data);
+        data = createDataParser({ maxBytes: 5000, bareNewline: 'normalise', grow: () => true });
+        reader.expectData(data);
       } else said.push(`? ${verb}`);
     }
     must(reader.waiting === 0, `${reader.waiting} bytes wait though everything was read`);

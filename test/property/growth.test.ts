@@ -13,8 +13,8 @@ import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
 import { buildEnvelope } from '../../src/sealing/seal-mime.ts';
 import { createReplyReader } from '../../src/smtp/replies.ts';
-import { createCommandReader } from '../../src/smtp/server/command-reader.ts';
-import { createDataReader } from '../../src/smtp/server/data-stream.ts';
+import { createCommandParser } from '../../src/smtp/server/command-parser.ts';
+import { createDataParser } from '../../src/smtp/server/data-parser.ts';
 import { processorTime } from '../fixtures/processor-time.ts';
 import { OPTIONS, recordingEncrypt } from '../support/inline-support.ts';
 
@@ -156,7 +156,7 @@ function repliesOctetByOctet(text: string): void {
 }
 
 function commandsOctetByOctet(text: string): void {
-  const reader = createCommandReader();
+  const reader = createCommandParser();
   const bytes = Buffer.from(text, 'latin1');
   for (let at = 0; at < bytes.length; at += 1) {
     reader.push(bytes.subarray(at, at + 1));
@@ -165,7 +165,7 @@ function commandsOctetByOctet(text: string): void {
 }
 
 function contentOctetByOctet(text: string): void {
-  const reader = createDataReader({ maxBytes: 1e9, bareNewline: 'normalise', grow: () => true });
+  const reader = createDataParser({ maxBytes: 1e9, bareNewline: 'normalise', grow: () => true });
   const bytes = Buffer.from(`${text}\r\n.\r\n`, 'latin1');
   for (let at = 0; at < bytes.length; at += 1) reader.push(bytes.subarray(at, at + 1));
   reader.finish();

@@ -1,6 +1,6 @@
 // The sessions with one next hop: a limited number, used again while they are alive, closed with QUIT when idle.
 import { formatNextHop } from '../../config/units.ts';
-import { reply } from '../replies.ts';
+import { connectionsBusy, connectionsClosing } from '../our-replies.ts';
 import { type NoSession, openSession, type Session, type SessionOptions } from './session.ts';
 
 export interface PoolOptions extends SessionOptions {
@@ -84,7 +84,7 @@ export function createPool(options: PoolOptions): Pool {
         if (closed)
           return {
             stage: 'connect',
-            reply: reply(451, '4.3.2', `The connections to ${name} are being closed`),
+            reply: connectionsClosing(name),
           };
         const known = fresh ? null : takeIdle();
         if (known !== null) {
@@ -100,7 +100,7 @@ export function createPool(options: PoolOptions): Pool {
         if (!(await turn(deadline))) {
           return {
             stage: 'connect',
-            reply: reply(451, '4.4.5', `All ${options.maxConnections} connections to ${name} are busy`),
+            reply: connectionsBusy(name, options.maxConnections),
           };
         }
       }

@@ -2,7 +2,8 @@
 // recipient whatever happens (RFC 5321; pipelining: RFC 2920; one reply per recipient: RFC 2033).
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { dotStuffed, finalDot } from '../dot-stuff.ts';
-import { classOf, formatReply, reply } from '../replies.ts';
+import { connectionLost, connectionTimedOut, noOutcome, noTimeLeft, protocolError } from '../our-replies.ts';
+import { classOf, formatReply } from '../replies.ts';
 import type { Reply, ReplyClass } from '../types.ts';
 import type { Answer, Channel, ChannelFailure } from './channel.ts';
 import type { TransactionCommands } from './extensions.ts';
@@ -73,7 +74,7 @@ export async function runTransaction(
     connection: TransactionOutcome['connection'],
     late?: Promise<readonly LateResult[]>,
   ): TransactionOutcome {
-    const missing = reply(451, '4.3.0', `No outcome from ${name}`);
+    const missing = noOutcome(name);
     return {
       results: Array.from(
         { length: request.recipients },
@@ -207,7 +208,7 @@ async function sendMessage(channel: Channel, request: TransactionRequest): Promi
       if (channel.unread > 0) return interrupted(await channel.next(deadline));
     }
     if (channel.unread > 0 || !channel.alive) return interrupted(await channel.next(deadline));
-    if (Date.now() >= deadline) return reply(451, '4.4.2', `No time is left to send the message to ${name}`);
+    if (Date.now() >= deadline) return noTimeLeft(name);
     channel.write(finalDot(message));
     return null;
   } finally {
@@ -238,11 +239,9 @@ async function lateReplies(
 
 /** The temporary outcome of a failed connection. */
 export function failureReply(failure: ChannelFailure, name: string, what: string): Reply {
-  if (failure.kind === 'lost')
-    return reply(451, '4.4.2', `Lost connection with ${name} in ${what}: ${failure.detail}`);
-  if (failure.kind === 'timeout')
-    return reply(451, '4.4.2', `Timeout with ${name} in ${what}: ${failure.detail}`);
-  return reply(451, '4.3.0', `Protocol error with ${name} in ${what}: ${failure.detail}`);
+  if (failure.kind === 'lost') return connectionLost(name, what, failure.detail);
+  if (failure.kind === 'timeout') return connectionTimedOut(name, what, failure.detail);
+  return protocolError(name, what, failure.detail);
 }
 
 /** A refusal as it is; a success or 3xx where neither makes sense is temporary. */
@@ -251,11 +250,7 @@ function expectedRefusal(answer: Reply, name: string, what: string): Reply {
 }
 
 function unexpected(answer: Reply, name: string, what: string): Reply {
-  return reply(
-    451,
-    '4.3.0',
-    `Protocol error with ${name} in ${what}: unexpected reply ${formatReply(answer)}`,
-  );
+  return protocolError(name, what, `unexpected reply ${formatReply(answer)}`);
 }
 
 function finalReply(answer: Reply, name: string): Reply {

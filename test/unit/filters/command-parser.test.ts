@@ -1,11 +1,11 @@
 // The order of what a client said, however its bytes arrive and whenever they are asked for.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createCommandReader } from '../../../src/smtp/server/command-reader.ts';
+import { createCommandParser } from '../../../src/smtp/server/command-parser.ts';
 
 describe('the command reader', () => {
   it('gives lines in the order in which they came, when a chunk ends while later ones wait', () => {
-    const reader = createCommandReader();
+    const reader = createCommandParser();
     const said: string[] = [];
     const take = (): void => {
       const next = reader.next();
@@ -31,7 +31,7 @@ describe('the command reader', () => {
           maxLength: 20,
         }),
         (lines, steps) => {
-          const reader = createCommandReader();
+          const reader = createCommandParser();
           let rest = Buffer.from(lines.map((line) => `${line}\r\n`).join(''));
           const said: string[] = [];
           const ask = (): boolean => {
