@@ -2,7 +2,7 @@
 import { isAscii } from 'node:buffer';
 import { connect, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../../src/config/units.ts';
-import { classOf, createReplyReader } from '../../src/smtp/replies.ts';
+import { classOf, createReplyParser } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import { PIPE_CLIENT } from './client.ts';
 import { TryAgain } from './outcome.ts';
@@ -190,7 +190,7 @@ function errorCode(error: unknown): string {
 function converseOver(socket: Socket, endpoint: Endpoint): Conversation {
   const where = formatEndpoint(endpoint);
   const replies: Reply[] = [];
-  const reader = createReplyReader();
+  const parser = createReplyParser();
   let failure: TryAgain | undefined;
   let wake: (() => void) | undefined;
   const fail = (enhanced: string, sentence: string): void => {
@@ -199,7 +199,7 @@ function converseOver(socket: Socket, endpoint: Endpoint): Conversation {
   };
   const lost = (): void => fail('4.4.2', `sealpost serve at ${where} closed the connection before its reply`);
   socket.on('data', (bytes) => {
-    const violation = reader.push(bytes, replies);
+    const violation = parser.push(bytes, replies);
     if (violation !== null) fail('4.5.0', `sealpost serve at ${where} does not speak LMTP: ${violation}`);
     socket.setTimeout(0);
     wake?.();

@@ -15,7 +15,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { judgeUpload } from '../../src/keys/import.ts';
 import { parseExtensions } from '../../src/smtp/client/extensions.ts';
-import { createReplyReader, encodeReply, formatReply } from '../../src/smtp/replies.ts';
+import { createReplyParser, encodeReply, formatReply } from '../../src/smtp/replies.ts';
 import { createBudget } from '../../src/smtp/server/budget.ts';
 import { createCommandParser } from '../../src/smtp/server/command-parser.ts';
 import { parseCommand } from '../../src/smtp/server/commands.ts';
@@ -166,7 +166,7 @@ const replies: Target = {
   make: (random) => ofWords(random, REPLY_WORDS, 80),
   run(bytes, random) {
     const read = (chunks: readonly Buffer[]) => {
-      const reader = createReplyReader({ lineBytes: 500, lines: 20 });
+      const reader = createReplyParser({ lineBytes: 500, lines: 20 });
       const found: Reply[] = [];
       let problem: string | null = null;
       for (const chunk of chunks) problem ??= reader.push(chunk, found);

@@ -12,7 +12,7 @@ import { countReceived, findMessageId } from '../../src/message/received.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
 import { buildEnvelope } from '../../src/sealing/seal-mime.ts';
-import { createReplyReader } from '../../src/smtp/replies.ts';
+import { createReplyParser } from '../../src/smtp/replies.ts';
 import { createCommandParser } from '../../src/smtp/server/command-parser.ts';
 import { createDataParser } from '../../src/smtp/server/data-parser.ts';
 import { processorTime } from '../fixtures/processor-time.ts';
@@ -150,7 +150,7 @@ const STREAMS: readonly (readonly [
 ];
 
 function repliesOctetByOctet(text: string): void {
-  const reader = createReplyReader({ lineBytes: 4096, lines: Number.POSITIVE_INFINITY });
+  const reader = createReplyParser({ lineBytes: 4096, lines: Number.POSITIVE_INFINITY });
   const bytes = Buffer.from(text, 'latin1');
   for (let at = 0; at < bytes.length; at += 1) reader.push(bytes.subarray(at, at + 1), []);
 }

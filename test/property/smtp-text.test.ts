@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatParameter, isSendablePath, parsePathArgument } from '../../src/smtp/paths.ts';
-import { createReplyReader, encodeReply, formatReply } from '../../src/smtp/replies.ts';
+import { createReplyParser, encodeReply, formatReply } from '../../src/smtp/replies.ts';
 import { parseAddressed, parseCommand, parseXforward } from '../../src/smtp/server/commands.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 
@@ -17,7 +17,7 @@ const replyish = fc
   .map((parts) => Buffer.from(parts.join('')));
 
 function readAll(chunks: readonly Buffer[]): { replies: Reply[]; violation: string | null } {
-  const reader = createReplyReader();
+  const reader = createReplyParser();
   const replies: Reply[] = [];
   for (const chunk of chunks) {
     const violation = reader.push(chunk, replies);

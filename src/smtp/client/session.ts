@@ -5,7 +5,8 @@ import { classOf, formatReply } from '../replies.ts';
 import type { Reply } from '../types.ts';
 import { type Channel, type ChannelFailure, openChannel } from './channel.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
-import { failureReply, type Stage } from './transaction.ts';
+import { failureReply } from './judge-reply.ts';
+import type { Stage } from './transaction.ts';
 
 export interface Session {
   readonly channel: Channel;

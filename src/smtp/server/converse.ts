@@ -71,7 +71,10 @@ function command(connection: OpenConnection, line: string): void {
   try {
     dispatch(connection, verb, argument);
   } catch (error) {
-    context.logger.error({ connection: connection.id, err: problemOf(error) }, 'a command failed; answered 451');
+    context.logger.error(
+      { connection: connection.id, err: problemOf(error) },
+      'a command failed; answered 451',
+    );
     dialogue.reset();
     say(connection, COMMAND_FAILED);
   }
