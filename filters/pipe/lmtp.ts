@@ -48,14 +48,14 @@ async function transact(conversation: Conversation, message: LmtpMessage): Promi
   commands.push(...message.recipients.map((recipient) => `RCPT TO:<${recipient}>`));
   const replies = await conversation.converse(commands, announced.has('PIPELINING'));
   if (identity !== undefined) mustBe(2, replies.shift());
-  const mail = judge(replies.shift());
+  const mail = judgeEarly(replies.shift());
   if (classOf(mail) !== 'accepted') return message.recipients.map(() => mail);
-  const results = replies.map(judge);
+  const results = replies.map(judgeEarly);
   const open = results.flatMap((reply, index) => (classOf(reply) === 'accepted' ? [index] : []));
   if (open.length === 0) return results;
 
   conversation.write('DATA\r\n');
-  const data = judge(await conversation.next());
+  const data = judgeEarly(await conversation.next());
   if (data.code !== 354) {
     // Nothing has been sent yet: no success here can be believed.
     if (classOf(data) === 'accepted') mustBe(354, data);
@@ -115,7 +115,7 @@ function mailFrom(announced: ReadonlyMap<string, string>, message: LmtpMessage, 
  * A reply before the message was sent. 500 to 504 about syntax and sequence say that the two programs do not understand
  * each other, not that the mail is unwanted: the mail must wait. (501 5.1.x is about the address.)
  */
-function judge(reply: Reply | undefined): Reply {
+function judgeEarly(reply: Reply | undefined): Reply {
   if (reply === undefined) throw new TryAgain('4.5.0', 'sealpost gave too few replies');
   if (reply.code >= 500 && reply.code <= 504 && !reply.enhanced.startsWith('5.1.')) {
     throw new TryAgain('4.5.0', `sealpost answered ${reply.code}, which was not expected`);

@@ -10,7 +10,14 @@ import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import { HELP, type PipeArguments, parsePipeArguments, USAGE } from './arguments.ts';
 import { rawArguments } from './argv.ts';
 import { deliverOverLmtp } from './lmtp.ts';
-import { type PipeEnd, pipeOutcome, SYSEXITS, TryAgain, tryAgain, withoutAddresses } from './outcome.ts';
+import {
+  type PipeEnd,
+  pipeOutcome,
+  SYSEXITS,
+  TryAgain,
+  tryAgain,
+  withoutOthersAddresses,
+} from './outcome.ts';
 import { BadConfiguration, loadPipeSettings, type PipeSettings } from './settings.ts';
 import { toCrlf } from './wire.ts';
 
@@ -68,7 +75,7 @@ async function main(): Promise<void> {
     if (error instanceof TryAgain) {
       const { message, enhanced, quoted } = error;
       return finish(
-        tryAgain(enhanced, quoted ? withoutAddresses(message, call.arguments.recipients) : message),
+        tryAgain(enhanced, quoted ? withoutOthersAddresses(message, call.arguments.recipients) : message),
       );
     }
     throw error;
@@ -83,7 +90,7 @@ async function deliver(given: PipeArguments): Promise<PipeEnd> {
     () => finish(tryAgain('4.4.1', 'not delivered within pipe.deadline; the mail stays queued')),
     Math.min(Math.max(deadline - Date.now(), 0), 2 ** 31 - 1),
   );
-  const message = await readMessage(settings.maxMessageSize);
+  const message = await readStandardInput(settings.maxMessageSize);
   if (message === 'too large') {
     return { exit: SYSEXITS.unavailable, line: '5.3.4 the message is larger than filter.max_message_size' };
   }
@@ -97,7 +104,7 @@ async function deliver(given: PipeArguments): Promise<PipeEnd> {
 }
 
 /** Reads standard input to its end. What is too large is read and dropped: Postfix must not see a broken pipe. */
-async function readMessage(limit: number): Promise<Buffer | 'too large'> {
+async function readStandardInput(limit: number): Promise<Buffer | 'too large'> {
   let chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of process.stdin) {

@@ -56,7 +56,7 @@ export function pipeOutcome(
   const firstTemporary = classes.indexOf('temporary');
   if (firstTemporary !== -1) {
     const reply = replies[firstTemporary];
-    const text = reply === undefined ? '' : withoutAddresses(reply.text, recipients);
+    const text = reply === undefined ? '' : withoutOthersAddresses(reply.text, recipients);
     return {
       kind: 'end',
       end: tryAgain(reply?.enhanced ?? '', text || 'the mail stays queued; it is tried again later'),
@@ -74,7 +74,7 @@ function allRefused(recipients: readonly RawPath[], replies: readonly Reply[]): 
   const codes = replies.map((reply) =>
     /^5\.\d{1,3}\.\d{1,3}$/.test(reply.enhanced) ? reply.enhanced : '5.0.0',
   );
-  const texts = replies.map((reply) => withoutAddresses(reply.text, recipients));
+  const texts = replies.map((reply) => withoutOthersAddresses(reply.text, recipients));
   const sameText = texts.every((text) => text === texts[0]) ? (texts[0] ?? '') : '';
   const fallback =
     recipients.length === 1
@@ -105,7 +105,7 @@ function commonCode(codes: readonly string[]): string {
  * The text that may be shown to the sender for every recipient of the call: addresses are taken out, but for the only
  * recipient's own; with several recipients their bare local parts too.
  */
-export function withoutAddresses(text: string, recipients: readonly RawPath[]): string {
+export function withoutOthersAddresses(text: string, recipients: readonly RawPath[]): string {
   const distinct = [...new Set(recipients.map((path) => readable(path).toLowerCase()))];
   const own = distinct.length === 1 ? distinct[0] : undefined;
   let clean = text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>()[\],;:"]+)@[^\s<>()[\],;:"]+/g, (address) =>

@@ -93,7 +93,7 @@ function takeSpec(spec: AddrSpec): string | null {
  * One item of a list, `[phrase] "<" [route ":"] addr-spec ">"` or a bare addr-spec, of which no more is kept than the address:
  * a field may be as large as a message.
  */
-interface Item {
+interface ListItem {
   readonly spec: AddrSpec;
   empty: boolean;
   specials: boolean;
@@ -104,7 +104,7 @@ interface Item {
   phraseBroken: boolean;
 }
 
-function newItem(): Item {
+function newItem(): ListItem {
   return {
     spec: { local: '', domain: '', last: '', inDomain: false, spoilt: false },
     empty: true,
@@ -115,7 +115,7 @@ function newItem(): Item {
   };
 }
 
-function addWord(item: Item, word: string): void {
+function addWord(item: ListItem, word: string): void {
   const { spec } = item;
   item.empty = false;
   if (item.closed) spec.spoilt = true;
@@ -123,7 +123,7 @@ function addWord(item: Item, word: string): void {
   addToSpec(spec, word);
 }
 
-function addSpecial(item: Item, char: string): void {
+function addSpecial(item: ListItem, char: string): void {
   const { spec } = item;
   item.empty = false;
   if (item.closed) spec.spoilt = true;
@@ -140,7 +140,7 @@ function addSpecial(item: Item, char: string): void {
 }
 
 /** Begins the next item. @returns undefined where there was nothing, null where it was no mailbox */
-function endItem(item: Item): string | null | undefined {
+function endItem(item: ListItem): string | null | undefined {
   const address = takeSpec(item.spec);
   const { empty, opened, closed, phraseBroken } = item;
   item.empty = true;

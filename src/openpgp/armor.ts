@@ -104,10 +104,10 @@ export function createArmorWriter(
     into !== undefined && into.byteLength >= length ? Buffer.from(into) : Buffer.allocUnsafeSlow(length);
   const at = out.write(head, 'latin1');
   const armor: Armor = { out, at, crc: CRC24_INIT, line: Buffer.alloc(LINE_BYTES), inLine: 0 };
-  return { write: (bytes) => write(armor, bytes), finish: () => finish(armor) };
+  return { write: (bytes) => add(armor, bytes), finish: () => finish(armor) };
 }
 
-function write(armor: Armor, bytes: Uint8Array): void {
+function add(armor: Armor, bytes: Uint8Array): void {
   const { line, inLine } = armor;
   armor.crc = crc24(bytes, armor.crc);
   const packets = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

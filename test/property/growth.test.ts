@@ -11,7 +11,7 @@ import { headerTexts } from '../../src/message/header-text.ts';
 import { countReceived, findMessageId } from '../../src/message/received.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
-import { buildEnvelope } from '../../src/sealing/seal-mime.ts';
+import { buildMimeFrame } from '../../src/sealing/seal-mime.ts';
 import { createReplyParser } from '../../src/smtp/replies.ts';
 import { createCommandParser } from '../../src/smtp/server/command-parser.ts';
 import { createDataParser } from '../../src/smtp/server/data-parser.ts';
@@ -118,7 +118,7 @@ async function handle(text: string): Promise<void> {
     contentTypeShape(value);
   }
   for (const headerPolicy of ['no_confidentiality', 'shy'] as const) {
-    const { plaintext, wrap } = buildEnvelope(message, { ...OPTIONS, subject: 'hide', headerPolicy }, 'x');
+    const { plaintext, wrap } = buildMimeFrame(message, { ...OPTIONS, subject: 'hide', headerPolicy }, 'x');
     wrap(Buffer.concat(plaintext).subarray(0, 10));
   }
   await sealInline(message, OPTIONS, recordingEncrypt().encrypt);

@@ -21,6 +21,6 @@ export function unexpected(answer: Reply, name: string, what: string): Reply {
   return protocolError(name, what, `unexpected reply ${formatReply(answer)}`);
 }
 
-export function finalReply(answer: Reply, name: string): Reply {
+export function outcomeReply(answer: Reply, name: string): Reply {
   return classOf(answer) === 'accepted' ? answer : expectedRefusal(answer, name, 'the end of data');
 }

@@ -7,7 +7,7 @@ import { classOf, notClosing } from '../replies.ts';
 import type { Reply, ReplyClass } from '../types.ts';
 import type { Answer, Channel } from './channel.ts';
 import type { TransactionCommands } from './extensions.ts';
-import { expectedRefusal, failureReply, finalReply, unexpected } from './judge-reply.ts';
+import { expectedRefusal, failureReply, outcomeReply, unexpected } from './judge-reply.ts';
 
 /** The step at which a recipient's outcome was decided. */
 export type Stage = 'connect' | 'greeting' | 'mail' | 'rcpt' | 'data' | 'end-of-data';
@@ -114,7 +114,7 @@ function end(
 }
 
 /** After a failure, or a goodbye: nothing more can be said on this connection. */
-function giveUp(run: Run, answer: Reply, stage: Stage): TransactionOutcome {
+function breakOff(run: Run, answer: Reply, stage: Stage): TransactionOutcome {
   decideAll(run, answer, stage);
   run.channel.destroy();
   return end(run, 'done');
@@ -132,14 +132,14 @@ async function ask(
   const answer = await channel.next(Math.min(request.deadline, Date.now() + request.commandTimeoutMs));
   if ('failure' in answer) {
     if (answer.failure.kind !== 'lost') run.unanswered = false;
-    return giveUp(run, failureReply(answer.failure, request.name, what), stage);
+    return breakOff(run, failureReply(answer.failure, request.name, what), stage);
   }
   const { code } = answer.reply;
-  if (code === 421) return giveUp(run, answer.reply, stage);
+  if (code === 421) return breakOff(run, answer.reply, stage);
   run.unanswered = false;
   // From here on it could not be told which reply belongs to which command.
   if (code < 400 && code >= 300 && stage !== 'data')
-    return giveUp(run, unexpected(answer.reply, request.name, what), stage);
+    return breakOff(run, unexpected(answer.reply, request.name, what), stage);
   return answer.reply;
 }
 
@@ -177,7 +177,7 @@ async function sayData(run: Run): Promise<TransactionOutcome | null> {
   const data = await ask(run, 'DATA', 'DATA', 'data');
   if ('results' in data) return data;
   if (data.code === 354) return run.open.size === 0 ? sayNothing(run) : null;
-  if (classOf(data) === 'accepted') return giveUp(run, unexpected(data, name, 'DATA'), 'data');
+  if (classOf(data) === 'accepted') return breakOff(run, unexpected(data, name, 'DATA'), 'data');
   decideAll(run, expectedRefusal(data, name, 'DATA'), 'data');
   return end(run, 'unfinished');
 }
@@ -198,7 +198,7 @@ async function sayNothing(run: Run): Promise<TransactionOutcome> {
 
 async function sayContent(run: Run): Promise<TransactionOutcome | null> {
   const interruption = await sendMessage(run.channel, run.request);
-  return interruption === null ? null : giveUp(run, interruption, 'data');
+  return interruption === null ? null : breakOff(run, interruption, 'data');
 }
 
 /** The replies behind the final dot: one for each accepted recipient (LMTP), or one for all. */
@@ -217,13 +217,13 @@ async function hearOutcomes(run: Run): Promise<TransactionOutcome> {
       return end(run, 'done');
     }
     // Said before the final dot has left us: it cannot be about this message, and would not be about all of it.
-    if (channel.unsent > 0) return giveUp(run, expectedRefusal(answer.reply, name, 'DATA'), 'data');
-    const final = finalReply(answer.reply, name);
+    if (channel.unsent > 0) return breakOff(run, expectedRefusal(answer.reply, name, 'DATA'), 'data');
+    const final = outcomeReply(answer.reply, name);
     for (const index of indices) {
       decide(run, index, final, 'end-of-data');
       if (classOf(final) === 'accepted') request.accepted(index, notClosing(final));
     }
-    if (answer.reply.code === 421) return giveUp(run, final, 'end-of-data');
+    if (answer.reply.code === 421) return breakOff(run, final, 'end-of-data');
   }
   return end(run, 'clean');
 }

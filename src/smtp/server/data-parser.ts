@@ -49,7 +49,7 @@ interface Content {
 export function createDataParser(options: DataParserOptions): DataParser {
   const content: Content = {
     options,
-    // A stuffed line is at least four bytes on the wire for three of the message; the exact check is in judge().
+    // A stuffed line is at least four bytes on the wire for three of the message; the exact check is in judgeContent().
     maxOnWire: Math.ceil((options.maxBytes * 4) / 3) + END.length,
     survey: { bare: 0, dots: 0, at: 'line start' },
     kept: createPieces(),
@@ -104,10 +104,12 @@ function finish(content: Content): DataOutcome | Promise<DataOutcome> {
   if (content.refused !== null) return { ok: false, because: content.refused };
   const wire = content.kept.whole();
   content.kept = createPieces();
-  return wire instanceof Promise ? wire.then((whole) => judge(content, whole)) : judge(content, wire);
+  return wire instanceof Promise
+    ? wire.then((whole) => judgeContent(content, whole))
+    : judgeContent(content, wire);
 }
 
-function judge({ options, survey }: Content, wire: Buffer): DataOutcome {
+function judgeContent({ options, survey }: Content, wire: Buffer): DataOutcome {
   // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
   const kept = wire.subarray(0, wire.length - 3);
   const { bare } = survey;
