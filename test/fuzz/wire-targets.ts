@@ -81,15 +81,15 @@ function converse(chunks: readonly Buffer[]): string {
     admission: budget,
     mayForward: true,
   });
-  const reader = createCommandParser();
+  const parser = createCommandParser();
   let data: ReturnType<typeof createDataParser> | null = null;
   const said: string[] = [];
   const say = (answer: string | Reply): void => {
     said.push(typeof answer === 'string' ? answer : encodeReply(answer));
   };
   for (const chunk of chunks) {
-    reader.push(chunk);
-    for (let next = reader.next(); next !== null; next = reader.next()) {
+    parser.push(chunk);
+    for (let next = parser.next(); next !== null; next = parser.next()) {
       if (next.kind === 'content') {
         const outcome = data?.finish();
         // Only of large messages it comes later.
@@ -117,10 +117,10 @@ function converse(chunks: readonly Buffer[]): string {
       else if (verb === 'DATA' && open !== null && open.recipients.length > 0) {
         // Whether memory is there depends on how the bytes were cut: here it always is.
         data = createDataParser({ maxBytes: 5000, bareNewline: 'normalise', grow: () => true });
-        reader.expectData(data);
+        parser.expectData(data);
       } else said.push(`? ${verb}`);
     }
-    must(reader.waiting === 0, `${reader.waiting} bytes wait though everything was read`);
+    must(parser.waiting === 0, `${parser.waiting} bytes wait though everything was read`);
   }
   dialogue.reset();
   must(budget.used() === 0, `${budget.used()} bytes of the budget were not given back`);
@@ -166,10 +166,10 @@ const replies: Target = {
   make: (random) => ofWords(random, REPLY_WORDS, 80),
   run(bytes, random) {
     const read = (chunks: readonly Buffer[]) => {
-      const reader = createReplyParser({ lineBytes: 500, lines: 20 });
+      const parser = createReplyParser({ lineBytes: 500, lines: 20 });
       const found: Reply[] = [];
       let problem: string | null = null;
-      for (const chunk of chunks) problem ??= reader.push(chunk, found);
+      for (const chunk of chunks) problem ??= parser.push(chunk, found);
       return { found, problem };
     };
     const { found, problem } = read([bytes]);

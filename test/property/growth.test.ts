@@ -150,25 +150,25 @@ const STREAMS: readonly (readonly [
 ];
 
 function repliesOctetByOctet(text: string): void {
-  const reader = createReplyParser({ lineBytes: 4096, lines: Number.POSITIVE_INFINITY });
+  const parser = createReplyParser({ lineBytes: 4096, lines: Number.POSITIVE_INFINITY });
   const bytes = Buffer.from(text, 'latin1');
-  for (let at = 0; at < bytes.length; at += 1) reader.push(bytes.subarray(at, at + 1), []);
+  for (let at = 0; at < bytes.length; at += 1) parser.push(bytes.subarray(at, at + 1), []);
 }
 
 function commandsOctetByOctet(text: string): void {
-  const reader = createCommandParser();
+  const parser = createCommandParser();
   const bytes = Buffer.from(text, 'latin1');
   for (let at = 0; at < bytes.length; at += 1) {
-    reader.push(bytes.subarray(at, at + 1));
-    while (reader.next() !== null);
+    parser.push(bytes.subarray(at, at + 1));
+    while (parser.next() !== null);
   }
 }
 
 function contentOctetByOctet(text: string): void {
-  const reader = createDataParser({ maxBytes: 1e9, bareNewline: 'normalise', grow: () => true });
+  const parser = createDataParser({ maxBytes: 1e9, bareNewline: 'normalise', grow: () => true });
   const bytes = Buffer.from(`${text}\r\n.\r\n`, 'latin1');
-  for (let at = 0; at < bytes.length; at += 1) reader.push(bytes.subarray(at, at + 1));
-  reader.finish();
+  for (let at = 0; at < bytes.length; at += 1) parser.push(bytes.subarray(at, at + 1));
+  parser.finish();
 }
 
 function upload(text: string): Promise<unknown> {

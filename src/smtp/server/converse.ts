@@ -12,7 +12,7 @@ import {
 import type { Reply } from '../types.ts';
 import { parseCommand } from './commands.ts';
 import type { Hello } from './dialogue.ts';
-import { wordsOf } from './hand-over.ts';
+import { errorInWords } from './hand-over.ts';
 import { flush, hangUp, isBusy, type OpenConnection, say } from './open-connection.ts';
 import { beginData, endData } from './receive.ts';
 
@@ -72,7 +72,7 @@ function command(connection: OpenConnection, line: string): void {
     dispatch(connection, verb, argument);
   } catch (error) {
     context.logger.error(
-      { connection: connection.id, err: wordsOf(error) },
+      { connection: connection.id, err: errorInWords(error) },
       'a command failed; answered 451',
     );
     dialogue.reset();
