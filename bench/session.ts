@@ -98,13 +98,13 @@ function expectReply(reply: string, code: string): void {
   if (!reply.startsWith(code)) throw new Error(`found "${reply}", expected ${code}`);
 }
 
-interface ReplyReader {
+interface ReplyParser {
   /** The last line of the next reply. Rejects when the connection ends instead. */
   next(): Promise<string>;
   take(count: number): Promise<string[]>;
 }
 
-function replyReader(socket: Socket): ReplyReader {
+function replyReader(socket: Socket): ReplyParser {
   const arrived: string[] = [];
   let unread = '';
   let failure: Error | undefined;

@@ -4,8 +4,8 @@
 import type { Address } from '../src/address/address.ts';
 import { userIdOf } from '../src/address/id-address.ts';
 import { partsOf, stripExtension, toAddress } from '../src/address/normalise.ts';
-import { DEFAULT_REFUSALS } from '../src/config/refusal-texts.ts';
 import type { Reader, User } from '../src/directory/types.ts';
+import { LOOKUP_FAILED, RECIPIENT_REFUSALS } from '../src/smtp/our-replies.ts';
 import {
   type AddressFacts,
   type Answer,
@@ -18,7 +18,7 @@ import {
 /** The answer for an alias that returns to itself or is nested deeper than 10. */
 export const LOOP: Answer = {
   kind: 'temporary',
-  enhanced: '4.4.6',
+  enhanced: LOOKUP_FAILED.aliasLoop,
   reason: 'the alias returns to itself or is nested deeper than 10',
 };
 
@@ -144,9 +144,9 @@ export function transport(facts: AddressFacts): Answer {
   if (facts.domain === null) return NOT_OURS;
   const [reader] = resolution.kind === 'user' ? resolution.readers : [];
   if (reader?.kind === 'user') {
-    const { text, action } = { ...DEFAULT_REFUSALS.disabled, ...facts.domain.refusals.disabled };
+    const { text, action, reject } = { ...RECIPIENT_REFUSALS.disabled, ...facts.domain.refusals.disabled };
     if (reader.user.status === 'disabled' && action === 'reject') {
-      return found(`error:5.2.1 ${text}`, 'a disabled user');
+      return found(`error:${reject} ${text}`, 'a disabled user');
     }
     const own = facts.mailboxes.get(reader.user.id)?.transport ?? null;
     if (own !== null) return found(own, "the user's transport");

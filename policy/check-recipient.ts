@@ -1,10 +1,11 @@
 // check_recipient: whether mail for an address is taken, decided while the client still listens (policy.md, "Maps"). Pure.
 
-import { DEFAULT_REFUSALS, type RefusalReason } from '../src/config/refusal-texts.ts';
+import type { RefusalReason } from '../src/config/refusal-texts.ts';
 import type { EachDecided } from '../src/delivery/decide.ts';
 import type { Verdict as KeyVerdict } from '../src/delivery/decision.ts';
 import type { ReaderDecision } from '../src/delivery/plan.ts';
 import type { Reader, User } from '../src/directory/types.ts';
+import { RECIPIENT_REFUSALS } from '../src/smtp/our-replies.ts';
 import { LOOP, readersOf } from './answers.ts';
 import {
   type AddressFacts,
@@ -15,13 +16,6 @@ import {
   type Mailbox,
   notFound,
 } from './facts.ts';
-
-/** RFC 3463 codes by reason, permanent and temporary. */
-const ENHANCED: Readonly<Record<RefusalReason, { readonly reject: string; readonly defer: string }>> = {
-  unknown: { reject: '5.1.1', defer: '4.1.1' },
-  disabled: { reject: '5.2.1', defer: '4.2.1' },
-  over_quota: { reject: '5.2.2', defer: '4.2.2' },
-};
 
 /**
  * Decides. An alias is refused where nobody behind it could take the mail, and where its domain's key settings refuse a
@@ -139,13 +133,12 @@ export function isStranger(reader: Reader, home: DomainFacts | null): boolean {
 }
 
 function textAndAction(reason: RefusalReason, domain: DomainFacts | null) {
-  return { ...DEFAULT_REFUSALS[reason], ...domain?.refusals[reason] };
+  return { ...RECIPIENT_REFUSALS[reason], ...domain?.refusals[reason] };
 }
 
 function refusal(reason: RefusalReason, { domain }: AddressFacts): Answer {
-  const { action, text } = textAndAction(reason, domain);
+  const { action, text, defer, reject } = textAndAction(reason, domain);
   if (action === 'accept') return found('DUNNO', `${REASONS[reason]}, and the domain accepts that`);
-  const command = action === 'defer' ? 'DEFER_IF_PERMIT' : 'REJECT';
-  const enhanced = action === 'defer' ? ENHANCED[reason].defer : ENHANCED[reason].reject;
-  return found(`${command} ${enhanced} ${text}`, REASONS[reason]);
+  const command = action === 'defer' ? `DEFER_IF_PERMIT ${defer}` : `REJECT ${reject}`;
+  return found(`${command} ${text}`, REASONS[reason]);
 }

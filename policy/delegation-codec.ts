@@ -1,5 +1,6 @@
 // Policy delegation on the wire (SMTPD_POLICY_README): `name=value` lines that end with an empty one in, `action=...` and an
 // empty line out, LF only. Pure: bytes in, requests or errors out.
+import { EMPTY_ACTION } from '../src/smtp/our-replies.ts';
 import type { Decoded, Decoder } from './wire.ts';
 
 /** Postfix sends about forty attributes; more than this is somebody else. */
@@ -15,7 +16,7 @@ const LF = 0x0a;
 /** A reply. The action is one line and never empty: Postfix permits on an empty one. */
 export function encodeAction(action: string): Buffer {
   const line = action.replace(/[^\x20-\x7e]+/g, ' ').trim();
-  return Buffer.from(`action=${line === '' ? 'DEFER 4.3.0 Internal error' : line}\n\n`, 'latin1');
+  return Buffer.from(`action=${line === '' ? EMPTY_ACTION : line}\n\n`, 'latin1');
 }
 
 /** Splits input into requests. Any error ends the connection without a reply, which is what Postfix understands. */

@@ -1,7 +1,9 @@
 // A policy server (SMTPD_POLICY_README): check_recipient with the size of the message.
+
+import { NOT_CHECKED } from '../src/smtp/our-replies.ts';
 import { createPolicyDecoder, encodeAction, type PolicyRequest } from './delegation-codec.ts';
 import type { Answer } from './facts.ts';
-import { quotedPath } from './internal-form.ts';
+import { pathOfInternal } from './internal-form.ts';
 import type { Lookups } from './lookups.ts';
 import type { RequestProtocol } from './serve-requests.ts';
 
@@ -17,7 +19,7 @@ export function policyDelegation(
       const recipient = request.get('recipient') ?? '';
       // Before RCPT there is none; at DATA and END-OF-MESSAGE Postfix names it only when it is the only one.
       if (recipient === '') return encodeAction('DUNNO');
-      const answer = lookups.answer('check_recipient', quotedPath(recipient), {
+      const answer = lookups.answer('check_recipient', pathOfInternal(recipient), {
         protocol: 'policy',
         size: sizeOf(request),
       });
@@ -34,7 +36,7 @@ export function encodePolicyAnswer(answer: Answer): Buffer {
     case 'not found':
       return encodeAction('DUNNO');
     case 'temporary':
-      return encodeAction(`DEFER ${answer.enhanced} The recipient cannot be checked now; try again later`);
+      return encodeAction(`DEFER ${answer.enhanced} ${NOT_CHECKED}`);
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Address } from '../src/address/address.ts';
 import type { RefusalOverride } from '../src/config/refusal-texts.ts';
 import type { Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
+import type { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 
 /** The maps of policy.md, by the names that are used in listeners, socketmap requests and `sealpost lookup`. */
 export const MAPS = [
@@ -27,7 +28,11 @@ export type Answer =
   | { readonly kind: 'found'; readonly value: string; readonly reason: string }
   | { readonly kind: 'not found'; readonly reason: string }
   /** Never to be read as "not found". `enhanced` is an RFC 3463 code for protocols that have a use for it. */
-  | { readonly kind: 'temporary'; readonly enhanced: '4.4.3' | '4.4.6' | '4.3.0'; readonly reason: string };
+  | {
+      readonly kind: 'temporary';
+      readonly enhanced: (typeof LOOKUP_FAILED)[keyof typeof LOOKUP_FAILED];
+      readonly reason: string;
+    };
 
 export const found = (value: string, reason: string): Answer => ({ kind: 'found', value, reason });
 export const notFound = (reason: string): Answer => ({ kind: 'not found', reason });

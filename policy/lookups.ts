@@ -11,6 +11,7 @@ import { createKeyCache } from '../src/keys/cache.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { within } from '../src/pacing/within.ts';
+import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 import { type AnswerCache, type CacheResult, createAnswerCache } from './answer-cache.ts';
 import {
   clientFingerprint,
@@ -84,7 +85,7 @@ const MOST_BYTES = 128 * 1024 * 1024;
 
 const TOO_LATE: Answer = {
   kind: 'temporary',
-  enhanced: '4.4.3',
+  enhanced: LOOKUP_FAILED.notReached,
   reason: 'the database did not answer in time',
 };
 
@@ -220,9 +221,9 @@ export function createLookups(options: LookupsOptions): Lookups {
 
   function failed(map: MapName, error: unknown): Answer {
     if (error instanceof DirectoryUnavailable)
-      return { kind: 'temporary', enhanced: '4.4.3', reason: error.message };
+      return { kind: 'temporary', enhanced: LOOKUP_FAILED.notReached, reason: error.message };
     logger.error({ err: error, map }, 'a lookup failed');
-    return { kind: 'temporary', enhanced: '4.3.0', reason: 'an internal error' };
+    return { kind: 'temporary', enhanced: LOOKUP_FAILED.internal, reason: 'an internal error' };
   }
 
   return {

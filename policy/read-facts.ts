@@ -32,10 +32,10 @@ import {
   FINGERPRINT,
   GRANTS,
   type KeyColumns,
-  keysOf,
   MAILBOXES,
   type MailboxColumns,
   mailboxOf,
+  storedKeys,
   USAGE,
   USER,
   USER_KEYS,
@@ -168,7 +168,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
             rules: rulesOf(row.rules),
           },
           refusals: refusalOverrideSchema.parse(row.refusals),
-          keys: keysOf(rows),
+          keys: storedKeys(rows),
           catchAll: row.catch_all,
         },
         dependsOn: names,
@@ -211,7 +211,7 @@ export function createFactsReader({ database, config, domainOf }: FactsReaderOpt
 
     async keys(userId) {
       const rows = await database.query<KeyColumns>(USER_KEYS, [userId]);
-      return { value: keysOf(rows), dependsOn: [`key of user:${userId}`] };
+      return { value: storedKeys(rows), dependsOn: [`key of user:${userId}`] };
     },
 
     async grants(parts) {

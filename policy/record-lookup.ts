@@ -3,6 +3,7 @@
 import type { Counter, Histogram } from 'prom-client';
 import { type Logger, logAddress } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
+import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 import type { Answer, MapName } from './facts.ts';
 import { type LookupProtocol, overReplyLimit } from './reply-limits.ts';
 
@@ -45,7 +46,7 @@ export function createLookupRecorder(logger: Logger, metrics: Metrics | undefine
     if (over === null) return answer;
     const reason = `the answer needs ${over.bytes} bytes, and ${protocol} carries at most ${over.longest}`;
     logger.error({ map, protocol, ...over }, `a lookup is deferred: ${reason}; see docs/lookups.md`);
-    return { kind: 'temporary', enhanced: '4.3.0', reason };
+    return { kind: 'temporary', enhanced: LOOKUP_FAILED.internal, reason };
   }
 
   return (question, given, started) => {
@@ -56,7 +57,7 @@ export function createLookupRecorder(logger: Logger, metrics: Metrics | undefine
       seconds.observe((performance.now() - started) / 1000);
     }
     const { map, protocol, key } = question;
-    if (answer.kind === 'temporary' && answer.enhanced === '4.4.6') {
+    if (answer.kind === 'temporary' && answer.enhanced === LOOKUP_FAILED.aliasLoop) {
       logger.warn({ map, key: forLog(map, key, true), reason: answer.reason }, 'alias loop: deferred');
     }
     if (logger.isLevelEnabled('debug')) {

@@ -34,7 +34,7 @@ function payloadOf(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): B
   return Buffer.from(`${status} ${text}`, 'utf8');
 }
 
-function reply(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): Buffer {
+function encodeStatus(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): Buffer {
   const payload = payloadOf(status, text);
   return netstring(
     payload.length <= LONGEST_REPLY ? payload : Buffer.from('TEMP the answer is too long', 'latin1'),
@@ -45,17 +45,19 @@ function reply(status: 'OK' | 'NOTFOUND' | 'TEMP' | 'PERM', text: string): Buffe
 export function encodeSocketmapAnswer(answer: Answer): Buffer {
   switch (answer.kind) {
     case 'found':
-      return answer.value === '' ? reply('TEMP', 'the answer is empty') : reply('OK', answer.value);
+      return answer.value === ''
+        ? encodeStatus('TEMP', 'the answer is empty')
+        : encodeStatus('OK', answer.value);
     case 'not found':
-      return reply('NOTFOUND', '');
+      return encodeStatus('NOTFOUND', '');
     case 'temporary':
-      return reply('TEMP', answer.reason);
+      return encodeStatus('TEMP', answer.reason);
   }
 }
 
 /** The reply to a request that can be read but not answered; PERM is a configuration error to Postfix. */
 export function socketmapRefusal(text: string): Buffer {
-  return reply('PERM', text);
+  return encodeStatus('PERM', text);
 }
 
 /** Splits input into requests; after a wrong netstring nothing can be read any more. */

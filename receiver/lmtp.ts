@@ -6,16 +6,26 @@ import { forgetSql } from '../src/delivery/acceptance-steps.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
-import { queueIdOf, temporary } from '../src/delivery/transaction.ts';
+import { queueIdOf } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
 import { countReceived, findMessageId } from '../src/message/received.ts';
 import { createBatcher } from '../src/pacing/group-commit.ts';
 import { mapLimited } from '../src/pacing/map-limited.ts';
+import {
+  DATABASE_AWAY,
+  INTERNAL_ERROR,
+  QUEUE_FULL,
+  QUEUED,
+  QUEUED_BEFORE,
+  RECIPIENT_REMOVED,
+  SEALING_FAILED,
+  TOO_MANY_HOPS,
+} from '../src/smtp/our-replies.ts';
 import { classOf } from '../src/smtp/replies.ts';
 import type { EnvelopeRecipient, Reply, Transaction } from '../src/smtp/types.ts';
 import { fileParcels } from './queue/file.ts';
 import { acceptanceName, type Filed, type Parcel } from './queue/filing.ts';
-import { decideFor, SEALING_FAILED, type SealingContext, seal } from './queue/seal.ts';
+import { decideFor, type SealingContext, seal } from './queue/seal.ts';
 
 export interface LmtpParts extends SealingContext {
   readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'memory'>;
@@ -51,14 +61,11 @@ const COPIES_AT_ONCE = 4;
 const SHARED_COMMIT = 20;
 
 const REPLIES: Readonly<Record<Filed, Reply>> = {
-  filed: { code: 250, enhanced: '2.0.0', text: 'Queued' },
-  'filed before': { code: 250, enhanced: '2.0.0', text: 'Queued before' },
-  'over quota': { code: 452, enhanced: '4.2.2', text: 'The queue of this recipient is full' },
-  'user gone': temporary('4.3.0', 'The recipient was removed while the message was sealed; try again'),
+  filed: QUEUED,
+  'filed before': QUEUED_BEFORE,
+  'over quota': QUEUE_FULL,
+  'user gone': RECIPIENT_REMOVED,
 };
-const LOOP: Reply = { code: 554, enhanced: '5.4.6', text: 'Too many hops: the message is in a loop' };
-const AWAY = temporary('4.3.0', 'The database cannot be reached now; try again later');
-const INTERNAL = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
 
 /** Acceptances that a database which is away has not forgotten yet; beyond that the oldest are given up. */
 const MOST_FORGETTING = 100_000;
@@ -88,7 +95,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
 
   async function deliver(transaction: Transaction): Promise<readonly Reply[]> {
     const { message, envelope } = transaction;
-    if (countReceived(message) > parts.maxReceived()) return envelope.recipients.map(() => LOOP);
+    if (countReceived(message) > parts.maxReceived()) return envelope.recipients.map(() => TOO_MANY_HOPS);
     const key = await acceptanceKey(transaction);
     const ruled = ruledMessage(message, envelope.sender);
     const replies = await mapLimited(envelope.recipients, COPIES_AT_ONCE, (recipient) =>
@@ -153,7 +160,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
       await forgotten(acceptance);
       if ((await memory.recall(key, [acceptance.recipient])).size > 0) {
         metrics.duplicatesSuppressed.inc();
-        return REPLIES['filed before'];
+        return QUEUED_BEFORE;
       }
       const decision = await decideFor(recipient.path, ruled, parts);
       if (decision.action !== 'file') {
@@ -171,7 +178,7 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
     } catch (error) {
       const away = error instanceof DirectoryUnavailable || isDatabaseUnavailable(error);
       log[away ? 'warn' : 'error']({ err: error }, 'a message could not be queued; Postfix keeps it');
-      return away ? AWAY : INTERNAL;
+      return away ? DATABASE_AWAY : INTERNAL_ERROR;
     }
   }
 

@@ -2,10 +2,22 @@
 import { isAscii } from 'node:buffer';
 import { connect, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../../src/config/units.ts';
-import { classOf, createReplyReader } from '../../src/smtp/replies.ts';
+import { classOf, createReplyParser } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import { PIPE_CLIENT } from './client.ts';
 import { TryAgain } from './outcome.ts';
+import {
+  connectionClosed,
+  NO_LISTENER,
+  NOT_READY,
+  noGreeting,
+  noLmtp,
+  type Reason,
+  SHUTTING_DOWN,
+  TOO_FEW_REPLIES,
+  unexpectedReply,
+  unreachable,
+} from './reasons.ts';
 import { toData } from './wire.ts';
 
 /** Reaching the daemon and reading its greeting; it greets within milliseconds, or it hangs. */
@@ -48,14 +60,14 @@ async function transact(conversation: Conversation, message: LmtpMessage): Promi
   commands.push(...message.recipients.map((recipient) => `RCPT TO:<${recipient}>`));
   const replies = await conversation.converse(commands, announced.has('PIPELINING'));
   if (identity !== undefined) mustBe(2, replies.shift());
-  const mail = judge(replies.shift());
+  const mail = judgeEarly(replies.shift());
   if (classOf(mail) !== 'accepted') return message.recipients.map(() => mail);
-  const results = replies.map(judge);
+  const results = replies.map(judgeEarly);
   const open = results.flatMap((reply, index) => (classOf(reply) === 'accepted' ? [index] : []));
   if (open.length === 0) return results;
 
   conversation.write('DATA\r\n');
-  const data = judge(await conversation.next());
+  const data = judgeEarly(await conversation.next());
   if (data.code !== 354) {
     // Nothing has been sent yet: no success here can be believed.
     if (classOf(data) === 'accepted') mustBe(354, data);
@@ -115,10 +127,10 @@ function mailFrom(announced: ReadonlyMap<string, string>, message: LmtpMessage, 
  * A reply before the message was sent. 500 to 504 about syntax and sequence say that the two programs do not understand
  * each other, not that the mail is unwanted: the mail must wait. (501 5.1.x is about the address.)
  */
-function judge(reply: Reply | undefined): Reply {
-  if (reply === undefined) throw new TryAgain('4.5.0', 'sealpost gave too few replies');
+function judgeEarly(reply: Reply | undefined): Reply {
+  if (reply === undefined) throw new TryAgain(TOO_FEW_REPLIES);
   if (reply.code >= 500 && reply.code <= 504 && !reply.enhanced.startsWith('5.1.')) {
-    throw new TryAgain('4.5.0', `sealpost answered ${reply.code}, which was not expected`);
+    throw new TryAgain(unexpectedReply(reply.code));
   }
   return reply;
 }
@@ -127,9 +139,9 @@ function judge(reply: Reply | undefined): Reply {
 function mustBe(code: number, reply: Reply | undefined): void {
   if (reply !== undefined && (reply.code === code || Math.trunc(reply.code / 100) === code)) return;
   if (reply !== undefined && Math.trunc(reply.code / 100) === 4) {
-    throw new TryAgain(reply.enhanced, reply.text || 'sealpost is not ready; try again later', true);
+    throw new TryAgain({ enhanced: reply.enhanced, sentence: reply.text || NOT_READY }, true);
   }
-  throw new TryAgain('4.5.0', `sealpost answered ${reply?.code ?? 'nothing'}, which was not expected`);
+  throw new TryAgain(unexpectedReply(reply?.code));
 }
 
 /** Commands out, replies in. Every failure of the connection is a TryAgain. */
@@ -150,7 +162,7 @@ async function openConversation(listeners: readonly Endpoint[]): Promise<Convers
       first ??= error;
     }
   }
-  throw first ?? new TryAgain('4.3.5', 'there is no listener with protocol = "lmtp"');
+  throw first ?? new TryAgain(NO_LISTENER);
 }
 
 function open(endpoint: Endpoint): Promise<Socket> {
@@ -160,9 +172,7 @@ function open(endpoint: Endpoint): Promise<Socket> {
     const socket = connect({ ...options, noDelay: true });
     const fail = (problem: string): void => {
       socket.destroy();
-      reject(
-        new TryAgain('4.4.1', `sealpost serve cannot be reached at ${formatEndpoint(endpoint)}: ${problem}`),
-      );
+      reject(new TryAgain(unreachable(formatEndpoint(endpoint), problem)));
     };
     socket.setTimeout(GREETING_TIMEOUT_MS, () => fail('no connection in time'));
     socket.once('error', (error) => fail(CONNECT_PROBLEMS[errorCode(error)] ?? errorCode(error)));
@@ -190,21 +200,21 @@ function errorCode(error: unknown): string {
 function converseOver(socket: Socket, endpoint: Endpoint): Conversation {
   const where = formatEndpoint(endpoint);
   const replies: Reply[] = [];
-  const reader = createReplyReader();
+  const parser = createReplyParser();
   let failure: TryAgain | undefined;
   let wake: (() => void) | undefined;
-  const fail = (enhanced: string, sentence: string): void => {
-    failure ??= new TryAgain(enhanced, sentence);
+  const fail = (reason: Reason): void => {
+    failure ??= new TryAgain(reason);
     wake?.();
   };
-  const lost = (): void => fail('4.4.2', `sealpost serve at ${where} closed the connection before its reply`);
+  const lost = (): void => fail(connectionClosed(where));
   socket.on('data', (bytes) => {
-    const violation = reader.push(bytes, replies);
-    if (violation !== null) fail('4.5.0', `sealpost serve at ${where} does not speak LMTP: ${violation}`);
+    const violation = parser.push(bytes, replies);
+    if (violation !== null) fail(noLmtp(where, violation));
     socket.setTimeout(0);
     wake?.();
   });
-  socket.setTimeout(GREETING_TIMEOUT_MS, () => fail('4.4.2', `sealpost serve at ${where} does not greet`));
+  socket.setTimeout(GREETING_TIMEOUT_MS, () => fail(noGreeting(where)));
   // Replies that came before the end still count: they wait in the queue.
   socket.on('error', lost);
   socket.on('end', lost);
@@ -236,7 +246,7 @@ function converseOver(socket: Socket, endpoint: Endpoint): Conversation {
         const reply = await next();
         // 421 is the last reply of a connection, whatever was asked (RFC 5321, section 3.8).
         if (reply.code === 421)
-          throw new TryAgain(reply.enhanced, reply.text || 'sealpost is shutting down', true);
+          throw new TryAgain({ enhanced: reply.enhanced, sentence: reply.text || SHUTTING_DOWN }, true);
         answers.push(reply);
       }
       return answers;

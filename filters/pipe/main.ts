@@ -10,7 +10,29 @@ import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import { HELP, type PipeArguments, parsePipeArguments, USAGE } from './arguments.ts';
 import { rawArguments } from './argv.ts';
 import { deliverOverLmtp } from './lmtp.ts';
-import { type PipeEnd, pipeOutcome, SYSEXITS, TryAgain, tryAgain, withoutAddresses } from './outcome.ts';
+import {
+  type PipeEnd,
+  pipeLine,
+  pipeOutcome,
+  SYSEXITS,
+  TryAgain,
+  tryAgain,
+  withoutOthersAddresses,
+} from './outcome.ts';
+import {
+  BOUNCE_NOT_DELIVERED,
+  badConfiguration,
+  DATABASE_AWAY,
+  internalError,
+  NO_MESSAGE,
+  NOT_IN_TIME,
+  NOT_MIGRATED,
+  PACKAGE_INCOMPLETE,
+  stoppedBy,
+  TOO_LARGE,
+  WRONG_CONFIGURATION,
+  wrongUsage,
+} from './reasons.ts';
 import { BadConfiguration, loadPipeSettings, type PipeSettings } from './settings.ts';
 import { toCrlf } from './wire.ts';
 
@@ -41,17 +63,12 @@ function guard(): void {
   process.exitCode = SYSEXITS.temporary;
   process.removeAllListeners('warning');
   const unexpected = (error: unknown): void => {
-    finish(
-      tryAgain(
-        '4.3.0',
-        `internal error (${error instanceof Error ? error.name : 'unknown'}); see the log of sealpost`,
-      ),
-    );
+    finish(tryAgain(internalError(error instanceof Error ? error.name : 'unknown')));
   };
   process.on('uncaughtException', unexpected);
   process.on('unhandledRejection', unexpected);
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => finish(tryAgain('4.3.0', `stopped by ${signal}; the mail stays queued`)));
+    process.on(signal, () => finish(tryAgain(stoppedBy(signal))));
   }
 }
 
@@ -59,17 +76,15 @@ async function main(): Promise<void> {
   const call = parsePipeArguments(rawArguments());
   if (call.kind === 'help') return finish({ exit: SYSEXITS.ok, line: HELP.trimEnd() });
   if (call.kind === 'version') return finish({ exit: SYSEXITS.ok, line: SEALPOST_VERSION });
-  if (call.kind === 'wrong')
-    return finish(tryAgain('4.3.5', `wrong usage: ${call.because}; expected: ${USAGE}`));
+  if (call.kind === 'wrong') return finish(tryAgain(wrongUsage(call.because, USAGE)));
   try {
     finish(await deliver(call.arguments));
   } catch (error) {
-    if (error instanceof BadConfiguration) return finish(tryAgain('4.3.5', error.message));
+    if (error instanceof BadConfiguration) return finish(tryAgain(badConfiguration(error.message)));
     if (error instanceof TryAgain) {
       const { message, enhanced, quoted } = error;
-      return finish(
-        tryAgain(enhanced, quoted ? withoutAddresses(message, call.arguments.recipients) : message),
-      );
+      const sentence = quoted ? withoutOthersAddresses(message, call.arguments.recipients) : message;
+      return finish(tryAgain({ enhanced, sentence }));
     }
     throw error;
   }
@@ -79,15 +94,10 @@ async function deliver(given: PipeArguments): Promise<PipeEnd> {
   const settings = loadPipeSettings(given.configPath, process.env, process.cwd());
   const deadline = performance.timeOrigin + settings.deadline;
   // A timer counts up to 2^31 - 1 ms.
-  setTimeout(
-    () => finish(tryAgain('4.4.1', 'not delivered within pipe.deadline; the mail stays queued')),
-    Math.min(Math.max(deadline - Date.now(), 0), 2 ** 31 - 1),
-  );
-  const message = await readMessage(settings.maxMessageSize);
-  if (message === 'too large') {
-    return { exit: SYSEXITS.unavailable, line: '5.3.4 the message is larger than filter.max_message_size' };
-  }
-  if (message.length === 0) throw new TryAgain('4.3.5', 'there is no message on standard input');
+  setTimeout(() => finish(tryAgain(NOT_IN_TIME)), Math.min(Math.max(deadline - Date.now(), 0), 2 ** 31 - 1));
+  const message = await readStandardInput(settings.maxMessageSize);
+  if (message === 'too large') return { exit: SYSEXITS.unavailable, line: pipeLine(TOO_LARGE) };
+  if (message.length === 0) throw new TryAgain(NO_MESSAGE);
   const replies = settings.standalone
     ? await deliverHere(settings, given, message, deadline)
     : await deliverOverLmtp(settings.listeners, { ...given, message });
@@ -97,7 +107,7 @@ async function deliver(given: PipeArguments): Promise<PipeEnd> {
 }
 
 /** Reads standard input to its end. What is too large is read and dropped: Postfix must not see a broken pipe. */
-async function readMessage(limit: number): Promise<Buffer | 'too large'> {
+async function readStandardInput(limit: number): Promise<Buffer | 'too large'> {
   let chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of process.stdin) {
@@ -119,8 +129,7 @@ async function deliverHere(
 ): Promise<readonly Reply[]> {
   // Node.js has resolved symbolic links to the program: the package's other files stand beside it.
   const module = join(dirname(fileURLToPath(import.meta.url)), 'filters', 'pipe-standalone.js');
-  if (!existsSync(module))
-    throw new TryAgain('4.3.5', 'the whole sealpost package is needed to work without "sealpost serve"');
+  if (!existsSync(module)) throw new TryAgain(PACKAGE_INCOMPLETE);
   try {
     const { deliverStandalone }: Standalone = await import(pathToFileURL(module).href);
     const reply = await deliverStandalone({
@@ -134,12 +143,9 @@ async function deliverHere(
     return given.recipients.map(() => reply);
   } catch (error) {
     const name = error instanceof Error ? error.name : '';
-    if (name === 'ConfigError')
-      throw new TryAgain('4.3.5', 'sealpost.toml is wrong; see "sealpost config check"');
-    if (name === 'DatabaseUnavailable')
-      throw new TryAgain('4.3.0', 'the database cannot be reached; see "sealpost status"');
-    if (name === 'DatabaseNotMigrated')
-      throw new TryAgain('4.3.5', 'the database is not migrated; run "sealpost migrate"');
+    if (name === 'ConfigError') throw new TryAgain(WRONG_CONFIGURATION);
+    if (name === 'DatabaseUnavailable') throw new TryAgain(DATABASE_AWAY);
+    if (name === 'DatabaseNotMigrated') throw new TryAgain(NOT_MIGRATED);
     throw error;
   }
 }
@@ -175,7 +181,7 @@ async function bounce(
     message: notification,
   });
   if (reply !== undefined && classOf(reply) === 'accepted') return { exit: SYSEXITS.ok, line: '' };
-  throw new TryAgain('4.3.0', 'a recipient was refused, and the bounce could not be delivered yet');
+  throw new TryAgain(BOUNCE_NOT_DELIVERED);
 }
 
 /** Writes the line, all of it, and ends the process. A closed standard output changes nothing. */

@@ -2,6 +2,7 @@
 // "DIAGNOSTICS": a leading X.Y.Z decides even over the exit code). Pure.
 import { classOf } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply } from '../../src/smtp/types.ts';
+import { allRefused, nobodyToTell, type Reason, temporaryFor } from './reasons.ts';
 
 /** The exit codes of filters.md, "Pipe filter". */
 export const SYSEXITS = { ok: 0, dataError: 65, noUser: 67, unavailable: 69, temporary: 75 } as const;
@@ -24,7 +25,7 @@ export class TryAgain extends Error {
   readonly enhanced: string;
   /** The sentence is another program's, and may tell of addresses. */
   readonly quoted: boolean;
-  constructor(enhanced: string, sentence: string, quoted = false) {
+  constructor({ enhanced, sentence }: Reason, quoted = false) {
     super(sentence);
     this.enhanced = enhanced;
     this.quoted = quoted;
@@ -35,9 +36,14 @@ export class TryAgain extends Error {
 const MAX_LINE = 400;
 
 /** The end of a call that failed for now. */
-export function tryAgain(enhanced: string, sentence: string): PipeEnd {
+export function tryAgain({ enhanced, sentence }: Reason): PipeEnd {
   const code = /^4\.\d{1,3}\.\d{1,3}$/.test(enhanced) ? enhanced : '4.3.0';
-  return { exit: SYSEXITS.temporary, line: printableLine(`${code} ${sentence}`) };
+  return { exit: SYSEXITS.temporary, line: pipeLine({ enhanced: code, sentence }) };
+}
+
+/** The line that pipe(8) takes. */
+export function pipeLine({ enhanced, sentence }: Reason): string {
+  return printableLine(`${enhanced} ${sentence}`);
 }
 
 /**
@@ -56,33 +62,29 @@ export function pipeOutcome(
   const firstTemporary = classes.indexOf('temporary');
   if (firstTemporary !== -1) {
     const reply = replies[firstTemporary];
-    const text = reply === undefined ? '' : withoutAddresses(reply.text, recipients);
+    const text = reply === undefined ? '' : withoutOthersAddresses(reply.text, recipients);
     return {
       kind: 'end',
-      end: tryAgain(reply?.enhanced ?? '', text || 'the mail stays queued; it is tried again later'),
+      end: tryAgain(temporaryFor(reply?.enhanced ?? '', text)),
     };
   }
   const refused = classes.flatMap((kind, index) => (kind === 'permanent' ? [index] : []));
   if (refused.length === 0) return { kind: 'end', end: { exit: SYSEXITS.ok, line: '' } };
-  if (refused.length === recipients.length) return { kind: 'end', end: allRefused(recipients, replies) };
+  if (refused.length === recipients.length) return { kind: 'end', end: refusedByAll(recipients, replies) };
   if (sender !== '') return { kind: 'bounce', refused };
-  const line = `2.0.0 ${refused.length} of ${recipients.length} recipients refused; the null sender gets no bounce`;
+  const line = pipeLine(nobodyToTell(refused.length, recipients.length));
   return { kind: 'end', end: { exit: SYSEXITS.ok, line } };
 }
 
-function allRefused(recipients: readonly RawPath[], replies: readonly Reply[]): PipeEnd {
+function refusedByAll(recipients: readonly RawPath[], replies: readonly Reply[]): PipeEnd {
   const codes = replies.map((reply) =>
     /^5\.\d{1,3}\.\d{1,3}$/.test(reply.enhanced) ? reply.enhanced : '5.0.0',
   );
-  const texts = replies.map((reply) => withoutAddresses(reply.text, recipients));
+  const texts = replies.map((reply) => withoutOthersAddresses(reply.text, recipients));
   const sameText = texts.every((text) => text === texts[0]) ? (texts[0] ?? '') : '';
-  const fallback =
-    recipients.length === 1
-      ? 'the recipient was refused'
-      : `all ${recipients.length} recipients were refused`;
   return {
     exit: refusalExit(codes),
-    line: printableLine(`${commonCode(codes)} ${sameText || fallback}`),
+    line: pipeLine(allRefused(commonCode(codes), sameText, recipients.length)),
   };
 }
 
@@ -105,7 +107,7 @@ function commonCode(codes: readonly string[]): string {
  * The text that may be shown to the sender for every recipient of the call: addresses are taken out, but for the only
  * recipient's own; with several recipients their bare local parts too.
  */
-export function withoutAddresses(text: string, recipients: readonly RawPath[]): string {
+export function withoutOthersAddresses(text: string, recipients: readonly RawPath[]): string {
   const distinct = [...new Set(recipients.map((path) => readable(path).toLowerCase()))];
   const own = distinct.length === 1 ? distinct[0] : undefined;
   let clean = text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>()[\],;:"]+)@[^\s<>()[\],;:"]+/g, (address) =>

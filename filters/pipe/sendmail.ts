@@ -2,6 +2,17 @@
 // shell, and never with -t. What sendmail prints is not passed on, since it may tell of any address.
 import { spawn } from 'node:child_process';
 import type { NextHopClient } from '../../src/smtp/client/next-hop.ts';
+import {
+  HANDED_TO_SENDMAIL,
+  NO_SENDMAIL_ARGUMENT,
+  SENDMAIL_KNOWS_NOBODY,
+  SENDMAIL_REFUSED,
+  SENDMAIL_TOO_EARLY,
+  SENDMAIL_TOO_LATE,
+  sendmailFailed,
+  sendmailKilled,
+  sendmailNotFound,
+} from '../../src/smtp/our-replies.ts';
 import { classOf } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import { quotedPath } from './arguments.ts';
@@ -24,8 +35,8 @@ export interface SendmailInput {
  * for a full disk and a too large message alike, and with 64, 77 or 78 for mistakes of the administrator.
  */
 const PERMANENT: Readonly<Record<number, Reply>> = {
-  65: { code: 554, enhanced: '5.6.0', text: 'sendmail refused the message (exit code 65)' },
-  67: { code: 550, enhanced: '5.1.1', text: 'sendmail does not know the recipient (exit code 67)' },
+  65: SENDMAIL_REFUSED,
+  67: SENDMAIL_KNOWS_NOBODY,
 };
 
 /** sendmail(1) in the place of the next hop: one call for each transaction, one outcome for all of its recipients. */
@@ -57,7 +68,7 @@ export function sendThroughSendmail(input: SendmailInput): Promise<Reply> {
   const envelope = [quotedPath(input.sender), ...input.recipients.map(quotedPath)].map(asArgument);
   const [sender, ...recipients] = envelope;
   if (sender === undefined || recipients.length === 0 || envelope.includes(undefined)) {
-    return Promise.resolve(temporary('4.3.5', 'an address cannot be written as an argument of sendmail'));
+    return Promise.resolve(NO_SENDMAIL_ARGUMENT);
   }
   const args = ['-G', '-i', '-f', sender, '--', ...recipients.filter((recipient) => recipient !== undefined)];
   return new Promise((resolve) => {
@@ -77,15 +88,15 @@ export function sendThroughSendmail(input: SendmailInput): Promise<Reply> {
     };
     child.once('error', (error) => {
       const code = 'code' in error ? String(error.code) : error.name;
-      end(temporary('4.3.5', `the program of pipe.sendmail cannot be run (${code})`));
+      end(sendmailNotFound(code));
     });
     child.once('close', (code, signal) => {
-      if (late) end(temporary('4.4.1', 'sendmail did not end in time'));
-      else if (code === null) end(temporary('4.3.0', `sendmail was ended by ${signal}`));
+      if (late) end(SENDMAIL_TOO_LATE);
+      else if (code === null) end(sendmailKilled(signal));
       // A success without having taken the whole message would lose the rest of it.
-      else if (code === 0 && !taken) end(temporary('4.3.0', 'sendmail ended before it had read the message'));
-      else if (code === 0) end({ code: 250, enhanced: '2.0.0', text: 'handed to sendmail' });
-      else end(PERMANENT[code] ?? temporary('4.3.0', `sendmail ended with exit code ${code}`));
+      else if (code === 0 && !taken) end(SENDMAIL_TOO_EARLY);
+      else if (code === 0) end(HANDED_TO_SENDMAIL);
+      else end(PERMANENT[code] ?? sendmailFailed(code));
     });
     // A broken pipe shows in `taken`.
     child.stdin.on('error', () => undefined);
@@ -94,10 +105,6 @@ export function sendThroughSendmail(input: SendmailInput): Promise<Reply> {
     });
     child.stdin.end(toLf(input.message));
   });
-}
-
-function temporary(enhanced: string, text: string): Reply {
-  return { code: 451, enhanced, text };
 }
 
 /** Arguments leave Node.js as UTF-8. @returns undefined for a path whose bytes that cannot keep */

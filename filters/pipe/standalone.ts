@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { openEngine } from '../../src/delivery/engine.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { contentRefusal } from '../../src/smtp/server/content-refusal.ts';
-import { createDataReader } from '../../src/smtp/server/data-stream.ts';
+import { createDataParser } from '../../src/smtp/server/data-parser.ts';
 import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import { createPipeLog } from './log.ts';
 import { createSendmailNextHop } from './sendmail.ts';
@@ -31,7 +31,7 @@ export interface StandaloneInput {
 export async function deliverStandalone(input: StandaloneInput): Promise<Reply> {
   const { config } = loadConfig(input.configPath === undefined ? {} : { path: input.configPath });
   // As if it had come to a listener: what holds for bare CR and for the size there holds here.
-  const content = createDataReader({
+  const content = createDataParser({
     maxBytes: config.filter.max_message_size,
     bareNewline: config.filter.bare_newline,
     grow: () => true,

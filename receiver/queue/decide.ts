@@ -4,6 +4,7 @@ import type { EachDecided } from '../../src/delivery/decide.ts';
 import type { Verdict } from '../../src/delivery/decision.ts';
 import type { SealDecision } from '../../src/delivery/seal-copy.ts';
 import type { User } from '../../src/directory/types.ts';
+import { NO_SUCH_RECIPIENT, NOTHING_QUEUED_UNSEALED, READER_OUTSIDE } from '../../src/smtp/our-replies.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 
 export interface UserCopy {
@@ -36,21 +37,13 @@ export type QueueDecision =
 export function decideForQueue({ facts, copies: decided, whole }: EachDecided): QueueDecision {
   const { kind } = facts.resolution;
   if (kind === 'nobody' || kind === 'contact') {
-    return refused('refuse', 'unknown recipient', {
-      code: 550,
-      enhanced: '5.1.1',
-      text: 'No such recipient here',
-    });
+    return refused('refuse', 'unknown recipient', NO_SUCH_RECIPIENT);
   }
   if (whole !== null) return notSealed(whole, []);
   const copies: UserCopy[] = [];
   for (const { reader, decision } of decided) {
     if (reader.kind !== 'user') {
-      return refused('wait', 'reader outside', {
-        code: 451,
-        enhanced: '4.3.5',
-        text: 'The alias leads to an address without a queue here; Postfix must expand it before (virtual_alias_maps)',
-      });
+      return refused('wait', 'reader outside', READER_OUTSIDE);
     }
     if (decision.action !== 'seal') return notSealed(decision, [reader.user.id]);
     copies.push({ user: reader.user, seal: decision });
@@ -67,12 +60,7 @@ function notSealed(decision: Verdict, userIds: readonly number[]): QueueDecision
     const action = decision.action === 'reject' ? 'refuse' : 'wait';
     return { action, because: decision.because, reply: decision.reply, userIds };
   }
-  const reply = {
-    code: 450,
-    enhanced: '4.7.5',
-    text: 'This mail cannot be sealed now, and nothing is queued unsealed here',
-  };
-  return { action: 'wait', because: decision.because, reply, userIds };
+  return { action: 'wait', because: decision.because, reply: NOTHING_QUEUED_UNSEALED, userIds };
 }
 
 function refused(action: 'wait' | 'refuse', because: Obstacle, reply: Reply): QueueDecision {

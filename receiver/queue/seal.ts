@@ -8,7 +8,7 @@ import { DirectoryUnavailable } from '../../src/directory/types.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import type { Metrics } from '../../src/observe/metrics.ts';
 import type { PlaintextFile } from '../../src/openpgp/types.ts';
-import type { Reply } from '../../src/smtp/types.ts';
+import { FILE_FAILED } from '../../src/smtp/our-replies.ts';
 import { decideForQueue, type QueueDecision, type UserCopy } from './decide.ts';
 import type { Parcel, SealedCopy, WaitingCiphertext } from './filing.ts';
 import type { MessageId } from './types.ts';
@@ -24,12 +24,6 @@ export interface SealingContext {
 
 /** Bytes of ciphertext of a message with several readers that stay in memory; other copies wait in files. */
 const COPIES_UP_TO = 4 * 2 ** 20;
-
-export const SEALING_FAILED: Reply = {
-  code: 451,
-  enhanced: '4.7.5',
-  text: 'Encryption failed; the mail stays queued and will be tried again',
-};
 
 /**
  * The decision on one recipient address.
@@ -55,7 +49,7 @@ export async function decideFor(
     return {
       action: 'wait',
       because: 'internal error',
-      reply: { code: 451, enhanced: '4.3.0', text: 'Internal error; the mail will be tried again' },
+      reply: FILE_FAILED,
       userIds: [],
     };
   }

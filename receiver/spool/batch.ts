@@ -1,6 +1,7 @@
 // A batch of spool files through one transaction: claimed, sealed, filed, committed, and only then removed.
 import type { ClientBase, Pool } from 'pg';
 import { mapLimited } from '../../src/pacing/map-limited.ts';
+import { QUEUE_FULL } from '../../src/smtp/our-replies.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 import type { Obstacle } from '../queue/decide.ts';
@@ -49,12 +50,6 @@ const AT_ONCE = 8;
 const TAKEN_MS = 5_000;
 /** No memory, or the user went while we sealed. */
 const LATER_MS = 1_000;
-
-const OVER_QUOTA: Reply = {
-  code: 452,
-  enhanced: '4.2.2',
-  text: 'The queue of this recipient is full',
-};
 
 /**
  * Works on these files. When it throws, nothing has been filed, and every file is where it was.
@@ -165,7 +160,7 @@ async function settle(
       ended.push(claim);
     } else if (outcome === 'over quota') {
       const userIds = item.parcel.copies.map(({ userId }) => userId);
-      const unfiled: Unfiled = { name, because: 'over quota', reply: OVER_QUOTA, arrived: item.arrived };
+      const unfiled: Unfiled = { name, because: 'over quota', reply: QUEUE_FULL, arrived: item.arrived };
       await fail(claim, unfiled, userIds, false);
     } else untouched.push({ name, dueAt: Date.now() + LATER_MS });
   }

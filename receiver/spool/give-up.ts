@@ -9,6 +9,7 @@ import type { Engine } from '../../src/delivery/engine.ts';
 import { findMessageId } from '../../src/message/received.ts';
 import { withoutAddresses } from '../../src/observe/log.ts';
 import { logReply } from '../../src/smtp/log-reply.ts';
+import { BOUNCE_WITHOUT_OUTCOME, givenUp } from '../../src/smtp/our-replies.ts';
 import { isAscii } from '../../src/smtp/paths.ts';
 import { classOf, formatReply } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply, Transaction } from '../../src/smtp/types.ts';
@@ -149,13 +150,13 @@ function bounceFor(
 function finalReply({ reply, arrived }: Unfiled): Reply {
   if (classOf(reply) === 'permanent') return reply;
   const hours = Math.round((Date.now() - arrived.getTime()) / 3_600_000);
-  return { ...reply, text: `${reply.text} (given up after ${hours} hours)` };
+  return givenUp(reply, hours);
 }
 
 /** Through the filter's own delivery: the sender may have a key, too. By its identity a crash does not send it twice. */
 async function send(bounce: Transaction, { engine }: GiveUpParts): Promise<Reply> {
   const { outcomes } = await engine.deliverer.deliver(bounce);
-  return outcomes[0]?.reply ?? { code: 451, enhanced: '4.3.0', text: 'The bounce has no outcome' };
+  return outcomes[0]?.reply ?? BOUNCE_WITHOUT_OUTCOME;
 }
 
 /** What the bounce of a file is remembered by. */

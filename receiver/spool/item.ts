@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { contentHash } from '../../src/delivery/content-hash.ts';
 import { ruledMessage } from '../../src/delivery/rules.ts';
+import { FILE_UNREADABLE, SEALING_FAILED } from '../../src/smtp/our-replies.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 import type { Obstacle } from '../queue/decide.ts';
 import type { Parcel } from '../queue/filing.ts';
-import { decideFor, SEALING_FAILED, type SealingContext, seal } from '../queue/seal.ts';
+import { decideFor, type SealingContext, seal } from '../queue/seal.ts';
 import type { MessageId } from '../queue/types.ts';
 import { readAddressee } from './addressee.ts';
 import { readSpooled } from './maildir.ts';
@@ -37,8 +38,6 @@ export type Item =
 const MEMORY_PER_BYTE = 4;
 /** A larger message stays in its file: the worker reads it piece by piece, and only ciphertext is held whole. */
 const WHOLE_UP_TO = 4 * 2 ** 20;
-const READ_ERROR: Reply = { code: 451, enhanced: '4.3.0', text: 'The message could not be read' };
-
 /**
  * Reads and seals one file.
  * @throws DirectoryUnavailable, with which the whole batch has to wait
@@ -52,7 +51,13 @@ export async function prepareItem(
   const admit = (bytes: number): Lease | null => limits.admit(bytes * MEMORY_PER_BYTE);
   const spooled = await readSpooled(spool, name, limits.most, admit, WHOLE_UP_TO);
   if (spooled.kind === 'read error') {
-    return { kind: 'wait', because: 'read error', reply: READ_ERROR, userIds: [], arrived: spooled.arrived };
+    return {
+      kind: 'wait',
+      because: 'read error',
+      reply: FILE_UNREADABLE,
+      userIds: [],
+      arrived: spooled.arrived,
+    };
   }
   if (spooled.kind !== 'message') return spooled;
   const { arrived, lease, head, file, size } = spooled;

@@ -78,15 +78,15 @@ function unknownKey(
   name: string,
   section: readonly PropertyKey[],
 ): DocumentProblem {
-  const siblings = keysOf(section);
+  const siblings = namesIn(section);
   const problem = { key: formatKey(path), found: 'an unknown key' };
   const near = nearest(name, siblings);
   if (near !== undefined) return { ...problem, expected: `${JSON.stringify(near)} (did you mean that?)` };
-  const elsewhere = allKeys().find((key) => key === name || key.endsWith(`.${name}`));
+  const elsewhere = allNames().find((key) => key === name || key.endsWith(`.${name}`));
   if (elsewhere !== undefined)
     return { ...problem, expected: `${JSON.stringify(elsewhere)} (did you mean that?)` };
-  const anywhere = nearest(name, allKeys().map(lastName));
-  const fullName = allKeys().find((key) => lastName(key) === anywhere);
+  const anywhere = nearest(name, allNames().map(lastName));
+  const fullName = allNames().find((key) => lastName(key) === anywhere);
   if (fullName !== undefined)
     return { ...problem, expected: `${JSON.stringify(fullName)} (did you mean that?)` };
   return { ...problem, expected: oneOf(siblings) };
@@ -113,14 +113,14 @@ function schemaAt(path: readonly PropertyKey[]): z.core.JSONSchema.JSONSchema {
 }
 
 /** The keys that a section knows. */
-function keysOf(section: readonly PropertyKey[]): readonly string[] {
+function namesIn(section: readonly PropertyKey[]): readonly string[] {
   return Object.keys(schemaAt(section).properties ?? {});
 }
 
 let everyKey: readonly string[] | undefined;
 
 /** Every key with its section, such as `filter.next_hop`; the keys of lists of tables are left out. */
-function allKeys(): readonly string[] {
+function allNames(): readonly string[] {
   const walk = (node: z.core.JSONSchema._JSONSchema, prefix: string): string[] =>
     typeof node !== 'object'
       ? []

@@ -1,5 +1,5 @@
-// What a domain may say in place of the default answers of check_recipient: for each reason a text and an action (policy.md,
-// "The texts are configurable per domain").
+// What a domain may say in place of sealpost's own answers to check_recipient (src/smtp/our-replies.ts): for each reason a text
+// and an action.
 import { z } from 'zod';
 
 /** Why a recipient of ours is refused, beside the key settings. */
@@ -29,17 +29,3 @@ export const refusalOverrideSchema = z.strictObject({
 });
 
 export type RefusalOverride = Readonly<z.output<typeof refusalOverrideSchema>>;
-
-/** What is said to the sender where the domain says nothing else. */
-export const DEFAULT_REFUSALS: Readonly<
-  Record<RefusalReason, { readonly text: string; readonly action: RefusalAction }>
-> = {
-  unknown: { text: 'No such recipient here', action: 'reject' },
-  disabled: { text: 'This mailbox is disabled', action: 'reject' },
-  over_quota: {
-    text:
-      "Sorry, your message cannot be delivered because the recipient's mailbox is full. " +
-      'If you can contact them another way, you may wish to tell them of this problem.',
-    action: 'defer',
-  },
-};

@@ -1,5 +1,7 @@
 // What is told to the client once every recipient has its outcome: per recipient (LMTP), or one reply for all (SMTP and
 // the pipe's exit code), as filters.md, "Replies", says. Pure.
+
+import { NO_RECIPIENT_HAS_AN_OUTCOME, oneForAll } from '../smtp/our-replies.ts';
 import { classOf } from '../smtp/replies.ts';
 import type { EnvelopeRecipient, Reply } from '../smtp/types.ts';
 
@@ -31,14 +33,13 @@ export function singleAnswer(sender: string, outcomes: readonly RecipientOutcome
   const temporary = outcomes.find((outcome) => classOf(outcome.reply) === 'temporary');
   const refused = outcomes.filter((outcome) => classOf(outcome.reply) === 'permanent');
   if (temporary !== undefined) {
-    const enhanced = temporary.reply.enhanced.startsWith('4') ? temporary.reply.enhanced : '4.3.0';
-    return { kind: 'reply', reply: { code: 451, enhanced, text: temporary.reply.text } };
+    return { kind: 'reply', reply: oneForAll(temporary.reply) };
   }
   const [firstAccepted] = accepted;
   const [firstRefused] = refused;
   if (firstAccepted === undefined) {
     if (firstRefused !== undefined) return { kind: 'reply', reply: firstRefused.reply };
-    return { kind: 'reply', reply: { code: 451, enhanced: '4.3.0', text: 'no recipient has an outcome' } };
+    return { kind: 'reply', reply: NO_RECIPIENT_HAS_AN_OUTCOME };
   }
   const success: Reply = { ...firstAccepted.reply, code: 250 };
   if (firstRefused === undefined) return { kind: 'reply', reply: success };

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { rawHeader } from '../message/header.ts';
 import { findMessageId } from '../message/received.ts';
 import { logReply } from '../smtp/log-reply.ts';
+import { BOUNCE_NOT_DELIVERED, BOUNCE_WITHOUT_OUTCOME } from '../smtp/our-replies.ts';
 import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Delivered } from './answer.ts';
@@ -10,7 +11,7 @@ import { type RecipientOutcome, singleAnswer } from './answer.ts';
 import { buildBounce } from './bounce.ts';
 import type { DeliveryContext } from './context.ts';
 import { bounceHash } from './message-hash.ts';
-import { queueIdOf, temporary } from './transaction.ts';
+import { queueIdOf } from './transaction.ts';
 
 /** The one reply, and what to call once the client is known to have it. */
 export interface AnsweredAsOne {
@@ -61,7 +62,7 @@ export function createDeliverAsOne(
       return { reply: answer.reply, forget };
     }
     return {
-      reply: temporary('4.3.0', 'A recipient was refused, and the bounce could not be delivered yet'),
+      reply: BOUNCE_NOT_DELIVERED,
       forget: keep,
     };
   }
@@ -111,7 +112,7 @@ export function createDeliverAsOne(
       .update(['bounce', hash, ...hashes].join('\0'))
       .digest('hex');
     const sent = await deliver(bounceOf(transaction, unreported, context.config().hostname, identity));
-    const reply = sent.outcomes[0]?.reply ?? temporary('4.3.0', 'The bounce has no outcome');
+    const reply = sent.outcomes[0]?.reply ?? BOUNCE_WITHOUT_OUTCOME;
     if (classOf(reply) !== 'accepted') {
       // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
       log.error({ reply: logReply(reply) }, 'the bounce for refused recipients was not accepted');

@@ -3,6 +3,7 @@ import { DirectoryUnavailable } from '../directory/types.ts';
 import { detectEncrypted } from '../message/detect.ts';
 import type { Logger } from '../observe/log.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
+import { SEALING_FAILED } from '../smtp/our-replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
 import type { Seen } from './decide.ts';
@@ -11,7 +12,7 @@ import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { directoryUnavailable } from './plan.ts';
 import { ruledMessage } from './rules.ts';
 import { sealCopy } from './seal-copy.ts';
-import { queueIdOf, temporary } from './transaction.ts';
+import { queueIdOf } from './transaction.ts';
 
 /** One distinct recipient path of a transaction. Exact repetitions share its copy and its outcome. */
 export interface Pending {
@@ -86,10 +87,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
           sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
         } catch (error) {
           log.error({ err: error }, 'sealing failed; Postfix keeps the mail');
-          refused.set(
-            entry.hash,
-            temporary('4.7.5', 'Encryption failed; the mail stays queued and will be tried again'),
-          );
+          refused.set(entry.hash, SEALING_FAILED);
         }
       } else refused.set(entry.hash, decision.reply);
     });

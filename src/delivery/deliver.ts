@@ -5,6 +5,14 @@ import { countReceived, findMessageId } from '../message/received.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
+import {
+  DATABASE_AWAY,
+  deliveredBefore,
+  INTERNAL_ERROR,
+  TOO_MANY_HOPS,
+  TOO_MANY_LARGE,
+  UNDER_WAY,
+} from '../smtp/our-replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Delivered } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
@@ -20,7 +28,7 @@ import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
 import { messageHash, recipientHash } from './message-hash.ts';
 import { type CopySender, claimId, createCopySender, type Progress } from './send-copy.ts';
-import { queueIdOf, temporary } from './transaction.ts';
+import { queueIdOf } from './transaction.ts';
 
 export interface Deliverer {
   /** LMTP: every recipient's own outcome. Never throws. */
@@ -134,10 +142,7 @@ function claim(
   }
   return [...pending.values()].filter((entry) => {
     if (context.claims.take(claimId(hash, entry))) return true;
-    replies.set(
-      entry.hash,
-      temporary('4.3.0', 'An earlier attempt to deliver this message has not ended yet'),
-    );
+    replies.set(entry.hash, UNDER_WAY);
     return false;
   });
 }
@@ -149,13 +154,12 @@ function deliveredOf(
   hash: string,
   replies: ReadonlyMap<string, Reply>,
 ): Delivered {
-  const unexpected = temporary('4.3.0', 'Internal error; the mail stays queued and will be tried again');
   const hashes = recipients.map((recipient) => recipientHash(recipient.path));
   return {
     messageHash: hash,
     outcomes: recipients.map((recipient, index) => ({
       recipient,
-      reply: replies.get(hashes[index] ?? '') ?? unexpected,
+      reply: replies.get(hashes[index] ?? '') ?? INTERNAL_ERROR,
     })),
     forget: (indices) =>
       memory.forget(
@@ -183,18 +187,13 @@ async function deliverClaimed(
   if (countReceived(message) > max_received) {
     log.warn({ max_received }, 'mail loop: too many Received fields');
     for (const entry of claimed) {
-      replies.set(entry.hash, {
-        code: 554,
-        enhanced: '5.4.6',
-        text: 'Too many hops: the message is in a loop',
-      });
+      replies.set(entry.hash, TOO_MANY_HOPS);
     }
     return;
   }
   const accepted = await recall(context, progress, claimed);
   if (accepted === undefined) {
-    for (const entry of claimed)
-      replies.set(entry.hash, temporary('4.3.0', 'The database cannot be reached now; try again later'));
+    for (const entry of claimed) replies.set(entry.hash, DATABASE_AWAY);
     return;
   }
   const open: Pending[] = [];
@@ -203,11 +202,7 @@ async function deliverClaimed(
     if (reply === undefined) open.push(entry);
     else {
       context.metrics.duplicatesSuppressed.inc();
-      replies.set(entry.hash, {
-        code: 250,
-        enhanced: '2.0.0',
-        text: reply === '' ? 'Delivered before' : reply,
-      });
+      replies.set(entry.hash, deliveredBefore(reply));
     }
   }
   const handle = (): Promise<void> => sealAndSend(deliveries, progress, message, open);
@@ -223,8 +218,7 @@ async function sealAndSend(
 ): Promise<void> {
   const { transaction, replies, log } = progress;
   if (Date.now() >= transaction.deadline) {
-    const busy = temporary('4.3.2', 'Too many large messages at once; the mail stays queued');
-    for (const entry of open) replies.set(entry.hash, busy);
+    for (const entry of open) replies.set(entry.hash, TOO_MANY_LARGE);
     return;
   }
   const { groups, refused } = await build(transaction, message, open, log);

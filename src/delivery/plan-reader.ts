@@ -2,6 +2,7 @@
 import { type EffectiveSettings, effectiveSettings, type Settings } from '../config/settings.ts';
 import type { Domain, KeyKind, Reader, StoredKey } from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';
+import { noKey, noUsableKey, RULE_NEEDS_KEY, RULE_REFUSES } from '../smtp/our-replies.ts';
 import {
   type Because,
   count,
@@ -89,11 +90,7 @@ export function planReader(input: PlanInput, reader: ReaderPlan): Verdict {
   const words = `${ruleInWords(found)} is ${found.rule.action}`;
   switch (found.rule.action) {
     case 'reject':
-      return refuse('reject', 'rule', words, {
-        code: 550,
-        enhanced: '5.7.1',
-        text: 'A rule of this recipient refuses this message',
-      });
+      return refuse('reject', 'rule', words, RULE_REFUSES);
     case 'pass':
       return pass('rule', words, !input.detection.encrypted);
     case 'seal':
@@ -105,11 +102,7 @@ function sealedByRule(decision: Verdict, words: string): Verdict {
   const reason = `${words}; ${decision.reason}`;
   if (decision.action !== 'pass' || decision.because === 'already encrypted') return { ...decision, reason };
   return {
-    ...refuse('defer', decision.because, `${reason}, which a rule does not allow`, {
-      code: 450,
-      enhanced: '4.7.5',
-      text: 'A rule seals this message, and no usable key of this recipient is known',
-    }),
+    ...refuse('defer', decision.because, `${reason}, which a rule does not allow`, RULE_NEEDS_KEY),
     leftOut: decision.leftOut,
   };
 }
@@ -174,12 +167,7 @@ function onMissing(settings: Settings): Verdict {
     settings.on_missing_key,
     'no key',
     `no key is known, and on_missing_key is ${settings.on_missing_key}`,
-    {
-      ...(settings.on_missing_key === 'defer'
-        ? { code: 450, enhanced: '4.7.5' }
-        : { code: 550, enhanced: '5.7.5' }),
-      text: 'No OpenPGP key is known for this recipient, and mail is not stored unencrypted here',
-    },
+    noKey(settings.on_missing_key),
   );
 }
 
@@ -196,10 +184,12 @@ function onBadKey(
   // "encrypt" without a key that can be used at any time is an unusable key: never plaintext, never an error to the sender.
   const action = setting === 'reject' ? 'reject' : 'defer';
   return {
-    ...refuse(action, because, `every key is ${state}, and ${name} is ${setting}`, {
-      ...(action === 'defer' ? { code: 450, enhanced: '4.7.5' } : { code: 550, enhanced: '5.7.5' }),
-      text: `Every OpenPGP key or S/MIME certificate of this recipient is ${state}`,
-    }),
+    ...refuse(
+      action,
+      because,
+      `every key is ${state}, and ${name} is ${setting}`,
+      noUsableKey(action, state),
+    ),
     leftOut: choice.leftOut,
   };
 }

@@ -3,6 +3,7 @@
 import { SETTING_NAMES, type SettingLevel, type SettingName, type Settings } from '../config/settings.ts';
 import type { Reader, RecipientFacts } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
+import { ALIAS_LOOP, ALIAS_WITHOUT_TARGETS, DIRECTORY_AWAY, readersDiffer } from '../smtp/our-replies.ts';
 import { count, type Decision, type PlanInput, refuse, type Verdict } from './decision.ts';
 import {
   basisOf,
@@ -51,18 +52,15 @@ function plansOf(input: PlanInput): readonly ReaderPlan[] {
 function verdictOf(input: PlanInput, plans: readonly ReaderPlan[]): Verdict {
   const [first] = plans;
   if (input.facts.resolution.kind === 'loop') {
-    return refuse('defer', 'alias loop', 'the alias returns to itself or is nested deeper than 10', {
-      code: 451,
-      enhanced: '4.4.6',
-      text: 'The alias of this recipient is a loop; see "sealpost alias list"',
-    });
+    return refuse(
+      'defer',
+      'alias loop',
+      'the alias returns to itself or is nested deeper than 10',
+      ALIAS_LOOP,
+    );
   }
   if (first === undefined) {
-    return refuse('defer', 'alias without readers', 'the alias has no targets', {
-      code: 451,
-      enhanced: '4.2.4',
-      text: 'The alias of this recipient has no targets; see "sealpost alias list"',
-    });
+    return refuse('defer', 'alias without readers', 'the alias has no targets', ALIAS_WITHOUT_TARGETS);
   }
   return plans.length === 1 ? planReader(input, first) : planAlias(input, plans);
 }
@@ -84,13 +82,13 @@ function planAlias(input: PlanInput, plans: readonly ReaderPlan[]): Verdict {
   if (refused !== undefined) return refused;
   const sealing = decisions.filter((decision) => decision.action === 'seal');
   if (sealing.length === 0) return passForAll(decisions);
-  if (sealing.length < decisions.length) return readersDiffer('some have a key and some have none');
+  if (sealing.length < decisions.length) return noCopyForAll('some have a key and some have none');
   if (sealing.every(({ kind }) => kind === 'openpgp')) return sealForAll(sealing);
   const openPgp = plans.map((plan) => openPgpOnly(input, plan));
   const asOpenPgp = planReaders(input, openPgp).filter((decision) => decision.action === 'seal');
   return asOpenPgp.length === decisions.length
     ? sealForAll(asOpenPgp)
-    : readersDiffer('S/MIME would tell each of them who the others are');
+    : noCopyForAll('S/MIME would tell each of them who the others are');
 }
 
 function planReaders(input: PlanInput, plans: readonly ReaderPlan[]): readonly Verdict[] {
@@ -133,16 +131,12 @@ function strictest(policies: readonly Settings['header_policy'][]): Settings['he
   return (['shy', 'baseline'] as const).find((policy) => policies.includes(policy)) ?? 'no_confidentiality';
 }
 
-function readersDiffer(how: string): Verdict {
+function noCopyForAll(how: string): Verdict {
   return refuse(
     'defer',
     'alias readers differ',
     `the readers of the alias cannot share one copy: ${how}; expand the alias before the filter (virtual_alias_maps)`,
-    {
-      code: 451,
-      enhanced: '4.7.5',
-      text: `The readers of this alias cannot share one copy: ${how}; Postfix must expand it before the filter`,
-    },
+    readersDiffer(how),
   );
 }
 
@@ -152,11 +146,7 @@ function uniqueKeys(keys: readonly RecipientKey[]): readonly RecipientKey[] {
 
 /** The decision when the directory cannot be asked: never "no key" (README.md, "Absence is not failure"). */
 export function directoryUnavailable(): Verdict {
-  return refuse('defer', 'directory unavailable', 'the directory could not be asked', {
-    code: 451,
-    enhanced: '4.4.3',
-    text: 'The key directory cannot be reached now; try again later',
-  });
+  return refuse('defer', 'directory unavailable', 'the directory could not be asked', DIRECTORY_AWAY);
 }
 
 /** A setting as it holds for a copy, and where that comes from. */

@@ -15,11 +15,11 @@ const SPACE = ' \t\r\n';
  */
 export function addrSpecs(value: string): readonly string[] | null {
   const addresses: string[] = [];
-  const item = createItem();
+  const item = newItem();
   let inGroup = false;
   let inBrackets = false;
-  const endItem = (): boolean => {
-    const address = item.end();
+  const ended = (): boolean => {
+    const address = endItem(item);
     if (address !== undefined && address !== null) addresses.push(address);
     return address !== null;
   };
@@ -29,21 +29,21 @@ export function addrSpecs(value: string): readonly string[] | null {
     const char = value.charAt(at);
     if (char === '(' || SPACE.includes(char)) continue;
     if (char === '<' || char === '>') inBrackets = char === '<';
-    if (!SPECIALS.includes(char)) item.word(value.slice(at, end));
+    if (!SPECIALS.includes(char)) addWord(item, value.slice(at, end));
     // Commas and colons between brackets belong to a source route.
-    else if (inBrackets) item.special(char);
+    else if (inBrackets) addSpecial(item, char);
     else if (char === ',') {
-      if (!endItem()) return null;
+      if (!ended()) return null;
     } else if (char === ';') {
-      if (!inGroup || !endItem()) return null;
+      if (!inGroup || !ended()) return null;
       inGroup = false;
     } else if (char === ':') {
-      if (inGroup || item.hasSpecials()) return null;
-      item.end();
+      if (inGroup || item.specials) return null;
+      endItem(item);
       inGroup = true;
-    } else item.special(char);
+    } else addSpecial(item, char);
   }
-  return inGroup || !endItem() ? null : addresses;
+  return inGroup || !ended() ? null : addresses;
 }
 
 /** Behind the white space, comment, special or word (atom, quoted string, domain literal) that begins there; null: there is none. */
@@ -56,84 +56,95 @@ function tokenEnd(value: string, at: number): number | null {
   return ATOM.test(value) ? ATOM.lastIndex : null;
 }
 
-/**
- * Reads one item of a list, `[phrase] "<" [route ":"] addr-spec ">"` or a bare addr-spec, without keeping more of it than
- * the address: a field may be as large as a message.
- */
-function createItem() {
-  let empty = true;
-  let specials = false;
-  let opened = false;
-  /** The last token was a closing bracket. */
-  let closed = false;
-  /** What stands before the bracket is no phrase. */
-  let phraseBroken = false;
-  const spec = createAddrSpec();
+/** `local "@" domain`, each of them words that a dot joins, white space around it being obsolete. */
+interface AddrSpec {
+  local: string;
+  domain: string;
+  /** The last word of the part that is being read. */
+  last: string;
+  inDomain: boolean;
+  /** It is no addr-spec. */
+  spoilt: boolean;
+}
 
+function addToSpec(spec: AddrSpec, word: string): void {
+  spec.spoilt ||= spec.last !== '' && !spec.last.endsWith('.') && !word.startsWith('.');
+  if (spec.spoilt) return;
+  if (spec.inDomain) spec.domain += word;
+  else spec.local += word;
+  spec.last = word;
+}
+
+function beginDomain(spec: AddrSpec): void {
+  spec.spoilt ||= spec.inDomain;
+  spec.inDomain = true;
+  spec.last = '';
+}
+
+/** Begins the next one. @returns null where it was no addr-spec */
+function takeSpec(spec: AddrSpec): string | null {
+  const { local, domain, spoilt } = spec;
+  spec.local = spec.domain = spec.last = '';
+  spec.inDomain = spec.spoilt = false;
+  return !spoilt && local !== '' && domain !== '' && !domain.startsWith('"') ? `${local}@${domain}` : null;
+}
+
+/**
+ * One item of a list, `[phrase] "<" [route ":"] addr-spec ">"` or a bare addr-spec, of which no more is kept than the address:
+ * a field may be as large as a message.
+ */
+interface ListItem {
+  readonly spec: AddrSpec;
+  empty: boolean;
+  specials: boolean;
+  opened: boolean;
+  /** The last token was a closing bracket. */
+  closed: boolean;
+  /** What stands before the bracket is no phrase. */
+  phraseBroken: boolean;
+}
+
+function newItem(): ListItem {
   return {
-    word(text: string): void {
-      empty = false;
-      if (closed) spec.spoil();
-      closed = false;
-      spec.word(text);
-    },
-    special(char: string): void {
-      empty = false;
-      if (closed) spec.spoil();
-      closed = opened && char === '>';
-      if (char === '<' && !opened) {
-        opened = true;
-        phraseBroken = specials;
-        spec.take();
-        // An obsolete source route ends with a colon (section 4.4).
-      } else if (char === ':') spec.take();
-      else if (char === '@') spec.at();
-      else if (!closed) spec.spoil();
-      specials = true;
-    },
-    hasSpecials: () => specials,
-    /** Begins the next item. @returns undefined where there was nothing, null where it was no mailbox */
-    end(): string | null | undefined {
-      const address = spec.take();
-      const read = empty ? undefined : opened && (!closed || phraseBroken) ? null : address;
-      empty = true;
-      specials = opened = closed = phraseBroken = false;
-      return read;
-    },
+    spec: { local: '', domain: '', last: '', inDomain: false, spoilt: false },
+    empty: true,
+    specials: false,
+    opened: false,
+    closed: false,
+    phraseBroken: false,
   };
 }
 
-/** Reads `local "@" domain`, each of them words that a dot joins, white space around it being obsolete. */
-function createAddrSpec() {
-  let local = '';
-  let domain = '';
-  let last = '';
-  let inDomain = false;
-  let spoilt = false;
+function addWord(item: ListItem, word: string): void {
+  const { spec } = item;
+  item.empty = false;
+  if (item.closed) spec.spoilt = true;
+  item.closed = false;
+  addToSpec(spec, word);
+}
 
-  return {
-    word(text: string): void {
-      spoilt ||= last !== '' && !last.endsWith('.') && !text.startsWith('.');
-      if (spoilt) return;
-      if (inDomain) domain += text;
-      else local += text;
-      last = text;
-    },
-    at(): void {
-      spoilt ||= inDomain;
-      inDomain = true;
-      last = '';
-    },
-    spoil(): void {
-      spoilt = true;
-    },
-    /** Begins the next one. @returns null where it was no addr-spec */
-    take(): string | null {
-      const whole = !spoilt && local !== '' && domain !== '' && !domain.startsWith('"');
-      const address = whole ? `${local}@${domain}` : null;
-      local = domain = last = '';
-      inDomain = spoilt = false;
-      return address;
-    },
-  };
+function addSpecial(item: ListItem, char: string): void {
+  const { spec } = item;
+  item.empty = false;
+  if (item.closed) spec.spoilt = true;
+  item.closed = item.opened && char === '>';
+  if (char === '<' && !item.opened) {
+    item.opened = true;
+    item.phraseBroken = item.specials;
+    takeSpec(spec);
+    // An obsolete source route ends with a colon (section 4.4).
+  } else if (char === ':') takeSpec(spec);
+  else if (char === '@') beginDomain(spec);
+  else if (!item.closed) spec.spoilt = true;
+  item.specials = true;
+}
+
+/** Begins the next item. @returns undefined where there was nothing, null where it was no mailbox */
+function endItem(item: ListItem): string | null | undefined {
+  const address = takeSpec(item.spec);
+  const { empty, opened, closed, phraseBroken } = item;
+  item.empty = true;
+  item.specials = item.opened = item.closed = item.phraseBroken = false;
+  if (empty) return undefined;
+  return opened && (!closed || phraseBroken) ? null : address;
 }

@@ -32,6 +32,20 @@ interface Level {
   part: Entity | null;
 }
 
+/** How far the message has been read. */
+interface Walk {
+  readonly body: Buffer;
+  /** The multiparts that are open, the outermost first. */
+  readonly levels: Level[];
+  /** The index of each of them, by its boundary. */
+  readonly active: Map<string, number>;
+  readonly keyIds: Set<string>;
+  /** Parts so far, of all multiparts. */
+  parts: number;
+  /** Where the next delimiter is looked for. */
+  at: number;
+}
+
 /** Why the message is not encrypted; null: nothing against it so far. */
 type Objection = string | null;
 
@@ -41,12 +55,12 @@ type Objection = string | null;
  * @param body everything behind the message's header
  */
 export function detectInMultipart(root: Entity, body: Buffer): Detection {
-  const walk = createWalk(body);
-  let objection = walk.open(root, 0);
-  while (objection === null && !walk.ended()) objection = walk.step();
+  const walk: Walk = { body, levels: [], active: new Map(), keyIds: new Set(), parts: 0, at: 0 };
+  let objection = open(walk, root, 0);
+  while (objection === null && walk.levels.length > 0) objection = step(walk);
   if (objection !== null) return { encrypted: false, because: objection };
   const type = root.contentType === null ? 'multipart' : mediaType(root.contentType);
-  const keyIds = walk.keyIds();
+  const keyIds = [...walk.keyIds];
   return type === PGP_MIME
     ? {
         encrypted: true,
@@ -57,126 +71,119 @@ export function detectInMultipart(root: Entity, body: Buffer): Detection {
     : { encrypted: true, how: 'multipart', because: `${type} whose every part is encrypted`, keyIds };
 }
 
-function createWalk(body: Buffer) {
-  const levels: Level[] = [];
-  const active = new Map<string, number>();
-  const keyIds = new Set<string>();
-  let parts = 0;
-  let at = 0;
+function open(walk: Walk, { contentType, encoding }: Entity, from: number): Objection {
+  if (contentType === null) return 'the Content-Type of a part cannot be read, or can be read in two ways';
+  const { levels, active } = walk;
+  const type = mediaType(contentType);
+  const objection = objectToMultipart(contentType, encoding);
+  if (objection !== null) return objection;
+  const boundary = contentType.parameters.get('boundary') ?? '';
+  if (active.has(boundary)) return `${type} with the boundary of the multipart around it`;
+  if (levels.length === MAX_DEPTH) return `more than ${MAX_DEPTH} multiparts inside each other`;
+  active.set(boundary, levels.length);
+  levels.push({ boundary, type, parts: 0, inside: 'preamble', from, part: null });
+  walk.at = from;
+  return null;
+}
 
-  function open({ contentType, encoding }: Entity, from: number): Objection {
-    if (contentType === null) return 'the Content-Type of a part cannot be read, or can be read in two ways';
-    const type = mediaType(contentType);
-    const objection = objectToMultipart(contentType, encoding);
-    if (objection !== null) return objection;
-    const boundary = contentType.parameters.get('boundary') ?? '';
-    if (active.has(boundary)) return `${type} with the boundary of the multipart around it`;
-    if (levels.length === MAX_DEPTH) return `more than ${MAX_DEPTH} multiparts inside each other`;
-    active.set(boundary, levels.length);
-    levels.push({ boundary, type, parts: 0, inside: 'preamble', from, part: null });
-    at = from;
-    return null;
+/** Reads up to the next delimiter, and what that delimiter says. */
+function step(walk: Walk): Objection {
+  const { body, levels, active } = walk;
+  const top = levels.at(-1);
+  const remark = top?.inside === 'preamble' && !beginsArmoredMessage(body.subarray(top.from));
+  const until = remark ? top.from + MAX_PREAMBLE + 3 : body.length;
+  const delimiter = nextDelimiter(body, walk.at, until, active);
+  const objection = top === undefined ? null : closeRegion(walk, top, delimiter?.before ?? body.length);
+  if (objection !== null) return objection;
+  if (delimiter === null) return closeLevels(walk, 0);
+  const index = active.get(delimiter.boundary) ?? 0;
+  const unclosed = closeLevels(walk, index + 1);
+  const level = levels[index];
+  if (unclosed !== null || level === undefined) return unclosed;
+  if (level.inside === 'epilogue') return `${level.type} with a delimiter behind its end`;
+  walk.at = delimiter.after;
+  level.from = delimiter.after;
+  level.part = null;
+  level.inside = delimiter.closing ? 'epilogue' : 'part';
+  return delimiter.closing ? null : openPart(walk, level);
+}
+
+function openPart(walk: Walk, level: Level): Objection {
+  const { body, at, active } = walk;
+  level.parts += 1;
+  walk.parts += 1;
+  if (walk.parts > MAX_PARTS) return `more than ${MAX_PARTS} parts`;
+  if (level.type === PGP_MIME && level.parts > 2) return `${PGP_MIME} with more than two parts`;
+  const next = nextDelimiter(body, at, at + MAX_PART_HEADER, active);
+  const end = next?.before ?? body.length;
+  const head = body.subarray(at, Math.min(end, at + MAX_PART_HEADER));
+  const split = splitMessage(head);
+  // An mbox line stands only above a whole message: here it is a text that somebody can read.
+  if (split.preamble.length > 0) return 'a part that begins with a text';
+  if (split.separator.length === 0 && at + head.length < end) return 'a part whose header does not end';
+  const entity = readEntity(split, level.type === 'multipart/digest');
+  const from = at + head.length - split.body.length;
+  if (entity.contentType?.type === 'multipart' && level.type !== PGP_MIME) return open(walk, entity, from);
+  level.part = entity;
+  level.from = from;
+  return level.type === PGP_MIME ? null : rejectByHead(entity, body.subarray(from, end));
+}
+
+/** Judges what was read of a multipart: its preamble, a leaf, or its epilogue. */
+function closeRegion(walk: Walk, level: Level, end: number): Objection {
+  const region = walk.body.subarray(level.from, Math.max(level.from, end));
+  if (level.inside === 'preamble') {
+    return region.length <= MAX_PREAMBLE || isEncrypted(walk, region)
+      ? null
+      : `${level.type} with a text before its first part`;
   }
-
-  /** Reads up to the next delimiter, and what that delimiter says. */
-  function step(): Objection {
-    const top = levels.at(-1);
-    const remark = top?.inside === 'preamble' && !beginsArmoredMessage(body.subarray(top.from));
-    const until = remark ? top.from + MAX_PREAMBLE + 3 : body.length;
-    const delimiter = nextDelimiter(body, at, until, active);
-    const objection = top === undefined ? null : closeRegion(top, delimiter?.before ?? body.length);
-    if (objection !== null) return objection;
-    if (delimiter === null) return closeLevels(0);
-    const index = active.get(delimiter.boundary) ?? 0;
-    const unclosed = closeLevels(index + 1);
-    const level = levels[index];
-    if (unclosed !== null || level === undefined) return unclosed;
-    if (level.inside === 'epilogue') return `${level.type} with a delimiter behind its end`;
-    at = delimiter.after;
-    level.from = at;
-    level.part = null;
-    level.inside = delimiter.closing ? 'epilogue' : 'part';
-    return delimiter.closing ? null : openPart(level);
+  if (level.inside === 'epilogue') {
+    return trimBytes(region).length === 0 || isEncrypted(walk, region)
+      ? null
+      : `${level.type} with a text behind its last part`;
   }
+  if (level.part === null) return null;
+  if (level.type === PGP_MIME) return closePgpMimePart(walk, level, level.part, region);
+  const verdict = judgeLeaf(level.part, region);
+  if (!verdict.encrypted) return verdict.because;
+  for (const keyId of verdict.keyIds) walk.keyIds.add(keyId);
+  return null;
+}
 
-  function openPart(level: Level): Objection {
-    level.parts += 1;
-    parts += 1;
-    if (parts > MAX_PARTS) return `more than ${MAX_PARTS} parts`;
-    if (level.type === PGP_MIME && level.parts > 2) return `${PGP_MIME} with more than two parts`;
-    const next = nextDelimiter(body, at, at + MAX_PART_HEADER, active);
-    const end = next?.before ?? body.length;
-    const head = body.subarray(at, Math.min(end, at + MAX_PART_HEADER));
-    const split = splitMessage(head);
-    // An mbox line stands only above a whole message: here it is a text that somebody can read.
-    if (split.preamble.length > 0) return 'a part that begins with a text';
-    if (split.separator.length === 0 && at + head.length < end) return 'a part whose header does not end';
-    const entity = readEntity(split, level.type === 'multipart/digest');
-    const from = at + head.length - split.body.length;
-    if (entity.contentType?.type === 'multipart' && level.type !== PGP_MIME) return open(entity, from);
-    level.part = entity;
-    level.from = from;
-    return level.type === PGP_MIME ? null : rejectByHead(entity, body.subarray(from, end));
+/** A text around the parts that the inline style has sealed. */
+function isEncrypted(walk: Walk, region: Buffer): boolean {
+  const found = encryptedKeyIds(region, '7bit');
+  for (const keyId of found ?? []) walk.keyIds.add(keyId);
+  return found !== null;
+}
+
+/** RFC 3156, section 4: a control part, then the message. */
+function closePgpMimePart(walk: Walk, level: Level, part: Entity, region: Buffer): Objection {
+  if (level.parts === 1) {
+    const isControl = part.contentType !== null && mediaType(part.contentType) === PGP_ENCRYPTED;
+    // The version may be left out; anything else would be a text that nobody has encrypted.
+    const version = trimBytes(region).toString('latin1', 0, 64);
+    return isControl && /^(?:Version:[ \t]*1)?$/i.test(version)
+      ? null
+      : `${PGP_MIME} whose first part is not ${PGP_ENCRYPTED} with "Version: 1"`;
   }
+  const isLeaf = part.contentType !== null && part.contentType.type !== 'multipart';
+  const found = isLeaf ? encryptedKeyIds(region, part.encoding) : null;
+  if (found === null) return `${PGP_MIME} whose second part is not an encrypted OpenPGP message`;
+  for (const keyId of found) walk.keyIds.add(keyId);
+  return null;
+}
 
-  /** Judges what was read of a multipart: its preamble, a leaf, or its epilogue. */
-  function closeRegion(level: Level, end: number): Objection {
-    const region = body.subarray(level.from, Math.max(level.from, end));
-    if (level.inside === 'preamble') {
-      return region.length <= MAX_PREAMBLE || isEncrypted(region)
-        ? null
-        : `${level.type} with a text before its first part`;
-    }
-    if (level.inside === 'epilogue') {
-      return trimBytes(region).length === 0 || isEncrypted(region)
-        ? null
-        : `${level.type} with a text behind its last part`;
-    }
-    if (level.part === null) return null;
-    if (level.type === PGP_MIME) return closePgpMimePart(level, level.part, region);
-    const verdict = judgeLeaf(level.part, region);
-    if (!verdict.encrypted) return verdict.because;
-    for (const keyId of verdict.keyIds) keyIds.add(keyId);
-    return null;
+/** Ends the multiparts from `index` on. A missing closing delimiter is forgiven: nothing can hide behind the end. */
+function closeLevels({ levels, active }: Walk, index: number): Objection {
+  while (levels.length > index) {
+    const level = levels.pop();
+    if (level === undefined) break;
+    active.delete(level.boundary);
+    if (level.parts === 0) return `${level.type} without parts`;
+    if (level.type === PGP_MIME && level.parts !== 2) return `${PGP_MIME} with one part`;
   }
-
-  /** A text around the parts that the inline style has sealed. */
-  function isEncrypted(region: Buffer): boolean {
-    const found = encryptedKeyIds(region, '7bit');
-    for (const keyId of found ?? []) keyIds.add(keyId);
-    return found !== null;
-  }
-
-  /** RFC 3156, section 4: a control part, then the message. */
-  function closePgpMimePart(level: Level, part: Entity, region: Buffer): Objection {
-    if (level.parts === 1) {
-      const isControl = part.contentType !== null && mediaType(part.contentType) === PGP_ENCRYPTED;
-      // The version may be left out; anything else would be a text that nobody has encrypted.
-      const version = trimBytes(region).toString('latin1', 0, 64);
-      return isControl && /^(?:Version:[ \t]*1)?$/i.test(version)
-        ? null
-        : `${PGP_MIME} whose first part is not ${PGP_ENCRYPTED} with "Version: 1"`;
-    }
-    const isLeaf = part.contentType !== null && part.contentType.type !== 'multipart';
-    const found = isLeaf ? encryptedKeyIds(region, part.encoding) : null;
-    if (found === null) return `${PGP_MIME} whose second part is not an encrypted OpenPGP message`;
-    for (const keyId of found) keyIds.add(keyId);
-    return null;
-  }
-
-  /** Ends the multiparts from `index` on. A missing closing delimiter is forgiven: nothing can hide behind the end. */
-  function closeLevels(index: number): Objection {
-    while (levels.length > index) {
-      const level = levels.pop();
-      if (level === undefined) break;
-      active.delete(level.boundary);
-      if (level.parts === 0) return `${level.type} without parts`;
-      if (level.type === PGP_MIME && level.parts !== 2) return `${PGP_MIME} with one part`;
-    }
-    return null;
-  }
-
-  return { open, step, ended: () => levels.length === 0, keyIds: () => [...keyIds] };
+  return null;
 }
 
 function objectToMultipart(contentType: ContentType, encoding: string | null): Objection {

@@ -165,7 +165,7 @@ function containerKind({ contentType, encoding }: Entity): 'multipart' | 'messag
   if (contentType === null || !IDENTITY.has(encoding)) return null;
   const type = mediaType(contentType);
   if (MESSAGE_TYPES.has(type)) return 'message';
-  // What is sealed as one stays one; what only says so has no parts that a reader would show.
+  // What is sealed as one stays one; what only says so has no parts that a mail program would show.
   return contentType.type === 'multipart' && type !== PGP_MIME ? 'multipart' : null;
 }
 

@@ -52,7 +52,7 @@ export function decodeQuotedPrintable(text: Buffer): Buffer | null {
 }
 
 /**
- * Decodes quoted-printable as every reader does (RFC 2045, section 6.7): an equals sign that begins no escape stays one, and
+ * Decodes quoted-printable as every mail program does (RFC 2045, section 6.7): an equals sign that begins no escape stays one, and
  * white space behind that of a soft line break is padding.
  */
 function decodeQuotedPrintableLeniently(text: Buffer): Buffer {

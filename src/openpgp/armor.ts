@@ -75,6 +75,17 @@ export interface PacketWriter {
   finish(): Buffer;
 }
 
+/** An armor that is being written. */
+interface Armor {
+  out: Buffer;
+  /** How much of `out` is written. */
+  at: number;
+  crc: number;
+  /** The beginning of a line, and how much there is of it. */
+  readonly line: Buffer;
+  inLine: number;
+}
+
 /**
  * Armors an OpenPGP message while it is being made: 76 columns, CRLF, always with its CRC24, ending with CRLF. What it gives is
  * 7-bit text.
@@ -89,48 +100,47 @@ export function createArmorWriter(
 ): PacketWriter {
   const head = `${BEGIN}${headers.map(headerLine).join('')}\r\n`;
   const length = head.length + base64LinesLength(expected) + END_BYTES;
-  let out =
+  const out =
     into !== undefined && into.byteLength >= length ? Buffer.from(into) : Buffer.allocUnsafeSlow(length);
-  let at = out.write(head, 'latin1');
-  let crc: number | undefined;
-  /** The beginning of a line. */
-  const line = Buffer.alloc(LINE_BYTES);
-  let inLine = 0;
+  const at = out.write(head, 'latin1');
+  const armor: Armor = { out, at, crc: CRC24_INIT, line: Buffer.alloc(LINE_BYTES), inLine: 0 };
+  return { write: (bytes) => add(armor, bytes), finish: () => finish(armor) };
+}
 
-  function append(bytes: Buffer): void {
-    const needed = at + base64LinesLength(bytes.length) + END_BYTES;
-    if (needed > out.length) {
-      const larger = Buffer.allocUnsafeSlow(needed * 2);
-      out.copy(larger, 0, 0, at);
-      out = larger;
-    }
-    at = writeBase64Lines(bytes, out, at);
+function add(armor: Armor, bytes: Uint8Array): void {
+  const { line, inLine } = armor;
+  armor.crc = crc24(bytes, armor.crc);
+  const packets = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let from = 0;
+  if (inLine > 0) {
+    from = packets.copy(line, inLine, 0, LINE_BYTES - inLine);
+    armor.inLine += from;
+    if (armor.inLine < LINE_BYTES) return;
+    append(armor, line);
   }
+  const lines = Math.floor((packets.length - from) / LINE_BYTES) * LINE_BYTES;
+  append(armor, packets.subarray(from, from + lines));
+  armor.inLine = packets.copy(line, 0, from + lines);
+}
 
-  return {
-    write(bytes) {
-      crc = crc24(bytes, crc);
-      const packets = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      let from = 0;
-      if (inLine > 0) {
-        from = packets.copy(line, inLine, 0, LINE_BYTES - inLine);
-        inLine += from;
-        if (inLine < LINE_BYTES) return;
-        append(line);
-      }
-      const lines = Math.floor((packets.length - from) / LINE_BYTES) * LINE_BYTES;
-      append(packets.subarray(from, from + lines));
-      inLine = packets.copy(line, 0, from + lines);
-    },
-    finish() {
-      append(line.subarray(0, inLine));
-      const sum = crc ?? CRC24_INIT;
-      const checksum = Buffer.from([sum >>> 16, (sum >>> 8) & 0xff, sum & 0xff]).toString('base64');
-      at += out.write(`=${checksum}\r\n`, at, 'latin1');
-      at += TAIL.copy(out, at);
-      return out.subarray(0, at);
-    },
-  };
+/** Writes whole lines, or the last one. */
+function append(armor: Armor, bytes: Buffer): void {
+  const { out, at } = armor;
+  const needed = at + base64LinesLength(bytes.length) + END_BYTES;
+  if (needed > out.length) {
+    armor.out = Buffer.allocUnsafeSlow(needed * 2);
+    out.copy(armor.out, 0, 0, at);
+  }
+  armor.at = writeBase64Lines(bytes, armor.out, at);
+}
+
+function finish(armor: Armor): Buffer {
+  append(armor, armor.line.subarray(0, armor.inLine));
+  const { out, crc } = armor;
+  const checksum = Buffer.from([crc >>> 16, (crc >>> 8) & 0xff, crc & 0xff]).toString('base64');
+  armor.at += out.write(`=${checksum}\r\n`, armor.at, 'latin1');
+  armor.at += TAIL.copy(out, armor.at);
+  return out.subarray(0, armor.at);
 }
 
 function headerLine({ name, value }: ArmorHeader): string {

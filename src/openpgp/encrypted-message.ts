@@ -1,5 +1,5 @@
 // Is this an encrypted OpenPGP message, and to which keys? Only the packets' framing is read here; what a session key packet
-// says is OpenPGP.js's business. Its own reader would do, but can be kept busy for minutes by 25 MB of empty packets.
+// says is OpenPGP.js's business. Its own parser would do, but can be kept busy for minutes by 25 MB of empty packets.
 import { enums, PublicKeyEncryptedSessionKeyPacket, SymEncryptedSessionKeyPacket } from 'openpgp';
 
 /** A packet of this many bytes or more is no session key: RSA of 16384 bits takes 2 KB, ML-KEM-1024 with X448 1.7 KB. */

@@ -2,7 +2,7 @@
 // it. Both ends are here.
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { piecesOf } from './plaintext-pieces.ts';
+import { piecesOfMemory } from './plaintext-pieces.ts';
 import { type Plaintext, type PlaintextFeed, plaintextSize } from './types.ts';
 
 /** The end that stays: close it once the job has ended. */
@@ -15,7 +15,7 @@ export interface Feeding {
 /** Every message on the port asks for a piece; null answers that there is none any more. */
 export function startFeeding(plaintext: Plaintext): Feeding {
   const { port1, port2 } = new MessageChannel();
-  const pieces = piecesOf(plaintext);
+  const pieces = piecesOfMemory(plaintext);
   port1.on('message', () => {
     const { value } = pieces.next();
     if (value === undefined) port1.postMessage(null);

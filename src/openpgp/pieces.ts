@@ -4,7 +4,7 @@ import { createMessage, encrypt } from 'openpgp';
 import type { PacketWriter } from './armor.ts';
 import { fedPieces } from './feed.ts';
 import { type AesSessionKey, NO_DATE, sessionKeyOf } from './packets.ts';
-import { piecesOf, piecesOfFile } from './plaintext-pieces.ts';
+import { piecesOfFile, piecesOfMemory } from './plaintext-pieces.ts';
 import type { Plaintext, PlaintextFeed, PlaintextFile } from './types.ts';
 
 /**
@@ -63,5 +63,5 @@ function sourceOf(
   plaintext: Plaintext | PlaintextFile | PlaintextFeed,
 ): Iterator<Uint8Array> | AsyncIterator<Uint8Array> {
   if ('port' in plaintext) return fedPieces(plaintext);
-  return 'fd' in plaintext ? piecesOfFile(plaintext) : piecesOf(plaintext);
+  return 'fd' in plaintext ? piecesOfFile(plaintext) : piecesOfMemory(plaintext);
 }

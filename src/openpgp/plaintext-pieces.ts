@@ -6,7 +6,7 @@ import type { Plaintext, PlaintextFile } from './types.ts';
 const PIECE_BYTES = 256 * 1024;
 
 /** Copies: OpenPGP.js may keep what it gets until the next piece. */
-export function* piecesOf(plaintext: Plaintext): Generator<Uint8Array> {
+export function* piecesOfMemory(plaintext: Plaintext): Generator<Uint8Array> {
   for (const part of plaintext instanceof Uint8Array ? [plaintext] : plaintext) {
     for (let from = 0; from < part.length; from += PIECE_BYTES) {
       yield new Uint8Array(part.subarray(from, from + PIECE_BYTES));

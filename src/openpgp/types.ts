@@ -76,7 +76,7 @@ export interface CmsJob {
   readonly format: 'cms';
   readonly plaintext: Uint8Array;
   readonly keys: readonly RecipientKey[];
-  /** AES-256: `gcm` is AuthEnvelopedData, `cbc` EnvelopedData without integrity for old readers. */
+  /** AES-256: `gcm` is AuthEnvelopedData, `cbc` EnvelopedData without integrity for old mail programs. */
   readonly cipher: 'gcm' | 'cbc';
   /** How a key is given to an RSA certificate. */
   readonly rsa: 'oaep' | 'pkcs1';

@@ -119,7 +119,7 @@ function addCipher(field: HeaderField, eol: LineEnding): Buffer {
   const end = whole.trimEnd().length;
   const value = whole.slice(colon, end);
   const { typeEnd, closed } = contentTypeShape(value);
-  // Nothing there: text/plain, as every reader takes it.
+  // Nothing there: text/plain, as every mail program takes it.
   if (value.trim() === '')
     return Buffer.from(`${whole.slice(0, colon)} text/plain; ${CIPHER}${eol}`, 'latin1');
   const at = closed ? Math.max(end, colon) : colon + typeEnd;
@@ -132,7 +132,7 @@ function addCipher(field: HeaderField, eol: LineEnding): Buffer {
 }
 
 /**
- * A field with a line ending that every reader takes for one. Only the last line of a message can lack it; a bare CR, which
+ * A field with a line ending that every mail program takes for one. Only the last line of a message can lack it; a bare CR, which
  * RFC 5322 forbids and some read as a line ending and some do not, becomes one.
  */
 export function endedWith(raw: Buffer, eol: LineEnding): Buffer {

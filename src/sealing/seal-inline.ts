@@ -23,7 +23,7 @@ const MAX_PARTS = 500;
 const LARGE_MESSAGE = 2 ** 20;
 const CONCURRENT_PARTS = 4;
 
-/** What mail programs write before the first part for readers without MIME: it tells nothing of the message, and stays. */
+/** What mail programs write before the first part for their kind without MIME: it tells nothing of the message, and stays. */
 const NOTICES: ReadonlySet<string> = new Set([
   'this is a multi-part message in mime format',
   'this is a multipart message in mime format',

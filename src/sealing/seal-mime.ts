@@ -9,7 +9,7 @@ import type { SealOptions } from './seal-options.ts';
 import { statusField } from './status-field.ts';
 
 /** What gets encrypted, and what goes around it. */
-export interface Envelope {
+export interface SealedFrame {
   /** In parts; the last one is the message's own body, and not a copy of it. */
   readonly plaintext: readonly Buffer[];
   /** The sealed message with this ciphertext, armor or base64, in it: to be sent one part after the other, not copied. */
@@ -30,7 +30,7 @@ export async function sealMime(
   options: SealOptions,
   encrypt: Encrypt,
 ): Promise<readonly Buffer[]> {
-  const { plaintext, wrap } = buildEnvelope(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
+  const { plaintext, wrap } = buildMimeFrame(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
   const { keys, hideKeyIds } = options;
   // With LF the armor is copied, and nobody who has the copy could give back what it was copied from.
   const lent = lineEndingOf(message) === '\r\n';
@@ -41,8 +41,8 @@ export async function sealMime(
  * Everything of {@link sealMime} but the encryption. Pure.
  * @param boundary cannot occur inside: a line of armor never begins with two hyphens and a letter
  */
-export function buildEnvelope(message: Buffer, options: SealOptions, boundary: string): Envelope {
-  return buildSealed(message, options, (armored, eol) => [
+export function buildMimeFrame(message: Buffer, options: SealOptions, boundary: string): SealedFrame {
+  return buildFrame(message, options, (armored, eol) => [
     lines(eol, [
       'MIME-Version: 1.0',
       'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted";',
@@ -65,14 +65,14 @@ export function buildEnvelope(message: Buffer, options: SealOptions, boundary: s
 
 /**
  * What is encrypted, and the header around it, whatever the encryption is. Pure.
- * @param frame the Content-* fields of the sealed message, the empty line and the body, given the ciphertext as text in
+ * @param body the Content-* fields of the sealed message, the empty line and the body, given the ciphertext as text in
  * the message's own line ending
  */
-export function buildSealed(
+export function buildFrame(
   message: Buffer,
   options: SealOptions,
-  frame: (ciphertext: Buffer, eol: LineEnding) => readonly Buffer[],
-): Envelope {
+  body: (ciphertext: Buffer, eol: LineEnding) => readonly Buffer[],
+): SealedFrame {
   const eol = lineEndingOf(message);
   const split = splitMessage(message);
   const parts = { ...split, fields: split.fields.filter(({ name }) => !name.startsWith(SEALPOST_PREFIX)) };
@@ -86,7 +86,7 @@ export function buildSealed(
         ...outer,
         lines(eol, [statusField(options, eol)]),
       ]),
-      ...frame(inLineEnding(ciphertext, eol), eol),
+      ...body(inLineEnding(ciphertext, eol), eol),
     ],
   };
 }

@@ -1,7 +1,7 @@
 // Seals a message as S/MIME (RFC 8551, section 3.3): the header outside is that of PGP/MIME sealing, and what is encrypted is
 // the same entity, byte for byte; only the ciphertext is CMS.
 import type { CmsJob, Seal } from '../openpgp/types.ts';
-import { buildSealed, lines } from './seal-mime.ts';
+import { buildFrame, lines } from './seal-mime.ts';
 import type { SealOptions } from './seal-options.ts';
 
 /** What a client can decrypt: `smime_cipher`. */
@@ -20,7 +20,7 @@ export async function sealSmime(
   seal: Seal,
 ): Promise<readonly Buffer[]> {
   const type = options.cipher === 'gcm' ? 'authEnveloped-data' : 'enveloped-data';
-  const { plaintext, wrap } = buildSealed(message, options, (base64, eol) => [
+  const { plaintext, wrap } = buildFrame(message, options, (base64, eol) => [
     lines(eol, [
       'MIME-Version: 1.0',
       `Content-Type: application/pkcs7-mime; smime-type=${type};`,

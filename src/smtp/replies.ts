@@ -18,6 +18,11 @@ export function classOf(answer: { readonly code: number }): ReplyClass {
   return answer.code >= 500 && answer.code < 600 ? 'permanent' : 'temporary';
 }
 
+/** A reply as another one's connection may carry it: 421 would close that one, too (RFC 5321, section 3.8). */
+export function notClosing(answer: Reply): Reply {
+  return answer.code === 421 ? { ...answer, code: 451 } : answer;
+}
+
 /** A reply on one line, for logs and messages: `550 5.1.1 User unknown`. */
 export function formatReply(answer: Reply): string {
   const text = answer.text.replace(/\s*\n\s*/g, ' ').replace(CONTROL, ' ');
@@ -63,8 +68,8 @@ export function encodeReply(answer: Reply, utf8 = false): string {
     .join('');
 }
 
-/** What one read of the socket amounts to. */
-export interface ReplyReader {
+/** Cuts replies out of a stream of bytes. */
+export interface ReplyParser {
   /**
    * Takes the next bytes and adds every completed reply to `into`.
    * @returns null, or one sentence about a violation of the protocol; the connection is then of no more use
@@ -72,52 +77,69 @@ export interface ReplyReader {
   push(bytes: Buffer, into: Reply[]): string | null;
 }
 
-/** Limits of {@link createReplyReader}; generous, since a next hop may be verbose but not endless. */
+/** Limits of {@link createReplyParser}; generous, since a next hop may be verbose but not endless. */
 export interface ReplyLimits {
   readonly lineBytes: number;
   readonly lines: number;
+}
+
+/** The reply that is being read. */
+interface PartialReply {
+  readonly limits: ReplyLimits;
+  /** The beginning of a line, one character per byte. */
+  line: string;
+  /** Of the lines so far; '' where none of them had one. */
+  enhanced: string;
+  code: number;
+  texts: string[];
 }
 
 /**
  * Reads replies from a stream of bytes, however they are split. The enhanced code is taken out of every line. A code
  * that changes within a reply, a line without a code and anything beyond the limits is a violation.
  */
-export function createReplyReader(limits: ReplyLimits = { lineBytes: 4096, lines: 250 }): ReplyReader {
-  let partial = '';
-  let code = 0;
-  let enhanced = '';
-  let texts: string[] = [];
-  return {
-    push(bytes, into) {
-      // One character per byte while lines are cut; what is not ASCII is decoded line by line.
-      const data = partial + bytes.toString('latin1');
-      let start = 0;
-      for (let end = data.indexOf('\n'); end !== -1; end = data.indexOf('\n', start)) {
-        const line = data.slice(start, data[end - 1] === '\r' && end > start ? end - 1 : end);
-        start = end + 1;
-        if (line.length > limits.lineBytes) return `a reply line of more than ${limits.lineBytes} bytes`;
-        const match = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(line);
-        if (match === null) return 'a line that is no SMTP reply';
-        const number = Number(match[1]);
-        if (texts.length > 0 && number !== code) return 'a reply whose code changes from line to line';
-        code = number;
-        let text = readable(match[3] ?? '');
-        const found = ENHANCED.exec(text);
-        if (found !== null && text.startsWith(String(Math.trunc(code / 100)))) {
-          if (enhanced === '') enhanced = found[1] ?? '';
-          text = text.slice(found[0].length);
-        }
-        texts.push(text);
-        if (texts.length > limits.lines) return `a reply of more than ${limits.lines} lines`;
-        if (match[2] === '-') continue;
-        into.push({ code, enhanced, text: texts.join('\n') });
-        texts = [];
-        enhanced = '';
-      }
-      partial = data.slice(start);
-      return partial.length > limits.lineBytes ? `a reply line of more than ${limits.lineBytes} bytes` : null;
-    },
-  };
+export function createReplyParser(limits: ReplyLimits = { lineBytes: 4096, lines: 250 }): ReplyParser {
+  const partial: PartialReply = { limits, line: '', enhanced: '', code: 0, texts: [] };
+  return { push: (bytes, into) => pushBytes(partial, bytes, into) };
+}
+
+function pushBytes(partial: PartialReply, bytes: Buffer, into: Reply[]): string | null {
+  const { lineBytes } = partial.limits;
+  // One character per byte while lines are cut; what is not ASCII is decoded line by line.
+  const data = partial.line + bytes.toString('latin1');
+  let start = 0;
+  for (let end = data.indexOf('\n'); end !== -1; end = data.indexOf('\n', start)) {
+    const line = data.slice(start, data[end - 1] === '\r' && end > start ? end - 1 : end);
+    start = end + 1;
+    if (line.length > lineBytes) return `a reply line of more than ${lineBytes} bytes`;
+    const violation = addLine(partial, line, into);
+    if (violation !== null) return violation;
+  }
+  partial.line = data.slice(start);
+  return partial.line.length > lineBytes ? `a reply line of more than ${lineBytes} bytes` : null;
+}
+
+function addLine(partial: PartialReply, line: string, into: Reply[]): string | null {
+  const match = /^([2-5]\d\d)(?:([ -])(.*))?$/s.exec(line);
+  if (match === null) return 'a line that is no SMTP reply';
+  const code = Number(match[1]);
+  if (partial.texts.length > 0 && partial.code !== code)
+    return 'a reply whose code changes from line to line';
+  partial.code = code;
+  let text = readable(match[3] ?? '');
+  const found = ENHANCED.exec(text);
+  if (found !== null && text.startsWith(String(Math.trunc(code / 100)))) {
+    if (partial.enhanced === '') partial.enhanced = found[1] ?? '';
+    text = text.slice(found[0].length);
+  }
+  partial.texts.push(text);
+  const { lines } = partial.limits;
+  if (partial.texts.length > lines) return `a reply of more than ${lines} lines`;
+  if (match[2] === '-') return null;
+  into.push({ code, enhanced: partial.enhanced, text: partial.texts.join('\n') });
+  partial.texts = [];
+  partial.enhanced = '';
+  return null;
 }
 
 /** Text of a reply line: UTF-8 where there are bytes beyond ASCII, control characters as spaces. */

@@ -9,7 +9,7 @@ import type { RecipientKey } from '../../src/openpgp/types.ts';
 import { wholePlaintext } from '../../src/openpgp/types.ts';
 import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
-import { buildEnvelope, sealMime } from '../../src/sealing/seal-mime.ts';
+import { buildMimeFrame, sealMime } from '../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
 import { armorsIn } from '../support/inline-support.ts';
 import {
@@ -122,7 +122,10 @@ async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Seale
   const { keyIds } = detectEncrypted(mime) as { readonly keyIds: readonly string[] };
   return {
     texts: [
-      { armored: armoredPart(mime), plaintext: Buffer.concat(buildEnvelope(MESSAGE, chosen, 'x').plaintext) },
+      {
+        armored: armoredPart(mime),
+        plaintext: Buffer.concat(buildMimeFrame(MESSAGE, chosen, 'x').plaintext),
+      },
       ...armors.map((armored, index) => ({ armored, plaintext: parts[index] ?? Buffer.alloc(0) })),
     ],
     keyIds,

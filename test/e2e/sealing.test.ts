@@ -8,7 +8,7 @@ import { detectEncrypted } from '../../src/message/detect.ts';
 import { splitMessage } from '../../src/message/header.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
 import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
-import { buildEnvelope, sealMime } from '../../src/sealing/seal-mime.ts';
+import { buildMimeFrame, sealMime } from '../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
 import { corpus, largeMessage, noise } from '../fixtures/corpus.ts';
 import { armorMessage } from '../support/armor-message.ts';
@@ -98,7 +98,7 @@ async function sealCorpus(kind: KeyKind, hideKeyIds: boolean) {
     corpus().map(async ({ name, message }) => ({
       name,
       body: splitMessage(message).body,
-      expected: Buffer.concat(buildEnvelope(message, options([recipient]), 'x').plaintext),
+      expected: Buffer.concat(buildMimeFrame(message, options([recipient]), 'x').plaintext),
       armor: armorOf(
         Buffer.concat(await sealMime(message, options([recipient], { hideKeyIds }), sealer.encrypt)),
       ),
@@ -321,7 +321,7 @@ describe('what GnuPG and Sequoia write', () => {
     const recipient = { fingerprint: theirs.fingerprint, certificate, at: Date.now() };
     const sealed = Buffer.concat(await sealMime(message, options([recipient]), sealer.encrypt));
     expect(detectEncrypted(sealed)).toMatchObject({ encrypted: true, keyIds: [subkeyId] });
-    const expected = Buffer.concat(buildEnvelope(message, options([recipient]), 'x').plaintext);
+    const expected = Buffer.concat(buildMimeFrame(message, options([recipient]), 'x').plaintext);
     const [byGpg] = await gpgDecryptAll('theirs', [armorOf(sealed)]);
     for (const inner of [
       byGpg,

@@ -10,7 +10,7 @@ import { registerUser } from '../../src/cli/user.ts';
 import { detectEncrypted } from '../../src/message/detect.ts';
 import { splitMessage } from '../../src/message/header.ts';
 import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
-import { buildSealed } from '../../src/sealing/seal-mime.ts';
+import { buildFrame } from '../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
 import { sealSmime } from '../../src/sealing/seal-smime.ts';
 import { corpus } from '../fixtures/corpus.ts';
@@ -65,7 +65,7 @@ describe('openssl decrypts the whole corpus to the same bytes,', () => {
           };
           const sealed = Buffer.concat(await sealSmime(message, { ...options, cipher }, sealer.encrypt));
           const inside = await openCms(authority, cmsOf(sealed), reader);
-          expect(inside.equals(Buffer.concat(buildSealed(message, options, () => []).plaintext)), name).toBe(
+          expect(inside.equals(Buffer.concat(buildFrame(message, options, () => []).plaintext)), name).toBe(
             true,
           );
           const { body } = splitMessage(message);

@@ -27,7 +27,7 @@ import { encryptedMessageKeyIds } from '../../src/openpgp/encrypted-message.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
 import { createSealingEngine } from '../../src/sealing/engine.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
-import { buildEnvelope, sealMime } from '../../src/sealing/seal-mime.ts';
+import { buildMimeFrame, sealMime } from '../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
 import { sealSmime } from '../../src/sealing/seal-smime.ts';
 import { type Authority, type Issued, openAuthority } from '../support/authority.ts';
@@ -119,7 +119,7 @@ const header: Target = {
       rawParameters(value);
       must(contentTypeShape(value).typeEnd <= value.length, 'a type that is longer than its field');
     }
-    const { plaintext, wrap } = buildEnvelope(message, options(randomFlags(random), []), 'x');
+    const { plaintext, wrap } = buildMimeFrame(message, options(randomFlags(random), []), 'x');
     const inside = Buffer.concat(plaintext);
     same(inside.subarray(inside.length - body.length), body, 'the body inside');
     const outside = splitMessage(Buffer.concat(wrap(Buffer.from(''))));

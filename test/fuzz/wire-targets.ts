@@ -15,11 +15,11 @@ import { loadConfig } from '../../src/config/load.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { judgeUpload } from '../../src/keys/import.ts';
 import { parseExtensions } from '../../src/smtp/client/extensions.ts';
-import { createReplyReader, encodeReply, formatReply } from '../../src/smtp/replies.ts';
+import { createReplyParser, encodeReply, formatReply } from '../../src/smtp/replies.ts';
 import { createBudget } from '../../src/smtp/server/budget.ts';
-import { createCommandReader } from '../../src/smtp/server/command-reader.ts';
+import { createCommandParser } from '../../src/smtp/server/command-parser.ts';
 import { parseCommand } from '../../src/smtp/server/commands.ts';
-import { createDataReader } from '../../src/smtp/server/data-stream.ts';
+import { createDataParser } from '../../src/smtp/server/data-parser.ts';
 import { createDialogue } from '../../src/smtp/server/dialogue.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 import { makeKey } from '../support/make-keys.ts';
@@ -81,15 +81,15 @@ function converse(chunks: readonly Buffer[]): string {
     admission: budget,
     mayForward: true,
   });
-  const reader = createCommandReader();
-  let data: ReturnType<typeof createDataReader> | null = null;
+  const parser = createCommandParser();
+  let data: ReturnType<typeof createDataParser> | null = null;
   const said: string[] = [];
   const say = (answer: string | Reply): void => {
     said.push(typeof answer === 'string' ? answer : encodeReply(answer));
   };
   for (const chunk of chunks) {
-    reader.push(chunk);
-    for (let next = reader.next(); next !== null; next = reader.next()) {
+    parser.push(chunk);
+    for (let next = parser.next(); next !== null; next = parser.next()) {
       if (next.kind === 'content') {
         const outcome = data?.finish();
         // Only of large messages it comes later.
@@ -116,11 +116,11 @@ function converse(chunks: readonly Buffer[]): string {
       else if (verb === 'RSET') dialogue.reset();
       else if (verb === 'DATA' && open !== null && open.recipients.length > 0) {
         // Whether memory is there depends on how the bytes were cut: here it always is.
-        data = createDataReader({ maxBytes: 5000, bareNewline: 'normalise', grow: () => true });
-        reader.readData(data);
+        data = createDataParser({ maxBytes: 5000, bareNewline: 'normalise', grow: () => true });
+        parser.expectData(data);
       } else said.push(`? ${verb}`);
     }
-    must(reader.waiting === 0, `${reader.waiting} bytes wait though everything was read`);
+    must(parser.waiting === 0, `${parser.waiting} bytes wait though everything was read`);
   }
   dialogue.reset();
   must(budget.used() === 0, `${budget.used()} bytes of the budget were not given back`);
@@ -166,10 +166,10 @@ const replies: Target = {
   make: (random) => ofWords(random, REPLY_WORDS, 80),
   run(bytes, random) {
     const read = (chunks: readonly Buffer[]) => {
-      const reader = createReplyReader({ lineBytes: 500, lines: 20 });
+      const parser = createReplyParser({ lineBytes: 500, lines: 20 });
       const found: Reply[] = [];
       let problem: string | null = null;
-      for (const chunk of chunks) problem ??= reader.push(chunk, found);
+      for (const chunk of chunks) problem ??= parser.push(chunk, found);
       return { found, problem };
     };
     const { found, problem } = read([bytes]);

@@ -11,10 +11,10 @@ import { headerTexts } from '../../src/message/header-text.ts';
 import { countReceived, findMessageId } from '../../src/message/received.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
-import { buildEnvelope } from '../../src/sealing/seal-mime.ts';
-import { createReplyReader } from '../../src/smtp/replies.ts';
-import { createCommandReader } from '../../src/smtp/server/command-reader.ts';
-import { createDataReader } from '../../src/smtp/server/data-stream.ts';
+import { buildMimeFrame } from '../../src/sealing/seal-mime.ts';
+import { createReplyParser } from '../../src/smtp/replies.ts';
+import { createCommandParser } from '../../src/smtp/server/command-parser.ts';
+import { createDataParser } from '../../src/smtp/server/data-parser.ts';
 import { processorTime } from '../fixtures/processor-time.ts';
 import { OPTIONS, recordingEncrypt } from '../support/inline-support.ts';
 
@@ -118,7 +118,7 @@ async function handle(text: string): Promise<void> {
     contentTypeShape(value);
   }
   for (const headerPolicy of ['no_confidentiality', 'shy'] as const) {
-    const { plaintext, wrap } = buildEnvelope(message, { ...OPTIONS, subject: 'hide', headerPolicy }, 'x');
+    const { plaintext, wrap } = buildMimeFrame(message, { ...OPTIONS, subject: 'hide', headerPolicy }, 'x');
     wrap(Buffer.concat(plaintext).subarray(0, 10));
   }
   await sealInline(message, OPTIONS, recordingEncrypt().encrypt);
@@ -150,25 +150,25 @@ const STREAMS: readonly (readonly [
 ];
 
 function repliesOctetByOctet(text: string): void {
-  const reader = createReplyReader({ lineBytes: 4096, lines: Number.POSITIVE_INFINITY });
+  const parser = createReplyParser({ lineBytes: 4096, lines: Number.POSITIVE_INFINITY });
   const bytes = Buffer.from(text, 'latin1');
-  for (let at = 0; at < bytes.length; at += 1) reader.push(bytes.subarray(at, at + 1), []);
+  for (let at = 0; at < bytes.length; at += 1) parser.push(bytes.subarray(at, at + 1), []);
 }
 
 function commandsOctetByOctet(text: string): void {
-  const reader = createCommandReader();
+  const parser = createCommandParser();
   const bytes = Buffer.from(text, 'latin1');
   for (let at = 0; at < bytes.length; at += 1) {
-    reader.push(bytes.subarray(at, at + 1));
-    while (reader.next() !== null);
+    parser.push(bytes.subarray(at, at + 1));
+    while (parser.next() !== null);
   }
 }
 
 function contentOctetByOctet(text: string): void {
-  const reader = createDataReader({ maxBytes: 1e9, bareNewline: 'normalise', grow: () => true });
+  const parser = createDataParser({ maxBytes: 1e9, bareNewline: 'normalise', grow: () => true });
   const bytes = Buffer.from(`${text}\r\n.\r\n`, 'latin1');
-  for (let at = 0; at < bytes.length; at += 1) reader.push(bytes.subarray(at, at + 1));
-  reader.finish();
+  for (let at = 0; at < bytes.length; at += 1) parser.push(bytes.subarray(at, at + 1));
+  parser.finish();
 }
 
 function upload(text: string): Promise<unknown> {

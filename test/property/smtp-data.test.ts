@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { dotStuffed, finalDot } from '../../src/smtp/dot-stuff.ts';
-import { createDataReader, type DataOutcome } from '../../src/smtp/server/data-stream.ts';
+import { createDataParser, type DataOutcome } from '../../src/smtp/server/data-parser.ts';
 
 const END = '\r\n.\r\n';
 
@@ -33,12 +33,12 @@ function read(
   bareNewline: 'normalise' | 'reject' = 'normalise',
   maxBytes = 1e6,
 ): Read | null {
-  const reader = createDataReader({ maxBytes, bareNewline, grow: () => true });
+  const parser = createDataParser({ maxBytes, bareNewline, grow: () => true });
   for (const [index, chunk] of chunks.entries()) {
-    const used = reader.push(chunk);
+    const used = parser.push(chunk);
     if (used === -1) continue;
     const rest = Buffer.concat([chunk.subarray(used), ...chunks.slice(index + 1)]);
-    const outcome = reader.finish();
+    const outcome = parser.finish();
     if (outcome instanceof Promise) throw new Error('so small a message is there at once');
     return { outcome, rest: rest.toString('latin1') };
   }
@@ -63,10 +63,10 @@ describe('reading DATA', () => {
   it('gives a large message piece by piece, the same bytes whatever the pieces were', async () => {
     const message = Buffer.from('a line of some length\r\n'.repeat(60_000));
     for (const step of [1000, 40_000, 65_536, 1_000_000]) {
-      const reader = createDataReader({ maxBytes: 1e7, bareNewline: 'reject', grow: () => true });
+      const parser = createDataParser({ maxBytes: 1e7, bareNewline: 'reject', grow: () => true });
       const wire = Buffer.concat([message, Buffer.from('.\r\n')]);
-      for (let at = 0; at < wire.length; at += step) reader.push(Buffer.from(wire.subarray(at, at + step)));
-      const outcome = await reader.finish();
+      for (let at = 0; at < wire.length; at += step) parser.push(Buffer.from(wire.subarray(at, at + step)));
+      const outcome = await parser.finish();
       expect(outcome.ok && outcome.message.equals(message), `${step}`).toBe(true);
     }
   });

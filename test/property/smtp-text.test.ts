@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatParameter, isSendablePath, parsePathArgument } from '../../src/smtp/paths.ts';
-import { createReplyReader, encodeReply, formatReply } from '../../src/smtp/replies.ts';
+import { createReplyParser, encodeReply, formatReply } from '../../src/smtp/replies.ts';
 import { parseAddressed, parseCommand, parseXforward } from '../../src/smtp/server/commands.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 
@@ -17,16 +17,16 @@ const replyish = fc
   .map((parts) => Buffer.from(parts.join('')));
 
 function readAll(chunks: readonly Buffer[]): { replies: Reply[]; violation: string | null } {
-  const reader = createReplyReader();
+  const parser = createReplyParser();
   const replies: Reply[] = [];
   for (const chunk of chunks) {
-    const violation = reader.push(chunk, replies);
+    const violation = parser.push(chunk, replies);
     if (violation !== null) return { replies, violation };
   }
   return { replies, violation: null };
 }
 
-describe('the reply reader', () => {
+describe('the reply parser', () => {
   it('never throws, and gives the same however the bytes are split', () => {
     fc.assert(
       fc.property(fc.oneof(bytes, replyish), fc.nat(200), (input, cut) => {

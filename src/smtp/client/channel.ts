@@ -1,7 +1,7 @@
 // A connection to the next hop as a queue of replies: bytes out, replies in, and every end of it as a value.
 import { connect, type Socket } from 'node:net';
 import type { Endpoint } from '../../config/units.ts';
-import { createReplyReader } from '../replies.ts';
+import { createReplyParser, type ReplyParser } from '../replies.ts';
 import type { Reply } from '../types.ts';
 
 /** Why no reply came. `lost`: closed or failed; `timeout`: nothing yet; `garbage`: no SMTP. */
@@ -61,7 +61,7 @@ export function openChannel(endpoint: Endpoint, until: number): Promise<Channel 
       () => fail({ kind: 'timeout', detail: 'Connection timed out' }),
       Math.max(0, until - Date.now()),
     );
-    const onError = (error: NodeJS.ErrnoException): void => fail({ kind: 'lost', detail: describe(error) });
+    const onError = (error: NodeJS.ErrnoException): void => fail({ kind: 'lost', detail: inWords(error) });
     function fail(failure: ChannelFailure): void {
       clearTimeout(timer);
       socket.on('error', () => undefined);
@@ -77,124 +77,151 @@ export function openChannel(endpoint: Endpoint, until: number): Promise<Channel 
   });
 }
 
+/** The state of one connection. */
+interface Wire {
+  readonly socket: Socket;
+  readonly parser: ReplyParser;
+  /** Replies that have arrived and were not asked for yet. */
+  readonly replies: Reply[];
+  /** The first one; nothing works after it. */
+  failure: ChannelFailure | null;
+  /** Takes the next reply, or the failure. */
+  waiting: ((answer: Answer) => void) | null;
+  /** Ends the wait for the operating system. */
+  draining: (() => void) | null;
+  quitting: boolean;
+  onUnexpected: (() => void) | null;
+}
+
 function channelOver(socket: Socket): Channel {
-  const reader = createReplyReader();
-  const replies: Reply[] = [];
-  let failure: ChannelFailure | null = null;
-  let waiting: ((answer: Answer) => void) | null = null;
-  let draining: (() => void) | null = null;
-  let quitting = false;
-
-  function settle(): void {
-    draining?.();
-    if (waiting === null) {
-      if (channel.onUnexpected !== null) {
-        const tell = channel.onUnexpected;
-        channel.onUnexpected = null;
-        tell();
-      }
-      return;
-    }
-    const answer = ready();
-    if (answer === null) return;
-    const wake = waiting;
-    waiting = null;
-    wake(answer);
-  }
-
-  function ready(): Answer | null {
-    const reply = replies.shift();
-    if (reply !== undefined) return { reply };
-    return failure === null ? null : { failure };
-  }
-
-  function fail(kind: ChannelFailure['kind'], detail: string): void {
-    failure ??= { kind, detail };
-    socket.destroy();
-    settle();
-  }
-
-  socket.on('data', (bytes: Buffer) => {
-    if (failure !== null) return;
-    const violation = reader.push(bytes, replies);
-    if (violation !== null) fail('garbage', `it sent ${violation}`);
-    else if (replies.length > MAX_UNREAD) fail('garbage', 'it sent replies that nobody asked for');
-    else if (replies.length > 0) settle();
-  });
-  socket.on('end', () => fail('lost', 'it closed the connection'));
-  socket.on('error', (error: NodeJS.ErrnoException) => fail('lost', describe(error)));
-  socket.on('close', () => fail('lost', 'the connection is closed'));
-  socket.on('drain', () => draining?.());
-
-  const channel: Channel = {
+  const wire: Wire = {
+    socket,
+    parser: createReplyParser(),
+    replies: [],
+    failure: null,
+    waiting: null,
+    draining: null,
+    quitting: false,
     onUnexpected: null,
+  };
+  socket.on('data', (bytes: Buffer) => heard(wire, bytes));
+  socket.on('end', () => fail(wire, 'lost', 'it closed the connection'));
+  socket.on('error', (error: NodeJS.ErrnoException) => fail(wire, 'lost', inWords(error)));
+  socket.on('close', () => fail(wire, 'lost', 'the connection is closed'));
+  socket.on('drain', () => wire.draining?.());
+  return {
     write(data) {
-      if (failure !== null) return;
+      if (wire.failure !== null) return;
       if (typeof data === 'string') socket.write(data, 'latin1');
       else socket.write(data);
     },
     cork: () => socket.cork(),
     uncork: () => socket.uncork(),
-    drained(until) {
-      if (failure !== null) return Promise.resolve(failure);
-      if (!socket.writableNeedDrain || replies.length > 0) return Promise.resolve(null);
-      return new Promise((resolve) => {
-        const timer = setTimeout(
-          () => {
-            draining = null;
-            resolve({ kind: 'timeout', detail: 'it does not take the data' });
-          },
-          Math.max(0, until - Date.now()),
-        );
-        draining = () => {
-          draining = null;
-          clearTimeout(timer);
-          resolve(failure);
-        };
-      });
-    },
-    next(until) {
-      const answer = ready();
-      if (answer !== null) return Promise.resolve(answer);
-      return new Promise((resolve) => {
-        const timer = setTimeout(
-          () => {
-            waiting = null;
-            resolve({ failure: { kind: 'timeout', detail: 'no reply in time' } });
-          },
-          Math.max(0, until - Date.now()),
-        );
-        waiting = (found) => {
-          clearTimeout(timer);
-          resolve(found);
-        };
-      });
-    },
+    drained: (until) => drained(wire, until),
+    next: (until) => nextAnswer(wire, until),
     get unread() {
-      return replies.length;
+      return wire.replies.length;
     },
     get unsent() {
       return socket.writableLength;
     },
     get alive() {
-      return failure === null && !quitting;
+      return wire.failure === null && !wire.quitting;
     },
-    quit() {
-      if (failure !== null || quitting) return;
-      quitting = true;
-      socket.end('QUIT\r\n');
-      const timer = setTimeout(() => socket.destroy(), QUIT_MS);
-      socket.once('close', () => clearTimeout(timer));
+    get onUnexpected() {
+      return wire.onUnexpected;
     },
-    destroy() {
-      fail('lost', 'the connection was given up');
+    set onUnexpected(tell) {
+      wire.onUnexpected = tell;
     },
+    quit: () => quit(wire),
+    destroy: () => fail(wire, 'lost', 'the connection was given up'),
   };
-  return channel;
+}
+
+function heard(wire: Wire, bytes: Buffer): void {
+  if (wire.failure !== null) return;
+  const violation = wire.parser.push(bytes, wire.replies);
+  if (violation !== null) fail(wire, 'garbage', `it sent ${violation}`);
+  else if (wire.replies.length > MAX_UNREAD) fail(wire, 'garbage', 'it sent replies that nobody asked for');
+  else if (wire.replies.length > 0) settle(wire);
+}
+
+function fail(wire: Wire, kind: ChannelFailure['kind'], detail: string): void {
+  wire.failure ??= { kind, detail };
+  wire.socket.destroy();
+  settle(wire);
+}
+
+/** There is a reply, or a failure: wakes who waits for it, or tells who does not expect it. */
+function settle(wire: Wire): void {
+  wire.draining?.();
+  const { waiting, onUnexpected } = wire;
+  if (waiting === null) {
+    wire.onUnexpected = null;
+    onUnexpected?.();
+    return;
+  }
+  const answer = ready(wire);
+  if (answer === null) return;
+  wire.waiting = null;
+  waiting(answer);
+}
+
+function ready({ replies, failure }: Wire): Answer | null {
+  const reply = replies.shift();
+  if (reply !== undefined) return { reply };
+  return failure === null ? null : { failure };
+}
+
+function drained(wire: Wire, until: number): Promise<ChannelFailure | null> {
+  if (wire.failure !== null) return Promise.resolve(wire.failure);
+  if (!wire.socket.writableNeedDrain || wire.replies.length > 0) return Promise.resolve(null);
+  return new Promise((resolve) => {
+    const timer = setTimeout(
+      () => {
+        wire.draining = null;
+        resolve({ kind: 'timeout', detail: 'it does not take the data' });
+      },
+      Math.max(0, until - Date.now()),
+    );
+    wire.draining = () => {
+      wire.draining = null;
+      clearTimeout(timer);
+      resolve(wire.failure);
+    };
+  });
+}
+
+function nextAnswer(wire: Wire, until: number): Promise<Answer> {
+  const answer = ready(wire);
+  if (answer !== null) return Promise.resolve(answer);
+  return new Promise((resolve) => {
+    const timer = setTimeout(
+      () => {
+        wire.waiting = null;
+        resolve({ failure: { kind: 'timeout', detail: 'no reply in time' } });
+      },
+      Math.max(0, until - Date.now()),
+    );
+    wire.waiting = (found) => {
+      clearTimeout(timer);
+      resolve(found);
+    };
+  });
+}
+
+function quit(wire: Wire): void {
+  const { socket } = wire;
+  if (wire.failure !== null || wire.quitting) return;
+  wire.quitting = true;
+  socket.end('QUIT\r\n');
+  const timer = setTimeout(() => socket.destroy(), QUIT_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** An error of connect(2) or of a socket in words. */
-function describe(error: NodeJS.ErrnoException): string {
+function inWords(error: NodeJS.ErrnoException): string {
   const words: Readonly<Record<string, string>> = {
     ECONNREFUSED: 'Connection refused',
     ECONNRESET: 'Connection reset',

@@ -1,8 +1,8 @@
 // What of a client's envelope can be said to this next hop: its EHLO reply read, parameters chosen, and the refusals for
 // mail that needs what the next hop lacks (filters.md, "Announce"). Pure.
 import { endsWithCrlf, messageSize } from '../dot-stuff.ts';
+import { needsEightBit, needsUtf8, tooLargeForNextHop, UNSENDABLE_PATH } from '../our-replies.ts';
 import { findParameter, formatParameter, isAscii, isSendablePath } from '../paths.ts';
-import { reply } from '../replies.ts';
 import type { Envelope, EsmtpParameter, Reply, Xforward } from '../types.ts';
 
 /** What a next hop announced. */
@@ -88,7 +88,7 @@ export function planTransaction(
   const refused: { index: number; reply: Reply }[] = [];
   const asked = findParameter(envelope.parameters, 'SMTPUTF8') !== undefined;
   envelope.recipients.forEach(({ path, parameters }, index) => {
-    if (path === '' || !isSendablePath(path)) refused.push({ index, reply: unsendable() });
+    if (path === '' || !isSendablePath(path)) refused.push({ index, reply: UNSENDABLE_PATH });
     else if (asked && !utf8 && !isAscii(path)) refused.push({ index, reply: needsUtf8(name) });
     else {
       const kept = parameters.filter(
@@ -119,13 +119,9 @@ function refusalForAll(
   extensions: Extensions,
   name: string,
 ): Reply | null {
-  if (envelope.sender !== '' && !isSendablePath(envelope.sender)) return unsendable();
+  if (envelope.sender !== '' && !isSendablePath(envelope.sender)) return UNSENDABLE_PATH;
   if (extensions.size !== undefined && extensions.size > 0 && size > extensions.size) {
-    return reply(
-      552,
-      '5.3.4',
-      `Message of ${size} bytes exceeds the limit of ${extensions.size} bytes at ${name}`,
-    );
+    return tooLargeForNextHop(name, size, extensions.size);
   }
   if (
     !extensions.smtpUtf8 &&
@@ -140,18 +136,9 @@ function refusalForAll(
     body === '8BITMIME' &&
     message.some((part) => hasEightBit(part, 0, part.length))
   ) {
-    return reply(554, '5.6.3', `Message contains 8-bit data, and ${name} does not announce 8BITMIME`);
+    return needsEightBit(name);
   }
   return null;
-}
-
-function needsUtf8(name: string): Reply {
-  return reply(553, '5.6.7', `Message needs SMTPUTF8, and ${name} does not announce it`);
-}
-
-/** A path that came over SMTP is always sendable; one that is not is a fault of ours, and the mail waits. */
-function unsendable(): Reply {
-  return reply(451, '4.3.0', 'An envelope address cannot be written in a command');
 }
 
 /** Bytes above ASCII before the first empty line (the message's own header; RFC 6532). */

@@ -1,6 +1,6 @@
 // The sessions with one next hop: a limited number, used again while they are alive, closed with QUIT when idle.
 import { formatNextHop } from '../../config/units.ts';
-import { reply } from '../replies.ts';
+import { connectionsBusy, connectionsClosing } from '../our-replies.ts';
 import { type NoSession, openSession, type Session, type SessionOptions } from './session.ts';
 
 export interface PoolOptions extends SessionOptions {
@@ -25,130 +25,163 @@ export interface Pool {
   readonly connections: number;
 }
 
-interface Waiter {
-  readonly wake: (go: boolean) => void;
+interface IdleSession {
+  readonly session: Session;
+  /** Ends it when nobody has needed it for long. */
+  readonly timer: NodeJS.Timeout;
+}
+
+/** Told whether it may try again, or that its deadline has come. */
+type Wake = (go: boolean) => void;
+
+/** The state of a pool. */
+interface Sessions {
+  readonly options: PoolOptions;
+  /** The next hop as a person writes it. */
+  readonly name: string;
+  /** The one that was used last stands last. */
+  readonly idle: IdleSession[];
+  readonly inUse: Set<Session>;
+  /** Those who wait for a place, in order. */
+  readonly waiting: Wake[];
+  /** Sessions that are being opened. */
+  opening: number;
+  closed: boolean;
 }
 
 export function createPool(options: PoolOptions): Pool {
-  const idle: { readonly session: Session; readonly timer: NodeJS.Timeout }[] = [];
-  const inUse = new Set<Session>();
-  const waiters: Waiter[] = [];
-  let opening = 0;
-  let closed = false;
-  const name = formatNextHop(options.nextHop);
-
-  const connections = (): number => idle.length + inUse.size + opening;
-
-  function takeIdle(): Session | null {
-    for (let entry = idle.pop(); entry !== undefined; entry = idle.pop()) {
-      clearTimeout(entry.timer);
-      entry.session.channel.onUnexpected = null;
-      if (entry.session.channel.alive && entry.session.channel.unread === 0) return entry.session;
-      entry.session.channel.destroy();
-    }
-    return null;
-  }
-
-  /** Waits for a place. @returns false when the deadline came first */
-  function turn(deadline: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const waiter: Waiter = {
-        wake(go) {
-          clearTimeout(timer);
-          resolve(go);
-        },
-      };
-      const timer = setTimeout(
-        () => {
-          waiters.splice(waiters.indexOf(waiter), 1);
-          resolve(false);
-        },
-        Math.max(0, deadline - Date.now()),
-      );
-      waiters.push(waiter);
-    });
-  }
-
-  function dismiss(entry: { readonly session: Session; readonly timer: NodeJS.Timeout }): void {
-    clearTimeout(entry.timer);
-    entry.session.channel.onUnexpected = null;
-    entry.session.channel.quit();
-  }
-
+  const sessions: Sessions = {
+    options,
+    name: formatNextHop(options.nextHop),
+    idle: [],
+    inUse: new Set(),
+    waiting: [],
+    opening: 0,
+    closed: false,
+  };
   return {
     get connections() {
-      return connections();
+      return connectionsOf(sessions);
     },
-    async acquire(deadline, fresh) {
-      for (;;) {
-        if (closed)
-          return {
-            stage: 'connect',
-            reply: reply(451, '4.3.2', `The connections to ${name} are being closed`),
-          };
-        const known = fresh ? null : takeIdle();
-        if (known !== null) {
-          inUse.add(known);
-          return known;
-        }
-        if (connections() < options.maxConnections) break;
-        const oldest = idle.shift();
-        if (oldest !== undefined) {
-          dismiss(oldest);
-          break;
-        }
-        if (!(await turn(deadline))) {
-          return {
-            stage: 'connect',
-            reply: reply(451, '4.4.5', `All ${options.maxConnections} connections to ${name} are busy`),
-          };
-        }
-      }
-      opening += 1;
-      try {
-        const session = await openSession(options, deadline);
-        if ('channel' in session) inUse.add(session);
-        else waiters.shift()?.wake(true);
-        return session;
-      } finally {
-        opening -= 1;
-      }
-    },
-    release(session) {
-      inUse.delete(session);
-      const { channel } = session;
-      session.reused = true;
-      if (!channel.alive || channel.unread > 0) channel.destroy();
-      else if (closed) channel.quit();
-      else {
-        const entry = { session, timer: setTimeout(() => retire(), options.idleMs) };
-        const retire = (): void => {
-          const at = idle.indexOf(entry);
-          if (at !== -1) idle.splice(at, 1);
-          dismiss(entry);
-        };
-        // An idle session that says something says goodbye.
-        channel.onUnexpected = () => {
-          retire();
-          channel.destroy();
-        };
-        idle.push(entry);
-      }
-      waiters.shift()?.wake(true);
-    },
-    close() {
-      closed = true;
-      for (const entry of idle.splice(0)) dismiss(entry);
-      for (const waiter of waiters.splice(0)) waiter.wake(true);
-    },
-    destroy() {
-      closed = true;
-      for (const entry of idle.splice(0)) {
-        clearTimeout(entry.timer);
-        entry.session.channel.destroy();
-      }
-      for (const session of inUse) session.channel.destroy();
-      for (const waiter of waiters.splice(0)) waiter.wake(true);
-    },
+    acquire: (deadline, fresh) => acquire(sessions, deadline, fresh),
+    release: (session) => release(sessions, session),
+    close: () => close(sessions),
+    destroy: () => destroy(sessions),
   };
+}
+
+function connectionsOf({ idle, inUse, opening }: Sessions): number {
+  return idle.length + inUse.size + opening;
+}
+
+async function acquire(sessions: Sessions, deadline: number, fresh: boolean): Promise<Session | NoSession> {
+  const { options, name, inUse, idle } = sessions;
+  for (;;) {
+    if (sessions.closed) return { stage: 'connect', reply: connectionsClosing(name) };
+    const known = fresh ? null : takeIdle(sessions);
+    if (known !== null) {
+      inUse.add(known);
+      return known;
+    }
+    if (connectionsOf(sessions) < options.maxConnections) return open(sessions, deadline);
+    const oldest = idle.shift();
+    if (oldest !== undefined) {
+      dismiss(oldest);
+      return open(sessions, deadline);
+    }
+    if (!(await place(sessions, deadline)))
+      return { stage: 'connect', reply: connectionsBusy(name, options.maxConnections) };
+  }
+}
+
+async function open(sessions: Sessions, deadline: number): Promise<Session | NoSession> {
+  sessions.opening += 1;
+  try {
+    const session = await openSession(sessions.options, deadline);
+    if ('channel' in session) sessions.inUse.add(session);
+    else wakeNext(sessions);
+    return session;
+  } finally {
+    sessions.opening -= 1;
+  }
+}
+
+function takeIdle({ idle }: Sessions): Session | null {
+  for (let entry = idle.pop(); entry !== undefined; entry = idle.pop()) {
+    clearTimeout(entry.timer);
+    const { channel } = entry.session;
+    channel.onUnexpected = null;
+    if (channel.alive && channel.unread === 0) return entry.session;
+    channel.destroy();
+  }
+  return null;
+}
+
+/** Waits for a place. @returns false when the deadline came first */
+function place({ waiting }: Sessions, deadline: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const wake: Wake = (go) => {
+      clearTimeout(timer);
+      resolve(go);
+    };
+    const timer = setTimeout(
+      () => {
+        waiting.splice(waiting.indexOf(wake), 1);
+        resolve(false);
+      },
+      Math.max(0, deadline - Date.now()),
+    );
+    waiting.push(wake);
+  });
+}
+
+function wakeNext({ waiting }: Sessions): void {
+  waiting.shift()?.(true);
+}
+
+function release(sessions: Sessions, session: Session): void {
+  sessions.inUse.delete(session);
+  const { channel } = session;
+  session.reused = true;
+  if (!channel.alive || channel.unread > 0) channel.destroy();
+  else if (sessions.closed) channel.quit();
+  else keepIdle(sessions, session);
+  wakeNext(sessions);
+}
+
+function keepIdle({ idle, options }: Sessions, session: Session): void {
+  const retire = (): void => {
+    const at = idle.indexOf(entry);
+    if (at !== -1) idle.splice(at, 1);
+    dismiss(entry);
+  };
+  const entry: IdleSession = { session, timer: setTimeout(retire, options.idleMs) };
+  // An idle session that says something says goodbye.
+  session.channel.onUnexpected = () => {
+    retire();
+    session.channel.destroy();
+  };
+  idle.push(entry);
+}
+
+function dismiss({ timer, session }: IdleSession): void {
+  clearTimeout(timer);
+  session.channel.onUnexpected = null;
+  session.channel.quit();
+}
+
+function close(sessions: Sessions): void {
+  sessions.closed = true;
+  for (const entry of sessions.idle.splice(0)) dismiss(entry);
+  for (const wake of sessions.waiting.splice(0)) wake(true);
+}
+
+function destroy(sessions: Sessions): void {
+  sessions.closed = true;
+  for (const { timer, session } of sessions.idle.splice(0)) {
+    clearTimeout(timer);
+    session.channel.destroy();
+  }
+  for (const session of sessions.inUse) session.channel.destroy();
+  for (const wake of sessions.waiting.splice(0)) wake(true);
 }

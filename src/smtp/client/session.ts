@@ -1,10 +1,12 @@
 // A session with the next hop: connected, greeted, its extensions known (RFC 5321, section 3.1 and 3.2).
 import { formatNextHop, type NextHop } from '../../config/units.ts';
-import { classOf, formatReply, reply } from '../replies.ts';
+import { cannotConnect, unwilling } from '../our-replies.ts';
+import { classOf, formatReply } from '../replies.ts';
 import type { Reply } from '../types.ts';
 import { type Channel, type ChannelFailure, openChannel } from './channel.ts';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.ts';
-import { failureReply, type Stage } from './transaction.ts';
+import { failureReply } from './judge-reply.ts';
+import type { Stage } from './transaction.ts';
 
 export interface Session {
   readonly channel: Channel;
@@ -39,7 +41,7 @@ export async function openSession(options: SessionOptions, deadline: number): Pr
   const until = Math.min(deadline, Date.now() + connectTimeoutMs);
   const channel = await openChannel(nextHop.endpoint, until);
   if ('kind' in channel) {
-    return { stage: 'connect', reply: reply(451, '4.4.1', `Cannot connect to ${name}: ${channel.detail}`) };
+    return { stage: 'connect', reply: cannotConnect(name, channel.detail) };
   }
   const give = (answer: Reply): NoSession => {
     channel.destroy();
@@ -50,7 +52,7 @@ export async function openSession(options: SessionOptions, deadline: number): Pr
 
   const greeting = await channel.next(until);
   if ('failure' in greeting) return broken(greeting.failure, 'the greeting');
-  if (greeting.reply.code !== 220) return give(unwilling(greeting.reply, name, 'its greeting'));
+  if (greeting.reply.code !== 220) return give(unwilling(name, 'its greeting', formatReply(greeting.reply)));
 
   const hello = nextHop.protocol === 'lmtp' ? 'LHLO' : 'EHLO';
   channel.write(`${hello} ${hostname}\r\n`);
@@ -59,17 +61,13 @@ export async function openSession(options: SessionOptions, deadline: number): Pr
   if (classOf(answer.reply) === 'accepted') {
     return { channel, extensions: parseExtensions(answer.reply.text), reused: false, unfinished: false };
   }
-  if (hello === 'LHLO' || answer.reply.code < 500) return give(unwilling(answer.reply, name, hello));
+  if (hello === 'LHLO' || answer.reply.code < 500)
+    return give(unwilling(name, hello, formatReply(answer.reply)));
 
   // RFC 5321, section 3.2: a server without extensions.
   channel.write(`HELO ${hostname}\r\n`);
   const plain = await channel.next(Math.min(deadline, Date.now() + commandTimeoutMs));
   if ('failure' in plain) return broken(plain.failure, 'HELO');
-  if (classOf(plain.reply) !== 'accepted') return give(unwilling(plain.reply, name, 'HELO'));
+  if (classOf(plain.reply) !== 'accepted') return give(unwilling(name, 'HELO', formatReply(plain.reply)));
   return { channel, extensions: NO_EXTENSIONS, reused: false, unfinished: false };
-}
-
-/** A next hop that refuses us before any mail is misconfigured or busy: the mail waits, even for a 5xx. */
-function unwilling(answer: Reply, name: string, what: string): Reply {
-  return reply(451, '4.3.0', `${name} refuses to talk to us in ${what}: ${formatReply(answer)}`);
 }

@@ -2,10 +2,12 @@
 // recipient whatever happens (RFC 5321; pipelining: RFC 2920; one reply per recipient: RFC 2033).
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { dotStuffed, finalDot } from '../dot-stuff.ts';
-import { classOf, formatReply, reply } from '../replies.ts';
+import { noOutcome, noTimeLeft } from '../our-replies.ts';
+import { classOf, notClosing } from '../replies.ts';
 import type { Reply, ReplyClass } from '../types.ts';
-import type { Answer, Channel, ChannelFailure } from './channel.ts';
+import type { Answer, Channel } from './channel.ts';
 import type { TransactionCommands } from './extensions.ts';
+import { expectedRefusal, failureReply, outcomeReply, unexpected } from './judge-reply.ts';
 
 /** The step at which a recipient's outcome was decided. */
 export type Stage = 'connect' | 'greeting' | 'mail' | 'rcpt' | 'data' | 'end-of-data';
@@ -52,132 +54,178 @@ export interface TransactionOutcome {
   readonly unanswered: boolean;
 }
 
+/** A transaction under way. */
+interface Run {
+  readonly channel: Channel;
+  readonly request: TransactionRequest;
+  readonly results: Map<number, RecipientResult>;
+  /** Recipients without an outcome, by their index in the envelope. */
+  readonly open: Set<number>;
+  /** Those whose RCPT was accepted, in order. */
+  readonly accepted: number[];
+  unanswered: boolean;
+}
+
 /** Runs one transaction over an open connection. Never throws. */
 export async function runTransaction(
   channel: Channel,
   request: TransactionRequest,
 ): Promise<TransactionOutcome> {
-  const { commands, name, deadline } = request;
-  const results = new Map<number, RecipientResult>();
-  const open = new Set(commands.rcpts.map((rcpt) => rcpt.index));
-  let unanswered = true;
+  const { rcpts, refused } = request.commands;
+  const run: Run = {
+    channel,
+    request,
+    results: new Map(),
+    open: new Set(rcpts.map((rcpt) => rcpt.index)),
+    accepted: [],
+    unanswered: true,
+  };
+  for (const refusal of refused) decide(run, refusal.index, refusal.reply, 'mail');
+  if (run.open.size === 0) return end(run, 'clean');
+  return (
+    (await sayEnvelope(run)) ?? (await sayData(run)) ?? (await sayContent(run)) ?? (await hearOutcomes(run))
+  );
+}
 
-  function decide(index: number, answer: Reply, stage: Stage): void {
-    results.set(index, { reply: recipientReply(answer), class: classOf(answer), stage });
-    open.delete(index);
-  }
-  function decideAll(answer: Reply, stage: Stage): void {
-    for (const index of [...open]) decide(index, answer, stage);
-  }
-  function end(
-    connection: TransactionOutcome['connection'],
-    late?: Promise<readonly LateResult[]>,
-  ): TransactionOutcome {
-    const missing = reply(451, '4.3.0', `No outcome from ${name}`);
-    return {
-      results: Array.from(
-        { length: request.recipients },
-        (_, index) => results.get(index) ?? { reply: missing, class: 'temporary', stage: 'mail' },
-      ),
-      connection,
-      unanswered,
-      ...(late === undefined ? {} : { late }),
-    };
-  }
-  /** After a failure, or a goodbye: nothing more can be said on this connection. */
-  function giveUp(answer: Reply, stage: Stage): TransactionOutcome {
-    decideAll(answer, stage);
-    channel.destroy();
-    return end('done');
-  }
-  async function ask(command: string, what: string, stage: Stage): Promise<Reply | TransactionOutcome> {
-    if (!request.pipelining) channel.write(`${command}\r\n`);
-    const answer = await channel.next(Math.min(deadline, Date.now() + request.commandTimeoutMs));
-    if ('failure' in answer) {
-      if (answer.failure.kind !== 'lost') unanswered = false;
-      return giveUp(failureReply(answer.failure, name, what), stage);
-    }
-    const { code } = answer.reply;
-    if (code === 421) return giveUp(answer.reply, stage);
-    unanswered = false;
-    // From here on it could not be told which reply belongs to which command.
-    if (code < 400 && code >= 300 && stage !== 'data')
-      return giveUp(unexpected(answer.reply, name, what), stage);
-    return answer.reply;
-  }
+function decide(run: Run, index: number, answer: Reply, stage: Stage): void {
+  run.results.set(index, { reply: notClosing(answer), class: classOf(answer), stage });
+  run.open.delete(index);
+}
 
-  for (const refusal of commands.refused) decide(refusal.index, refusal.reply, 'mail');
-  if (open.size === 0) return end('clean');
+function decideAll(run: Run, answer: Reply, stage: Stage): void {
+  for (const index of [...run.open]) decide(run, index, answer, stage);
+}
 
-  const before = [...request.preamble, ...commands.xforward];
-  if (request.pipelining) {
+function end(
+  { request, results, unanswered }: Run,
+  connection: TransactionOutcome['connection'],
+  late?: Promise<readonly LateResult[]>,
+): TransactionOutcome {
+  const missing = noOutcome(request.name);
+  return {
+    results: Array.from(
+      { length: request.recipients },
+      (_, index) => results.get(index) ?? { reply: missing, class: 'temporary', stage: 'mail' },
+    ),
+    connection,
+    unanswered,
+    ...(late === undefined ? {} : { late }),
+  };
+}
+
+/** After a failure, or a goodbye: nothing more can be said on this connection. */
+function breakOff(run: Run, answer: Reply, stage: Stage): TransactionOutcome {
+  decideAll(run, answer, stage);
+  run.channel.destroy();
+  return end(run, 'done');
+}
+
+/** Says one command, unless all of them are said already, and hears its reply. @returns the outcome when this is the end */
+async function ask(
+  run: Run,
+  command: string,
+  what: string,
+  stage: Stage,
+): Promise<Reply | TransactionOutcome> {
+  const { channel, request } = run;
+  if (!request.pipelining) channel.write(`${command}\r\n`);
+  const answer = await channel.next(Math.min(request.deadline, Date.now() + request.commandTimeoutMs));
+  if ('failure' in answer) {
+    if (answer.failure.kind !== 'lost') run.unanswered = false;
+    return breakOff(run, failureReply(answer.failure, request.name, what), stage);
+  }
+  const { code } = answer.reply;
+  if (code === 421) return breakOff(run, answer.reply, stage);
+  run.unanswered = false;
+  // From here on it could not be told which reply belongs to which command.
+  if (code < 400 && code >= 300 && stage !== 'data')
+    return breakOff(run, unexpected(answer.reply, request.name, what), stage);
+  return answer.reply;
+}
+
+/** What comes before DATA. @returns the outcome when this is the end, as of the further steps */
+async function sayEnvelope(run: Run): Promise<TransactionOutcome | null> {
+  const { preamble, commands, pipelining, name } = run.request;
+  const before = [...preamble, ...commands.xforward];
+  if (pipelining) {
     const group = [...before, commands.mail, ...commands.rcpts.map((rcpt) => rcpt.command), 'DATA', ''];
-    channel.write(group.join('\r\n'));
+    run.channel.write(group.join('\r\n'));
   }
   for (const command of before) {
     // A next hop that refuses XFORWARD or RSET still gets the mail, as from Postfix.
-    const answer = await ask(command, command.slice(0, 8).trim(), 'mail');
+    const answer = await ask(run, command, command.slice(0, 8).trim(), 'mail');
     if ('results' in answer) return answer;
   }
-  const mail = await ask(commands.mail, 'MAIL', 'mail');
+  const mail = await ask(run, commands.mail, 'MAIL', 'mail');
   if ('results' in mail) return mail;
   const refusedMail = classOf(mail) === 'accepted' ? null : expectedRefusal(mail, name, 'MAIL');
   if (refusedMail !== null) {
-    decideAll(refusedMail, 'mail');
-    if (!request.pipelining) return end('unfinished');
+    decideAll(run, refusedMail, 'mail');
+    if (!pipelining) return end(run, 'unfinished');
   }
-  const accepted: number[] = [];
   for (const rcpt of commands.rcpts) {
-    const answer = await ask(rcpt.command, 'RCPT', 'rcpt');
+    const answer = await ask(run, rcpt.command, 'RCPT', 'rcpt');
     if ('results' in answer) return answer;
-    if (classOf(answer) === 'accepted') accepted.push(rcpt.index);
-    else if (refusedMail === null) decide(rcpt.index, expectedRefusal(answer, name, 'RCPT'), 'rcpt');
+    if (classOf(answer) === 'accepted') run.accepted.push(rcpt.index);
+    else if (refusedMail === null) decide(run, rcpt.index, expectedRefusal(answer, name, 'RCPT'), 'rcpt');
   }
-  if (accepted.length === 0 && !request.pipelining) return end('unfinished');
+  return run.accepted.length === 0 && !pipelining ? end(run, 'unfinished') : null;
+}
 
-  const data = await ask('DATA', 'DATA', 'data');
+async function sayData(run: Run): Promise<TransactionOutcome | null> {
+  const { name } = run.request;
+  const data = await ask(run, 'DATA', 'DATA', 'data');
   if ('results' in data) return data;
-  if (data.code !== 354) {
-    if (classOf(data) === 'accepted') return giveUp(unexpected(data, name, 'DATA'), 'data');
-    decideAll(expectedRefusal(data, name, 'DATA'), 'data');
-    return end('unfinished');
-  }
-  if (open.size === 0) {
-    // It waits for a message that has no recipients: an empty one is sent (RFC 2920, section 3.1). Where it believes to
-    // have recipients although MAIL failed, and with LMTP, whose replies would be counted, the connection is given up.
-    if (accepted.length > 0 || request.protocol === 'lmtp') {
-      channel.destroy();
-      return end('done');
-    }
-    channel.write('.\r\n');
-    const answer = await ask('', 'the end of data', 'end-of-data');
-    return 'results' in answer ? answer : end('unfinished');
-  }
+  if (data.code === 354) return run.open.size === 0 ? sayNothing(run) : null;
+  if (classOf(data) === 'accepted') return breakOff(run, unexpected(data, name, 'DATA'), 'data');
+  decideAll(run, expectedRefusal(data, name, 'DATA'), 'data');
+  return end(run, 'unfinished');
+}
 
-  const interruption = await sendMessage(channel, request);
-  if (interruption !== null) return giveUp(interruption, 'data');
+/**
+ * It waits for a message that has no recipients: an empty one is sent (RFC 2920, section 3.1). Where it believes to have
+ * recipients although MAIL failed, and with LMTP, whose replies would be counted, the connection is given up.
+ */
+async function sayNothing(run: Run): Promise<TransactionOutcome> {
+  if (run.accepted.length > 0 || run.request.protocol === 'lmtp') {
+    run.channel.destroy();
+    return end(run, 'done');
+  }
+  run.channel.write('.\r\n');
+  const answer = await ask(run, '', 'the end of data', 'end-of-data');
+  return 'results' in answer ? answer : end(run, 'unfinished');
+}
 
+async function sayContent(run: Run): Promise<TransactionOutcome | null> {
+  const interruption = await sendMessage(run.channel, run.request);
+  return interruption === null ? null : breakOff(run, interruption, 'data');
+}
+
+/** The replies behind the final dot: one for each accepted recipient (LMTP), or one for all. */
+async function hearOutcomes(run: Run): Promise<TransactionOutcome> {
+  const { channel, request, accepted } = run;
+  const { name, deadline } = request;
   const expected = request.protocol === 'lmtp' ? accepted.map((index) => [index]) : [accepted];
   for (const [position, indices] of expected.entries()) {
     const answer = await channel.next(deadline);
     if ('failure' in answer) {
       const { failure } = answer;
-      decideAll(failureReply(failure, name, 'the end of data'), 'end-of-data');
+      decideAll(run, failureReply(failure, name, 'the end of data'), 'end-of-data');
       if (failure.kind === 'timeout')
-        return end('done', lateReplies(channel, expected.slice(position), request.lateMs));
+        return end(run, 'done', lateReplies(channel, expected.slice(position), request.lateMs));
       channel.destroy();
-      return end('done');
+      return end(run, 'done');
     }
     // Said before the final dot has left us: it cannot be about this message, and would not be about all of it.
-    if (channel.unsent > 0) return giveUp(expectedRefusal(answer.reply, name, 'DATA'), 'data');
-    const final = finalReply(answer.reply, name);
+    if (channel.unsent > 0) return breakOff(run, expectedRefusal(answer.reply, name, 'DATA'), 'data');
+    const final = outcomeReply(answer.reply, name);
     for (const index of indices) {
-      decide(index, final, 'end-of-data');
-      if (classOf(final) === 'accepted') request.accepted(index, recipientReply(final));
+      decide(run, index, final, 'end-of-data');
+      if (classOf(final) === 'accepted') request.accepted(index, notClosing(final));
     }
-    if (answer.reply.code === 421) return giveUp(final, 'end-of-data');
+    if (answer.reply.code === 421) return breakOff(run, final, 'end-of-data');
   }
-  return end('clean');
+  return end(run, 'clean');
 }
 
 /** Written before it is looked whether the next hop takes it, and has not said something meanwhile. */
@@ -207,7 +255,7 @@ async function sendMessage(channel: Channel, request: TransactionRequest): Promi
       if (channel.unread > 0) return interrupted(await channel.next(deadline));
     }
     if (channel.unread > 0 || !channel.alive) return interrupted(await channel.next(deadline));
-    if (Date.now() >= deadline) return reply(451, '4.4.2', `No time is left to send the message to ${name}`);
+    if (Date.now() >= deadline) return noTimeLeft(name);
     channel.write(finalDot(message));
     return null;
   } finally {
@@ -227,42 +275,11 @@ async function lateReplies(
     const answer = await channel.next(until);
     if ('failure' in answer || channel.unsent > 0) break;
     for (const index of indices) {
-      late.push({ index, reply: recipientReply(answer.reply), class: classOf(answer.reply) });
+      late.push({ index, reply: notClosing(answer.reply), class: classOf(answer.reply) });
     }
   }
   // What has not left us must not leave any more: it would be taken, and nobody would know.
   if (channel.unsent > 0) channel.destroy();
   else channel.quit();
   return late;
-}
-
-/** The temporary outcome of a failed connection. */
-export function failureReply(failure: ChannelFailure, name: string, what: string): Reply {
-  if (failure.kind === 'lost')
-    return reply(451, '4.4.2', `Lost connection with ${name} in ${what}: ${failure.detail}`);
-  if (failure.kind === 'timeout')
-    return reply(451, '4.4.2', `Timeout with ${name} in ${what}: ${failure.detail}`);
-  return reply(451, '4.3.0', `Protocol error with ${name} in ${what}: ${failure.detail}`);
-}
-
-/** A refusal as it is; a success or 3xx where neither makes sense is temporary. */
-function expectedRefusal(answer: Reply, name: string, what: string): Reply {
-  return answer.code >= 400 ? answer : unexpected(answer, name, what);
-}
-
-function unexpected(answer: Reply, name: string, what: string): Reply {
-  return reply(
-    451,
-    '4.3.0',
-    `Protocol error with ${name} in ${what}: unexpected reply ${formatReply(answer)}`,
-  );
-}
-
-function finalReply(answer: Reply, name: string): Reply {
-  return classOf(answer) === 'accepted' ? answer : expectedRefusal(answer, name, 'the end of data');
-}
-
-/** A next hop's 421 closes its own connection, not the one to our client. */
-function recipientReply(answer: Reply): Reply {
-  return answer.code === 421 ? { ...answer, code: 451 } : answer;
 }

@@ -1,5 +1,5 @@
 // Whether the client is known to have our replies. Only then may the memory of what was accepted be dropped: a client
-// that missed them sends the message again (filters.md, "No duplicates").
+// that missed them sends the message again.
 
 /** One answered transaction. */
 interface Answered {
@@ -34,54 +34,65 @@ export interface Acknowledgements {
   closed(withError: boolean): void;
 }
 
+/** What is known of the replies of one connection. */
+interface Replies {
+  /** Answered, and not yet told of; in order. */
+  waiting: Answered[];
+  /** Those that were flushed when the client closed its side. */
+  endedInTime: ReadonlySet<Answered>;
+  saidQuit: boolean;
+  over: boolean;
+}
+
 export function createAcknowledgements(): Acknowledgements {
-  let waiting: Answered[] = [];
-  let endedInTime: ReadonlySet<Answered> = new Set();
-  let over = false;
-  let saidQuit = false;
-
-  function settle(these: readonly Answered[], reached: boolean): void {
-    if (these.length === 0) return;
-    waiting = waiting.filter((entry) => !these.includes(entry));
-    for (const entry of these) entry.tell(reached);
-  }
-
+  const replies: Replies = { waiting: [], endedInTime: NONE, saidQuit: false, over: false };
   return {
-    answered(tell) {
-      const entry: Answered = { tell, flushed: false, provable: false };
-      if (over) {
-        tell(false);
-        return () => undefined;
-      }
-      waiting.push(entry);
-      return () => {
-        entry.flushed = true;
-        // What was already on its way is read within this turn of the event loop.
-        setImmediate(() => {
-          entry.provable = true;
-        });
-      };
-    },
+    answered: (tell) => answered(replies, tell),
     heard(bytes, fresh) {
-      if (waiting.length === 0 || !fresh || beginsWithQuit(bytes)) return;
-      settle(
-        waiting.filter((entry) => entry.provable),
-        true,
-      );
+      if (replies.waiting.length === 0 || !fresh || beginsWithQuit(bytes)) return;
+      const reached = replies.waiting.filter((entry) => entry.provable);
+      settle(replies, reached, true);
     },
     quit() {
-      saidQuit = true;
+      replies.saidQuit = true;
     },
     ended() {
-      endedInTime = new Set(waiting.filter((entry) => entry.flushed));
+      replies.endedInTime = new Set(replies.waiting.filter((entry) => entry.flushed));
     },
-    closed(withError) {
-      over = true;
-      const reached = withError || !saidQuit ? [] : waiting.filter((entry) => endedInTime.has(entry));
-      settle(reached, true);
-      settle(waiting, false);
-    },
+    closed: (withError) => closed(replies, withError),
   };
+}
+
+const NONE: ReadonlySet<Answered> = new Set();
+
+function answered(replies: Replies, tell: Answered['tell']): () => void {
+  if (replies.over) {
+    tell(false);
+    return () => undefined;
+  }
+  const entry: Answered = { tell, flushed: false, provable: false };
+  replies.waiting.push(entry);
+  return () => {
+    entry.flushed = true;
+    // What was already on its way is read within this turn of the event loop.
+    setImmediate(() => {
+      entry.provable = true;
+    });
+  };
+}
+
+function closed(replies: Replies, withError: boolean): void {
+  replies.over = true;
+  const { waiting, endedInTime, saidQuit } = replies;
+  const reached = withError || !saidQuit ? [] : waiting.filter((entry) => endedInTime.has(entry));
+  settle(replies, reached, true);
+  settle(replies, replies.waiting, false);
+}
+
+function settle(replies: Replies, these: readonly Answered[], reached: boolean): void {
+  if (these.length === 0) return;
+  replies.waiting = replies.waiting.filter((entry) => !these.includes(entry));
+  for (const entry of these) entry.tell(reached);
 }
 
 /** Whether the bytes are QUIT, or a beginning of it. */

@@ -1,11 +1,29 @@
 // What has been said so far on a connection: hello, XFORWARD, MAIL and RCPT, and the reply that each of them gets. It
 // knows no socket. Every path and parameter is kept as the client wrote it.
 import type { FilterConfig } from '../../config/schema.ts';
-import { reply } from '../replies.ts';
+import {
+  EHLO_FIRST,
+  EMPTY_RECIPIENT,
+  helloSyntax,
+  LHLO_FIRST,
+  MAIL_FIRST,
+  mailSyntax,
+  NESTED_MAIL,
+  NO_STORAGE,
+  OK,
+  RECIPIENT_OK,
+  rcptSyntax,
+  SENDER_OK,
+  TOO_MANY_RECIPIENTS,
+  USE_EHLO,
+  USE_LHLO,
+  XFORWARD_FORBIDDEN,
+  XFORWARD_TOO_LATE,
+  xforwardSyntax,
+} from '../our-replies.ts';
 import type { EnvelopeRecipient, EsmtpParameter, RawPath, Reply, Xforward } from '../types.ts';
 import type { Admission, Lease } from './budget.ts';
 import { parseAddressed, parseXforward, XFORWARD_ATTRIBUTES } from './commands.ts';
-import { NO_STORAGE } from './content-refusal.ts';
 import { checkMailParameters, checkRcptParameters, declaredSize } from './parameters.ts';
 
 export type Hello = 'LHLO' | 'EHLO' | 'HELO';
@@ -45,13 +63,11 @@ export interface Dialogue {
   readonly client: string;
 }
 
-const OK = reply(250, '2.0.0', 'Ok');
-
 export function createDialogue({ protocol, config, admission, mayForward }: DialogueOptions): Dialogue {
   let client = '';
   let open: OpenTransaction | null = null;
   let attributes: Record<string, string> = {};
-  const helloFirst = reply(503, '5.5.1', `Send ${protocol === 'lmtp' ? 'LHLO' : 'EHLO'} first`);
+  const helloFirst = protocol === 'lmtp' ? LHLO_FIRST : EHLO_FIRST;
 
   function reset(): void {
     open?.lease.release();
@@ -73,9 +89,9 @@ export function createDialogue({ protocol, config, admission, mayForward }: Dial
     hello(verb, name, hostname) {
       if ((protocol === 'lmtp') !== (verb === 'LHLO')) {
         // RFC 2033, section 4.1.
-        return reply(500, '5.5.1', protocol === 'lmtp' ? 'This is LMTP: use LHLO' : 'This is SMTP: use EHLO');
+        return protocol === 'lmtp' ? USE_LHLO : USE_EHLO;
       }
-      if (name === '' || /[\x00-\x1f\x7f]/.test(name)) return reply(501, '5.5.4', `Syntax: ${verb} hostname`);
+      if (name === '' || /[\x00-\x1f\x7f]/.test(name)) return helloSyntax(verb);
       client = name;
       reset();
       if (verb === 'HELO') return `250 ${hostname}\r\n`;
@@ -92,19 +108,19 @@ export function createDialogue({ protocol, config, admission, mayForward }: Dial
       return lines.map((line, at) => `250${at === lines.length - 1 ? ' ' : '-'}${line}\r\n`).join('');
     },
     xforward(argument) {
-      if (!mayForward) return reply(550, '5.7.0', 'Insufficient authorisation: see filter.xforward_hosts');
+      if (!mayForward) return XFORWARD_FORBIDDEN;
       if (client === '') return helloFirst;
-      if (open !== null) return reply(503, '5.5.1', 'A mail transaction is in progress');
+      if (open !== null) return XFORWARD_TOO_LATE;
       const parsed = parseXforward(argument);
-      if (typeof parsed === 'string') return reply(501, '5.5.4', `Bad XFORWARD: ${parsed}`);
+      if (typeof parsed === 'string') return xforwardSyntax(parsed);
       Object.assign(attributes, parsed);
       return OK;
     },
     mail(argument) {
       if (client === '') return helloFirst;
-      if (open !== null) return reply(503, '5.5.1', 'Nested MAIL command');
+      if (open !== null) return NESTED_MAIL;
       const parsed = parseAddressed(argument, 'FROM');
-      if (typeof parsed === 'string') return reply(501, '5.5.4', `Syntax: MAIL FROM:<address>: ${parsed}`);
+      if (typeof parsed === 'string') return mailSyntax(parsed);
       const refusal = checkMailParameters(parsed, config().max_message_size);
       if (refusal !== null) return refusal;
       const declared = declaredSize(parsed.parameters) ?? 0;
@@ -112,20 +128,19 @@ export function createDialogue({ protocol, config, admission, mayForward }: Dial
       if (lease === null) return NO_STORAGE;
       const { path, parameters } = parsed;
       open = { sender: path, parameters, recipients: [], lease, declared, received: 0 };
-      return reply(250, '2.1.0', 'Ok');
+      return SENDER_OK;
     },
     // Every RCPT is a recipient of its own, the same path twice included: LMTP owes each one a reply.
     rcpt(argument) {
-      if (open === null) return reply(503, '5.5.1', 'Need MAIL command');
+      if (open === null) return MAIL_FIRST;
       const parsed = parseAddressed(argument, 'TO');
-      if (typeof parsed === 'string') return reply(501, '5.5.4', `Syntax: RCPT TO:<address>: ${parsed}`);
-      if (parsed.path === '') return reply(501, '5.1.3', 'The recipient is empty');
+      if (typeof parsed === 'string') return rcptSyntax(parsed);
+      if (parsed.path === '') return EMPTY_RECIPIENT;
       const refusal = checkRcptParameters(parsed);
       if (refusal !== null) return refusal;
-      if (open.recipients.length >= config().max_recipients)
-        return reply(452, '4.5.3', 'Too many recipients');
+      if (open.recipients.length >= config().max_recipients) return TOO_MANY_RECIPIENTS;
       open.recipients.push(parsed);
-      return reply(250, '2.1.5', 'Ok');
+      return RECIPIENT_OK;
     },
   };
 }

@@ -35,7 +35,7 @@ export async function handOver(
       'no replies in time; answered 451',
     );
   } catch (error) {
-    logger.error({ transaction: transaction.id, err: problemOf(error) }, 'delivery failed; answered 451');
+    logger.error({ transaction: transaction.id, err: errorInWords(error) }, 'delivery failed; answered 451');
   }
   return null;
 }
@@ -50,13 +50,13 @@ export function tellFate(
     (reached ? acknowledged : lost)(transaction);
   } catch (error) {
     logger.error(
-      { transaction: transaction.id, err: problemOf(error) },
+      { transaction: transaction.id, err: errorInWords(error) },
       'the fate of our replies could not be recorded',
     );
   }
 }
 
 /** The words of an error, for a log that must not hold anything else. */
-export function problemOf(error: unknown): string {
+export function errorInWords(error: unknown): string {
   return error instanceof Error ? error.message : 'unknown';
 }

@@ -8,7 +8,8 @@ import { trustedClients } from '../../host/trusted-clients.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Reply, Transaction } from '../types.ts';
 import type { Admission } from './budget.ts';
-import { type ConnectionContext, serveClient } from './connection.ts';
+import { serveClient } from './connection.ts';
+import type { ConnectionContext } from './open-connection.ts';
 
 export interface ListenerOptions {
   readonly listener: FilterListener;

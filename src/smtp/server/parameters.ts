@@ -1,6 +1,6 @@
 // The ESMTP parameters we announce, and what is answered to the ones we do not know or that are malformed. Pure.
+import { badParameter, messageTooLarge, unsupportedParameter } from '../our-replies.ts';
 import { findParameter, isAscii, type PathArgument } from '../paths.ts';
-import { reply } from '../replies.ts';
 import type { EsmtpParameter, Reply } from '../types.ts';
 
 /** One check for each keyword: whether the value has the form that its RFC gives it. */
@@ -29,9 +29,8 @@ const RCPT_CHECKS: Checks = {
 function check(parameters: readonly EsmtpParameter[], checks: Checks): Reply | null {
   for (const { keyword, value } of parameters) {
     // What cannot be passed on must be refused (RFC 5321, section 4.1.1.11).
-    if (!Object.hasOwn(checks, keyword))
-      return reply(555, '5.5.4', `Unsupported parameter: ${keyword.slice(0, 40)}`);
-    if (checks[keyword]?.(value) !== true) return reply(501, '5.5.4', `Bad value for parameter ${keyword}`);
+    if (!Object.hasOwn(checks, keyword)) return unsupportedParameter(keyword);
+    if (checks[keyword]?.(value) !== true) return badParameter(keyword);
   }
   return null;
 }
@@ -57,8 +56,4 @@ export function checkRcptParameters(argument: PathArgument): Reply | null {
 export function declaredSize(parameters: readonly EsmtpParameter[]): number | undefined {
   const value = findParameter(parameters, 'SIZE')?.value;
   return value === undefined ? undefined : Number(value);
-}
-
-export function messageTooLarge(maxSize: number): Reply {
-  return reply(552, '5.3.4', `Message size exceeds the limit of ${maxSize} bytes`);
 }

@@ -4,7 +4,7 @@ import { detectEncrypted } from '../../../src/message/detect.ts';
 import { explainMessage } from '../../../src/message/explain.ts';
 import { splitMessage } from '../../../src/message/header.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
-import { buildEnvelope, sealMime } from '../../../src/sealing/seal-mime.ts';
+import { buildMimeFrame, sealMime } from '../../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../../src/sealing/seal-options.ts';
 import { corpus, largeMessage } from '../../fixtures/corpus.ts';
 import { processorTime } from '../../fixtures/processor-time.ts';
@@ -52,7 +52,7 @@ const ARMOR = Buffer.from(
 
 /** What stands outside and inside, without encrypting. */
 function build(message: Buffer, changes: Partial<SealOptions> = {}) {
-  const { plaintext, wrap } = buildEnvelope(message, options(changes), 'BOUNDARY');
+  const { plaintext, wrap } = buildMimeFrame(message, options(changes), 'BOUNDARY');
   return {
     inner: Buffer.concat(plaintext).toString('latin1'),
     outer: Buffer.concat(wrap(ARMOR)).toString('latin1'),
@@ -354,7 +354,7 @@ describe('the corpus, sealed', () => {
         const sealed = Buffer.concat(await sealMime(message, options({ keys: [recipient] }), encrypt));
         const { outer, inner } = await open(sealed, secret);
         expect(
-          inner.equals(Buffer.concat(buildEnvelope(message, options({ keys: [recipient] }), 'x').plaintext)),
+          inner.equals(Buffer.concat(buildMimeFrame(message, options({ keys: [recipient] }), 'x').plaintext)),
           name,
         ).toBe(true);
         const { body } = splitMessage(message);

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { splitMessage } from '../../../src/message/header.ts';
 import { createSealer, type Sealer } from '../../../src/sealing/pool.ts';
-import { buildSealed } from '../../../src/sealing/seal-mime.ts';
+import { buildFrame } from '../../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../../src/sealing/seal-options.ts';
 import { type SmimeCipher, sealSmime } from '../../../src/sealing/seal-smime.ts';
 import { cmsRecipients } from '../../../src/smime/cms-recipients.ts';
@@ -61,7 +61,7 @@ async function seal(
 }
 
 const expectedInside = (message: Buffer): Buffer =>
-  Buffer.concat(buildSealed(message, options([]), () => []).plaintext);
+  Buffer.concat(buildFrame(message, options([]), () => []).plaintext);
 
 const open = (data: Buffer, issuedTo: Issued, form: 'DER' | 'SMIME' = 'DER') =>
   openCms(authority, data, issuedTo, form);

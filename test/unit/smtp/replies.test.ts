@@ -1,11 +1,11 @@
 // Replies: their classes, and the shapes in which next hops send them.
 import { describe, expect, it } from 'vitest';
-import { classOf, createReplyReader, encodeReply, formatReply } from '../../../src/smtp/replies.ts';
+import { classOf, createReplyParser, encodeReply, formatReply } from '../../../src/smtp/replies.ts';
 import type { Reply } from '../../../src/smtp/types.ts';
 
 function read(text: string): { replies: Reply[]; violation: string | null } {
   const replies: Reply[] = [];
-  return { violation: createReplyReader().push(Buffer.from(text), replies), replies };
+  return { violation: createReplyParser().push(Buffer.from(text), replies), replies };
 }
 
 describe('the class of a reply', () => {

@@ -12,7 +12,7 @@ export type DataOutcome =
   | { readonly ok: true; readonly message: Buffer }
   | { readonly ok: false; readonly because: 'too-large' | 'no-room' | 'bare-newline' };
 
-export interface DataReaderOptions {
+export interface DataParserOptions {
   /** The largest message in bytes, dot-stuffing undone. */
   readonly maxBytes: number;
   readonly bareNewline: 'normalise' | 'reject';
@@ -22,7 +22,7 @@ export interface DataReaderOptions {
   readonly dropped?: () => void;
 }
 
-export interface DataReader {
+export interface DataParser {
   /**
    * Takes the next bytes of the connection.
    * @returns how many of them belong to the content, final dot included; -1 while the final dot has not come
@@ -32,81 +32,97 @@ export interface DataReader {
   finish(): DataOutcome | Promise<DataOutcome>;
 }
 
+/** The content of one DATA command so far. */
+interface Content {
+  readonly options: DataParserOptions;
+  /** The most bytes on the wire for options.maxBytes. */
+  readonly maxOnWire: number;
+  readonly survey: Survey;
+  kept: Pieces;
+  size: number;
+  /** How much of CRLF.CRLF the bytes so far end with. */
+  matched: number;
+  refused: 'too-large' | 'no-room' | null;
+}
+
 /** Reads the content of one DATA command; the first byte pushed is the first one behind the CRLF of our 354. */
-export function createDataReader(options: DataReaderOptions): DataReader {
-  let kept = createPieces();
-  let size = 0;
-  let refused: 'too-large' | 'no-room' | null = null;
-  const survey: Survey = { bare: 0, dots: 0, at: 'line start' };
-  /** How much of CRLF.CRLF the bytes so far end with. The content begins as if behind a CRLF. */
-  let matched = 2;
-  // A stuffed line is at least four bytes on the wire for three of the message; the exact check is in finish().
-  const maxOnWire = Math.ceil((options.maxBytes * 4) / 3) + END.length;
-
-  function keep(bytes: Buffer): void {
-    if (refused !== null || bytes.length === 0) return;
-    if (size + bytes.length > maxOnWire) refused = 'too-large';
-    else if (!options.grow(bytes.length)) refused = 'no-room';
-    if (refused !== null) {
-      kept = createPieces();
-      options.dropped?.();
-      return;
-    }
-    size += bytes.length;
-    kept.add(bytes);
-    surveyOn(survey, bytes);
-  }
-
-  function judge(wire: Buffer): DataOutcome {
-    // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
-    const content = wire.subarray(0, wire.length - 3);
-    const { bare } = survey;
-    const dots = survey.dots - 1;
-    if (bare > 0 && options.bareNewline === 'reject') {
-      options.dropped?.();
-      return { ok: false, because: 'bare-newline' };
-    }
-    if (content.length + bare - dots > options.maxBytes) {
-      options.dropped?.();
-      return { ok: false, because: 'too-large' };
-    }
-    return {
-      ok: true,
-      message: bare + dots === 0 ? content : rewrite(content, content.length + bare - dots),
-    };
-  }
-
-  return {
-    push(bytes) {
-      // An end that began in earlier bytes is complete within the next four.
-      for (let index = 0; index < bytes.length && index < END.length - 1; index += 1) {
-        matched = advance(matched, bytes[index] ?? 0);
-        if (matched === END.length) {
-          keep(bytes.subarray(0, index + 1));
-          return index + 1;
-        }
-      }
-      const found = bytes.indexOf(END);
-      if (found !== -1) {
-        keep(bytes.subarray(0, found + END.length));
-        return found + END.length;
-      }
-      if (bytes.length >= END.length) {
-        matched = 0;
-        for (let index = bytes.length - END.length + 1; index < bytes.length; index += 1) {
-          matched = advance(matched, bytes[index] ?? 0);
-        }
-      }
-      keep(bytes);
-      return -1;
-    },
-    finish() {
-      if (refused !== null) return { ok: false, because: refused };
-      const wire = kept.whole();
-      kept = createPieces();
-      return wire instanceof Promise ? wire.then(judge) : judge(wire);
-    },
+export function createDataParser(options: DataParserOptions): DataParser {
+  const content: Content = {
+    options,
+    // A stuffed line is at least four bytes on the wire for three of the message; the exact check is in judgeContent().
+    maxOnWire: Math.ceil((options.maxBytes * 4) / 3) + END.length,
+    survey: { bare: 0, dots: 0, at: 'line start' },
+    kept: createPieces(),
+    size: 0,
+    // The content begins as if behind a CRLF.
+    matched: 2,
+    refused: null,
   };
+  return { push: (bytes) => push(content, bytes), finish: () => finish(content) };
+}
+
+function push(content: Content, bytes: Buffer): number {
+  // An end that began in earlier bytes is complete within the next four.
+  for (let index = 0; index < bytes.length && index < END.length - 1; index += 1) {
+    content.matched = advance(content.matched, bytes[index] ?? 0);
+    if (content.matched === END.length) {
+      keep(content, bytes.subarray(0, index + 1));
+      return index + 1;
+    }
+  }
+  const found = bytes.indexOf(END);
+  if (found !== -1) {
+    keep(content, bytes.subarray(0, found + END.length));
+    return found + END.length;
+  }
+  if (bytes.length >= END.length) {
+    content.matched = 0;
+    for (let index = bytes.length - END.length + 1; index < bytes.length; index += 1) {
+      content.matched = advance(content.matched, bytes[index] ?? 0);
+    }
+  }
+  keep(content, bytes);
+  return -1;
+}
+
+function keep(content: Content, bytes: Buffer): void {
+  if (content.refused !== null || bytes.length === 0) return;
+  const { options } = content;
+  if (content.size + bytes.length > content.maxOnWire) content.refused = 'too-large';
+  else if (!options.grow(bytes.length)) content.refused = 'no-room';
+  if (content.refused !== null) {
+    content.kept = createPieces();
+    options.dropped?.();
+    return;
+  }
+  content.size += bytes.length;
+  content.kept.add(bytes);
+  surveyOn(content.survey, bytes);
+}
+
+function finish(content: Content): DataOutcome | Promise<DataOutcome> {
+  if (content.refused !== null) return { ok: false, because: content.refused };
+  const wire = content.kept.whole();
+  content.kept = createPieces();
+  return wire instanceof Promise
+    ? wire.then((whole) => judgeContent(content, whole))
+    : judgeContent(content, wire);
+}
+
+function judgeContent({ options, survey }: Content, wire: Buffer): DataOutcome {
+  // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
+  const kept = wire.subarray(0, wire.length - 3);
+  const { bare } = survey;
+  const dots = survey.dots - 1;
+  if (bare > 0 && options.bareNewline === 'reject') {
+    options.dropped?.();
+    return { ok: false, because: 'bare-newline' };
+  }
+  if (kept.length + bare - dots > options.maxBytes) {
+    options.dropped?.();
+    return { ok: false, because: 'too-large' };
+  }
+  return { ok: true, message: bare + dots === 0 ? kept : rewrite(kept, kept.length + bare - dots) };
 }
 
 /** The bytes so far. */

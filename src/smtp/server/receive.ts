@@ -1,0 +1,119 @@
+// A message on one connection: from DATA to the replies behind its final dot.
+import { COMMAND_FAILED, DATA_SYNTAX, MAIL_FIRST, NO_RECIPIENTS, START_DATA } from '../our-replies.ts';
+import { findParameter } from '../paths.ts';
+import { encodeReply, notClosing } from '../replies.ts';
+import type { Reply, Transaction } from '../types.ts';
+import { contentRefusal } from './content-refusal.ts';
+import { createDataParser, type DataOutcome } from './data-parser.ts';
+import type { OpenTransaction } from './dialogue.ts';
+import { handOver, tellFate } from './hand-over.ts';
+import { type OpenConnection, PROCESS_TAG, say } from './open-connection.ts';
+
+let transactions = 0;
+
+/** Answers DATA. Behind a 354 the parser takes content. */
+export function beginData(connection: OpenConnection, argument: string): void {
+  const transaction = connection.dialogue.open;
+  if (transaction === null) say(connection, MAIL_FIRST);
+  else if (argument !== '') say(connection, DATA_SYNTAX);
+  else if (transaction.recipients.length === 0) say(connection, NO_RECIPIENTS);
+  else {
+    const { config } = connection.context;
+    const content = createDataParser({
+      maxBytes: config.max_message_size,
+      bareNewline: config.bare_newline,
+      grow: (bytes) => growLease(transaction, bytes),
+      dropped: () => transaction.lease.release(),
+    });
+    connection.parser.expectData(content);
+    connection.receiving = { transaction, content };
+    say(connection, START_DATA);
+  }
+}
+
+/** The lease holds the declared size from the beginning; only what exceeds it is asked for. */
+function growLease(transaction: OpenTransaction, bytes: number): boolean {
+  const before = Math.max(transaction.received, transaction.declared);
+  transaction.received += bytes;
+  return transaction.received <= before || transaction.lease.grow(transaction.received - before);
+}
+
+/** The final dot has come: judges the content, and hands a good message over. */
+export function endData(connection: OpenConnection): void {
+  const { receiving, socket } = connection;
+  if (receiving === null) return;
+  connection.receiving = null;
+  const { transaction, content } = receiving;
+  const outcome = content.finish();
+  if (!(outcome instanceof Promise)) {
+    received(connection, transaction, outcome);
+    return;
+  }
+  connection.held = true;
+  void outcome.then((known) => {
+    connection.held = false;
+    // Whose connection is gone meanwhile has its transaction dropped already: the client still has the message.
+    if (socket.destroyed) return;
+    received(connection, transaction, known);
+    connection.proceed();
+  });
+}
+
+function received(connection: OpenConnection, open: OpenTransaction, outcome: DataOutcome): void {
+  const { listener, config } = connection.context;
+  const answers = listener.protocol === 'lmtp' ? open.recipients.length : 1;
+  if (!outcome.ok) {
+    answer(connection, open, sameFor(answers, contentRefusal(outcome.because, config.max_message_size)));
+    return;
+  }
+  open.lease.settle(outcome.message.length);
+  transactions += 1;
+  const { dialogue } = connection;
+  void deliver(connection, open, answers, {
+    id: `${PROCESS_TAG}-${transactions.toString(36)}`,
+    envelope: { sender: open.sender, parameters: open.parameters, recipients: open.recipients },
+    xforward: dialogue.attributes,
+    client: dialogue.client,
+    message: outcome.message,
+    deadline:
+      Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
+  });
+}
+
+/** Never rejects. What the client says meanwhile waits. */
+async function deliver(
+  connection: OpenConnection,
+  open: OpenTransaction,
+  answers: number,
+  transaction: Transaction,
+): Promise<void> {
+  const { context } = connection;
+  connection.delivering = transaction;
+  connection.held = true;
+  const replies = await handOver(context, transaction, answers);
+  connection.delivering = null;
+  if (replies === null) {
+    // Not deliver's own replies: whatever was accepted must stay remembered.
+    answer(connection, open, sameFor(answers, COMMAND_FAILED));
+    tellFate(context, transaction, false);
+  } else {
+    connection.whenFlushed = connection.acknowledgements.answered((reached) =>
+      tellFate(context, transaction, reached),
+    );
+    answer(connection, open, replies);
+  }
+  connection.held = false;
+  connection.proceed();
+}
+
+function sameFor(answers: number, reply: Reply): readonly Reply[] {
+  return new Array<Reply>(answers).fill(reply);
+}
+
+/** Ends the transaction with its replies. */
+function answer(connection: OpenConnection, open: OpenTransaction, replies: readonly Reply[]): void {
+  const utf8 = findParameter(open.parameters, 'SMTPUTF8') !== undefined;
+  connection.dialogue.reset();
+  // A recipient's 421 is no goodbye of ours.
+  for (const reply of replies) connection.unwritten += encodeReply(notClosing(reply), utf8);
+}
