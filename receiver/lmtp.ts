@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
+import { inTransaction } from '../src/database/transaction.ts';
 import { forgetSql } from '../src/delivery/acceptance-steps.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
@@ -69,22 +70,10 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
   const settled = new WeakMap<Transaction, () => void>();
   const forgetting = new Map<string, Promise<void>>();
 
-  const file = createBatcher<Parcel, Filed>(async (parcels) => {
-    const client = await parts.pool.connect();
-    let broken: Error | undefined;
-    try {
-      await client.query('BEGIN');
-      const outcomes = await fileParcels(client, parcels);
-      await client.query('COMMIT');
-      return outcomes;
-    } catch (error) {
-      broken = error instanceof Error ? error : new Error(String(error));
-      await client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    } finally {
-      client.release(broken);
-    }
-  }, SHARED_COMMIT);
+  const file = createBatcher<Parcel, Filed>(
+    (parcels) => inTransaction(parts.pool, (client) => fileParcels(client, parcels)),
+    SHARED_COMMIT,
+  );
 
   async function deliver(transaction: Transaction): Promise<readonly Reply[]> {
     const { message, envelope } = transaction;

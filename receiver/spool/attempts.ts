@@ -1,7 +1,8 @@
 // What the database remembers of spool files that could not be filed yet (table spool_attempts), and who works on which file:
 // an advisory lock of the transaction, which ends with it, whatever ends it.
 import { createHash } from 'node:crypto';
-import type { ClientBase } from 'pg';
+import type { ClientBase, Pool } from 'pg';
+import { inTransaction } from '../../src/database/transaction.ts';
 import type { Obstacle } from '../queue/decide.ts';
 
 /** SHA-256 of a spool file's name, in hexadecimal: the name itself tells when and where a message came. */
@@ -25,12 +26,15 @@ export interface ClaimResult {
   readonly early: readonly { readonly name: string; readonly nextAt: Date }[];
 }
 
-/** A transaction that stops halfway, its machine gone, gives up its claims after this time. */
-const ABANDONED_AFTER = '300s';
+/** A transaction that stops halfway, its machine gone, gives up its claims after this time. Seconds. */
+const ABANDONED_AFTER = 300;
 
-/** Begins a transaction whose claims end with it. */
-export async function beginClaims(client: Pick<ClientBase, 'query'>): Promise<void> {
-  await client.query(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${ABANDONED_AFTER}'`);
+/** Runs `work` in a transaction whose claims end with it; see {@link inTransaction}. */
+export function withClaims<T>(
+  pool: Pick<Pool, 'connect'>,
+  work: (client: ClientBase) => Promise<T>,
+): Promise<T> {
+  return inTransaction(pool, work, { abandonedAfter: ABANDONED_AFTER });
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Reply } from '../../src/smtp/types.ts';
 import type { Obstacle } from '../queue/decide.ts';
 import { fileParcels } from '../queue/file.ts';
 import type { SealingContext } from '../queue/seal.ts';
-import { backOff, beginClaims, type Claimed, claimFiles, forgetAttempts, noteAttempt } from './attempts.ts';
+import { backOff, type Claimed, claimFiles, forgetAttempts, noteAttempt, withClaims } from './attempts.ts';
 import { type Item, prepareItem } from './item.ts';
 import { removeFiled, setAside } from './maildir.ts';
 
@@ -66,10 +66,7 @@ export async function runBatch(
   forced: ReadonlySet<string>,
   parts: BatchParts,
 ): Promise<BatchResult> {
-  const client = await parts.pool.connect();
-  let broken: Error | undefined;
-  try {
-    await beginClaims(client);
+  const result = await withClaims(parts.pool, async (client) => {
     const claims = await claimFiles(client, names, forced);
     const now = Date.now();
     const untouched = [
@@ -78,20 +75,13 @@ export async function runBatch(
     ];
     const prepared = await prepare(claims.claimed, parts);
     try {
-      const result = await settle(client, prepared, untouched, parts);
-      await client.query('COMMIT');
-      await removeFiled(parts.spool, result.remove);
-      return result;
+      return await settle(client, prepared, untouched, parts);
     } finally {
       await releaseAll(prepared.map(({ item }) => item));
     }
-  } catch (error) {
-    broken = error instanceof Error ? error : new Error(String(error));
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  } finally {
-    client.release(broken);
-  }
+  });
+  await removeFiled(parts.spool, result.remove);
+  return result;
 }
 
 interface Prepared {

@@ -1,7 +1,6 @@
 // The end of a spool file that cannot be filed: returned to its sender where that may be, set aside in failed/ where not. It
 // is removed only once the next hop has taken the bounce.
 import { createHash } from 'node:crypto';
-import type { ClientBase } from 'pg';
 import { userIdOf } from '../../src/address/id-address.ts';
 import { parsePath } from '../../src/address/normalise.ts';
 import { buildBounce } from '../../src/delivery/bounce.ts';
@@ -13,7 +12,7 @@ import { isAscii } from '../../src/smtp/paths.ts';
 import { classOf, formatReply } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply, Transaction } from '../../src/smtp/types.ts';
 import { type Addressee, readAddressee } from './addressee.ts';
-import { beginClaims, claimFiles, fileKey, forgetAttempts } from './attempts.ts';
+import { claimFiles, fileKey, forgetAttempts, withClaims } from './attempts.ts';
 import type { BatchParts, Unfiled } from './batch.ts';
 import { readSpooled, removeFiled, setAside } from './maildir.ts';
 import { returnable } from './returnable.ts';
@@ -37,27 +36,14 @@ const WITHHELD = 'undisclosed-recipient';
  */
 export async function giveUp(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
   const { name } = unfiled;
-  const client = await parts.pool.connect();
-  let broken: Error | undefined;
-  try {
-    await beginClaims(client);
+  const ended = await withClaims(parts.pool, async (client) => {
     const { claimed } = await claimFiles(client, [name], new Set([name]));
-    const ended = claimed.length === 0 ? 'again' : await end(unfiled, parts);
-    if (ended !== 'again') await forgetAttempts(client, [name]);
-    await client.query('COMMIT');
-    if (ended === 'bounced') await removeFiled(parts.spool, [name]);
-    return ended;
-  } catch (error) {
-    broken = error instanceof Error ? error : new Error(String(error));
-    await rollback(client);
-    throw error;
-  } finally {
-    client.release(broken);
-  }
-}
-
-async function rollback(client: ClientBase): Promise<void> {
-  await client.query('ROLLBACK').catch(() => undefined);
+    const outcome = claimed.length === 0 ? 'again' : await end(unfiled, parts);
+    if (outcome !== 'again') await forgetAttempts(client, [name]);
+    return outcome;
+  });
+  if (ended === 'bounced') await removeFiled(parts.spool, [name]);
+  return ended;
 }
 
 async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {

@@ -4,6 +4,7 @@
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { keys } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import { isX509Upload } from '../smime/upload.ts';
 import { canonical } from './canonical.ts';
@@ -80,7 +81,7 @@ export async function changeKeys<T>(
   actor: string,
   change: (tx: Orm) => Promise<T>,
 ): Promise<T> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     await tx.execute(sql`SELECT set_config('sealpost.actor', ${actor}, true)`);
     return change(tx);
   });
