@@ -10,7 +10,7 @@ import { backOff, type Claimed, claimFiles, forgetAttempts, noteAttempt, withCla
 import { type Item, prepareItem } from './item.ts';
 import { removeFiled, setAside } from './maildir.ts';
 
-export interface BatchParts extends SealingContext {
+export interface BatchContext extends SealingContext {
   readonly pool: Pool;
   readonly spool: string;
   readonly admit: (bytes: number) => Lease | null;
@@ -64,23 +64,23 @@ const OVER_QUOTA: Reply = {
 export async function runBatch(
   names: readonly string[],
   forced: ReadonlySet<string>,
-  parts: BatchParts,
+  context: BatchContext,
 ): Promise<BatchResult> {
-  const result = await withClaims(parts.pool, async (client) => {
+  const result = await withClaims(context.pool, async (client) => {
     const claims = await claimFiles(client, names, forced);
     const now = Date.now();
     const untouched = [
       ...claims.taken.map((name) => ({ name, dueAt: now + TAKEN_MS })),
       ...claims.early.map(({ name, nextAt }) => ({ name, dueAt: nextAt.getTime() })),
     ];
-    const prepared = await prepare(claims.claimed, parts);
+    const prepared = await prepare(claims.claimed, context);
     try {
-      return await settle(client, prepared, untouched, parts);
+      return await settle(client, prepared, untouched, context);
     } finally {
       await releaseAll(prepared.map(({ item }) => item));
     }
   });
-  await removeFiled(parts.spool, result.remove);
+  await removeFiled(context.spool, result.remove);
   return result;
 }
 
@@ -90,19 +90,19 @@ interface Prepared {
   readonly item: Item | undefined;
 }
 
-async function prepare(claimed: readonly Claimed[], parts: BatchParts): Promise<readonly Prepared[]> {
+async function prepare(claimed: readonly Claimed[], context: BatchContext): Promise<readonly Prepared[]> {
   let memory = 0;
   const admit = (bytes: number): Lease | null => {
-    const lease = parts.admit(bytes);
+    const lease = context.admit(bytes);
     if (lease !== null) memory += bytes;
     return lease;
   };
   const items: Item[] = [];
-  const { most } = parts.timing();
+  const { most } = context.timing();
   try {
     return await mapLimited(claimed, AT_ONCE, async (claim) => {
       if (memory >= BATCH_MEMORY) return { claim, item: undefined };
-      const item = await prepareItem(parts.spool, claim.name, { most, admit }, parts);
+      const item = await prepareItem(context.spool, claim.name, { most, admit }, context);
       items.push(item);
       return { claim, item };
     });
@@ -122,7 +122,7 @@ async function settle(
   client: ClientBase,
   prepared: readonly Prepared[],
   untouchedBefore: BatchResult['untouched'],
-  parts: BatchParts,
+  context: BatchContext,
 ): Promise<BatchResult & { readonly remove: readonly string[] }> {
   const parcels = prepared.flatMap(({ claim, item }) => (item?.kind === 'parcel' ? [{ claim, item }] : []));
   const outcomes = await fileParcels(
@@ -137,7 +137,7 @@ async function settle(
   let filed = 0;
 
   const fail = async (claim: Claimed, unfiled: Unfiled, userIds: readonly number[], lasting: boolean) => {
-    const { maxAge, leastBackOff, mostBackOff } = parts.timing();
+    const { maxAge, leastBackOff, mostBackOff } = context.timing();
     const since = Math.min(unfiled.arrived.getTime(), claim.firstAt?.getTime() ?? Number.POSITIVE_INFINITY);
     const over = lasting || Date.now() - since >= maxAge;
     const dueAt = Date.now() + backOff(claim.attempts + 1, leastBackOff, mostBackOff);
@@ -165,9 +165,9 @@ async function settle(
     else if (item.kind === 'no room') untouched.push({ name, dueAt: Date.now() + LATER_MS });
     else if (item.kind === 'gone') ended.push(claim);
     else if (item.kind === 'broken') {
-      await setAside(parts.spool, name, item.because);
-      parts.metrics.receiverFailed.inc({ because: 'not a message' });
-      parts.logger.warn({ file: name, reason: item.because }, 'a spool file was set aside in failed/');
+      await setAside(context.spool, name, item.because);
+      context.metrics.receiverFailed.inc({ because: 'not a message' });
+      context.logger.warn({ file: name, reason: item.because }, 'a spool file was set aside in failed/');
       ended.push(claim);
     } else if (item.kind === 'wait' || item.kind === 'refuse') {
       const { because, reply, arrived, userIds } = item;

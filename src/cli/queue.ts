@@ -3,14 +3,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { waitingOf } from '../../receiver/api/waiting.ts';
-import {
-  acknowledge,
-  findInQueue,
-  listQueue,
-  queueStats,
-  readMessage,
-  type StoredMessage,
-} from '../../receiver/queue/reader.ts';
+import { acknowledge, findInQueue, listQueue, queueStats, readMessage } from '../../receiver/queue/fetch.ts';
+import type { QueuedMessage } from '../../receiver/queue/types.ts';
 import type { Database } from '../database/open.ts';
 import { requireUser } from '../directory/find.ts';
 import { EXIT, Refused } from '../host/exit-codes.ts';
@@ -166,7 +160,7 @@ async function require(
   { orm, pool }: Database,
   address: string,
   ids: readonly string[],
-): Promise<readonly StoredMessage[]> {
+): Promise<readonly QueuedMessage[]> {
   const { user } = await requireUser(orm, address);
   const found = new Map((await findInQueue(pool, user.id, ids)).map((message) => [message.id, message]));
   const unknown = ids.filter((id) => !found.has(id));
@@ -181,7 +175,7 @@ function unknownIds(ids: readonly string[], address: string): Refused {
 }
 
 /** The key IDs that a message is sealed to; null where it is no OpenPGP message. */
-async function keyIdsOf({ pool }: Database, message: StoredMessage): Promise<readonly string[] | null> {
+async function keyIdsOf({ pool }: Database, message: QueuedMessage): Promise<readonly string[] | null> {
   const pieces: Buffer[] = [];
   for await (const bytes of readMessage(pool, message)) pieces.push(bytes);
   return encryptedMessageKeyIds(Buffer.concat(pieces));
