@@ -16,7 +16,7 @@ type Pool = Pick<pg.Pool, 'query'>;
 export interface LookupDatabase {
   /** @throws DirectoryUnavailable when it cannot be answered now, whatever the reason */
   query<R extends pg.QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly R[]>;
-  /** The same as a pool, for readers that were written for one. */
+  /** The same as a pool, for queries that were written for one. */
   readonly pool: Pool;
   /** A change was announced by the primary: the replica may not have it yet. */
   changed(): void;
