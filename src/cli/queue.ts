@@ -27,7 +27,14 @@ const IDS = ['<id...>', 'as "sealpost queue list ADDRESS" shows them'] as const;
 
 export function registerQueue(program: Command): void {
   const queue = program.command('queue').description('sealed mail that waits for its user');
+  registerList(queue);
+  registerStats(queue);
+  registerShow(queue);
+  registerFetch(queue);
+  registerAck(queue);
+}
 
+function registerList(queue: Command): void {
   withCommonOptions(
     queue
       .command('list')
@@ -41,7 +48,9 @@ export function registerQueue(program: Command): void {
       print(waiting, table(waiting.map(({ id, size, received }) => [id, `${size} bytes`, received])));
     }),
   );
+}
 
+function registerStats(queue: Command): void {
   withCommonOptions(
     queue
       .command('stats')
@@ -68,7 +77,9 @@ export function registerQueue(program: Command): void {
       );
     }),
   );
+}
 
+function registerShow(queue: Command): void {
   withCommonOptions(
     queue
       .command('show')
@@ -80,7 +91,7 @@ export function registerQueue(program: Command): void {
     run(options, async ({ database, print }) => {
       const opened = await database();
       const shown: (Waiting & { readonly keys: readonly string[] | null })[] = [];
-      for (const message of await require(opened, address, ids)) {
+      for (const message of await requireMessages(opened, address, ids)) {
         shown.push({ ...waitingOf(message), keys: await keyIdsOf(opened, message) });
       }
       const rows = shown.map(({ id, size, received, keys }) => [
@@ -92,7 +103,9 @@ export function registerQueue(program: Command): void {
       print(shown, table(rows));
     }),
   );
+}
 
+function registerFetch(queue: Command): void {
   withCommonOptions(
     queue
       .command('fetch')
@@ -103,7 +116,7 @@ export function registerQueue(program: Command): void {
   ).action((address: string, ids: string[], options: Options) =>
     run(options, async ({ database }) => {
       const opened = await database();
-      for (const message of await require(opened, address, ids)) {
+      for (const message of await requireMessages(opened, address, ids)) {
         await pipeline(
           Readable.from(readMessage(opened.pool, message), { objectMode: false }),
           process.stdout,
@@ -114,7 +127,9 @@ export function registerQueue(program: Command): void {
       }
     }),
   );
+}
 
+function registerAck(queue: Command): void {
   withCommonOptions(
     queue
       .command('ack')
@@ -156,7 +171,7 @@ async function everything({ pool }: Database, userId: number): Promise<readonly 
 }
 
 /** The messages in the order in which they were named. @throws Refused when one of them does not wait for this user */
-async function require(
+async function requireMessages(
   { orm, pool }: Database,
   address: string,
   ids: readonly string[],

@@ -17,7 +17,7 @@ import {
   optionalDomain,
   optionalEndpoint,
   optionalLifetime,
-  parsePath,
+  parseFilePath,
   size,
   timer,
 } from './values.ts';
@@ -158,7 +158,7 @@ const keys = z.strictObject({
 });
 
 const smime = z.strictObject({
-  trust: listOf('"system" or a PEM file of trusted authorities', parsePath).prefault('system').meta({
+  trust: listOf('"system" or a PEM file of trusted authorities', parseFilePath).prefault('system').meta({
     description:
       'who may issue X.509 certificates: "system" (the machine\'s certificate authorities), a PEM file (relative to the folder of this file), or a list of them; "": nobody, every certificate needs key import --pin',
     example: '/etc/sealpost/our-ca.pem',
@@ -229,7 +229,7 @@ const policy = z.strictObject({
 });
 
 const receiver = z.strictObject({
-  spool: listOf('a Maildir', parsePath).prefault([]).meta({
+  spool: listOf('a Maildir', parseFilePath).prefault([]).meta({
     description: 'a Maildir that Postfix delivers to, or a list of them',
     example: '/var/spool/sealpost/in',
   }),

@@ -122,7 +122,7 @@ export function listOf<T>(what: string, parse: (text: string) => Parsed<T>) {
 }
 
 /** A folder or file as text; only its emptiness can be judged here. */
-export function parsePath(text: string): Parsed<string> {
+export function parseFilePath(text: string): Parsed<string> {
   return text.includes('\0') || text.trim() === ''
     ? { ok: false, expected: 'a path' }
     : { ok: true, value: text };
