@@ -10,7 +10,7 @@ import { readersOf, type SenderGrant } from './answers.ts';
 import { type ChangeLog, createChangeLog } from './change-log.ts';
 import type { LookupDatabase } from './database.ts';
 import type { AddressFacts, DomainFacts } from './facts.ts';
-import { readAddress, readDomain, readFingerprint, readGrants, readKeys } from './read-facts.ts';
+import { readAddress, readClientFingerprint, readDomain, readGrants, readKeys } from './read-facts.ts';
 import { createTrust, type TrustKeeper } from './trust.ts';
 
 export interface CachesContext {
@@ -71,7 +71,7 @@ export function createLookupCaches(context: CachesContext): LookupCaches {
     address: (parts) => addresses.get(toAddress(parts, false), () => readAddress(facts, parts)),
     keys: (userId) => userKeys.get(String(userId), () => readKeys(facts, userId)),
     grants: (parts) => senders.get(toAddress(parts, false), () => readGrants(facts, parts)),
-    fingerprint: (canonical) => fingerprints.get(canonical, () => readFingerprint(facts, canonical)),
+    fingerprint: (canonical) => fingerprints.get(canonical, () => readClientFingerprint(facts, canonical)),
     invalidate(change) {
       database.changed();
       noteChange(changes, change);

@@ -146,7 +146,7 @@ export async function readGrants(
 }
 
 /** The last day on which a client's fingerprint counts, YYYY-MM-DD; null where it is unknown. */
-export async function readFingerprint(
+export async function readClientFingerprint(
   { database }: FactsContext,
   canonical: string,
 ): Promise<ReadValue<string | null>> {

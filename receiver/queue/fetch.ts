@@ -29,7 +29,7 @@ interface Row {
 
 const COLUMNS = 'id, number, size, received, chunks';
 
-function messageOf(row: Row): QueuedMessage {
+function queuedMessageOf(row: Row): QueuedMessage {
   return { ...row, number: Number(row.number), size: Number(row.size) };
 }
 
@@ -45,7 +45,7 @@ export async function listQueue(
     text: `SELECT ${COLUMNS} FROM incoming WHERE user_id = $1 AND number > $2 ORDER BY number LIMIT $3`,
     values: [userId, after, limit],
   });
-  return rows.map(messageOf);
+  return rows.map(queuedMessageOf);
 }
 
 /** Those of the ids that wait for this user, oldest first. Unknown ones and other users' are left out alike. */
@@ -59,7 +59,7 @@ export async function findInQueue(
     text: `SELECT ${COLUMNS} FROM incoming WHERE user_id = $1 AND id = ANY ($2) ORDER BY number`,
     values: [userId, ids],
   });
-  return rows.map(messageOf);
+  return rows.map(queuedMessageOf);
 }
 
 /**

@@ -2,6 +2,7 @@
 // character per byte, since a file name may hold any.
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { syncFolder } from '../../src/host/sync-folder.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
 
 /** What a file turned out to be when it was opened. */
@@ -174,15 +175,6 @@ async function reserveName(
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
     }
-  }
-}
-
-async function syncFolder(path: Buffer): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

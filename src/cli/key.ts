@@ -36,7 +36,7 @@ export function registerKey(program: Command): void {
   registerList(key);
   registerShow(key);
   registerExport(key);
-  registerStatus(key);
+  registerStatusVerbs(key);
   registerRemove(key);
 }
 
@@ -151,7 +151,7 @@ function registerExport(key: Command): void {
   );
 }
 
-function registerStatus(key: Command): void {
+function registerStatusVerbs(key: Command): void {
   for (const [verb, status, help] of [
     ['disable', 'disabled', 'leave a key out without removing it'],
     ['enable', 'active', 'use a disabled key again'],

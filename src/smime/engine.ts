@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { CmsJob, RecipientKey } from '../openpgp/types.ts';
 import { writeEnvelope } from './envelope.ts';
-import { type CmsRecipient, readRecipient, wrapFor } from './recipient.ts';
+import { type CmsRecipient, readCmsRecipient, wrapFor } from './recipient.ts';
 
 /** Parsed certificates of a few KB each. */
 const CACHED_CERTIFICATES = 2000;
@@ -22,7 +22,7 @@ export function createCmsEngine(): (job: CmsJob) => Uint8Array {
     if (id !== fingerprint) throw new Error(`the certificate given for ${fingerprint} is ${id}`);
     let recipient = certificates.get(id);
     if (recipient === undefined) {
-      recipient = readRecipient(certificate);
+      recipient = readCmsRecipient(certificate);
       certificates.set(id, recipient);
     }
     return recipient;

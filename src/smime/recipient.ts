@@ -58,7 +58,7 @@ const WRAP_IV = Buffer.alloc(8, 0xa6);
 const WRAP_KEY_BYTES = 32;
 
 /** Parses a certificate. @throws Error where it is none */
-export function readRecipient(der: Uint8Array): CmsRecipient {
+export function readCmsRecipient(der: Uint8Array): CmsRecipient {
   return {
     certificate: Certificate.fromBER(der),
     publicKey: new X509Certificate(der).publicKey,
