@@ -9,10 +9,11 @@ import type { Orm } from '../directory/find.ts';
 import { isX509Upload } from '../smime/upload.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
+import { type CertificateFacts, isTakenBack, usableUntil } from './facts.ts';
 import { type Judged, judgeUpload } from './import.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
 import { insertKey, strongerOf } from './insert.ts';
-import { type CertificateFacts, inspectComponents, isTakenBack, usableUntil } from './inspect.ts';
+import { inspectComponents } from './inspect.ts';
 import { judgeX509 } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
 import {
