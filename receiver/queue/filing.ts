@@ -5,11 +5,11 @@ import type { MessageId } from './types.ts';
 export interface SealedCopy {
   readonly id: MessageId;
   readonly userId: number;
-  readonly ciphertext: Uint8Array | WaitingCiphertext;
+  readonly ciphertext: Uint8Array | CiphertextInFile;
 }
 
 /** Ciphertext that may wait in a file until it is inserted: all copies of a large message at once would take too much memory. */
-export interface WaitingCiphertext {
+export interface CiphertextInFile {
   /** Bytes. */
   readonly length: number;
   read(): Promise<Uint8Array>;

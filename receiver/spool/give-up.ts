@@ -14,7 +14,7 @@ import type { RawPath, Reply, Transaction } from '../../src/smtp/types.ts';
 import { type Addressee, readAddressee } from './addressee.ts';
 import { claimFiles, forgetAttempts, nameHash, withClaims } from './attempts.ts';
 import type { BatchContext, Unfiled } from './batch.ts';
-import { readSpooled, removeFiled, setAside } from './maildir.ts';
+import { readSpoolFile, removeFiled, setAside } from './maildir.ts';
 import { returnable } from './returnable.ts';
 
 export interface GiveUpContext extends BatchContext {
@@ -56,7 +56,13 @@ async function end(unfiled: Unfiled, context: GiveUpContext): Promise<GivenUp> {
     return 'set aside';
   };
   const said = formatReply(reply);
-  const read = await readSpooled(spool, name, context.timing().most, context.admit, Number.POSITIVE_INFINITY);
+  const read = await readSpoolFile(
+    spool,
+    name,
+    context.timing().most,
+    context.admit,
+    Number.POSITIVE_INFINITY,
+  );
   if (read.kind === 'gone') return 'gone';
   if (read.kind === 'no room') return 'again';
   if (read.kind === 'read error') return aside(`${because}: ${said}`);
