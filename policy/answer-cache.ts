@@ -20,7 +20,7 @@ export interface Trust {
   endOf(epoch: number): number | undefined;
 }
 
-export interface AnswerCacheOptions<T> {
+export interface AnswerCacheContext<T> {
   readonly changes: ChangeLog;
   readonly trust: Trust;
   /** Whether the database is known to be away: stale answers are then given without asking it. */
@@ -66,15 +66,15 @@ const PATIENCE_MS = 300;
 /** The same while it is only slow, as far as is known: changes are told of, and the stale answer may have changed before. */
 const LONG_PATIENCE_MS = 3500;
 
-export function createAnswerCache<T>(options: AnswerCacheOptions<T>): AnswerCache<T> {
-  const { changes, trust, databaseAway, isAway, staleMax, count } = options;
-  const clock = options.clock ?? Date.now;
+export function createAnswerCache<T>(context: AnswerCacheContext<T>): AnswerCache<T> {
+  const { changes, trust, databaseAway, isAway, staleMax, count } = context;
+  const clock = context.clock ?? Date.now;
   // Both limits in one: `max` would have memory made ready for all entries before there is one.
-  const share = Math.ceil(options.maxBytes / options.maxEntries);
+  const share = Math.ceil(context.maxBytes / context.maxEntries);
   const entries = new LRUCache<string, Entry<T>>({
-    maxSize: options.maxBytes,
+    maxSize: context.maxBytes,
     sizeCalculation: ({ value }, key) =>
-      Math.max(share, Math.ceil(options.sizeOf(value)) + KEY_COPIES * key.length),
+      Math.max(share, Math.ceil(context.sizeOf(value)) + KEY_COPIES * key.length),
   });
   const underWay = new Map<string, Reading<T>>();
 

@@ -16,7 +16,7 @@ type Pool = Pick<pg.Pool, 'query'>;
 export interface LookupDatabase {
   /** @throws DirectoryUnavailable when it cannot be answered now, whatever the reason */
   query<R extends pg.QueryResultRow>(statement: Statement, values: readonly unknown[]): Promise<readonly R[]>;
-  /** The same as a pool, for readers that were written for one. */
+  /** The same as a pool, for queries that were written for one. */
   readonly pool: Pool;
   /** A change was announced by the primary: the replica may not have it yet. */
   changed(): void;
@@ -26,7 +26,7 @@ export interface LookupDatabase {
   back(): void;
 }
 
-export interface LookupDatabaseOptions {
+export interface LookupDatabaseContext {
   readonly primary: Pool;
   readonly replica: Pool | null;
   /** How long after a change the primary is asked, since the replica may lag. Milliseconds. */
@@ -37,8 +37,8 @@ export interface LookupDatabaseOptions {
 /** How long a replica that failed is not asked. */
 const REPLICA_REST_MS = 30_000;
 
-export function createLookupDatabase(options: LookupDatabaseOptions): LookupDatabase {
-  const { primary, replica, replicaLag, logger } = options;
+export function createLookupDatabase(context: LookupDatabaseContext): LookupDatabase {
+  const { primary, replica, replicaLag, logger } = context;
   let isAway = false;
   let probing = false;
   let primaryUntil = 0;

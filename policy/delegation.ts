@@ -1,9 +1,8 @@
 // A policy server (SMTPD_POLICY_README): check_recipient with the size of the message.
-
 import { NOT_CHECKED } from '../src/smtp/our-replies.ts';
 import { createPolicyDecoder, encodeAction, type PolicyRequest } from './delegation-codec.ts';
 import type { Answer } from './facts.ts';
-import { pathOfInternal } from './internal-form.ts';
+import { pathOfInternalForm } from './internal-form.ts';
 import type { Lookups } from './lookups.ts';
 import type { RequestProtocol } from './serve-requests.ts';
 
@@ -19,7 +18,7 @@ export function policyDelegation(
       const recipient = request.get('recipient') ?? '';
       // Before RCPT there is none; at DATA and END-OF-MESSAGE Postfix names it only when it is the only one.
       if (recipient === '') return encodeAction('DUNNO');
-      const answer = lookups.answer('check_recipient', pathOfInternal(recipient), {
+      const answer = lookups.answer('check_recipient', pathOfInternalForm(recipient), {
         protocol: 'policy',
         size: sizeOf(request),
       });

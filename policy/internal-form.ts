@@ -7,7 +7,7 @@ import { quoteLocalPart } from '../src/address/normalise.ts';
 const NOT_PLAIN = /^@|["\\]/;
 
 /** An address in internal form, as a path. */
-export function pathOfInternal(address: string): string {
+export function pathOfInternalForm(address: string): string {
   const at = address.lastIndexOf('@');
   const local = address.slice(0, Math.max(at, 0));
   return NOT_PLAIN.test(local) ? `${quoteLocalPart(local)}${address.slice(at)}` : address;
@@ -18,5 +18,5 @@ export function pathOfInternal(address: string): string {
  * the filter has no key, would be delivered to alice.
  */
 export function pathOfKey(key: string): string {
-  return key.startsWith('"') ? key : pathOfInternal(key);
+  return key.startsWith('"') ? key : pathOfInternalForm(key);
 }

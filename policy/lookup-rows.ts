@@ -136,7 +136,7 @@ export function mailboxOf(row: MailboxColumns, usage: UsageColumns | undefined):
   };
 }
 
-export function storedKeys(rows: readonly KeyColumns[]): StoredKey[] {
+export function storedKeysOf(rows: readonly KeyColumns[]): StoredKey[] {
   return rows
     .filter((row) => row.key_id !== null)
     .sort((a, b) => (a.key_id ?? 0) - (b.key_id ?? 0))

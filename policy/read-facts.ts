@@ -1,18 +1,16 @@
 // Reads what a lookup needs: a domain, an address with the mailboxes behind it, sender grants, a fingerprint. Plain users are
-// one narrow query; aliases and the like are left to the directory's own reader.
+// one narrow query; aliases and the like are left to the directory's own reading.
 
 import type { Address } from '../src/address/address.ts';
 import { userIdOf } from '../src/address/id-address.ts';
 import {
   type AddressParts,
   lookupCandidates,
-  normaliseDomain,
   partsOf,
   stripExtension,
   toAddress,
 } from '../src/address/normalise.ts';
 import { refusalOverrideSchema } from '../src/config/refusal-texts.ts';
-import type { Config } from '../src/config/schema.ts';
 import { settingsOverrideSchema } from '../src/config/settings.ts';
 import { readRecipient } from '../src/directory/read.ts';
 import type { DirectoryRows, ResolveOptions } from '../src/directory/resolve.ts';
@@ -35,7 +33,7 @@ import {
   MAILBOXES,
   type MailboxColumns,
   mailboxOf,
-  storedKeys,
+  storedKeysOf,
   USAGE,
   USER,
   USER_KEYS,
@@ -43,197 +41,202 @@ import {
   userOf,
 } from './lookup-rows.ts';
 
-/** Reads from the database; every reader rejects with DirectoryUnavailable when it cannot be known now. */
-export interface FactsReader {
-  domain(name: string): Promise<ReadValue<DomainFacts | null>>;
-  address(parts: AddressParts): Promise<ReadValue<AddressFacts>>;
-  /** The keys of a user. */
-  keys(userId: number): Promise<ReadValue<readonly StoredKey[]>>;
-  grants(parts: AddressParts): Promise<ReadValue<readonly SenderGrant[]>>;
-  fingerprint(canonical: string): Promise<ReadValue<string | null>>;
-}
-
-export interface FactsReaderOptions {
+/** What reading stands on. Everything here rejects with DirectoryUnavailable when it cannot be known now. */
+export interface FactsContext {
   readonly database: LookupDatabase;
-  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain'>;
+  readonly resolving: ResolveOptions;
   /** A domain, from the cache where it is there and true. `name` is normalised. */
   readonly domainOf: (name: string) => DomainFacts | null | Promise<DomainFacts | null>;
 }
 
-export function createFactsReader({ database, config, domainOf }: FactsReaderOptions): FactsReader {
-  const options: ResolveOptions = {
-    delimiters: config.recipient_delimiter,
-    mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
-  };
-
-  /** A user found by a primary address or by id: what the directory's resolution says of both. */
-  async function ofUser(
-    parts: AddressParts,
-    asked: DomainFacts | null,
-    row: AddressRow | undefined,
-    names: readonly string[],
-  ): Promise<ReadValue<AddressFacts> | null> {
-    if (row === undefined || row.user_id === null) return null;
-    const home = asked?.domain.id === row.domain_id ? asked : await domainOf(partsOf(row.address).domain);
-    if (home?.domain.id !== row.domain_id) return null;
-    const user = userOf(row, row.user_id, home);
-    const limited = user.quotaBytes !== null || row.quota_messages !== null;
-    const [usage] = limited ? await database.query<UsageColumns>(USAGE, [user.id]) : [];
-    return {
-      value: {
-        asked: parts,
-        recipient: {
-          address: toAddress(parts, asked?.domain.foldLocalPart ?? true),
-          resolution: { kind: 'user', readers: [{ kind: 'user', user, keys: NO_KEYS }], via: [] },
-          domain: (asked ?? home).domain,
-          domainKeys: home.keys,
-        },
-        domain: asked ?? home,
-        mailboxes: new Map([[user.id, mailboxOf(row, usage)]]),
-        strangers: NO_STRANGERS,
-        keysUnread: user.id,
-      },
-      // What a mailbox holds changes with every message: only a limit makes the answer depend on it.
-      dependsOn: [
-        ...names,
-        `user:${user.id}`,
-        // The user's own address, which an answer may show although another name was asked for.
-        `address:${row.address}`,
-        ...(home === asked ? [] : home.names),
-        ...(limited ? [`usage:${user.id}`] : []),
-      ],
-    };
-  }
-
-  async function strangersAmong(
-    readers: readonly Reader[],
-    { domains }: DirectoryRows,
-  ): Promise<ReadonlySet<Address>> {
-    const strangers = new Set<Address>();
-    for (const reader of readers) {
-      if (reader.kind !== 'outside') continue;
-      const { domain } = partsOf(reader.address);
-      // The rows have every domain of ours that a reader lives in: what is outside costs no question.
-      if (domains.has(domain) && isStranger(reader, await domainOf(domain))) strangers.add(reader.address);
-    }
-    return strangers;
-  }
-
-  /** Aliases, catch-alls, contacts, and whatever else is not simple. */
-  async function ofAnything(
-    parts: AddressParts,
-    domain: DomainFacts | null,
-  ): Promise<ReadValue<AddressFacts>> {
-    const { facts, rows, dependsOn } = await readRecipient(database.pool, parts, options);
-    const readers = 'readers' in facts.resolution ? facts.resolution.readers : [];
-    const users = readers.flatMap((reader) => (reader.kind === 'user' ? [reader.user] : []));
-    const found =
-      users.length === 0
-        ? []
-        : await database.query<MailboxColumns & UsageColumns & { id: number }>(MAILBOXES, [
-            users.map(({ id }) => id),
-          ]);
-    const strangers = await strangersAmong(readers, rows);
-    return {
-      value: {
-        asked: parts,
-        recipient: facts,
-        domain: domain ?? (facts.domain === null ? null : await domainOf(facts.domain.name)),
-        mailboxes: new Map(found.map((row) => [row.id, mailboxOf(row, row)])),
-        strangers,
-        keysUnread: null,
-      },
-      dependsOn: [...dependsOn, ...users.map(({ id }) => `usage:${id}`)],
-    };
-  }
-
+/** A domain of ours; null where it is none. @param name normalised */
+export async function readDomain(
+  { database }: FactsContext,
+  name: string,
+): Promise<ReadValue<DomainFacts | null>> {
+  const rows = await database.query<DomainRow>(DOMAIN, [name]);
+  const [row] = rows;
+  const names = [`domain:${name}`, `address:@${name}`];
+  if (row === undefined) return { value: null, dependsOn: names };
+  const { id, fold_local_part: foldLocalPart, transport } = row;
+  names.push(`key of domain:${id}`);
   return {
-    async domain(name) {
-      const rows = await database.query<DomainRow>(DOMAIN, [name]);
-      const [row] = rows;
-      const names = [`domain:${name}`, `address:@${name}`];
-      if (row === undefined) return { value: null, dependsOn: names };
-      const { id, fold_local_part: foldLocalPart, transport } = row;
-      names.push(`key of domain:${id}`);
-      return {
-        value: {
-          names,
-          domain: {
-            id,
-            name: row.name,
-            class: row.class,
-            foldLocalPart,
-            settings: settingsOverrideSchema.parse(row.settings),
-            transport,
-            rules: rulesOf(row.rules),
-          },
-          refusals: refusalOverrideSchema.parse(row.refusals),
-          keys: storedKeys(rows),
-          catchAll: row.catch_all,
-        },
-        dependsOn: names,
-      };
+    value: {
+      names,
+      domain: {
+        id,
+        name: row.name,
+        class: row.class,
+        foldLocalPart,
+        settings: settingsOverrideSchema.parse(row.settings),
+        transport,
+        rules: rulesOf(row.rules),
+      },
+      refusals: refusalOverrideSchema.parse(row.refusals),
+      keys: storedKeysOf(rows),
+      catchAll: row.catch_all,
     },
+    dependsOn: names,
+  };
+}
 
-    async address(parts) {
-      const domain = await domainOf(parts.domain);
-      // The strings of the domain are shared by all of its addresses.
-      const names = domain === null ? [`domain:${parts.domain}`] : [...domain.names];
-      if (domain === null && parts.domain !== options.mailboxDomain) {
-        // Users and aliases live in domains of ours only, and keys of contacts change no answer.
-        return { value: nobody(parts, null), dependsOn: names };
-      }
-      if (domain !== null) {
-        const candidates = lookupCandidates(parts, options.delimiters, domain.domain.foldLocalPart);
-        const spelled = candidates.slice(0, -1);
-        for (const candidate of spelled) names.push(`address:${candidate}`);
-        const rows = await database.query<AddressRow>(
-          spelled.length === 1 ? ADDRESS : EITHER_ADDRESS,
-          spelled,
-        );
-        const best = rows.length < 2 ? rows[0] : rows.find(({ address }) => address === spelled[0]);
-        if (best?.kind === 'user')
-          return (await ofUser(parts, domain, best, names)) ?? ofAnything(parts, domain);
-        if (best !== undefined) return ofAnything(parts, domain);
-      }
-      const id = userIdOf(stripExtension(parts.local, options.delimiters) ?? parts.local);
-      if (id === null) {
-        if (domain?.catchAll) return ofAnything(parts, domain);
-        return { value: nobody(parts, domain), dependsOn: names };
-      }
-      const [row] = await database.query<AddressRow>(USER, [id]);
-      const found = await ofUser(parts, domain, row, names);
-      if (found !== null) return found;
-      return row === undefined
-        ? { value: nobody(parts, domain), dependsOn: [...names, `user:${id}`] }
-        : ofAnything(parts, domain);
-    },
+/** An address, with the mailboxes behind it and what the lookups need of its domain. */
+export async function readAddress(
+  context: FactsContext,
+  parts: AddressParts,
+): Promise<ReadValue<AddressFacts>> {
+  const { database, resolving, domainOf } = context;
+  const domain = await domainOf(parts.domain);
+  // The strings of the domain are shared by all of its addresses.
+  const names = domain === null ? [`domain:${parts.domain}`] : [...domain.names];
+  if (domain === null && parts.domain !== resolving.mailboxDomain) {
+    // Users and aliases live in domains of ours only, and keys of contacts change no answer.
+    return { value: nobody(parts, null), dependsOn: names };
+  }
+  if (domain !== null) {
+    const candidates = lookupCandidates(parts, resolving.delimiters, domain.domain.foldLocalPart);
+    const spelled = candidates.slice(0, -1);
+    for (const candidate of spelled) names.push(`address:${candidate}`);
+    const rows = await database.query<AddressRow>(spelled.length === 1 ? ADDRESS : EITHER_ADDRESS, spelled);
+    const best = rows.length < 2 ? rows[0] : rows.find(({ address }) => address === spelled[0]);
+    if (best?.kind === 'user')
+      return (await ofUser(context, parts, domain, best, names)) ?? ofAnything(context, parts, domain);
+    if (best !== undefined) return ofAnything(context, parts, domain);
+  }
+  const id = userIdOf(stripExtension(parts.local, resolving.delimiters) ?? parts.local);
+  if (id === null) {
+    if (domain?.catchAll) return ofAnything(context, parts, domain);
+    return { value: nobody(parts, domain), dependsOn: names };
+  }
+  const [row] = await database.query<AddressRow>(USER, [id]);
+  const found = await ofUser(context, parts, domain, row, names);
+  if (found !== null) return found;
+  return row === undefined
+    ? { value: nobody(parts, domain), dependsOn: [...names, `user:${id}`] }
+    : ofAnything(context, parts, domain);
+}
 
-    async keys(userId) {
-      const rows = await database.query<KeyColumns>(USER_KEYS, [userId]);
-      return { value: storedKeys(rows), dependsOn: [`key of user:${userId}`] };
-    },
+/** The keys of a user. */
+export async function readKeys(
+  { database }: FactsContext,
+  userId: number,
+): Promise<ReadValue<readonly StoredKey[]>> {
+  const rows = await database.query<KeyColumns>(USER_KEYS, [userId]);
+  return { value: storedKeysOf(rows), dependsOn: [`key of user:${userId}`] };
+}
 
-    async grants(parts) {
-      // Both spellings: a grant may be for an address outside, whose domain says nothing about folding.
-      const wanted = [true, false].flatMap((fold) => lookupCandidates(parts, options.delimiters, fold));
-      const names = [...new Set(wanted)];
-      const rows = await database.query<SenderGrant & { granted: Address; user_id: number }>(GRANTS, [names]);
-      const best = names.find((name) => rows.some(({ granted }) => granted === name));
-      const grants = rows.filter(({ granted }) => granted === best);
-      return {
-        value: grants.map(({ login, status }) => ({ login, status })),
-        dependsOn: [
-          ...names.map((name) => `sender:${name}`),
-          ...grants.flatMap(({ user_id, login }) => [`user:${user_id}`, `address:${login}`]),
-        ],
-      };
-    },
+/** Who may use an address as sender without reading its mail. */
+export async function readGrants(
+  { database, resolving }: FactsContext,
+  parts: AddressParts,
+): Promise<ReadValue<readonly SenderGrant[]>> {
+  // Both spellings: a grant may be for an address outside, whose domain says nothing about folding.
+  const wanted = [true, false].flatMap((fold) => lookupCandidates(parts, resolving.delimiters, fold));
+  const names = [...new Set(wanted)];
+  const rows = await database.query<SenderGrant & { granted: Address; user_id: number }>(GRANTS, [names]);
+  const best = names.find((name) => rows.some(({ granted }) => granted === name));
+  const grants = rows.filter(({ granted }) => granted === best);
+  return {
+    value: grants.map(({ login, status }) => ({ login, status })),
+    dependsOn: [
+      ...names.map((name) => `sender:${name}`),
+      ...grants.flatMap(({ user_id, login }) => [`user:${user_id}`, `address:${login}`]),
+    ],
+  };
+}
 
-    async fingerprint(canonical) {
-      const [row] = await database.query<{ expires_on: string }>(FINGERPRINT, [canonical]);
-      return { value: row?.expires_on ?? null, dependsOn: [`fingerprint:${canonical}`] };
+/** The last day on which a client's fingerprint counts, YYYY-MM-DD; null where it is unknown. */
+export async function readClientFingerprint(
+  { database }: FactsContext,
+  canonical: string,
+): Promise<ReadValue<string | null>> {
+  const [row] = await database.query<{ expires_on: string }>(FINGERPRINT, [canonical]);
+  return { value: row?.expires_on ?? null, dependsOn: [`fingerprint:${canonical}`] };
+}
+
+/** A user found by a primary address or by id: what the directory's resolution says of both. */
+async function ofUser(
+  { database, domainOf }: FactsContext,
+  parts: AddressParts,
+  asked: DomainFacts | null,
+  row: AddressRow | undefined,
+  names: readonly string[],
+): Promise<ReadValue<AddressFacts> | null> {
+  if (row === undefined || row.user_id === null) return null;
+  const home = asked?.domain.id === row.domain_id ? asked : await domainOf(partsOf(row.address).domain);
+  if (home?.domain.id !== row.domain_id) return null;
+  const user = userOf(row, row.user_id, home);
+  const limited = user.quotaBytes !== null || row.quota_messages !== null;
+  const [usage] = limited ? await database.query<UsageColumns>(USAGE, [user.id]) : [];
+  return {
+    value: {
+      asked: parts,
+      recipient: {
+        address: toAddress(parts, asked?.domain.foldLocalPart ?? true),
+        resolution: { kind: 'user', readers: [{ kind: 'user', user, keys: NO_KEYS }], via: [] },
+        domain: (asked ?? home).domain,
+        domainKeys: home.keys,
+      },
+      domain: asked ?? home,
+      mailboxes: new Map([[user.id, mailboxOf(row, usage)]]),
+      strangers: NO_STRANGERS,
+      keysUnread: user.id,
     },
+    // What a mailbox holds changes with every message: only a limit makes the answer depend on it.
+    dependsOn: [
+      ...names,
+      `user:${user.id}`,
+      // The user's own address, which an answer may show although another name was asked for.
+      `address:${row.address}`,
+      ...(home === asked ? [] : home.names),
+      ...(limited ? [`usage:${user.id}`] : []),
+    ],
+  };
+}
+
+/** Readers that the directory calls outside although their domain is ours and knows its recipients. */
+async function strangersAmong(
+  { domainOf }: FactsContext,
+  readers: readonly Reader[],
+  { domains }: DirectoryRows,
+): Promise<ReadonlySet<Address>> {
+  const strangers = new Set<Address>();
+  for (const reader of readers) {
+    if (reader.kind !== 'outside') continue;
+    const { domain } = partsOf(reader.address);
+    // The rows have every domain of ours that a reader lives in: what is outside costs no question.
+    if (domains.has(domain) && isStranger(reader, await domainOf(domain))) strangers.add(reader.address);
+  }
+  return strangers;
+}
+
+/** Aliases, catch-alls, contacts, and whatever else is not simple. */
+async function ofAnything(
+  context: FactsContext,
+  parts: AddressParts,
+  domain: DomainFacts | null,
+): Promise<ReadValue<AddressFacts>> {
+  const { database, resolving, domainOf } = context;
+  const { facts, rows, dependsOn } = await readRecipient(database.pool, parts, resolving);
+  const readers = 'readers' in facts.resolution ? facts.resolution.readers : [];
+  const users = readers.flatMap((reader) => (reader.kind === 'user' ? [reader.user] : []));
+  const found =
+    users.length === 0
+      ? []
+      : await database.query<MailboxColumns & UsageColumns & { id: number }>(MAILBOXES, [
+          users.map(({ id }) => id),
+        ]);
+  const strangers = await strangersAmong(context, readers, rows);
+  return {
+    value: {
+      asked: parts,
+      recipient: facts,
+      domain: domain ?? (facts.domain === null ? null : await domainOf(facts.domain.name)),
+      mailboxes: new Map(found.map((row) => [row.id, mailboxOf(row, row)])),
+      strangers,
+      keysUnread: null,
+    },
+    dependsOn: [...dependsOn, ...users.map(({ id }) => `usage:${id}`)],
   };
 }
 

@@ -9,45 +9,52 @@ export interface Replica {
   close(): Promise<void>;
 }
 
+interface Opening {
+  readonly open: () => Promise<Database>;
+  readonly logger: Logger;
+  opened: { readonly database: Database; readonly kept: ReturnType<typeof keepConnectionAtHand> } | null;
+  /** An attempt that is under way. */
+  attempt: Promise<void> | null;
+  /** The log has been told that the replica is away. */
+  told: boolean;
+  closed: boolean;
+}
+
 /**
  * Opens the replica, or has it opened later.
  * @param open rejects where the replica cannot be asked now, whatever the reason
  */
 export async function openReplica(open: () => Promise<Database>, logger: Logger): Promise<Replica> {
-  let opened: { readonly database: Database; readonly kept: ReturnType<typeof keepConnectionAtHand> } | null =
-    null;
-  let opening: Promise<void> | null = null;
-  let closed = false;
-  let told = false;
-
-  async function tryToOpen(): Promise<void> {
-    try {
-      const database = await open();
-      opened = { database, kept: keepConnectionAtHand(database.pool) };
-      if (told) logger.info('the replica of database.read_url can be asked');
-    } catch (error) {
-      const what = 'the replica of database.read_url cannot be asked; lookups go to database.url';
-      logger[told ? 'debug' : 'warn']({ err: error }, what);
-      told = true;
-    } finally {
-      opening = null;
-    }
-  }
-
-  const query = async (statement: never): Promise<unknown> => {
-    if (opened !== null) return opened.kept.query(statement);
-    if (!closed) opening ??= tryToOpen();
-    throw new DatabaseUnavailable('the replica is not open');
-  };
-
-  await tryToOpen();
+  const state: Opening = { open, logger, opened: null, attempt: null, told: false, closed: false };
+  await tryToOpen(state);
   return {
-    pool: { query: query as unknown as QueryPool['query'] },
+    pool: { query: ((statement: never) => query(state, statement)) as unknown as QueryPool['query'] },
     async close() {
-      closed = true;
-      await opening;
-      opened?.kept.release();
-      await opened?.database.close();
+      state.closed = true;
+      await state.attempt;
+      state.opened?.kept.release();
+      await state.opened?.database.close();
     },
   };
+}
+
+async function query(state: Opening, statement: never): Promise<unknown> {
+  if (state.opened !== null) return state.opened.kept.query(statement);
+  if (!state.closed) state.attempt ??= tryToOpen(state);
+  throw new DatabaseUnavailable('the replica is not open');
+}
+
+async function tryToOpen(state: Opening): Promise<void> {
+  const { open, logger, told } = state;
+  try {
+    const database = await open();
+    state.opened = { database, kept: keepConnectionAtHand(database.pool) };
+    if (told) logger.info('the replica of database.read_url can be asked');
+  } catch (error) {
+    const what = 'the replica of database.read_url cannot be asked; lookups go to database.url';
+    logger[told ? 'debug' : 'warn']({ err: error }, what);
+    state.told = true;
+  } finally {
+    state.attempt = null;
+  }
 }

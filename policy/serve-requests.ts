@@ -2,7 +2,7 @@
 // nothing is read from a client that does not read its answers.
 import type { Socket } from 'node:net';
 import type { Logger } from '../src/observe/log.ts';
-import type { Decoder } from './wire.ts';
+import type { Decoded, Decoder } from './wire.ts';
 
 export interface RequestProtocol<R> {
   readonly decoder: () => Decoder<R>;
@@ -21,6 +21,24 @@ const STUCK_MS = 100_000;
 /** How long a connection that we end may linger when the client does not end it. */
 const LINGER_MS = 2000;
 
+interface Connection<R> {
+  readonly socket: Socket;
+  readonly protocol: RequestProtocol<R>;
+  readonly logger: Logger;
+  readonly decoder: Decoder<R>;
+  /** Milliseconds. */
+  readonly stuckAfter: number;
+  /** An answer is being waited for, or the client has to read first. */
+  busy: boolean;
+  /** The client has ended its side. */
+  ended: boolean;
+  /** We have ended ours, or the socket is closed. */
+  finished: boolean;
+  stuck: NodeJS.Timeout | undefined;
+  /** Goes on once the client has read, or is gone. */
+  drained: (() => void) | undefined;
+}
+
 /**
  * Serves a connection until the client ends it. An idle one is never closed.
  * @param stuckAfter milliseconds; replaced by tests
@@ -31,118 +49,128 @@ export function serveRequests<R>(
   logger: Logger,
   stuckAfter = STUCK_MS,
 ): void {
-  const decoder = protocol.decoder();
-  let busy = false;
-  let ended = false;
-  let finished = false;
-  let stuck: NodeJS.Timeout | undefined;
-  let waiting: (() => void) | undefined;
-
+  const connection: Connection<R> = {
+    socket,
+    protocol,
+    logger,
+    decoder: protocol.decoder(),
+    stuckAfter,
+    busy: false,
+    ended: false,
+    finished: false,
+    stuck: undefined,
+    drained: undefined,
+  };
   socket.on('error', () => socket.destroy());
   socket.on('close', () => {
-    finished = true;
-    clearTimeout(stuck);
-    waiting?.();
+    connection.finished = true;
+    clearTimeout(connection.stuck);
+    connection.drained?.();
   });
-  socket.on('data', (chunk: Buffer) => {
-    if (finished) return;
-    decoder.push(chunk);
-    if (busy) {
-      if (decoder.buffered() > HIGH_WATER) socket.pause();
-    } else run();
-  });
+  socket.on('data', (chunk: Buffer) => take(connection, chunk));
   socket.on('end', () => {
-    ended = true;
-    if (!busy) finish();
+    connection.ended = true;
+    if (!connection.busy) finish(connection);
   });
+}
 
-  /** Answers what can be answered at once; the first answer that has to be waited for goes on in `wait`. */
-  function run(): void {
-    busy = true;
-    let output: Buffer[] = [];
-    let size = 0;
-    while (!finished) {
-      const decoded = decoder.next();
-      if (decoded === null) break;
-      let reply: Buffer | null | Promise<Buffer | null>;
-      let last = false;
-      if (decoded.kind === 'request') reply = protocol.answer(decoded.request);
-      else {
-        logger.warn({ reason: decoded.reason }, 'a request could not be read');
-        protocol.malformed(decoded.reason);
-        reply = decoded.reply;
-        last = decoded.close;
-      }
-      if (reply instanceof Promise) {
-        flush(output);
-        void reply.then((bytes) => resume(bytes));
-        return;
-      }
-      if (reply !== null) {
-        output.push(reply);
-        size += reply.length;
-      }
-      if (last || (reply === null && decoded.kind === 'request')) {
-        flush(output);
-        finish();
-        return;
-      }
-      if (size >= FLUSH_AT) {
-        const drained = flush(output);
-        output = [];
-        size = 0;
-        if (!drained) {
-          whenDrained(run);
-          return;
-        }
-      }
-    }
-    if (!flush(output)) {
-      whenDrained(run);
+function take<R>(connection: Connection<R>, chunk: Buffer): void {
+  if (connection.finished) return;
+  connection.decoder.push(chunk);
+  if (!connection.busy) run(connection);
+  else if (connection.decoder.buffered() > HIGH_WATER) connection.socket.pause();
+}
+
+/** Answers what can be answered at once; the first answer that has to be waited for goes on in `resume`. */
+function run<R>(connection: Connection<R>): void {
+  connection.busy = true;
+  let output: Buffer[] = [];
+  let size = 0;
+  while (!connection.finished) {
+    const decoded = connection.decoder.next();
+    if (decoded === null) break;
+    const reply = replyTo(connection, decoded);
+    if (reply instanceof Promise) {
+      flush(connection, output);
+      void reply.then((bytes) => resume(connection, bytes));
       return;
     }
-    busy = false;
-    if (ended) finish();
-    else if (socket.isPaused()) socket.resume();
+    if (reply !== null) {
+      output.push(reply);
+      size += reply.length;
+    }
+    if (decoded.kind === 'request' ? reply === null : decoded.close) {
+      flush(connection, output);
+      finish(connection);
+      return;
+    }
+    if (size < FLUSH_AT) continue;
+    const drained = flush(connection, output);
+    output = [];
+    size = 0;
+    if (!drained) {
+      whenDrained(connection);
+      return;
+    }
   }
+  if (!flush(connection, output)) {
+    whenDrained(connection);
+    return;
+  }
+  connection.busy = false;
+  if (connection.ended) finish(connection);
+  else if (connection.socket.isPaused()) connection.socket.resume();
+}
 
-  function resume(bytes: Buffer | null): void {
-    if (finished) return;
-    if (bytes === null) finish();
-    else if (socket.write(bytes)) run();
-    else whenDrained(run);
-  }
+function replyTo<R>(
+  { protocol, logger }: Connection<R>,
+  decoded: Decoded<R>,
+): Buffer | null | Promise<Buffer | null> {
+  if (decoded.kind === 'request') return protocol.answer(decoded.request);
+  logger.warn({ reason: decoded.reason }, 'a request could not be read');
+  protocol.malformed(decoded.reason);
+  return decoded.reply;
+}
 
-  /** @returns false when the client has to read first */
-  function flush(output: readonly Buffer[]): boolean {
-    const [only] = output;
-    if (only === undefined || finished) return true;
-    return socket.write(output.length === 1 ? only : Buffer.concat(output));
-  }
+function resume<R>(connection: Connection<R>, bytes: Buffer | null): void {
+  if (connection.finished) return;
+  if (bytes === null) finish(connection);
+  else if (connection.socket.write(bytes)) run(connection);
+  else whenDrained(connection);
+}
 
-  function whenDrained(next: () => void): void {
-    socket.pause();
-    const go = (): void => {
-      clearTimeout(stuck);
-      socket.off('drain', go);
-      waiting = undefined;
-      if (!finished) next();
-    };
-    waiting = go;
-    socket.once('drain', go);
-    stuck = setTimeout(() => {
-      logger.warn('a client does not read its answers; closed');
-      socket.destroy();
-    }, stuckAfter);
-  }
+/** @returns false when the client has to read first */
+function flush<R>({ socket, finished }: Connection<R>, output: readonly Buffer[]): boolean {
+  const [only] = output;
+  if (only === undefined || finished) return true;
+  return socket.write(output.length === 1 ? only : Buffer.concat(output));
+}
 
-  /** Ends our side; what the client still sends is not read as requests. */
-  function finish(): void {
-    finished = true;
-    socket.end();
-    socket.resume();
-    clearTimeout(stuck);
-    // A client that has ended its side may still read its answers, for as long as others have.
-    stuck = setTimeout(() => socket.destroy(), ended ? stuckAfter : LINGER_MS).unref();
-  }
+/** Goes on with `run` once the client has read its answers. */
+function whenDrained<R>(connection: Connection<R>): void {
+  const { socket, logger, stuckAfter } = connection;
+  socket.pause();
+  const go = (): void => {
+    clearTimeout(connection.stuck);
+    socket.off('drain', go);
+    connection.drained = undefined;
+    if (!connection.finished) run(connection);
+  };
+  connection.drained = go;
+  socket.once('drain', go);
+  connection.stuck = setTimeout(() => {
+    logger.warn('a client does not read its answers; closed');
+    socket.destroy();
+  }, stuckAfter);
+}
+
+/** Ends our side; what the client still sends is not read as requests. */
+function finish<R>(connection: Connection<R>): void {
+  const { socket, ended, stuckAfter } = connection;
+  connection.finished = true;
+  socket.end();
+  socket.resume();
+  clearTimeout(connection.stuck);
+  // A client that has ended its side may still read its answers, for as long as others have.
+  connection.stuck = setTimeout(() => socket.destroy(), ended ? stuckAfter : LINGER_MS).unref();
 }

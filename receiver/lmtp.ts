@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
-import { forgetSql } from '../src/delivery/acceptance-steps.ts';
+import { inTransaction } from '../src/database/transaction.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
@@ -22,12 +22,13 @@ import {
   TOO_MANY_HOPS,
 } from '../src/smtp/our-replies.ts';
 import { classOf } from '../src/smtp/replies.ts';
-import type { EnvelopeRecipient, Reply, Transaction } from '../src/smtp/types.ts';
+import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../src/smtp/types.ts';
 import { fileParcels } from './queue/file.ts';
-import { acceptanceName, type Filed, type Parcel } from './queue/filing.ts';
+import type { Acceptance, Filed, Parcel } from './queue/filing.ts';
+import { createForgetting, type Forgetting } from './queue/forgetting.ts';
 import { decideFor, type SealingContext, seal } from './queue/seal.ts';
 
-export interface LmtpParts extends SealingContext {
+export interface QueueDeliveryContext extends SealingContext {
   readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'memory'>;
   readonly pool: Pool;
   readonly maxReceived: () => number;
@@ -41,19 +42,17 @@ export interface QueueDelivery {
   lost(transaction: Transaction): void;
 }
 
-type Acceptance = NonNullable<Parcel['acceptance']>;
-
 /** Under a name of its own: the filter in front of this listener may remember the same message for itself. */
-async function acceptanceKey(transaction: Transaction): Promise<string> {
+async function acceptanceHash(transaction: Transaction): Promise<string> {
   const queueId = queueIdOf(transaction);
   const { message, envelope } = transaction;
-  const key = await messageHash({
+  const hash = await messageHash({
     queueId,
     messageId: queueId === '' ? findMessageId(message) : '',
     sender: envelope.sender,
     content: message,
   });
-  return createHash('sha256').update(`sealpost queue ${key}`).digest('hex');
+  return createHash('sha256').update(`sealpost queue ${hash}`).digest('hex');
 }
 
 const COPIES_AT_ONCE = 4;
@@ -67,123 +66,34 @@ const REPLIES: Readonly<Record<Filed, Reply>> = {
   'user gone': RECIPIENT_REMOVED,
 };
 
-/** Acceptances that a database which is away has not forgotten yet; beyond that the oldest are given up. */
-const MOST_FORGETTING = 100_000;
-
-export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
-  const { logger, metrics } = parts;
-  const { memory } = parts.engine;
+export function createQueueDelivery(context: QueueDeliveryContext): QueueDelivery {
+  const { pool, logger } = context;
+  const queue: Queue = {
+    context,
+    file: createBatcher<Parcel, Filed>(
+      (parcels) => inTransaction(pool, (client) => fileParcels(client, parcels)),
+      SHARED_COMMIT,
+    ),
+    forgetting: createForgetting(pool),
+  };
   const settled = new WeakMap<Transaction, () => void>();
-  const forgetting = new Map<string, Promise<void>>();
-
-  const file = createBatcher<Parcel, Filed>(async (parcels) => {
-    const client = await parts.pool.connect();
-    let broken: Error | undefined;
-    try {
-      await client.query('BEGIN');
-      const outcomes = await fileParcels(client, parcels);
-      await client.query('COMMIT');
-      return outcomes;
-    } catch (error) {
-      broken = error instanceof Error ? error : new Error(String(error));
-      await client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    } finally {
-      client.release(broken);
-    }
-  }, SHARED_COMMIT);
-
-  async function deliver(transaction: Transaction): Promise<readonly Reply[]> {
-    const { message, envelope } = transaction;
-    if (countReceived(message) > parts.maxReceived()) return envelope.recipients.map(() => TOO_MANY_HOPS);
-    const key = await acceptanceKey(transaction);
-    const ruled = ruledMessage(message, envelope.sender);
-    const replies = await mapLimited(envelope.recipients, COPIES_AT_ONCE, (recipient) =>
-      one(transaction, key, ruled, recipient),
-    );
-    // Some have to wait: the client will come again, and may ask for all of them.
-    if (replies.some((reply) => classOf(reply) === 'temporary')) return replies;
-    const accepted = envelope.recipients.filter((_, index) => {
-      const reply = replies[index];
-      return reply !== undefined && classOf(reply) === 'accepted';
-    });
-    settled.set(transaction, () => forgetAll(key, accepted));
-    return replies;
-  }
-
-  const forget = createBatcher<Acceptance, void>(async (rows) => {
-    await parts.pool.query({
-      name: 'sealpost-queue-forget',
-      text: forgetSql('$1', '$2'),
-      values: [rows.map(({ message }) => message), rows.map(({ recipient }) => recipient)],
-    });
-    return rows.map(() => undefined);
-  });
-
-  function forgetAll(message: string, recipients: readonly EnvelopeRecipient[]): void {
-    for (const { path } of recipients) {
-      const acceptance = { message, recipient: recipientHash(path) };
-      const name = acceptanceName(acceptance);
-      const done = forget(acceptance).then(() => void forgetting.delete(name));
-      // It stays in the map, so that the same message is not taken for a repetition before its row is gone.
-      done.catch(() => undefined);
-      forgetting.set(name, done);
-    }
-    for (const name of forgetting.keys()) {
-      if (forgetting.size <= MOST_FORGETTING) break;
-      forgetting.delete(name);
-    }
-  }
-
-  /**
-   * Waits until an acknowledged acceptance is forgotten.
-   * @throws what the database fails with: then it cannot be told whether this is a repetition
-   */
-  async function forgotten(acceptance: Acceptance): Promise<void> {
-    const name = acceptanceName(acceptance);
-    const before = forgetting.get(name);
-    if (before === undefined) return;
-    await before.catch(() => forget(acceptance));
-    if (forgetting.get(name) === before) forgetting.delete(name);
-  }
-
-  async function one(
-    transaction: Transaction,
-    key: string,
-    ruled: RuledMessage,
-    recipient: EnvelopeRecipient,
-  ): Promise<Reply> {
-    const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
-    const acceptance = { message: key, recipient: recipientHash(recipient.path) };
-    try {
-      // The same message once more, after it was acknowledged: it must not be taken for a repetition.
-      await forgotten(acceptance);
-      if ((await memory.recall(key, [acceptance.recipient])).size > 0) {
-        metrics.duplicatesSuppressed.inc();
-        return QUEUED_BEFORE;
-      }
-      const decision = await decideFor(recipient.path, ruled, parts);
-      if (decision.action !== 'file') {
-        log.info({ because: decision.because, reply: decision.reply.enhanced }, 'not queued');
-        return decision.reply;
-      }
-      const newId = (): string => randomBytes(16).toString('hex');
-      const sealed = await seal(transaction.message, decision.copies, newId, parts);
-      if (sealed === null) return SEALING_FAILED;
-      const outcome = await file({ ...sealed.parcel, acceptance }).finally(sealed.discard);
-      if (outcome === 'filed') metrics.receiverFiled.inc({ source: 'lmtp' }, sealed.parcel.copies.length);
-      if (outcome === 'filed before') metrics.duplicatesSuppressed.inc();
-      log.debug({ outcome }, 'queued');
-      return REPLIES[outcome];
-    } catch (error) {
-      const away = error instanceof DirectoryUnavailable || isDatabaseUnavailable(error);
-      log[away ? 'warn' : 'error']({ err: error }, 'a message could not be queued; Postfix keeps it');
-      return away ? DATABASE_AWAY : INTERNAL_ERROR;
-    }
-  }
-
   return {
-    deliver,
+    async deliver(transaction) {
+      const { recipients } = transaction.envelope;
+      if (countReceived(transaction.message) > context.maxReceived())
+        return recipients.map(() => TOO_MANY_HOPS);
+      const hash = await acceptanceHash(transaction);
+      const ruled = ruledMessage(transaction.message, transaction.envelope.sender);
+      const replies = await mapLimited(recipients, COPIES_AT_ONCE, ({ path }) =>
+        deliverTo({ transaction, ruled, path, hash }, queue),
+      );
+      // Where some have to wait, the client will come again, and may ask for all of them.
+      if (!replies.some((reply) => classOf(reply) === 'temporary')) {
+        const accepted = acceptancesOf(hash, recipients, replies);
+        settled.set(transaction, () => queue.forgetting.begin(accepted));
+      }
+      return replies;
+    },
     acknowledged: (transaction) => settled.get(transaction)?.(),
     lost: (transaction) =>
       logger.debug(
@@ -191,4 +101,65 @@ export function createQueueDelivery(parts: LmtpParts): QueueDelivery {
         'our reply may not have reached the client; a retry will be recognised',
       ),
   };
+}
+
+/** The queue, as LMTP fills it. */
+interface Queue {
+  readonly context: QueueDeliveryContext;
+  readonly file: (parcel: Parcel) => Promise<Filed>;
+  readonly forgetting: Forgetting;
+}
+
+/** A message for one of its recipients. */
+interface Asked {
+  readonly transaction: Transaction;
+  readonly ruled: RuledMessage;
+  readonly path: RawPath;
+  /** Of the message, for the acceptance. */
+  readonly hash: string;
+}
+
+/** Never rejects. */
+async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Promise<Reply> {
+  const { transaction, ruled, path, hash } = asked;
+  const { metrics, engine } = context;
+  const log = context.logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+  const acceptance = { message: hash, recipient: recipientHash(path) };
+  try {
+    // The same message once more, after it was acknowledged: it must not be taken for a repetition.
+    await forgetting.done(acceptance);
+    if ((await engine.memory.recall(hash, [acceptance.recipient])).size > 0) {
+      metrics.duplicatesSuppressed.inc();
+      return QUEUED_BEFORE;
+    }
+    const decision = await decideFor(path, ruled, context);
+    if (decision.action !== 'file') {
+      log.info({ because: decision.because, reply: decision.reply.enhanced }, 'not queued');
+      return decision.reply;
+    }
+    const newId = (): string => randomBytes(16).toString('hex');
+    const sealed = await seal(transaction.message, decision.copies, newId, context);
+    if (sealed === null) return SEALING_FAILED;
+    const outcome = await file({ ...sealed.parcel, acceptance }).finally(sealed.discard);
+    if (outcome === 'filed') metrics.receiverFiled.inc({ source: 'lmtp' }, sealed.parcel.copies.length);
+    if (outcome === 'filed before') metrics.duplicatesSuppressed.inc();
+    log.debug({ outcome }, 'queued');
+    return REPLIES[outcome];
+  } catch (error) {
+    const away = error instanceof DirectoryUnavailable || isDatabaseUnavailable(error);
+    log[away ? 'warn' : 'error']({ err: error }, 'a message could not be queued; Postfix keeps it');
+    return away ? DATABASE_AWAY : INTERNAL_ERROR;
+  }
+}
+
+function acceptancesOf(
+  message: string,
+  recipients: readonly EnvelopeRecipient[],
+  replies: readonly Reply[],
+): readonly Acceptance[] {
+  return recipients.flatMap(({ path }, index) => {
+    const reply = replies[index];
+    const accepted = reply !== undefined && classOf(reply) === 'accepted';
+    return accepted ? [{ message, recipient: recipientHash(path) }] : [];
+  });
 }

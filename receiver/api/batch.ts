@@ -1,7 +1,8 @@
 // POST /v1/batch: several messages in one answer, as frames (frames.ts). Small ones are read together, large ones in pieces.
 import type pg from 'pg';
 import { BATCH_END, frameHead } from '../../src/queue-api/frames.ts';
-import { readMessage, readWhole, type StoredMessage } from '../queue/reader.ts';
+import { readMessage, readWhole } from '../queue/fetch.ts';
+import type { QueuedMessage } from '../queue/types.ts';
 import { waitingOf } from './waiting.ts';
 
 /** Bytes of small messages that one query brings: the memory of an answer. */
@@ -9,10 +10,10 @@ const TOGETHER = 1024 * 1024;
 
 /** Divides messages into runs to be read at once: small neighbours together, each message in chunks alone. Pure. */
 export function runsOf(
-  messages: readonly StoredMessage[],
+  messages: readonly QueuedMessage[],
   together = TOGETHER,
-): readonly (readonly StoredMessage[])[] {
-  const runs: StoredMessage[][] = [];
+): readonly (readonly QueuedMessage[])[] {
+  const runs: QueuedMessage[][] = [];
   let bytes = 0;
   for (const message of messages) {
     const run = runs.at(-1);
@@ -35,7 +36,7 @@ export function runsOf(
 /** The bytes of a batch. What was acknowledged before its turn is left out. */
 export async function* batchStream(
   database: Pick<pg.Pool, 'query'>,
-  messages: readonly StoredMessage[],
+  messages: readonly QueuedMessage[],
 ): AsyncGenerator<Buffer> {
   for (const run of runsOf(messages)) {
     const [first] = run;

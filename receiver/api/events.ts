@@ -1,6 +1,7 @@
 // GET /v1/events: server-sent events (WHATWG HTML, section 9.2), one for each new message of the token's user.
-import { listQueue, type StoredMessage } from '../queue/reader.ts';
+import { listQueue } from '../queue/fetch.ts';
 import type { Bearer } from '../queue/tokens.ts';
+import type { QueuedMessage } from '../queue/types.ts';
 import type { Subscription } from './arrivals.ts';
 import type { ApiContext } from './context.ts';
 import { waitingOf } from './waiting.ts';
@@ -12,7 +13,7 @@ const AT_ONCE = 100;
 const RETRY_MS = 3000;
 
 /** One event. Its id is the cursor that Last-Event-ID brings back. */
-export function eventOf(message: StoredMessage): string {
+export function eventOf(message: QueuedMessage): string {
   return `id: ${message.number}\ndata: ${JSON.stringify(waitingOf(message))}\n\n`;
 }
 

@@ -11,7 +11,7 @@ import {
   MESSAGE_TYPE,
   MOST_IN_ONE,
 } from '../../src/queue-api/shapes.ts';
-import { acknowledge, findInQueue, lastNumber, listQueue, readMessage } from '../queue/reader.ts';
+import { acknowledge, findInQueue, lastNumber, listQueue, readMessage } from '../queue/fetch.ts';
 import type { Bearer } from '../queue/tokens.ts';
 import { MESSAGE_ID } from '../queue/types.ts';
 import { batchStream } from './batch.ts';

@@ -3,6 +3,7 @@
 import type { ClientBase } from 'pg';
 import { RECALL } from '../../src/delivery/acceptance-steps.ts';
 import {
+  type Acceptance,
   acceptanceName,
   type Filed,
   type NumberedCopy,
@@ -156,7 +157,7 @@ async function readAccepted(
 
 async function remember(
   client: Pick<ClientBase, 'query'>,
-  acceptances: readonly { readonly message: string; readonly recipient: string }[],
+  acceptances: readonly Acceptance[],
 ): Promise<void> {
   if (acceptances.length === 0) return;
   await client.query({

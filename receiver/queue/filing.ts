@@ -5,11 +5,11 @@ import type { MessageId } from './types.ts';
 export interface SealedCopy {
   readonly id: MessageId;
   readonly userId: number;
-  readonly ciphertext: Uint8Array | WaitingCiphertext;
+  readonly ciphertext: Uint8Array | CiphertextInFile;
 }
 
 /** Ciphertext that may wait in a file until it is inserted: all copies of a large message at once would take too much memory. */
-export interface WaitingCiphertext {
+export interface CiphertextInFile {
   /** Bytes. */
   readonly length: number;
   read(): Promise<Uint8Array>;
@@ -22,7 +22,13 @@ export interface Parcel {
    * The row of `deliveries` that remembers the acceptance until the client has our reply (LMTP); a spool file needs none,
    * since its ids are derived from the file.
    */
-  readonly acceptance?: { readonly message: string; readonly recipient: string };
+  readonly acceptance?: Acceptance;
+}
+
+/** What a message was accepted for: the hash of the message and that of the recipient, both hexadecimal. */
+export interface Acceptance {
+  readonly message: string;
+  readonly recipient: string;
 }
 
 /** What became of a parcel. `filed before` is as good as `filed`. */
@@ -58,7 +64,7 @@ export interface FilingPlan {
   readonly remember: readonly number[];
 }
 
-export function acceptanceName(acceptance: { readonly message: string; readonly recipient: string }): string {
+export function acceptanceName(acceptance: Acceptance): string {
   return `${acceptance.message} ${acceptance.recipient}`;
 }
 

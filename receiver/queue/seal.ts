@@ -10,7 +10,7 @@ import type { Metrics } from '../../src/observe/metrics.ts';
 import type { PlaintextFile } from '../../src/openpgp/types.ts';
 import { FILE_FAILED } from '../../src/smtp/our-replies.ts';
 import { decideForQueue, type QueueDecision, type UserCopy } from './decide.ts';
-import type { Parcel, SealedCopy, WaitingCiphertext } from './filing.ts';
+import type { CiphertextInFile, Parcel, SealedCopy } from './filing.ts';
 import type { MessageId } from './types.ts';
 
 /** What sealing for the queue needs of the world around it. */
@@ -99,7 +99,7 @@ export async function seal(
       stop();
       const copy = await outgoing.keep([ciphertext]);
       built.push(copy);
-      sealed.push({ id: idOf(user.id), userId: user.id, ciphertext: waiting(copy, ciphertext.length) });
+      sealed.push({ id: idOf(user.id), userId: user.id, ciphertext: inFile(copy, ciphertext.length) });
     }
     return { parcel: { copies: sealed }, discard };
   } catch (error) {
@@ -109,7 +109,7 @@ export async function seal(
   }
 }
 
-function waiting(copy: BuiltCopy, length: number): WaitingCiphertext {
+function inFile(copy: BuiltCopy, length: number): CiphertextInFile {
   return {
     length,
     async read() {

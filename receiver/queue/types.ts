@@ -1,5 +1,10 @@
 // What the two sides of the queue agree on: the receiver that files sealed messages, and everything that lists, fetches and
 // acknowledges them. The tables and their promises are described in src/database/schema.ts.
+//
+// A message has three names on its way through the receiver. A *spool file* is what Postfix delivered: one message for one
+// address, in plaintext, known by the file's name. A *parcel* is that message sealed: a copy for each user who reads the
+// address, filed together or not at all; by LMTP a message becomes a parcel without having been a spool file. A *queued
+// message* is one user's copy once it is committed: ciphertext with an id, which the user's client fetches and acknowledges.
 import { z } from 'zod';
 
 /** 32 hexadecimal digits in lower case; opaque to everybody but the receiver, and no secret. */
@@ -15,6 +20,8 @@ export interface QueuedMessage {
   /** Bytes of the ciphertext. */
   readonly size: number;
   readonly received: Date;
+  /** In how many chunks its bytes are; 0: they are one value. */
+  readonly chunks: number;
 }
 
 /** The channel on which the database tells of a message, once it is committed. */

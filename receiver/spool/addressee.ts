@@ -1,4 +1,4 @@
-// Whose a spooled message is: the fields that Postfix's virtual(8) and local(8) put on top of what they write (mail_copy(3)):
+// Whose a spool file is: the fields that Postfix's virtual(8) and local(8) put on top of what they write (mail_copy(3)):
 // Return-Path, X-Original-To, Delivered-To. Below them everything comes from the sender, and may be forged. Pure.
 import { fieldValue, walkHeader } from '../../src/message/header.ts';
 import type { RawPath } from '../../src/smtp/types.ts';

@@ -1,11 +1,12 @@
 // What the database remembers of spool files that could not be filed yet (table spool_attempts), and who works on which file:
 // an advisory lock of the transaction, which ends with it, whatever ends it.
 import { createHash } from 'node:crypto';
-import type { ClientBase } from 'pg';
+import type { ClientBase, Pool } from 'pg';
+import { inTransaction } from '../../src/database/transaction.ts';
 import type { Obstacle } from '../queue/decide.ts';
 
 /** SHA-256 of a spool file's name, in hexadecimal: the name itself tells when and where a message came. */
-export function fileKey(name: string): string {
+export function nameHash(name: string): string {
   return createHash('sha256').update(name, 'latin1').digest('hex');
 }
 
@@ -25,12 +26,15 @@ export interface ClaimResult {
   readonly early: readonly { readonly name: string; readonly nextAt: Date }[];
 }
 
-/** A transaction that stops halfway, its machine gone, gives up its claims after this time. */
-const ABANDONED_AFTER = '300s';
+/** A transaction that stops halfway, its machine gone, gives up its claims after this time. Seconds. */
+const ABANDONED_AFTER = 300;
 
-/** Begins a transaction whose claims end with it. */
-export async function beginClaims(client: Pick<ClientBase, 'query'>): Promise<void> {
-  await client.query(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${ABANDONED_AFTER}'`);
+/** Runs `work` in a transaction whose claims end with it; see {@link inTransaction}. */
+export function withClaims<T>(
+  pool: Pick<Pool, 'connect'>,
+  work: (client: ClientBase) => Promise<T>,
+): Promise<T> {
+  return inTransaction(pool, work, { abandonedAfter: ABANDONED_AFTER });
 }
 
 /**
@@ -42,33 +46,33 @@ export async function claimFiles(
   names: readonly string[],
   forced: ReadonlySet<string>,
 ): Promise<ClaimResult> {
-  const byKey = new Map(names.map((name) => [fileKey(name), name]));
+  const byHash = new Map(names.map((name) => [nameHash(name), name]));
   // Not in one statement with the lock: what its holder wrote before the lock was free must be seen.
-  const locks = await client.query<{ key: string }>({
+  const locks = await client.query<{ hash: string }>({
     name: 'sealpost-spool-claim',
-    text: `SELECT key FROM unnest($1::text[]) AS asked(key)
-            WHERE pg_try_advisory_xact_lock(('x' || left(key, 16))::bit(64)::bigint)`,
-    values: [[...byKey.keys()]],
+    text: `SELECT hash FROM unnest($1::text[]) AS asked(hash)
+            WHERE pg_try_advisory_xact_lock(('x' || left(hash, 16))::bit(64)::bigint)`,
+    values: [[...byHash.keys()]],
   });
-  const { rows } = await client.query<{ key: string; attempts: number; first_at: Date; next_at: Date }>({
+  const { rows } = await client.query<{ hash: string; attempts: number; first_at: Date; next_at: Date }>({
     name: 'sealpost-spool-attempts',
-    text: `SELECT encode(file_key, 'hex') AS key, attempts, first_at, next_at FROM spool_attempts
-            WHERE file_key IN (SELECT decode(key, 'hex') FROM unnest($1::text[]) AS asked(key))`,
-    values: [locks.rows.map(({ key }) => key)],
+    text: `SELECT encode(file_key, 'hex') AS hash, attempts, first_at, next_at FROM spool_attempts
+            WHERE file_key IN (SELECT decode(hash, 'hex') FROM unnest($1::text[]) AS asked(hash))`,
+    values: [locks.rows.map(({ hash }) => hash)],
   });
-  const known = new Map(rows.map((row) => [row.key, row]));
+  const known = new Map(rows.map((row) => [row.hash, row]));
   const claimed: Claimed[] = [];
   const early: { name: string; nextAt: Date }[] = [];
-  for (const { key } of locks.rows) {
-    const name = byKey.get(key);
-    const before = known.get(key);
+  for (const { hash } of locks.rows) {
+    const name = byHash.get(hash);
+    const before = known.get(hash);
     if (name === undefined) continue;
-    byKey.delete(key);
+    byHash.delete(hash);
     if (before !== undefined && before.next_at.getTime() > Date.now() && !forced.has(name))
       early.push({ name, nextAt: before.next_at });
     else claimed.push({ name, attempts: before?.attempts ?? 0, firstAt: before?.first_at ?? null });
   }
-  return { claimed, taken: [...byKey.values()], early };
+  return { claimed, taken: [...byHash.values()], early };
 }
 
 /** Writes down one more failed attempt. */
@@ -84,7 +88,7 @@ export async function noteAttempt(
            VALUES (decode($1, 'hex'), 1, $2, $3)
            ON CONFLICT (file_key) DO UPDATE SET attempts = a.attempts + 1, because = excluded.because,
              next_at = excluded.next_at`,
-    values: [fileKey(name), because, nextAt],
+    values: [nameHash(name), because, nextAt],
   });
 }
 
@@ -97,8 +101,8 @@ export async function forgetAttempts(
   await client.query({
     name: 'sealpost-spool-forget',
     text: `DELETE FROM spool_attempts
-            WHERE file_key IN (SELECT decode(key, 'hex') FROM unnest($1::text[]) AS ended(key))`,
-    values: [names.map(fileKey)],
+            WHERE file_key IN (SELECT decode(hash, 'hex') FROM unnest($1::text[]) AS ended(hash))`,
+    values: [names.map(nameHash)],
   });
 }
 

@@ -7,11 +7,11 @@ import type { Reply } from '../../src/smtp/types.ts';
 import type { Obstacle } from '../queue/decide.ts';
 import { fileParcels } from '../queue/file.ts';
 import type { SealingContext } from '../queue/seal.ts';
-import { backOff, beginClaims, type Claimed, claimFiles, forgetAttempts, noteAttempt } from './attempts.ts';
-import { type Item, prepareItem } from './item.ts';
+import { backOff, type Claimed, claimFiles, forgetAttempts, noteAttempt, withClaims } from './attempts.ts';
 import { removeFiled, setAside } from './maildir.ts';
+import { type PreparedFile, prepareFile } from './prepare.ts';
 
-export interface BatchParts extends SealingContext {
+export interface BatchContext extends SealingContext {
   readonly pool: Pool;
   readonly spool: string;
   readonly admit: (bytes: number) => Lease | null;
@@ -59,67 +59,57 @@ const LATER_MS = 1_000;
 export async function runBatch(
   names: readonly string[],
   forced: ReadonlySet<string>,
-  parts: BatchParts,
+  context: BatchContext,
 ): Promise<BatchResult> {
-  const client = await parts.pool.connect();
-  let broken: Error | undefined;
-  try {
-    await beginClaims(client);
+  const result = await withClaims(context.pool, async (client) => {
     const claims = await claimFiles(client, names, forced);
     const now = Date.now();
     const untouched = [
       ...claims.taken.map((name) => ({ name, dueAt: now + TAKEN_MS })),
       ...claims.early.map(({ name, nextAt }) => ({ name, dueAt: nextAt.getTime() })),
     ];
-    const prepared = await prepare(claims.claimed, parts);
+    const prepared = await prepare(claims.claimed, context);
     try {
-      const result = await settle(client, prepared, untouched, parts);
-      await client.query('COMMIT');
-      await removeFiled(parts.spool, result.remove);
-      return result;
+      return await settle(client, prepared, untouched, context);
     } finally {
-      await releaseAll(prepared.map(({ item }) => item));
+      await releaseAll(prepared.map(({ file }) => file));
     }
-  } catch (error) {
-    broken = error instanceof Error ? error : new Error(String(error));
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  } finally {
-    client.release(broken);
-  }
+  });
+  await removeFiled(context.spool, result.remove);
+  return result;
 }
 
 interface Prepared {
   readonly claim: Claimed;
   /** undefined: the batch was full before. */
-  readonly item: Item | undefined;
+  readonly file: PreparedFile | undefined;
 }
 
-async function prepare(claimed: readonly Claimed[], parts: BatchParts): Promise<readonly Prepared[]> {
+async function prepare(claimed: readonly Claimed[], context: BatchContext): Promise<readonly Prepared[]> {
   let memory = 0;
   const admit = (bytes: number): Lease | null => {
-    const lease = parts.admit(bytes);
+    const lease = context.admit(bytes);
     if (lease !== null) memory += bytes;
     return lease;
   };
-  const items: Item[] = [];
-  const { most } = parts.timing();
+  const files: PreparedFile[] = [];
+  const { most } = context.timing();
   try {
     return await mapLimited(claimed, AT_ONCE, async (claim) => {
-      if (memory >= BATCH_MEMORY) return { claim, item: undefined };
-      const item = await prepareItem(parts.spool, claim.name, { most, admit }, parts);
-      items.push(item);
-      return { claim, item };
+      if (memory >= BATCH_MEMORY) return { claim, file: undefined };
+      const file = await prepareFile(context.spool, claim.name, { most, admit }, context);
+      files.push(file);
+      return { claim, file };
     });
   } catch (error) {
     // What was sealed beside the one that failed is dropped with it.
-    await releaseAll(items);
+    await releaseAll(files);
     throw error;
   }
 }
 
-async function releaseAll(items: readonly (Item | undefined)[]): Promise<void> {
-  for (const item of items) if (item?.kind === 'parcel') await item.release();
+async function releaseAll(files: readonly (PreparedFile | undefined)[]): Promise<void> {
+  for (const file of files) if (file?.kind === 'parcel') await file.release();
 }
 
 /** Everything between sealing and COMMIT. */
@@ -127,12 +117,12 @@ async function settle(
   client: ClientBase,
   prepared: readonly Prepared[],
   untouchedBefore: BatchResult['untouched'],
-  parts: BatchParts,
+  context: BatchContext,
 ): Promise<BatchResult & { readonly remove: readonly string[] }> {
-  const parcels = prepared.flatMap(({ claim, item }) => (item?.kind === 'parcel' ? [{ claim, item }] : []));
+  const parcels = prepared.flatMap(({ claim, file }) => (file?.kind === 'parcel' ? [{ claim, file }] : []));
   const outcomes = await fileParcels(
     client,
-    parcels.map(({ item }) => item.parcel),
+    parcels.map(({ file }) => file.parcel),
   );
   const remove: string[] = [];
   const waiting: BatchResult['waiting'][number][] = [];
@@ -142,7 +132,7 @@ async function settle(
   let filed = 0;
 
   const fail = async (claim: Claimed, unfiled: Unfiled, userIds: readonly number[], lasting: boolean) => {
-    const { maxAge, leastBackOff, mostBackOff } = parts.timing();
+    const { maxAge, leastBackOff, mostBackOff } = context.timing();
     const since = Math.min(unfiled.arrived.getTime(), claim.firstAt?.getTime() ?? Number.POSITIVE_INFINITY);
     const over = lasting || Date.now() - since >= maxAge;
     const dueAt = Date.now() + backOff(claim.attempts + 1, leastBackOff, mostBackOff);
@@ -151,32 +141,32 @@ async function settle(
     else waiting.push({ ...unfiled, dueAt, userIds });
   };
 
-  for (const [index, { claim, item }] of parcels.entries()) {
+  for (const [index, { claim, file }] of parcels.entries()) {
     const outcome = outcomes[index];
     const { name } = claim;
     if (outcome === 'filed' || outcome === 'filed before') {
-      if (outcome === 'filed') filed += item.parcel.copies.length;
+      if (outcome === 'filed') filed += file.parcel.copies.length;
       remove.push(name);
       ended.push(claim);
     } else if (outcome === 'over quota') {
-      const userIds = item.parcel.copies.map(({ userId }) => userId);
-      const unfiled: Unfiled = { name, because: 'over quota', reply: QUEUE_FULL, arrived: item.arrived };
+      const userIds = file.parcel.copies.map(({ userId }) => userId);
+      const unfiled: Unfiled = { name, because: 'over quota', reply: QUEUE_FULL, arrived: file.arrived };
       await fail(claim, unfiled, userIds, false);
     } else untouched.push({ name, dueAt: Date.now() + LATER_MS });
   }
-  for (const { claim, item } of prepared) {
+  for (const { claim, file } of prepared) {
     const { name } = claim;
-    if (item === undefined) untouched.push({ name, dueAt: 0 });
-    else if (item.kind === 'no room') untouched.push({ name, dueAt: Date.now() + LATER_MS });
-    else if (item.kind === 'gone') ended.push(claim);
-    else if (item.kind === 'broken') {
-      await setAside(parts.spool, name, item.because);
-      parts.metrics.receiverFailed.inc({ because: 'not a message' });
-      parts.logger.warn({ file: name, reason: item.because }, 'a spool file was set aside in failed/');
+    if (file === undefined) untouched.push({ name, dueAt: 0 });
+    else if (file.kind === 'no room') untouched.push({ name, dueAt: Date.now() + LATER_MS });
+    else if (file.kind === 'gone') ended.push(claim);
+    else if (file.kind === 'broken') {
+      await setAside(context.spool, name, file.because);
+      context.metrics.receiverFailed.inc({ because: 'not a message' });
+      context.logger.warn({ file: name, reason: file.because }, 'a spool file was set aside in failed/');
       ended.push(claim);
-    } else if (item.kind === 'wait' || item.kind === 'refuse') {
-      const { because, reply, arrived, userIds } = item;
-      await fail(claim, { name, because, reply, arrived }, userIds, item.kind === 'refuse');
+    } else if (file.kind === 'wait' || file.kind === 'refuse') {
+      const { because, reply, arrived, userIds } = file;
+      await fail(claim, { name, because, reply, arrived }, userIds, file.kind === 'refuse');
     }
   }
   await forgetAttempts(

@@ -1,7 +1,6 @@
 // The end of a spool file that cannot be filed: returned to its sender where that may be, set aside in failed/ where not. It
 // is removed only once the next hop has taken the bounce.
 import { createHash } from 'node:crypto';
-import type { ClientBase } from 'pg';
 import { userIdOf } from '../../src/address/id-address.ts';
 import { parsePath } from '../../src/address/normalise.ts';
 import { buildBounce } from '../../src/delivery/bounce.ts';
@@ -14,12 +13,12 @@ import { isAscii } from '../../src/smtp/paths.ts';
 import { classOf, formatReply } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply, Transaction } from '../../src/smtp/types.ts';
 import { type Addressee, readAddressee } from './addressee.ts';
-import { beginClaims, claimFiles, fileKey, forgetAttempts } from './attempts.ts';
-import type { BatchParts, Unfiled } from './batch.ts';
-import { readSpooled, removeFiled, setAside } from './maildir.ts';
+import { claimFiles, forgetAttempts, nameHash, withClaims } from './attempts.ts';
+import type { BatchContext, Unfiled } from './batch.ts';
+import { readSpoolFile, removeFiled, setAside } from './maildir.ts';
 import { returnable } from './returnable.ts';
 
-export interface GiveUpParts extends BatchParts {
+export interface GiveUpContext extends BatchContext {
   readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'deliverer'>;
   readonly hostname: string;
   readonly maxReceived: () => number;
@@ -36,34 +35,21 @@ const WITHHELD = 'undisclosed-recipient';
  * Ends one file.
  * @throws what the database and the file system fail with; the file is where it was then
  */
-export async function giveUp(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
+export async function giveUp(unfiled: Unfiled, context: GiveUpContext): Promise<GivenUp> {
   const { name } = unfiled;
-  const client = await parts.pool.connect();
-  let broken: Error | undefined;
-  try {
-    await beginClaims(client);
+  const ended = await withClaims(context.pool, async (client) => {
     const { claimed } = await claimFiles(client, [name], new Set([name]));
-    const ended = claimed.length === 0 ? 'again' : await end(unfiled, parts);
-    if (ended !== 'again') await forgetAttempts(client, [name]);
-    await client.query('COMMIT');
-    if (ended === 'bounced') await removeFiled(parts.spool, [name]);
-    return ended;
-  } catch (error) {
-    broken = error instanceof Error ? error : new Error(String(error));
-    await rollback(client);
-    throw error;
-  } finally {
-    client.release(broken);
-  }
+    const outcome = claimed.length === 0 ? 'again' : await end(unfiled, context);
+    if (outcome !== 'again') await forgetAttempts(client, [name]);
+    return outcome;
+  });
+  if (ended === 'bounced') await removeFiled(context.spool, [name]);
+  return ended;
 }
 
-async function rollback(client: ClientBase): Promise<void> {
-  await client.query('ROLLBACK').catch(() => undefined);
-}
-
-async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
+async function end(unfiled: Unfiled, context: GiveUpContext): Promise<GivenUp> {
   const { name, because, reply } = unfiled;
-  const { logger, metrics, spool } = parts;
+  const { logger, metrics, spool } = context;
   const aside = async (reason: string): Promise<GivenUp> => {
     await setAside(spool, name, reason);
     metrics.receiverFailed.inc({ because });
@@ -71,7 +57,13 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
     return 'set aside';
   };
   const said = formatReply(reply);
-  const read = await readSpooled(spool, name, parts.timing().most, parts.admit, Number.POSITIVE_INFINITY);
+  const read = await readSpoolFile(
+    spool,
+    name,
+    context.timing().most,
+    context.admit,
+    Number.POSITIVE_INFINITY,
+  );
   if (read.kind === 'gone') return 'gone';
   if (read.kind === 'no room') return 'again';
   if (read.kind === 'read error') return aside(`${because}: ${said}`);
@@ -79,12 +71,12 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
   try {
     const addressee = readAddressee(read.head);
     if (addressee === null) return await aside('no Delivered-To or X-Original-To names a recipient');
-    const may = returnable(read.head, addressee, parts.maxReceived());
+    const may = returnable(read.head, addressee, context.maxReceived());
     if (!may.ok) return await aside(`${because}: ${said}; not returned, since ${may.because}`);
-    const recipient = await shownRecipient(addressee, parts);
-    const identity = returnKey(name, read.head);
-    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), parts.hostname, identity);
-    const answer = await send(bounce, parts);
+    const recipient = await shownRecipient(addressee, context);
+    const identity = bounceHash(name, read.head);
+    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), context.hostname, identity);
+    const answer = await send(bounce, context);
     if (classOf(answer) === 'temporary') {
       logger.warn({ file: name, reply: logReply(answer) }, 'a bounce was not accepted yet');
       return 'again';
@@ -101,10 +93,10 @@ async function end(unfiled: Unfiled, parts: GiveUpParts): Promise<GivenUp> {
 }
 
 /** The address that the sender knows: never the internal id. */
-async function shownRecipient(addressee: Addressee, parts: GiveUpParts): Promise<RawPath> {
+async function shownRecipient(addressee: Addressee, context: GiveUpContext): Promise<RawPath> {
   const known = addressee.original ?? addressee.recipient;
   if (!isInternal(known)) return known;
-  const { resolution } = await parts.engine.directory.recipient(known);
+  const { resolution } = await context.engine.directory.recipient(known);
   const [reader] = 'readers' in resolution ? resolution.readers : [];
   if (reader?.kind === 'user') return Buffer.from(reader.user.address, 'utf8').toString('latin1');
   return isInternal(addressee.recipient) ? WITHHELD : addressee.recipient;
@@ -154,15 +146,15 @@ function finalReply({ reply, arrived }: Unfiled): Reply {
 }
 
 /** Through the filter's own delivery: the sender may have a key, too. By its identity a crash does not send it twice. */
-async function send(bounce: Transaction, { engine }: GiveUpParts): Promise<Reply> {
+async function send(bounce: Transaction, { engine }: GiveUpContext): Promise<Reply> {
   const { outcomes } = await engine.deliverer.deliver(bounce);
   return outcomes[0]?.reply ?? BOUNCE_WITHOUT_OUTCOME;
 }
 
 /** What the bounce of a file is remembered by. */
-function returnKey(name: string, message: Uint8Array): string {
+function bounceHash(name: string, message: Uint8Array): string {
   return createHash('sha256')
-    .update(`sealpost spool bounce ${fileKey(name)} `)
+    .update(`sealpost spool bounce ${nameHash(name)} `)
     .update(message)
     .digest('hex');
 }

@@ -2,10 +2,11 @@
 // character per byte, since a file name may hold any.
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { syncFolder } from '../../src/host/sync-folder.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
 
 /** What a file turned out to be when it was opened. */
-export type Spooled =
+export type SpoolFile =
   | {
       readonly kind: 'message';
       /** The message; of one that is left in its file the first {@link HEAD_BYTES}. */
@@ -61,13 +62,13 @@ function bySecond(a: string, b: string): number {
  * @param most bytes that a message may have
  * @param wholeUpTo bytes up to which a message is read whole; a larger one is left in its file
  */
-export async function readSpooled(
+export async function readSpoolFile(
   spool: string,
   name: string,
   most: number,
   admit: (bytes: number) => Lease | null,
   wholeUpTo: number,
-): Promise<Spooled & { readonly lease?: Lease }> {
+): Promise<SpoolFile & { readonly lease?: Lease }> {
   let file: FileHandle | undefined;
   let handedOn = false;
   try {
@@ -174,15 +175,6 @@ async function reserveName(
     } catch (error) {
       if (codeOf(error) !== 'EEXIST') throw error;
     }
-  }
-}
-
-async function syncFolder(path: Buffer): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }
 

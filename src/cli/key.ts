@@ -4,19 +4,26 @@ import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
-import { EXIT, Refused, WrongUsage } from '../host/exit-codes.ts';
+import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { armorCertificates, pemCertificates } from '../keys/export.ts';
-import type { ImportResult } from '../keys/import-options.ts';
 import type { X509Trust } from '../keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../keys/refusals.ts';
-import { allKeys, keysOf, type OwnedKey, readFingerprint, readKeyName, requireKeys } from '../keys/rows.ts';
+import {
+  allKeys,
+  keysOfOwner,
+  type OwnedKey,
+  readFingerprint,
+  readKeyName,
+  requireKeys,
+} from '../keys/rows.ts';
 import { importKeys, removeKey, setKeyStatus } from '../keys/store.ts';
 import { expiringWithin, isWithin, type KeyView, viewKey } from '../keys/view.ts';
 import { readTrust, TrustUnavailable } from '../smime/trust.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
-import { printable, table } from './table.ts';
+import { describeKey, keyRow, reportImport } from './key-text.ts';
+import { table } from './table.ts';
 
 interface Options {
   readonly config?: string;
@@ -25,7 +32,15 @@ interface Options {
 
 export function registerKey(program: Command): void {
   const key = program.command('key').description('public keys: OpenPGP, and X.509 certificates for S/MIME');
+  registerImport(key);
+  registerList(key);
+  registerShow(key);
+  registerExport(key);
+  registerStatusVerbs(key);
+  registerRemove(key);
+}
 
+function registerImport(key: Command): void {
   withCommonOptions(
     key
       .command('import')
@@ -55,7 +70,9 @@ export function registerKey(program: Command): void {
       reportImport(results, context);
     }),
   );
+}
 
+function registerList(key: Command): void {
   withCommonOptions(
     key
       .command('list')
@@ -73,7 +90,7 @@ export function registerKey(program: Command): void {
       const found =
         address === undefined
           ? await allKeys(database)
-          : await keysOf(database, address, context.loaded.config.recipient_delimiter);
+          : await keysOfOwner(database, address, context.loaded.config.recipient_delimiter);
       const now = Date.now();
       // The column is a copy of what the certificate says: it spares reading those that are far from it.
       const near = found.filter(
@@ -81,10 +98,12 @@ export function registerKey(program: Command): void {
       );
       const all = await viewAll(near, context);
       const views = period === null ? all : expiringWithin(all, period, now);
-      context.print(views, table(views.map(row)));
+      context.print(views, table(views.map(keyRow)));
     }),
   );
+}
 
+function registerShow(key: Command): void {
   withCommonOptions(
     key
       .command('show')
@@ -94,10 +113,12 @@ export function registerKey(program: Command): void {
   ).action((name: string, options: Options) =>
     run(options, async (context) => {
       const views = await viewAll(await find(context, name), context);
-      context.print(views, views.map(describe).join('\n\n'));
+      context.print(views, views.map(describeKey).join('\n\n'));
     }),
   );
+}
 
+function registerExport(key: Command): void {
   withCommonOptions(
     key
       .command('export')
@@ -128,7 +149,9 @@ export function registerKey(program: Command): void {
       );
     }),
   );
+}
 
+function registerStatusVerbs(key: Command): void {
   for (const [verb, status, help] of [
     ['disable', 'disabled', 'leave a key out without removing it'],
     ['enable', 'active', 'use a disabled key again'],
@@ -142,11 +165,13 @@ export function registerKey(program: Command): void {
         const database = await context.database();
         await find(context, fingerprint);
         const views = await viewAll(await setKeyStatus(database, fingerprint, status, cliActor()), context);
-        context.print(views, table(views.map(row)));
+        context.print(views, table(views.map(keyRow)));
       }),
     );
   }
+}
 
+function registerRemove(key: Command): void {
   withCommonOptions(
     key
       .command('remove')
@@ -216,69 +241,4 @@ async function readUpload(file: string): Promise<Buffer> {
     throw new Refused(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
   }
   return Buffer.concat(chunks);
-}
-
-function reportImport(results: readonly ImportResult[], { print }: CommandContext): void {
-  const lines = results.flatMap(({ fingerprint, result, owners, news }) => {
-    const whose = owners.join(', ');
-    if (result === 'added') return [`added ${fingerprint} for ${whose}`];
-    if (result === 'merged') return [`updated ${fingerprint} of ${whose}: ${news.join('; ')}`];
-    if (result === 'unchanged') return [`unchanged ${fingerprint} of ${whose}`];
-    return news.length > 0 ? [`updated ${fingerprint} of ${whose}: ${news.join('; ')}`] : [];
-  });
-  print(results, lines.map(printable).join('\n'));
-  const refused = results.filter(({ result }) => result === 'refused');
-  for (const { refusal } of results)
-    if (refusal !== null) process.stderr.write(`sealpost: ${printable(refusal.sentence)}\n`);
-  if (refused.length === 0) return;
-  process.exitCode = EXIT.refused;
-  if (refused.length < results.length) {
-    process.stderr.write(
-      `sealpost: ${refused.length} of ${results.length} keys were refused; the others are stored\n`,
-    );
-  }
-}
-
-function row(view: KeyView): readonly string[] {
-  return [
-    view.fingerprint,
-    view.owner,
-    view.state,
-    `${view.kind === 'x509' ? 'X.509 ' : ''}${view.algorithm ?? '?'}`,
-    view.expires === null ? 'does not expire' : `expires ${view.expires.slice(0, 10)}`,
-    (view.x509?.addresses ?? view.userIds).join('; ') || view.userIds.join('; '),
-  ];
-}
-
-function describe(view: KeyView): string {
-  return [
-    `fingerprint  ${view.fingerprint}`,
-    `kind         ${view.kind === 'x509' ? 'X.509 (S/MIME)' : 'OpenPGP'}`,
-    `owner        ${view.owner} (${view.ownerKind})`,
-    `state        ${view.state}${view.because === null ? '' : `: ${view.because}`}`,
-    `source       ${view.source}, added ${view.added}`,
-    `algorithm    ${view.algorithm ?? 'unknown'}${view.version === null ? '' : `, version ${view.version}`}`,
-    `created      ${view.created ?? 'unknown'}`,
-    `expires      ${view.expires ?? 'never'}`,
-    ...view.userIds.map((userId) => `user ID      ${userId}`),
-    ...view.encryptionKeys.map(
-      (subkey) =>
-        `encryption   ${subkey.fingerprint} ${subkey.algorithm}, ${
-          subkey.revoked
-            ? 'revoked'
-            : subkey.expires === null
-              ? 'does not expire'
-              : `expires ${subkey.expires}`
-        }`,
-    ),
-    ...(view.x509 === null
-      ? [`AEAD         ${view.aead ? 'announced' : 'not announced'}`]
-      : [
-          `issuer       ${view.x509.issuer}`,
-          `serial       ${view.x509.serialNumber}`,
-          `trust        ${view.x509.pinned ? 'pinned by an administrator' : 'by its chain, at import'}`,
-        ]),
-  ]
-    .map(printable)
-    .join('\n');
 }

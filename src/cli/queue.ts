@@ -3,14 +3,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { waitingOf } from '../../receiver/api/waiting.ts';
-import {
-  acknowledge,
-  findInQueue,
-  listQueue,
-  queueStats,
-  readMessage,
-  type StoredMessage,
-} from '../../receiver/queue/reader.ts';
+import { acknowledge, findInQueue, listQueue, queueStats, readMessage } from '../../receiver/queue/fetch.ts';
+import type { QueuedMessage } from '../../receiver/queue/types.ts';
 import type { Database } from '../database/open.ts';
 import { requireUser } from '../directory/find.ts';
 import { EXIT, Refused } from '../host/exit-codes.ts';
@@ -33,7 +27,14 @@ const IDS = ['<id...>', 'as "sealpost queue list ADDRESS" shows them'] as const;
 
 export function registerQueue(program: Command): void {
   const queue = program.command('queue').description('sealed mail that waits for its user');
+  registerList(queue);
+  registerStats(queue);
+  registerShow(queue);
+  registerFetch(queue);
+  registerAck(queue);
+}
 
+function registerList(queue: Command): void {
   withCommonOptions(
     queue
       .command('list')
@@ -47,7 +48,9 @@ export function registerQueue(program: Command): void {
       print(waiting, table(waiting.map(({ id, size, received }) => [id, `${size} bytes`, received])));
     }),
   );
+}
 
+function registerStats(queue: Command): void {
   withCommonOptions(
     queue
       .command('stats')
@@ -74,7 +77,9 @@ export function registerQueue(program: Command): void {
       );
     }),
   );
+}
 
+function registerShow(queue: Command): void {
   withCommonOptions(
     queue
       .command('show')
@@ -86,7 +91,7 @@ export function registerQueue(program: Command): void {
     run(options, async ({ database, print }) => {
       const opened = await database();
       const shown: (Waiting & { readonly keys: readonly string[] | null })[] = [];
-      for (const message of await require(opened, address, ids)) {
+      for (const message of await requireMessages(opened, address, ids)) {
         shown.push({ ...waitingOf(message), keys: await keyIdsOf(opened, message) });
       }
       const rows = shown.map(({ id, size, received, keys }) => [
@@ -98,7 +103,9 @@ export function registerQueue(program: Command): void {
       print(shown, table(rows));
     }),
   );
+}
 
+function registerFetch(queue: Command): void {
   withCommonOptions(
     queue
       .command('fetch')
@@ -109,7 +116,7 @@ export function registerQueue(program: Command): void {
   ).action((address: string, ids: string[], options: Options) =>
     run(options, async ({ database }) => {
       const opened = await database();
-      for (const message of await require(opened, address, ids)) {
+      for (const message of await requireMessages(opened, address, ids)) {
         await pipeline(
           Readable.from(readMessage(opened.pool, message), { objectMode: false }),
           process.stdout,
@@ -120,7 +127,9 @@ export function registerQueue(program: Command): void {
       }
     }),
   );
+}
 
+function registerAck(queue: Command): void {
   withCommonOptions(
     queue
       .command('ack')
@@ -162,11 +171,11 @@ async function everything({ pool }: Database, userId: number): Promise<readonly 
 }
 
 /** The messages in the order in which they were named. @throws Refused when one of them does not wait for this user */
-async function require(
+async function requireMessages(
   { orm, pool }: Database,
   address: string,
   ids: readonly string[],
-): Promise<readonly StoredMessage[]> {
+): Promise<readonly QueuedMessage[]> {
   const { user } = await requireUser(orm, address);
   const found = new Map((await findInQueue(pool, user.id, ids)).map((message) => [message.id, message]));
   const unknown = ids.filter((id) => !found.has(id));
@@ -181,7 +190,7 @@ function unknownIds(ids: readonly string[], address: string): Refused {
 }
 
 /** The key IDs that a message is sealed to; null where it is no OpenPGP message. */
-async function keyIdsOf({ pool }: Database, message: StoredMessage): Promise<readonly string[] | null> {
+async function keyIdsOf({ pool }: Database, message: QueuedMessage): Promise<readonly string[] | null> {
   const pieces: Buffer[] = [];
   for await (const bytes of readMessage(pool, message)) pieces.push(bytes);
   return encryptedMessageKeyIds(Buffer.concat(pieces));

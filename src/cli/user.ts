@@ -11,7 +11,7 @@ import {
   type UserView,
 } from '../directory/users.ts';
 import { WrongUsage } from '../host/exit-codes.ts';
-import { keysOf } from '../keys/rows.ts';
+import { keysOfOwner } from '../keys/rows.ts';
 import { type KeyView, viewKey } from '../keys/view.ts';
 import { readAssignments, readMessageQuota, readQuota } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
@@ -25,7 +25,15 @@ interface Options {
 
 export function registerUser(program: Command): void {
   const user = program.command('user').description('mailbox owners');
+  registerAdd(user);
+  registerList(user);
+  registerShow(user);
+  registerSet(user);
+  registerRename(user);
+  registerRemove(user);
+}
 
+function registerAdd(user: Command): void {
   withCommonOptions(
     user
       .command('add')
@@ -40,7 +48,9 @@ export function registerUser(program: Command): void {
       print(added, `added user ${added.id} ${added.address}`);
     }),
   );
+}
 
+function registerList(user: Command): void {
   withCommonOptions(user.command('list').description('list the users'), 'sealpost user list').action(
     (options: Options) =>
       run(options, async ({ database, print }) => {
@@ -48,7 +58,9 @@ export function registerUser(program: Command): void {
         print(users, table(users.map(row)));
       }),
   );
+}
 
+function registerShow(user: Command): void {
   withCommonOptions(
     user
       .command('show')
@@ -63,7 +75,9 @@ export function registerUser(program: Command): void {
       context.print({ ...shown, keys }, describe(shown, keys));
     }),
   );
+}
 
+function registerSet(user: Command): void {
   withCommonOptions(
     user
       .command('set')
@@ -112,7 +126,9 @@ export function registerUser(program: Command): void {
         print(changed, table([row(changed)]));
       }),
   );
+}
 
+function registerRename(user: Command): void {
   withCommonOptions(
     user
       .command('rename')
@@ -126,7 +142,9 @@ export function registerUser(program: Command): void {
       print(renamed, `user ${renamed.id} is ${renamed.address} now`);
     }),
   );
+}
 
+function registerRemove(user: Command): void {
   withCommonOptions(
     user
       .command('remove')
@@ -151,7 +169,7 @@ async function viewKeys(
   { loaded }: CommandContext,
 ): Promise<readonly KeyView[]> {
   const { config } = loaded;
-  const stored = await keysOf(database, user.address, config.recipient_delimiter);
+  const stored = await keysOfOwner(database, user.address, config.recipient_delimiter);
   return Promise.all(stored.map((key) => viewKey(key, { allowSha1: config.keys.allow_sha1 }, Date.now())));
 }
 

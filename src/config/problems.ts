@@ -35,7 +35,7 @@ export function valueAt(document: unknown, path: readonly PropertyKey[]): unknow
 export function describeIssues(issues: readonly z.core.$ZodIssue[], document: unknown): DocumentProblem[] {
   return issues.flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((name) => unknownKey([...issue.path, name], name, issue.path));
+      return issue.keys.map((name) => unknownName([...issue.path, name], name, issue.path));
     }
     const found = showValue(valueAt(document, issue.path));
     return [{ key: formatKey(issue.path), found, expected: expectedBy(issue) }];
@@ -73,7 +73,7 @@ function oneOf(values: readonly string[]): string {
   return `one of ${values.map((value) => JSON.stringify(value)).join(', ')}`;
 }
 
-function unknownKey(
+function unknownName(
   path: readonly PropertyKey[],
   name: string,
   section: readonly PropertyKey[],
@@ -112,14 +112,14 @@ function schemaAt(path: readonly PropertyKey[]): z.core.JSONSchema.JSONSchema {
   return typeof node === 'object' ? node : {};
 }
 
-/** The keys that a section knows. */
+/** The names that a section knows. */
 function namesIn(section: readonly PropertyKey[]): readonly string[] {
   return Object.keys(schemaAt(section).properties ?? {});
 }
 
-let everyKey: readonly string[] | undefined;
+let everyName: readonly string[] | undefined;
 
-/** Every key with its section, such as `filter.next_hop`; the keys of lists of tables are left out. */
+/** Every name with its section, such as `filter.next_hop`; those of lists of tables are left out. */
 function allNames(): readonly string[] {
   const walk = (node: z.core.JSONSchema._JSONSchema, prefix: string): string[] =>
     typeof node !== 'object'
@@ -128,6 +128,6 @@ function allNames(): readonly string[] {
           `${prefix}${name}`,
           ...walk(child, `${prefix}${name}.`),
         ]);
-  everyKey ??= walk(inputSchema(), '');
-  return everyKey;
+  everyName ??= walk(inputSchema(), '');
+  return everyName;
 }

@@ -188,3 +188,19 @@ function isReadableUrl(text: string): boolean {
   const url = new URL(candidate);
   return url.hash === '' && !url.pathname.includes('@');
 }
+
+/** The mode of a unix socket, where it is one. */
+export function socketMode(
+  description = 'mode of a unix socket; default: every local user may ask, as on a TCP port',
+) {
+  return z
+    .string({ error: 'expected an octal mode in quotes, such as "0660"' })
+    .regex(/^0?[0-7]{3}$/, 'expected an octal mode in quotes, such as "0660"')
+    .optional()
+    .meta({ description, example: '0660' });
+}
+
+/** The group of a unix socket, where it is one. */
+export function socketGroup() {
+  return z.string().min(1).optional().meta({ description: 'group of a unix socket', example: 'postfix' });
+}

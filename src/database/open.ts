@@ -14,7 +14,7 @@ export { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 
 /** An open database. Queries that fail because it is away satisfy {@link isDatabaseUnavailable}. */
 export interface Database {
-  readonly orm: NodePgDatabase<typeof schema>;
+  readonly orm: NodePgDatabase<typeof schema> & { readonly $client: pg.Pool };
   readonly pool: pg.Pool;
   /**
    * Makes another pool of at most so many connections, for transactions that ask {@link pool} meanwhile: from one pool they

@@ -1,5 +1,7 @@
 // The tables (interface.md, "Database"). drizzle-kit turns this file into migrations/; triggers (change notifications, the
 // append-only audit of keys) are SQL in a migration of their own, since drizzle-kit does not know triggers.
+//
+// The file is longer than others: the tables are one idea, they refer to each other, and drizzle-kit reads them as one.
 import { sql } from 'drizzle-orm';
 import {
   bigint,

@@ -5,6 +5,7 @@ import { userIdOf } from '../address/id-address.ts';
 import { catchAllOf, lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, aliasTargets } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import { findAddress, findUser, mostExact, nameAddress, type Orm } from './find.ts';
 import { requireFree } from './free-address.ts';
 import { ChangeRefused } from './refused.ts';
@@ -37,7 +38,7 @@ export async function addAlias(
   typedTargets: readonly string[],
   delimiters: string,
 ): Promise<AliasAdded> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const alias = await aliasRow(tx, typed);
     const targets: Target[] = [];
     for (const target of typedTargets) targets.push(await readTarget(tx, target, delimiters));
@@ -163,7 +164,7 @@ export async function listAliases(
 
 /** @throws ChangeRefused where there is none */
 export async function removeAlias({ orm }: Pick<Database, 'orm'>, typed: string): Promise<AliasView> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const { address } = await nameAddress(tx, typed);
     const row = await findAddress(tx, address);
     if (row?.kind === 'user') {

@@ -6,6 +6,7 @@ import type { RefusalOverride } from '../config/refusal-texts.ts';
 import type { SettingsOverride } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, users } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import { type Assignments, applyRefusals, applySettings } from './assignments.ts';
 import { type DomainRow, domainName, type Orm, requireDomain } from './find.ts';
 import { ChangeRefused } from './refused.ts';
@@ -49,7 +50,7 @@ export async function setDomain(
   typed: string,
   changes: Assignments,
 ): Promise<DomainView> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const before = await requireDomain(tx, typed, 'no key update');
     if (changes.foldLocalPart === true && !before.fold_local_part) await foldAddresses(tx, before.name);
     const [row] = await tx
@@ -90,7 +91,7 @@ async function foldAddresses(orm: Orm, domain: string): Promise<void> {
 
 /** Removes a domain that nobody lives in, with its keys. @throws ChangeRefused */
 export async function removeDomain({ orm }: Pick<Database, 'orm'>, typed: string): Promise<DomainView> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const row = await requireDomain(tx, typed, 'update');
     const [count] = await tx
       .select({

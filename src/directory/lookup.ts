@@ -8,6 +8,7 @@ import type { Database } from '../database/open.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { dependencyName, type ReadRecipient, readRecipient } from './read.ts';
+import type { ResolveOptions } from './resolve.ts';
 import { type Directory, DirectoryUnavailable, type RecipientFacts } from './types.ts';
 
 /** A directory with a cache that has to be told of changes. */
@@ -20,7 +21,7 @@ export interface CachedDirectory extends Directory {
   watch(watching: boolean): void;
 }
 
-export interface DirectoryOptions {
+export interface DirectoryContext {
   readonly database: Pick<Database, 'pool'>;
   readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'hostname'>;
   readonly metrics?: Metrics;
@@ -38,26 +39,29 @@ interface Answer {
 /** Beside the certificates: parts, tags, map entries. Bytes, estimated. */
 const ANSWER_OVERHEAD = 2048;
 
+/** What is kept of the directory, and what is under way. */
+interface Kept {
+  readonly context: DirectoryContext;
+  readonly resolving: ResolveOptions;
+  /** By path. */
+  readonly answers: LRUCache<string, Answer>;
+  /** The paths of the answers that depend on a name. */
+  readonly dependants: Map<string, Set<string>>;
+  readonly inFlight: Map<string, Promise<RecipientFacts>>;
+  /** Counts changes: an answer that was read before one must not be kept after it. */
+  generation: number;
+  /** Nobody tells of changes: nothing may be kept. */
+  blind: boolean;
+}
+
 /**
  * Makes a cached directory. Nothing is queried before the first look-up.
  * @returns `recipient` rejects with DirectoryUnavailable whenever the answer cannot be known
  */
-export function createDirectory(options: DirectoryOptions): CachedDirectory {
-  const { config, logger, metrics } = options;
-  const resolveOptions = {
-    delimiters: config.recipient_delimiter,
-    mailboxDomain: config.mailbox_domain === '' ? '' : (normaliseDomain(config.mailbox_domain) ?? ''),
-  };
-  /** What depends on a name: the cache keys (paths) of the answers. */
+export function createDirectory(context: DirectoryContext): CachedDirectory {
   const dependants = new Map<string, Set<string>>();
-  const inFlight = new Map<string, Promise<RecipientFacts>>();
-  /** Counts changes: an answer that was read before one must not be kept after it. */
-  let generation = 0;
-  /** Nobody tells of changes: nothing may be kept. */
-  let blind = false;
-
-  const cache = new LRUCache<string, Answer>({
-    maxSize: options.maxBytes ?? 64 * 1024 * 1024,
+  const answers = new LRUCache<string, Answer>({
+    maxSize: context.maxBytes ?? 64 * 1024 * 1024,
     sizeCalculation: (answer) => ANSWER_OVERHEAD + certificateBytes(answer.facts),
     dispose: (answer, path) => {
       for (const name of answer.dependsOn) {
@@ -67,91 +71,106 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
       }
     },
   });
-
-  function keep(path: string, answer: Answer): void {
-    cache.set(path, answer);
-    if (!cache.has(path)) return;
-    for (const name of answer.dependsOn) {
-      const paths = dependants.get(name);
-      if (paths === undefined) dependants.set(name, new Set([path]));
-      else paths.add(path);
-    }
-  }
-
-  function dropAll(): void {
-    generation++;
-    inFlight.clear();
-    cache.clear();
-  }
-
-  async function ask(path: string): Promise<RecipientFacts> {
-    const parts = parsePath(path, config.hostname);
-    if (parts === null)
-      return { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
-    const before = generation;
-    const { facts, dependsOn } = await read(parts);
-    if (facts.resolution.kind === 'loop') logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
-    if (before === generation && !blind) keep(path, { facts, dependsOn });
-    return facts;
-  }
-
-  async function read(parts: AddressParts): Promise<ReadRecipient> {
-    try {
-      return await readRecipient(options.database.pool, parts, resolveOptions);
-    } catch (error) {
-      if (error instanceof DirectoryUnavailable) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new DirectoryUnavailable(`the directory cannot be read: ${reason}`, { cause: error });
-    }
-  }
-
+  const { config } = context;
+  const kept: Kept = {
+    context,
+    resolving: {
+      delimiters: config.recipient_delimiter,
+      mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
+    },
+    answers,
+    dependants,
+    inFlight: new Map(),
+    generation: 0,
+    blind: false,
+  };
   return {
-    recipient(path) {
-      const known = cache.get(path);
-      if (known !== undefined) {
-        metrics?.directoryLookups.inc({ result: 'hit' });
-        return Promise.resolve(known.facts);
-      }
-      const underWay = inFlight.get(path);
-      if (underWay !== undefined) return underWay;
-      const answer = ask(path)
-        .then(
-          (facts) => {
-            metrics?.directoryLookups.inc({ result: 'miss' });
-            return facts;
-          },
-          (error: unknown) => {
-            metrics?.directoryLookups.inc({ result: 'error' });
-            throw error;
-          },
-        )
-        .finally(() => {
-          if (inFlight.get(path) === answer) inFlight.delete(path);
-        });
-      inFlight.set(path, answer);
-      return answer;
-    },
-
-    invalidate(change) {
-      const name = dependencyName(change.table, change.key ?? '');
-      // What the lookup daemons alone care for.
-      if (name === null) return;
-      generation++;
-      inFlight.clear();
-      if (change.key === null) {
-        cache.clear();
-        return;
-      }
-      for (const path of [...(dependants.get(name) ?? [])]) cache.delete(path);
-    },
-
-    dropAll,
-
+    recipient: (path) => recipient(kept, path),
+    invalidate: (change) => invalidate(kept, change),
+    dropAll: () => dropAll(kept),
     watch(watching) {
-      blind = !watching;
-      dropAll();
+      kept.blind = !watching;
+      dropAll(kept);
     },
   };
+}
+
+function recipient(kept: Kept, path: string): Promise<RecipientFacts> {
+  const { answers, inFlight, context } = kept;
+  const count = (result: 'hit' | 'miss' | 'error') => context.metrics?.directoryLookups.inc({ result });
+  const known = answers.get(path);
+  if (known !== undefined) {
+    count('hit');
+    return Promise.resolve(known.facts);
+  }
+  const underWay = inFlight.get(path);
+  if (underWay !== undefined) return underWay;
+  const answer = ask(kept, path)
+    .then(
+      (facts) => {
+        count('miss');
+        return facts;
+      },
+      (error: unknown) => {
+        count('error');
+        throw error;
+      },
+    )
+    .finally(() => {
+      if (inFlight.get(path) === answer) inFlight.delete(path);
+    });
+  inFlight.set(path, answer);
+  return answer;
+}
+
+async function ask(kept: Kept, path: string): Promise<RecipientFacts> {
+  const { config, logger } = kept.context;
+  const parts = parsePath(path, config.hostname);
+  if (parts === null) return { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
+  const before = kept.generation;
+  const { facts, dependsOn } = await read(kept, parts);
+  if (facts.resolution.kind === 'loop') logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
+  if (before === kept.generation && !kept.blind) keep(kept, path, { facts, dependsOn });
+  return facts;
+}
+
+async function read({ context, resolving }: Kept, parts: AddressParts): Promise<ReadRecipient> {
+  try {
+    return await readRecipient(context.database.pool, parts, resolving);
+  } catch (error) {
+    if (error instanceof DirectoryUnavailable) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new DirectoryUnavailable(`the directory cannot be read: ${reason}`, { cause: error });
+  }
+}
+
+function keep({ answers, dependants }: Kept, path: string, answer: Answer): void {
+  answers.set(path, answer);
+  if (!answers.has(path)) return;
+  for (const name of answer.dependsOn) {
+    const paths = dependants.get(name);
+    if (paths === undefined) dependants.set(name, new Set([path]));
+    else paths.add(path);
+  }
+}
+
+function invalidate(kept: Kept, { table, key }: Change): void {
+  const name = dependencyName(table, key ?? '');
+  // What the lookup daemons alone care for.
+  if (name === null) return;
+  if (key === null) {
+    dropAll(kept);
+    return;
+  }
+  kept.generation++;
+  kept.inFlight.clear();
+  for (const path of [...(kept.dependants.get(name) ?? [])]) kept.answers.delete(path);
+}
+
+function dropAll(kept: Kept): void {
+  kept.generation++;
+  kept.inFlight.clear();
+  kept.answers.clear();
 }
 
 function certificateBytes(facts: RecipientFacts): number {

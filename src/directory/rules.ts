@@ -2,6 +2,7 @@
 import { and, asc, count, eq, gte, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, rules } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import { type Orm, requireDomain, requireUser } from './find.ts';
 import { ChangeRefused } from './refused.ts';
 import { ruleOf } from './rule-rows.ts';
@@ -47,7 +48,7 @@ export async function addRule(
   rule: Omit<Rule, 'id'>,
   before?: number,
 ): Promise<RuleView> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const found = await ownerOf(tx, owner);
     // Two that are added at the same time come one after the other.
     await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${`rules of ${found.words}`}, 0))`);

@@ -13,6 +13,7 @@ import {
   users,
   userUsage,
 } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import { linkTargets, renameTargets } from './alias-targets.ts';
 import { type Assignments, applySettings } from './assignments.ts';
 import { nameAddress, type Orm, requireUser } from './find.ts';
@@ -71,7 +72,7 @@ export async function addUser(
   quota: number | null,
   delimiters: string,
 ): Promise<UserView> {
-  const id = await orm.transaction(async (tx) => {
+  const id = await inOrmTransaction({ orm }, async (tx) => {
     const { address, parts, domain, contact } = await requireFree(tx, typed, 'no key update');
     refuseCatchAll(typed, parts);
     const [user] = await tx.insert(users).values({ domain_id: domain.id, quota_bytes: quota }).returning();
@@ -116,7 +117,7 @@ export async function setUser(
   changes: UserChanges,
 ): Promise<UserView> {
   const { assignments, status, quota, quotaMessages } = changes;
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const { user } = await requireUser(tx, typed, 'no key update');
     const forwards =
       assignments.forwards === undefined ? undefined : await readForwards(tx, assignments.forwards);
@@ -172,7 +173,7 @@ export async function renameUser(
   to: string,
   delimiters: string,
 ): Promise<UserView> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const { user, address: old } = await requireUser(tx, from);
     const { address, parts, domain, contact } = await requireFree(tx, to, 'no key update');
     refuseCatchAll(to, parts);
@@ -204,7 +205,7 @@ export async function removeUser(
   typed: string,
   delimiters: string,
 ): Promise<UserView & { readonly removedAliases: readonly string[] }> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const { user } = await requireUser(tx, typed);
     const view = await requireView(tx, user.id);
     await linkTargets(tx, user.id, delimiters);

@@ -6,7 +6,8 @@ import type { StoredKey } from '../directory/types.ts';
 import type { Certificates } from '../openpgp/certificates.ts';
 import type { InspectedKey } from './choose.ts';
 import { readComponents } from './components.ts';
-import { type CertificateFacts, inspectForSealing } from './inspect.ts';
+import type { CertificateFacts } from './facts.ts';
+import { inspectForSealing } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
 import { inspectX509 } from './x509.ts';
 

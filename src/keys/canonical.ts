@@ -1,8 +1,9 @@
 // The canonical form in which a certificate is stored: what its primary key signed, and of the user IDs those of its owner.
 // Revoked and expired parts stay, so that an older copy cannot bring them back to life.
 import type { Components, UserComponent } from './components.ts';
-import { inspectComponents, isRevokedUser, newestOf, timeOf } from './inspect.ts';
+import { inspectComponents } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
+import { isRevokedUser, newestOf, timeOf } from './signatures.ts';
 
 /**
  * Strips the user IDs that do not belong to the owner. Third-party signatures and user attributes are gone already

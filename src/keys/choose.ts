@@ -2,7 +2,7 @@
 // a choice with its reasons out.
 import type { KeyKind, StoredKey } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
-import type { CertificateFacts, Flaw } from './inspect.ts';
+import type { CertificateFacts, Flaw } from './facts.ts';
 
 /** A stored key with what its certificate says; null where the certificate cannot be read. */
 export interface InspectedKey {

@@ -1,7 +1,8 @@
 // Judges an upload: every certificate in it on its own, by what it says and by a trial encryption. Nothing is stored here.
 import { createMessage, encrypt, readKey } from 'openpgp';
 import { type Components, componentsOf } from './components.ts';
-import { type CertificateFacts, inspectComponents } from './inspect.ts';
+import type { CertificateFacts } from './facts.ts';
+import { inspectComponents } from './inspect.ts';
 import { type KeyPolicy, policyConfig } from './policy.ts';
 import { type Found, readCertificates } from './read.ts';
 import { type KeyRefusal, refuseByFacts, refuseTrial, refuseUpload } from './refusals.ts';

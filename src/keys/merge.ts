@@ -2,8 +2,10 @@
 
 import type { SignaturePacket } from 'openpgp';
 import { type Components, type SubkeyComponent, type UserComponent, union } from './components.ts';
-import { type CertificateFacts, inspectComponents, newestOf, timeOf, usableUntil } from './inspect.ts';
+import { type CertificateFacts, usableUntil } from './facts.ts';
+import { inspectComponents } from './inspect.ts';
 import type { KeyPolicy } from './policy.ts';
+import { newestOf, timeOf } from './signatures.ts';
 
 export interface Merged {
   readonly components: Components;

@@ -1,6 +1,6 @@
 // Why a key is refused, each reason with its own sentence (messages.md, "Keys"): what was found, what is expected, and the
 // command that helps. Pure.
-import type { CertificateFacts, Flaw } from './inspect.ts';
+import type { CertificateFacts, Flaw } from './facts.ts';
 
 /** The largest upload. Bytes. */
 export const MAX_UPLOAD = 256 * 1024;

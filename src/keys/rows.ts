@@ -49,7 +49,7 @@ export async function allKeys({ orm }: Pick<Database, 'orm'>): Promise<readonly 
 }
 
 /** The keys of an owner as typed: an address, `@domain` or `domain`. @throws ChangeRefused where it names nobody */
-export async function keysOf(
+export async function keysOfOwner(
   { orm }: Pick<Database, 'orm'>,
   typed: string,
   delimiters: string,
@@ -116,7 +116,7 @@ export async function requireKeys(
   const found =
     name.kind === 'fingerprint'
       ? await keysByFingerprint(database.orm, name.fingerprint)
-      : await keysOf(database, name.address, delimiters);
+      : await keysOfOwner(database, name.address, delimiters);
   if (found.length === 0) {
     throw new ChangeRefused(
       name.kind === 'fingerprint'

@@ -4,14 +4,16 @@
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { keys } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import { isX509Upload } from '../smime/upload.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
+import { type CertificateFacts, isTakenBack, usableUntil } from './facts.ts';
 import { type Judged, judgeUpload } from './import.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
 import { insertKey, strongerOf } from './insert.ts';
-import { type CertificateFacts, inspectComponents, isTakenBack, usableUntil } from './inspect.ts';
+import { inspectComponents } from './inspect.ts';
 import { judgeX509 } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
 import {
@@ -80,7 +82,7 @@ export async function changeKeys<T>(
   actor: string,
   change: (tx: Orm) => Promise<T>,
 ): Promise<T> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     await tx.execute(sql`SELECT set_config('sealpost.actor', ${actor}, true)`);
     return change(tx);
   });

@@ -2,7 +2,8 @@
 import type { KeyKind } from '../directory/types.ts';
 import { readX509, type X509Facts } from '../smime/certificate.ts';
 import { chooseKeys } from './choose.ts';
-import { type AlgorithmFacts, type CertificateFacts, inspectCertificate, usableUntil } from './inspect.ts';
+import { type AlgorithmFacts, type CertificateFacts, usableUntil } from './facts.ts';
+import { inspectCertificate } from './inspect.ts';
 import { ownerInWords } from './owner.ts';
 import type { KeyPolicy } from './policy.ts';
 import type { OwnedKey } from './rows.ts';

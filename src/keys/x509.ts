@@ -2,7 +2,7 @@
 // expiring need not know the difference.
 import type { X509Facts } from '../smime/certificate.ts';
 import { readX509 } from '../smime/certificate.ts';
-import type { CertificateFacts, Flaw } from './inspect.ts';
+import type { CertificateFacts, Flaw } from './facts.ts';
 
 /**
  * Reads a stored certificate.

@@ -6,6 +6,7 @@ import type { Settings } from '../config/settings.ts';
 import { effectiveSettings } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, keyNotices, keys, users } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import { type Audience, type DueNotice, type ExpiringKey, noticeId } from './expiring.ts';
 
 type Orm = Pick<Database, 'orm'>;
@@ -157,7 +158,7 @@ export async function openMails({ orm }: Orm): Promise<readonly string[]> {
 
 /** Takes such a mail over; null where another server was quicker. */
 export async function reclaimMail({ orm }: Orm, id: string, leaseMs: number): Promise<ClaimedMail | null> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     // One server takes all rows of a mail, or none.
     await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${`notices ${id}`}, 0))`);
     const rows = await tx

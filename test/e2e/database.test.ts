@@ -37,6 +37,7 @@ import {
   openDatabase,
 } from '../../src/database/open.ts';
 import { addresses, aliasTargets, domains, keyEvents, keys, users } from '../../src/database/schema.ts';
+import { inOrmTransaction, inTransaction } from '../../src/database/transaction.ts';
 
 const root = process.getuid?.() === 0;
 const scratch = mkdtempSync('/tmp/sealpost-db-');
@@ -360,7 +361,7 @@ describe.each(servers)('%s', (_name, config) => {
   it('gives up a backend that hangs in a transaction, and the pool serves on', async () => {
     const single = await open(config, { poolSize: 1 });
     let backend = 0;
-    const hung = single.orm.transaction(async (tx) => {
+    const hung = inOrmTransaction(single, async (tx) => {
       backend = Number((await tx.execute(sql`SELECT pg_backend_pid() AS pid`)).rows[0]?.pid);
       process.kill(backend, 'SIGSTOP');
       await tx.execute(sql`SELECT 1`);
@@ -369,6 +370,18 @@ describe.each(servers)('%s', (_name, config) => {
     process.kill(backend, 'SIGCONT');
     expect(isDatabaseUnavailable(error)).toBe(true);
     expect((await single.pool.query('SELECT pg_backend_pid() AS pid')).rows[0].pid).not.toBe(backend);
+    await single.close();
+  });
+
+  it('fails a transaction whose work went on after a statement that failed', async () => {
+    const single = await open(config, { poolSize: 1 });
+    const work = inTransaction(single.pool, async (client) => {
+      await client.query("INSERT INTO domains (name) VALUES ('half.example')");
+      await client.query('SELECT 1 / 0').catch(() => undefined);
+    });
+    await expect(work).rejects.toThrow('was not committed');
+    const { rows } = await single.pool.query("SELECT FROM domains WHERE name = 'half.example'");
+    expect(rows).toEqual([]);
     await single.close();
   });
 

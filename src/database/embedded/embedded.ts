@@ -44,52 +44,62 @@ const LONGEST_SOCKET_FOLDER = 107 - '/.s.PGSQL.5432'.length;
  * @throws DatabaseUnavailable with the reason and the help when it cannot be had
  */
 export async function openEmbedded(stateDir: string, logger?: Logger): Promise<EmbeddedDatabase> {
-  let folder = join(resolve(stateDir), 'postgres');
-  let lease: string;
-  let socketFolder: string;
-  try {
-    const realState = realStateDir(resolve(stateDir));
-    folder = join(realState, 'postgres');
-    const account = prepareFolders(realState, folder);
-    const unlock = await takeLock(join(folder, 'locks'), LOCK_DEADLINE);
-    try {
-      lease = addLease(join(folder, 'leases'));
-      try {
-        socketFolder = await ensureRunning(folder, account, true);
-      } catch (error) {
-        dropLease(lease);
-        throw error;
-      }
-    } finally {
-      unlock();
-    }
-  } catch (error) {
-    throw new DatabaseUnavailable(
-      `the embedded database below ${folder} cannot be used: ${error instanceof Error ? error.message : error}`,
-      {
-        cause: error,
-      },
-    );
-  }
-  const home = folder;
-  const watch = watchServer(home, logger);
+  const { folder, lease, socketFolder } = await enter(resolve(stateDir));
+  const watch = watchServer(folder, logger);
   let released: Promise<void> | undefined;
   const release = async (): Promise<void> => {
     await watch.end();
     try {
-      await leave(home, lease);
+      await leave(folder, lease);
     } catch (error) {
       logger?.warn({ err: error }, 'the embedded database could not be left in order');
     }
   };
   return {
-    folder: home,
+    folder,
     connection: connectionSettings(socketFolder),
     release: () => {
       released ??= release();
       return released;
     },
   };
+}
+
+/** A lease on a server that runs. */
+interface Entered {
+  readonly folder: string;
+  readonly lease: string;
+  readonly socketFolder: string;
+}
+
+/** @throws DatabaseUnavailable */
+async function enter(stateDir: string): Promise<Entered> {
+  let folder = join(stateDir, 'postgres');
+  try {
+    const realState = realStateDir(stateDir);
+    folder = join(realState, 'postgres');
+    return await takeLease(folder, prepareFolders(realState, folder));
+  } catch (error) {
+    throw new DatabaseUnavailable(
+      `the embedded database below ${folder} cannot be used: ${error instanceof Error ? error.message : error}`,
+      { cause: error },
+    );
+  }
+}
+
+async function takeLease(folder: string, account: Account | null): Promise<Entered> {
+  const unlock = await takeLock(join(folder, 'locks'), LOCK_DEADLINE);
+  try {
+    const lease = addLease(join(folder, 'leases'));
+    try {
+      return { folder, lease, socketFolder: await ensureRunning(folder, account, true) };
+    } catch (error) {
+      dropLease(lease);
+      throw error;
+    }
+  } finally {
+    unlock();
+  }
 }
 
 /** Gives the lease back, and stops the server when no living process has one. */

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { KeyKind } from '../../../src/directory/types.ts';
 import { chooseKeys, type InspectedKey } from '../../../src/keys/choose.ts';
-import type { CertificateFacts, Flaw, Window } from '../../../src/keys/inspect.ts';
+import type { CertificateFacts, Flaw, Window } from '../../../src/keys/facts.ts';
 
 const DAY = 86_400_000;
 const NOW = Date.UTC(2030, 0, 15);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { backOff, fileKey } from '../../../receiver/spool/attempts.ts';
+import { backOff, nameHash } from '../../../receiver/spool/attempts.ts';
 
 describe('the back-off of a spool file', () => {
   it('doubles from the least to the most, and stays there', () => {
@@ -10,8 +10,8 @@ describe('the back-off of a spool file', () => {
   });
 });
 
-describe('the key of a spool file', () => {
-  it('tells nothing of its name', () => {
-    expect(fileKey('1764096000.V801I1.mx.example.org')).toMatch(/^[0-9a-f]{64}$/);
+describe("the hash of a spool file's name", () => {
+  it('tells nothing of it', () => {
+    expect(nameHash('1764096000.V801I1.mx.example.org')).toMatch(/^[0-9a-f]{64}$/);
   });
 });

@@ -1,7 +1,7 @@
 // Mail by LMTP into the queue, while the database does not forget what it should.
 import type { Pool } from 'pg';
 import { describe, expect, it } from 'vitest';
-import { createQueueDelivery, type LmtpParts } from '../../../receiver/lmtp.ts';
+import { createQueueDelivery, type QueueDeliveryContext } from '../../../receiver/lmtp.ts';
 import { DirectoryUnavailable } from '../../../src/directory/types.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
@@ -29,7 +29,7 @@ function stage() {
       recall: async (_message: string, recipients: readonly string[]) =>
         new Map(state.known ? recipients.map((recipient) => [recipient, 'Queued']) : []),
     },
-  } as unknown as LmtpParts['engine'];
+  } as unknown as QueueDeliveryContext['engine'];
   const delivery = createQueueDelivery({
     engine,
     pool,

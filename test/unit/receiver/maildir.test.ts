@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { listNew, readSpooled, removeFiled, setAside } from '../../../receiver/spool/maildir.ts';
+import { listNew, readSpoolFile, removeFiled, setAside } from '../../../receiver/spool/maildir.ts';
 import { createBudget } from '../../../src/smtp/server/budget.ts';
 
 let spool: string;
@@ -14,7 +14,7 @@ afterEach(() => rmSync(spool, { recursive: true, force: true }));
 
 const put = (name: string, content: string) => writeFileSync(join(spool, 'new', name), content);
 const read = (name: string, most = 1000, budget = createBudget(1000)) =>
-  readSpooled(spool, name, most, (bytes) => budget.request(bytes), most);
+  readSpoolFile(spool, name, most, (bytes) => budget.request(bytes), most);
 
 describe('a spool', () => {
   it('lists its messages oldest first, and nothing that begins with a dot', async () => {
@@ -53,7 +53,7 @@ describe('a spool', () => {
   it('leaves a large message in its file, open for whoever reads on', async () => {
     put('1.a', `${'h'.repeat(2 ** 20)}rest`);
     const size = 2 ** 20 + 4;
-    const found = await readSpooled(spool, '1.a', size, () => createBudget(size).request(size), 100);
+    const found = await readSpoolFile(spool, '1.a', size, () => createBudget(size).request(size), 100);
     if (found.kind !== 'message' || found.file === null) throw new Error('not left in its file');
     expect(found.size).toBe(size);
     expect(found.head.equals(Buffer.alloc(2 ** 20, 'h'))).toBe(true);

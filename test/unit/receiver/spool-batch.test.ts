@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
-import { type BatchParts, runBatch } from '../../../receiver/spool/batch.ts';
+import { type BatchContext, runBatch } from '../../../receiver/spool/batch.ts';
 import type { Address } from '../../../src/address/address.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { deciderOf, eachOf } from '../../../src/delivery/decide.ts';
@@ -33,7 +33,7 @@ type Query = string | { readonly name: string; readonly values: readonly [unknow
 /** Every file is free, none was tried before, and every user is there. @param asked is told what the database is asked */
 function poolOf(asked: Asked = () => undefined): Pool {
   const answers: Readonly<Record<string, (values: readonly unknown[]) => readonly unknown[]>> = {
-    'sealpost-spool-claim': (keys) => keys.map((key) => ({ key })),
+    'sealpost-spool-claim': (hashes) => hashes.map((hash) => ({ hash })),
     'sealpost-queue-users': (ids) => ids.map((id) => ({ id, quota_bytes: null, quota_messages: null })),
     'sealpost-queue-counts': (ids) =>
       ids.map((id) => ({ user_id: id, messages: '0', bytes: '0', last_number: '0' })),
@@ -94,7 +94,7 @@ const decider = deciderOf(() => configSchema.parse({}));
 
 function stage({ recipient, encrypt, asked }: Stage) {
   const budget = createBudget(100_000_000);
-  const parts: BatchParts = {
+  const parts: BatchContext = {
     pool: poolOf(asked),
     spool,
     admit: (bytes) => budget.request(bytes),
@@ -117,7 +117,7 @@ function stage({ recipient, encrypt, asked }: Stage) {
             choose: () => ({ state: 'usable', kind: 'openpgp', use: [], leftOut: [], judged: [] }),
           }),
       },
-      sealer: { encrypt, giveBack: () => undefined } as unknown as BatchParts['engine']['sealer'],
+      sealer: { encrypt, giveBack: () => undefined } as unknown as BatchContext['engine']['sealer'],
     },
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pool } from 'pg';
 import { afterAll, expect, it } from 'vitest';
-import { type SpoolOptions, startSpool } from '../../../receiver/spool/spool.ts';
+import { type SpoolContext, startSpool } from '../../../receiver/spool/spool.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import { createBudget } from '../../../src/smtp/server/budget.ts';
@@ -32,7 +32,7 @@ it('finds a file that came under a name whose batch was still at work', async ()
       query: async (query: string | { readonly name: string; readonly values: readonly [string[]] }) => {
         if (query === 'COMMIT') await committed;
         const claims = typeof query === 'object' && query.name === 'sealpost-spool-claim';
-        return { rows: claims ? query.values[0].map((key) => ({ key })) : [] };
+        return { rows: claims ? query.values[0].map((hash) => ({ hash })) : [] };
       },
       release: () => undefined,
     }),
@@ -43,7 +43,7 @@ it('finds a file that came under a name whose batch was still at work', async ()
     spool,
     admit: (bytes) => budget.request(bytes),
     timing: () => ({ maxAge: 1e9, leastBackOff: 1000, mostBackOff: 1000, most: 1e8 }),
-    engine: {} as unknown as SpoolOptions['engine'],
+    engine: {} as unknown as SpoolContext['engine'],
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
     outgoingDirectory: '/nonexistent',

@@ -11,10 +11,10 @@ import type { Parcel } from '../queue/filing.ts';
 import { decideFor, type SealingContext, seal } from '../queue/seal.ts';
 import type { MessageId } from '../queue/types.ts';
 import { readAddressee } from './addressee.ts';
-import { readSpooled } from './maildir.ts';
+import { readSpoolFile } from './maildir.ts';
 
 /** What became of one file. */
-export type Item =
+export type PreparedFile =
   | {
       readonly kind: 'parcel';
       readonly parcel: Parcel;
@@ -42,25 +42,25 @@ const WHOLE_UP_TO = 4 * 2 ** 20;
  * Reads and seals one file.
  * @throws DirectoryUnavailable, with which the whole batch has to wait
  */
-export async function prepareItem(
+export async function prepareFile(
   spool: string,
   name: string,
   limits: { readonly most: number; readonly admit: (bytes: number) => Lease | null },
   context: SealingContext,
-): Promise<Item> {
+): Promise<PreparedFile> {
   const admit = (bytes: number): Lease | null => limits.admit(bytes * MEMORY_PER_BYTE);
-  const spooled = await readSpooled(spool, name, limits.most, admit, WHOLE_UP_TO);
-  if (spooled.kind === 'read error') {
+  const found = await readSpoolFile(spool, name, limits.most, admit, WHOLE_UP_TO);
+  if (found.kind === 'read error') {
     return {
       kind: 'wait',
       because: 'read error',
       reply: FILE_UNREADABLE,
       userIds: [],
-      arrived: spooled.arrived,
+      arrived: found.arrived,
     };
   }
-  if (spooled.kind !== 'message') return spooled;
-  const { arrived, lease, head, file, size } = spooled;
+  if (found.kind !== 'message') return found;
+  const { arrived, lease, head, file, size } = found;
   const release = (): void => lease?.release();
   let kept = false;
   try {

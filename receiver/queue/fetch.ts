@@ -5,12 +5,6 @@ import type { MessageId, QueuedMessage } from './types.ts';
 
 type Queries = Pick<pg.Pool, 'query'>;
 
-/** A message whose bytes can be read. */
-export interface StoredMessage extends QueuedMessage {
-  /** 0: its bytes are one value. */
-  readonly chunks: number;
-}
-
 export interface QueueStats {
   readonly messages: number;
   /** Of ciphertext. */
@@ -35,7 +29,7 @@ interface Row {
 
 const COLUMNS = 'id, number, size, received, chunks';
 
-function messageOf(row: Row): StoredMessage {
+function queuedMessageOf(row: Row): QueuedMessage {
   return { ...row, number: Number(row.number), size: Number(row.size) };
 }
 
@@ -45,13 +39,13 @@ export async function listQueue(
   userId: number,
   after: number,
   limit: number,
-): Promise<readonly StoredMessage[]> {
+): Promise<readonly QueuedMessage[]> {
   const { rows } = await database.query<Row>({
     name: 'sealpost_list_queue',
     text: `SELECT ${COLUMNS} FROM incoming WHERE user_id = $1 AND number > $2 ORDER BY number LIMIT $3`,
     values: [userId, after, limit],
   });
-  return rows.map(messageOf);
+  return rows.map(queuedMessageOf);
 }
 
 /** Those of the ids that wait for this user, oldest first. Unknown ones and other users' are left out alike. */
@@ -59,20 +53,20 @@ export async function findInQueue(
   database: Queries,
   userId: number,
   ids: readonly MessageId[],
-): Promise<readonly StoredMessage[]> {
+): Promise<readonly QueuedMessage[]> {
   const { rows } = await database.query<Row>({
     name: 'sealpost_find_in_queue',
     text: `SELECT ${COLUMNS} FROM incoming WHERE user_id = $1 AND id = ANY ($2) ORDER BY number`,
     values: [userId, ids],
   });
-  return rows.map(messageOf);
+  return rows.map(queuedMessageOf);
 }
 
 /**
  * The stored bytes of a message, one piece in memory at a time; the next one is read when it is asked for.
  * @throws MessageGone when it is acknowledged meanwhile
  */
-export async function* readMessage(database: Queries, message: StoredMessage): AsyncGenerator<Buffer> {
+export async function* readMessage(database: Queries, message: QueuedMessage): AsyncGenerator<Buffer> {
   if (message.chunks === 0) {
     const [bytes] = (await readWhole(database, [message])).values();
     if (bytes === undefined) throw new MessageGone('the message was acknowledged meanwhile');
@@ -94,7 +88,7 @@ export async function* readMessage(database: Queries, message: StoredMessage): A
 /** The bytes of several messages that are one value each; those acknowledged meanwhile are left out. */
 export async function readWhole(
   database: Queries,
-  messages: readonly StoredMessage[],
+  messages: readonly QueuedMessage[],
 ): Promise<ReadonlyMap<MessageId, Buffer>> {
   const { rows } = await database.query<{ id: string; content: Buffer | null }>({
     name: 'sealpost_read_whole',

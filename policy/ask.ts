@@ -1,0 +1,138 @@
+// Which facts each map needs, gathered from the caches: a map and a lookup key in, the answer of the map's pure function out.
+import { type AddressParts, normaliseDomain, parsePath } from '../src/address/normalise.ts';
+import type { Decider } from '../src/delivery/decide.ts';
+import { normaliseFingerprint } from '../src/directory/fingerprint.ts';
+import {
+  clientFingerprint,
+  domainClass,
+  domainTransport,
+  senderLogin,
+  transport,
+  virtualAlias,
+  virtualMailbox,
+} from './answers.ts';
+import type { LookupCaches } from './caches.ts';
+import { checkRecipient } from './check-recipient.ts';
+import { type AddressFacts, type Answer, type AnswerOptions, type MapName, notFound } from './facts.ts';
+import { pathOfKey } from './internal-form.ts';
+
+export interface AskContext {
+  readonly caches: LookupCaches;
+  readonly decider: Pick<Decider, 'beforehand'>;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+  readonly options: AnswerOptions;
+}
+
+type AddressMap = Exclude<MapName, 'virtual_domains' | 'relay_domains' | 'client_fingerprint'>;
+
+/**
+ * Asks a map; at once where everything is cached.
+ * @param key one character per byte
+ * @param size bytes of the message where they are known
+ * @throws DirectoryUnavailable, or rejects with it, when the answer cannot be known now
+ */
+export function ask(
+  context: AskContext,
+  map: MapName,
+  key: string,
+  size: number | null,
+): Answer | Promise<Answer> {
+  switch (map) {
+    case 'virtual_domains':
+      return askDomain(context, key, 'virtual');
+    case 'relay_domains':
+      return askDomain(context, key, 'relay');
+    case 'client_fingerprint':
+      return askFingerprint(context, key);
+    default:
+      return askAddress(context, map, key, size);
+  }
+}
+
+function askDomain(
+  { caches, options }: AskContext,
+  key: string,
+  wanted: 'virtual' | 'relay',
+): Answer | Promise<Answer> {
+  const name = normaliseDomain(textOf(key));
+  if (name === null) return domainClass(name, null, wanted, options);
+  return after(caches.domain(name), (facts) => domainClass(name, facts, wanted, options));
+}
+
+function askFingerprint({ caches, clock }: AskContext, key: string): Answer | Promise<Answer> {
+  const canonical = normaliseFingerprint(key);
+  const today = new Date(clock()).toISOString().slice(0, 10);
+  if (canonical === null) return clientFingerprint(null, null, today);
+  return after(caches.fingerprint(canonical), (expiresOn) => clientFingerprint(canonical, expiresOn, today));
+}
+
+function askAddress(
+  context: AskContext,
+  map: AddressMap,
+  key: string,
+  size: number | null,
+): Answer | Promise<Answer> {
+  const { caches, options } = context;
+  // An access map has an answer for the quoted form of every address of ours: there is no second question.
+  const parts = parsePath(map === 'check_recipient' ? key : pathOfKey(key));
+  if (parts === null) {
+    const name = map === 'transport' ? normaliseDomain(textOf(key)) : null;
+    return name === null ? notFound('the key is no address') : after(caches.domain(name), domainTransport);
+  }
+  const facts = caches.address(parts);
+  switch (map) {
+    case 'check_recipient':
+      return after(facts, (known) => askRecipient(context, known, size));
+    case 'virtual_alias':
+      return after(facts, (known) => virtualAlias(known, options));
+    case 'virtual_mailbox':
+      return after(facts, virtualMailbox);
+    case 'transport':
+      return after(facts, transport);
+    case 'sender_login':
+      return after(facts, (known) => askSender(context, known, parts));
+  }
+}
+
+function askSender({ caches }: AskContext, facts: AddressFacts, parts: AddressParts) {
+  return after(caches.grants(parts), (grants) => senderLogin(facts, grants));
+}
+
+/** check_recipient asks what the key settings say of each reader, for which the keys must be seen. */
+function askRecipient(
+  context: AskContext,
+  unread: AddressFacts,
+  size: number | null,
+): Answer | Promise<Answer> {
+  const { decider, options } = context;
+  return after(withKeys(context, unread), (facts) =>
+    after(decider.beforehand(facts.recipient), (decided) => checkRecipient(facts, size, decided, options)),
+  );
+}
+
+function withKeys({ caches }: AskContext, facts: AddressFacts): AddressFacts | Promise<AddressFacts> {
+  const { keysUnread: id, recipient } = facts;
+  if (id === null) return facts;
+  return after(caches.keys(id), (keys) => {
+    const { resolution } = recipient;
+    const [user] = resolution.kind === 'user' ? resolution.readers : [];
+    if (user?.kind !== 'user') throw new Error('keys of no user');
+    const readers = [{ ...user, keys }] as const;
+    return {
+      ...facts,
+      keysUnread: null,
+      recipient: { ...recipient, resolution: { ...resolution, kind: 'user', readers, via: [] } },
+    };
+  });
+}
+
+/** Goes on at once where the value is there, else when it is: a promise costs more than a cached lookup. */
+function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(next) : next(value);
+}
+
+/** Bytes as text, for what is no path; broken UTF-8 becomes something that nobody has. */
+function textOf(key: string): string {
+  return Buffer.from(key, 'latin1').toString('utf8');
+}

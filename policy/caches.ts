@@ -1,0 +1,144 @@
+// What the lookups keep of the directory, and until when it holds: one cache for each kind of facts, made untrue by changes.
+import { type AddressParts, normaliseDomain, toAddress } from '../src/address/normalise.ts';
+import type { Config } from '../src/config/schema.ts';
+import type { Change } from '../src/database/notifications.ts';
+import { dependencyName } from '../src/directory/read.ts';
+import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
+import type { Metrics } from '../src/observe/metrics.ts';
+import { type AnswerCache, type CacheResult, createAnswerCache } from './answer-cache.ts';
+import { readersOf, type SenderGrant } from './answers.ts';
+import { type ChangeLog, createChangeLog } from './change-log.ts';
+import type { LookupDatabase } from './database.ts';
+import type { AddressFacts, DomainFacts } from './facts.ts';
+import { readAddress, readClientFingerprint, readDomain, readGrants, readKeys } from './read-facts.ts';
+import { createTrust, type TrustKeeper } from './trust.ts';
+
+export interface CachesContext {
+  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'policy'>;
+  readonly database: LookupDatabase;
+  readonly metrics: Metrics | undefined;
+  /** Unix milliseconds. */
+  readonly clock: () => number;
+}
+
+/** Facts, at once where they are cached; all reject with DirectoryUnavailable when they cannot be known now. */
+export interface LookupCaches {
+  /** @param name normalised */
+  domain(name: string): DomainFacts | null | Promise<DomainFacts | null>;
+  address(parts: AddressParts): AddressFacts | Promise<AddressFacts>;
+  keys(userId: number): readonly StoredKey[] | Promise<readonly StoredKey[]>;
+  grants(parts: AddressParts): readonly SenderGrant[] | Promise<readonly SenderGrant[]>;
+  fingerprint(canonical: string): string | null | Promise<string | null>;
+  /** Forgets what depends on a changed row. */
+  invalidate(change: Change): void;
+  /** Change notifications are missed from now on. */
+  lost(): void;
+  /** They arrive again. */
+  restored(): void;
+  /** Entries in all caches. */
+  entries(): number;
+}
+
+/** Beside certificates: strings, objects, map entries. Bytes, estimated. */
+const ENTRY_BYTES = 1200;
+const MOST_BYTES = 128 * 1024 * 1024;
+
+/** Makes the caches. Nothing is read before it is asked for. */
+export function createLookupCaches(context: CachesContext): LookupCaches {
+  const { config, database, clock } = context;
+  const changes = createChangeLog();
+  const trust = createTrust(config.policy.stale_max, clock);
+  const cacheOf = cacheMaker(context, changes, trust);
+  const domains = cacheOf<DomainFacts | null>(sizeOfDomain);
+  const addresses = cacheOf<AddressFacts>(sizeOfAddress);
+  const senders = cacheOf<readonly SenderGrant[]>(() => ENTRY_BYTES);
+  const userKeys = cacheOf<readonly StoredKey[]>((keys) => ENTRY_BYTES + keyBytes(keys));
+  const fingerprints = cacheOf<string | null>(() => ENTRY_BYTES);
+
+  const domain = (name: string, allowStale = true) =>
+    domains.get(name, () => readDomain(facts, name), allowStale);
+  const facts = {
+    database,
+    resolving: {
+      delimiters: config.recipient_delimiter,
+      mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
+    },
+    domainOf: (name: string) => domain(name, false),
+  };
+  return {
+    domain: (name) => domain(name),
+    // Folding is the domain's affair: the same address in another case is another cache entry.
+    address: (parts) => addresses.get(toAddress(parts, false), () => readAddress(facts, parts)),
+    keys: (userId) => userKeys.get(String(userId), () => readKeys(facts, userId)),
+    grants: (parts) => senders.get(toAddress(parts, false), () => readGrants(facts, parts)),
+    fingerprint: (canonical) => fingerprints.get(canonical, () => readClientFingerprint(facts, canonical)),
+    invalidate(change) {
+      database.changed();
+      noteChange(changes, change);
+    },
+    lost: () => trust.lost(),
+    restored() {
+      trust.restored();
+      // Nobody joins a reading from before: what it missed would go into an answer that counts as true.
+      changes.note('notifications restored');
+      database.changed();
+      database.back();
+    },
+    entries: () => domains.size + addresses.size + userKeys.size + senders.size + fingerprints.size,
+  };
+}
+
+/** Makes caches that differ in what they hold alone. */
+function cacheMaker(
+  { config, database, metrics, clock }: CachesContext,
+  changes: ChangeLog,
+  trust: TrustKeeper,
+): <T>(sizeOf: (value: T) => number) => AnswerCache<T> {
+  const counted = Object.fromEntries(
+    (['hit', 'miss', 'merged', 'stale', 'error'] as const).map((result) => [
+      result,
+      metrics?.lookupCache.labels(result),
+    ]),
+  );
+  return (sizeOf) =>
+    createAnswerCache({
+      changes,
+      trust,
+      databaseAway: () => database.away(),
+      isAway: (error) => error instanceof DirectoryUnavailable,
+      maxEntries: config.policy.cache_entries,
+      maxBytes: MOST_BYTES,
+      sizeOf,
+      staleMax: config.policy.stale_max,
+      count: (result: CacheResult) => counted[result]?.inc(),
+      clock,
+    });
+}
+
+function noteChange(changes: ChangeLog, { table, key }: Change): void {
+  if (key === null) changes.noteAll();
+  else if (table === 'user_usage' || table === 'incoming_counts') changes.note(`usage:${key}`, true);
+  else if (table === 'sender_logins') changes.note(`sender:${key}`);
+  else if (table === 'client_fingerprints') changes.note(`fingerprint:${key}`);
+  else {
+    const name = dependencyName(table, key);
+    if (name !== null) changes.note(name);
+  }
+}
+
+function keyBytes(keys: readonly StoredKey[]): number {
+  return keys.reduce((total, { certificate }) => total + certificate.byteLength, 0);
+}
+
+function sizeOfDomain(facts: DomainFacts | null): number {
+  return ENTRY_BYTES + (facts === null ? 0 : keyBytes(facts.keys));
+}
+
+/** The domain and its keys are shared with the domain's own entry. */
+function sizeOfAddress(facts: AddressFacts): number {
+  const readers = readersOf(facts);
+  return (
+    ENTRY_BYTES * (1 + Math.floor(readers.length / 2)) +
+    readers.reduce((total, each) => total + (each.kind === 'outside' ? 0 : keyBytes(each.keys)), 0)
+  );
+}

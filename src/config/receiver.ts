@@ -1,0 +1,73 @@
+// [receiver]: spools and LMTP into the queue, and the HTTP interface that empties it.
+import { z } from 'zod';
+import { parseEndpoint } from './units.ts';
+import {
+  lifetime,
+  listOf,
+  network,
+  optionalEndpoint,
+  optionalLifetime,
+  parseFilePath,
+  socketGroup,
+  socketMode,
+  timer,
+} from './values.ts';
+
+export const receiverSchema = z.strictObject({
+  spool: listOf('a Maildir', parseFilePath).prefault([]).meta({
+    description: 'a Maildir that Postfix delivers to, or a list of them',
+    example: '/var/spool/sealpost/in',
+  }),
+  listen: listOf('an address such as "127.0.0.1:10034"', parseEndpoint)
+    .prefault([])
+    .meta({ description: 'LMTP into the queue; an address or a list of them', example: '127.0.0.1:10034' }),
+  sweep_interval: timer()
+    .prefault('60s')
+    .meta({ description: 'how often the spool is read without being told' }),
+  mode: socketMode(),
+  group: socketGroup(),
+  max_age: lifetime().prefault('5d').meta({ description: 'what could not be filed for so long is bounced' }),
+  minimal_backoff: timer().prefault('30s').meta({
+    description: 'a spool file that could not be filed waits so long, and twice as long after each attempt',
+  }),
+  maximal_backoff: timer().prefault('1h').meta({ description: 'and never longer than this' }),
+  health_age: lifetime().prefault('1h').meta({
+    description: '/readyz turns red when the oldest spool file has waited longer',
+  }),
+  retention: optionalLifetime().prefault('').meta({
+    description: 'messages that nobody fetched for so long leave the queue; empty: never',
+    example: '90d',
+  }),
+  api: z
+    .strictObject({
+      listen: optionalEndpoint().prefault('').meta({
+        description: 'address of the HTTP interface; empty: off',
+        example: '127.0.0.1:9322',
+      }),
+      trusted_proxies: z
+        .array(network())
+        .default([])
+        .meta({
+          description:
+            'where X-Forwarded-For is believed: the proxy that speaks TLS (on a unix socket: whoever opens it)',
+          example: ['127.0.0.1', '::1'],
+        }),
+      max_connections: z.number().int().min(1).max(100_000).default(1000).meta({
+        description: 'open connections at most',
+      }),
+      max_events: z.number().int().min(1).max(1000).default(10).meta({
+        description: 'event streams of one user at most',
+      }),
+      token_rate: z.number().int().min(1).max(10_000_000).default(6000).meta({
+        description: 'requests a minute with one token; then 429',
+      }),
+      address_rate: z.number().int().min(1).max(10_000_000).default(12_000).meta({
+        description: 'requests a minute from one address (IPv6: a /64), with or without a token; then 429',
+      }),
+      refused_rate: z.number().int().min(1).max(10_000_000).default(60).meta({
+        description: 'refused tokens a minute from one address, answered 401; further ones 429',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'HTTP for `sealpost pull`' }),
+});

@@ -1,0 +1,68 @@
+// Several statements that count together or not at all: the one place of BEGIN, COMMIT and ROLLBACK.
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import type pg from 'pg';
+import type { Database } from './open.ts';
+import * as schema from './schema.ts';
+
+export interface TransactionOptions {
+  /**
+   * The server ends a transaction that asks nothing for so long (idle_in_transaction_session_timeout), with the locks that
+   * it holds: its machine may be gone. Seconds; without it the server's own setting counts.
+   */
+  readonly abandonedAfter?: number;
+}
+
+/**
+ * Runs `work` in a transaction (READ COMMITTED) on a connection of its own. What `work` throws takes everything back, is
+ * thrown on; a connection that cannot even do that is closed.
+ *
+ * When the answer to COMMIT is lost (the connection breaks, its deadline passes), nobody knows whether the transaction
+ * counts. The error is then one of {@link isDatabaseUnavailable}, a temporary failure, and the same work comes again. So
+ * what is done here must recognise itself when it is repeated: an acceptance by LMTP is remembered in the same transaction
+ * as its copies, the copies of a spool file have ids that are derived from the file, and a change by a command finds its own
+ * rows and names them.
+ * @returns what `work` gives, once it is committed
+ * @throws Error also where a statement failed and `work` went on: PostgreSQL answers COMMIT by rolling back then
+ */
+export async function inTransaction<T>(
+  pool: Pick<pg.Pool, 'connect'>,
+  work: (client: pg.PoolClient) => Promise<T>,
+  { abandonedAfter }: TransactionOptions = {},
+): Promise<T> {
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query(
+      abandonedAfter === undefined
+        ? 'BEGIN'
+        : `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${abandonedAfter}s'`,
+    );
+    const result = await work(client);
+    const { command } = await client.query('COMMIT');
+    if (command === 'ROLLBACK') throw new Error('a transaction whose statement failed was not committed');
+    return result;
+  } catch (error) {
+    broken = await rollBack(client);
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+/** @returns why the connection is of no use any more, if so */
+async function rollBack(client: pg.ClientBase): Promise<Error | undefined> {
+  try {
+    await client.query('ROLLBACK');
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** {@link inTransaction} for statements by drizzle. Nothing is begun within it: `work` gets the transaction as its database. */
+export function inOrmTransaction<T>(
+  { orm }: Pick<Database, 'orm'>,
+  work: (tx: NodePgDatabase<typeof schema>) => Promise<T>,
+): Promise<T> {
+  return inTransaction(orm.$client, (client) => work(drizzle(client, { schema })));
+}
