@@ -1,5 +1,6 @@
 // A batch of spool files through one transaction: claimed, sealed, filed, committed, and only then removed.
 import type { ClientBase, Pool } from 'pg';
+import type { Engine } from '../../src/delivery/engine.ts';
 import { mapLimited } from '../../src/pacing/map-limited.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
 import type { Reply } from '../../src/smtp/types.ts';
@@ -11,6 +12,7 @@ import { type Item, prepareItem } from './item.ts';
 import { removeFiled, setAside } from './maildir.ts';
 
 export interface BatchParts extends SealingContext {
+  readonly engine: SealingContext['engine'] & Pick<Engine, 'refresh'>;
   readonly pool: Pool;
   readonly spool: string;
   readonly admit: (bytes: number) => Lease | null;
@@ -76,6 +78,8 @@ export async function runBatch(
       ...claims.taken.map((name) => ({ name, dueAt: now + TAKEN_MS })),
       ...claims.early.map(({ name, nextAt }) => ({ name, dueAt: nextAt.getTime() })),
     ];
+    // Nothing else that a batch asks tells whether the cached directory is true.
+    await parts.engine.refresh();
     const prepared = await prepare(claims.claimed, parts);
     try {
       const result = await settle(client, prepared, untouched, parts);

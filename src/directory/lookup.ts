@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { type AddressParts, normaliseDomain, parsePath } from '../address/normalise.ts';
 import type { Config } from '../config/schema.ts';
+import type { VersionTracker } from '../database/directory-version.ts';
 import type { Change } from '../database/notifications.ts';
 import type { Database } from '../database/open.ts';
 import type { Logger } from '../observe/log.ts';
@@ -18,6 +19,8 @@ export interface CachedDirectory extends Directory {
   dropAll(): void;
   /** Whether changes are told of. While they are not, every look-up asks the database. Forgets everything, either way. */
   watch(watching: boolean): void;
+  /** Answers that are kept. */
+  kept(): number;
 }
 
 export interface DirectoryOptions {
@@ -25,6 +28,8 @@ export interface DirectoryOptions {
   readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'hostname'>;
   readonly metrics?: Metrics;
   readonly logger?: Logger;
+  /** What tells of changes for certain; without it every read counts as the newest. */
+  readonly versions?: Pick<VersionTracker, 'check'>;
   /** Bytes that the kept answers may take, certificates included. */
   readonly maxBytes?: number;
 }
@@ -97,7 +102,7 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
 
   async function read(parts: AddressParts): Promise<ReadRecipient> {
     try {
-      return await readRecipient(options.database.pool, parts, resolveOptions);
+      return await readRecipient(options.database.pool, parts, resolveOptions, options.versions);
     } catch (error) {
       if (error instanceof DirectoryUnavailable) throw error;
       const reason = error instanceof Error ? error.message : String(error);
@@ -146,6 +151,7 @@ export function createDirectory(options: DirectoryOptions): CachedDirectory {
     },
 
     dropAll,
+    kept: () => cache.size,
 
     watch(watching) {
       blind = !watching;
