@@ -1,5 +1,6 @@
 // A batch of spool files through one transaction: claimed, sealed, filed, committed, and only then removed.
 import type { ClientBase, Pool } from 'pg';
+import type { Engine } from '../../src/delivery/engine.ts';
 import { mapLimited } from '../../src/pacing/map-limited.ts';
 import { QUEUE_FULL } from '../../src/smtp/our-replies.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
@@ -12,6 +13,7 @@ import { removeFiled, setAside } from './maildir.ts';
 import { type PreparedFile, prepareFile } from './prepare.ts';
 
 export interface BatchContext extends SealingContext {
+  readonly engine: SealingContext['engine'] & Pick<Engine, 'refresh'>;
   readonly pool: Pool;
   readonly spool: string;
   readonly admit: (bytes: number) => Lease | null;
@@ -68,6 +70,8 @@ export async function runBatch(
       ...claims.taken.map((name) => ({ name, dueAt: now + TAKEN_MS })),
       ...claims.early.map(({ name, nextAt }) => ({ name, dueAt: nextAt.getTime() })),
     ];
+    // Nothing else that a batch asks tells whether the cached directory is true.
+    await context.engine.refresh();
     const prepared = await prepare(claims.claimed, context);
     try {
       return await settle(client, prepared, untouched, context);

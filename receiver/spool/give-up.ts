@@ -19,7 +19,7 @@ import { readSpoolFile, removeFiled, setAside } from './maildir.ts';
 import { returnable } from './returnable.ts';
 
 export interface GiveUpContext extends BatchContext {
-  readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'deliverer'>;
+  readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'deliverer' | 'refresh'>;
   readonly hostname: string;
   readonly maxReceived: () => number;
 }

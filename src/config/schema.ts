@@ -45,6 +45,10 @@ const database = z.strictObject({
       'connections of the filter, and as many of the lookup daemons; `serve --workers` divides them, each worker has at least 2; one more of each listens for changes, and a receiver opens up to four for each spool',
   }),
   connect_timeout: timer().prefault('5s').meta({ description: 'to open a database connection' }),
+  connection_max_age: timer().prefault('10m').meta({
+    description:
+      'how long a connection is used at most: after a failover an old one may still lead to the old server',
+  }),
   query_timeout: timer()
     .prefault('10s')
     .meta({ description: 'for one query; then it is a temporary failure' }),

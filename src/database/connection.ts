@@ -50,6 +50,19 @@ export async function findDatabase(
   };
 }
 
+/** SQLSTATEs of a prepared statement that another session has, or has not: invalid, and duplicate, statement name. */
+const PREPARED_ELSEWHERE: ReadonlySet<unknown> = new Set(['26000', '42P05']);
+
+/**
+ * Whether statements go without names. A pooler between us and PostgreSQL that gives every transaction another session
+ * (PgBouncer before 1.21) loses prepared ones; the first such error is told to its caller, as temporary.
+ */
+let unprepared = false;
+
+function isNamed(config: unknown): config is pg.QueryConfig {
+  return typeof config === 'object' && config !== null && 'name' in config && config.name !== undefined;
+}
+
 /**
  * A client whose connection is closed when a query's reply does not come in time. `pg` itself leaves the query on the
  * connection: a transaction's ROLLBACK would wait behind it, and the pool would hand out a connection that is stuck.
@@ -65,23 +78,25 @@ export class DeadlineClient extends pg.Client {
   override query(...args: any[]): any {
     // biome-ignore lint/suspicious/noExplicitAny: see above
     const plain = super.query as (...args: any[]) => any;
+    if (unprepared && isNamed(args[0])) args[0] = { ...args[0], name: undefined };
     const last = args.at(-1);
     if (typeof last === 'function') {
       const callback = last as (error: unknown, result: unknown) => void;
       return plain.call(this, ...args.slice(0, -1), (error: unknown, result: unknown) => {
-        this.#closeAfterTimeout(error);
+        this.#learnFrom(error);
         callback(error, result);
       });
     }
     const result = plain.apply(this, args);
     if (!(result instanceof Promise)) return result;
     return result.catch((error: unknown) => {
-      this.#closeAfterTimeout(error);
+      this.#learnFrom(error);
       throw error;
     });
   }
 
-  #closeAfterTimeout(error: unknown): void {
+  #learnFrom(error: unknown): void {
+    if (PREPARED_ELSEWHERE.has((error as { code?: unknown } | undefined)?.code)) unprepared = true;
     if (error instanceof Error && error.message === 'Query read timeout') this.destroy();
   }
 

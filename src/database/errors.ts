@@ -37,8 +37,17 @@ const CONNECT_CODES: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EPERM',
 /** SQLSTATE classes (PostgreSQL manual, appendix A): connection, login, no such database, resources, operator, system. */
 const SQLSTATE_CLASSES: ReadonlySet<string> = new Set(['08', '28', '3D', '53', '57', '58']);
 
-/** Single SQLSTATEs: lock not available, serialisation failure, deadlock, read-only (a failover), session timeouts. */
-const SQLSTATES: ReadonlySet<string> = new Set(['55P03', '40001', '40P01', '25006', '25P03', '25P04']);
+/** Single SQLSTATEs: lock not available, serialisation failure, deadlock, read-only (a failover), session timeouts, a prepared statement of another session (a pooler). */
+const SQLSTATES: ReadonlySet<string> = new Set([
+  '55P03',
+  '40001',
+  '40P01',
+  '25006',
+  '25P03',
+  '25P04',
+  '26000',
+  '42P05',
+]);
 
 /** Errors of `pg` and `pg-pool` that have no code. */
 const MESSAGES =
@@ -50,6 +59,20 @@ const MESSAGES =
  */
 export function isDatabaseUnavailable(error: unknown): boolean {
   return errorsIn(error).some((each) => each instanceof DatabaseUnavailable || meansUnavailable(each));
+}
+
+/** SQLSTATEs with which a server answers questions and takes no rows: read-only, no rights. And classes: room, disk. */
+const REFUSED_WRITES: ReadonlySet<unknown> = new Set(['25006', '42501']);
+const REFUSED_WRITES_CLASSES: ReadonlySet<unknown> = new Set(['53', '58']);
+
+/** Tells whether an error means that the database cannot be written to now, whoever writes. */
+export function refusesWrites(error: unknown): boolean {
+  return errorsIn(error).some((each) => {
+    const code = (each as { code?: unknown }).code;
+    return (
+      REFUSED_WRITES.has(code) || (typeof code === 'string' && REFUSED_WRITES_CLASSES.has(code.slice(0, 2)))
+    );
+  });
 }
 
 /** SQLSTATEs of a row that was free, or there, when it was looked for: foreign key violation, unique violation. */

@@ -7,20 +7,22 @@ import { z } from 'zod';
 import type { Config } from '../config/schema.ts';
 import { type ConnectionTarget, DeadlineClient, findDatabase, unavailable } from './connection.ts';
 
+const tableSchema = z.enum([
+  'domains',
+  'users',
+  'addresses',
+  'alias_targets',
+  'keys',
+  'user_usage',
+  'sender_logins',
+  'client_fingerprints',
+  'rules',
+  'incoming_counts',
+  'api_tokens',
+]);
+
 const changeSchema = z.object({
-  table: z.enum([
-    'domains',
-    'users',
-    'addresses',
-    'alias_targets',
-    'keys',
-    'user_usage',
-    'sender_logins',
-    'client_fingerprints',
-    'rules',
-    'incoming_counts',
-    'api_tokens',
-  ]),
+  table: tableSchema,
   key: z.string().nullable(),
 });
 
@@ -30,6 +32,11 @@ const changeSchema = z.object({
  * incoming_counts, api_tokens), an address (sender_logins), a fingerprint. key null: many rows; drop everything.
  */
 export type Change = Readonly<z.output<typeof changeSchema>>;
+
+/** Whether a table is one whose changes this program understands. */
+export function isChangedTable(table: string): table is Change['table'] {
+  return tableSchema.safeParse(table).success;
+}
 
 export interface ChangeListener {
   onChange(change: Change): void;

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/schema.ts';
 import { within } from '../pacing/within.ts';
 import { DeadlineClient, findDatabase, unavailable } from './connection.ts';
+import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 import { migrationStatus } from './migrate.ts';
 import * as schema from './schema.ts';
@@ -37,6 +38,9 @@ export interface OpenOptions {
   readonly logger?: Logger;
 }
 
+const READ_ONLY =
+  'it is read-only: a standby, or a server with default_transaction_read_only; database.url must name the primary';
+
 /** How long close() waits for queries that still run. Milliseconds. */
 const CLOSE_DEADLINE = 5000;
 
@@ -57,17 +61,22 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
       Client: DeadlineClient,
       max,
       idleTimeoutMillis: 60_000,
+      // After a failover an old connection may still lead to the old server.
+      maxLifetimeSeconds: Math.ceil(config.database.connection_max_age / 1000),
       onConnect: async (client) => {
         clients.add(client);
         // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
         // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
         // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
-        await client.query(
+        const { rows } = await client.query<{ read_only: boolean }>(
           `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
                   set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
-                  set_config('jit', 'off', false)`,
+                  set_config('jit', 'off', false),
+                  pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only`,
           [String(config.database.query_timeout), options.actor ?? ''],
         );
+        // A standby lags: what it does not know yet would count as "no key".
+        if (rows[0]?.read_only === true && options.replica !== true) throw new DatabaseUnavailable(READ_ONLY);
       },
     });
     // An idle connection that breaks (PostgreSQL restarted) leaves the pool by itself; unheard, the event ends the process.

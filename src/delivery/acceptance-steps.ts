@@ -1,6 +1,7 @@
 // The statements of the table `deliveries`: what concurrent transactions ask, write and remove goes out together, in one
 // statement a batch.
 import type { Pool } from 'pg';
+import { type VersionReport, type VersionTracker, versionReportSql } from '../database/directory-version.ts';
 import { createBatcher } from '../pacing/group-commit.ts';
 
 /**
@@ -34,7 +35,7 @@ function columnsOf(rows: readonly AcceptanceRow[]): [string[], string[]] {
 }
 
 /** Asks for message hashes ($1) and recipient hashes ($2). */
-export const RECALL = `SELECT m AS message, r AS recipient, reply
+export const RECALL = `SELECT m AS message, r AS recipient, reply, NULL::json AS directory
                          FROM deliveries, unnest($1::text[], $2::text[]) AS asked(m, r)
                         WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')`;
 
@@ -55,19 +56,26 @@ export const ALL_STEPS = `WITH forgotten AS (
              )
              ${RECALL}`;
 
+/** Both, with the version of the directory in a row of its own. @param since the parameter with the known version */
+const withVersion = (statement: string, since: string): string => `${statement}
+             UNION ALL SELECT NULL, NULL, NULL, ${versionReportSql(since)}`;
+
+const RECALL_WITH_VERSION = withVersion(RECALL, '$3');
+const ALL_STEPS_WITH_VERSION = withVersion(ALL_STEPS, '$8');
+
 /** Does one step together with those that come at the same time. Rejects with what the database fails with. */
 export type DoStep = (wanted: Step) => Promise<string | undefined>;
 
 /** @returns what does a step; a recall gives the next hop's reply, or undefined */
-export function createAcceptanceSteps(pool: Pool): DoStep {
+export function createAcceptanceSteps(pool: Pool, versions: VersionTracker): DoStep {
   const inBatches = createBatcher<Step, Answer>(async (steps) => {
     try {
-      return await together(pool, steps);
+      return await together(pool, versions, steps);
     } catch (error) {
       const recalls = steps.filter((each) => each.kind === 'recall');
       if (recalls.length === 0 || recalls.length === steps.length) throw error;
       // What cannot be written for one message must not keep another one from being asked for.
-      const answers = [...(await together(pool, recalls))];
+      const answers = [...(await together(pool, versions, recalls))];
       return steps.map((each) => (each.kind === 'recall' ? answers.shift() : undefined) ?? { error });
     }
   });
@@ -79,27 +87,44 @@ export function createAcceptanceSteps(pool: Pool): DoStep {
   };
 }
 
-async function together(pool: Pool, steps: readonly Step[]): Promise<readonly Answer[]> {
+interface FoundRow extends AcceptanceRow {
+  readonly reply: string;
+  /** null in every row but one. */
+  readonly directory: VersionReport | null;
+}
+
+async function together(
+  pool: Pool,
+  versions: VersionTracker,
+  steps: readonly Step[],
+): Promise<readonly Answer[]> {
   const recalled = steps.flatMap((each) => (each.kind === 'recall' ? [each.row] : []));
   const remembered = steps.flatMap((each) => (each.kind === 'remember' ? [each] : []));
   const forgotten = steps.flatMap((each) => (each.kind === 'forget' ? each.rows : []));
   const [messages, recipients] = columnsOf(recalled);
-  const found = await pool.query<AcceptanceRow & { reply: string }>(
+  const asked = versions.known();
+  const found = await pool.query<FoundRow>(
     remembered.length + forgotten.length === 0
-      ? { name: 'sealpost-recall', text: RECALL, values: [messages, recipients] }
+      ? { name: 'sealpost-recall', text: RECALL_WITH_VERSION, values: [messages, recipients, asked] }
       : {
           name: 'sealpost-memory',
-          text: ALL_STEPS,
+          text: ALL_STEPS_WITH_VERSION,
           values: [
             messages,
             recipients,
             ...columnsOf(remembered.map((each) => each.row)),
             remembered.map((each) => each.reply),
             ...columnsOf(forgotten),
+            asked,
           ],
         },
   );
-  const replies = new Map(found.rows.map((row) => [idOf(row), row.reply]));
+  const replies = new Map<string, string>();
+  for (const row of found.rows) {
+    // Whoever waits for an answer goes on after what it rests on has been dropped from the caches.
+    if (row.directory !== null) versions.take(asked, row.directory);
+    else replies.set(idOf(row), row.reply);
+  }
   for (const row of forgotten) replies.delete(idOf(row));
   return steps.map((each) => ({ reply: each.kind === 'recall' ? replies.get(idOf(each.row)) : undefined }));
 }

@@ -2,19 +2,25 @@
 // table `deliveries`, so that a retry after a half-finished delivery or a lost reply sends only the rest.
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
+import type { VersionTracker } from '../database/directory-version.ts';
+import { DatabaseUnavailable } from '../database/embedded/unavailable.ts';
+import { refusesWrites, rootReason } from '../database/errors.ts';
 import { type AcceptanceRow, createAcceptanceSteps, type DoStep, idOf } from './acceptance-steps.ts';
 
 export interface Acceptances {
   /**
    * Which of these recipients were accepted before.
    * @returns recipient hash -> the next hop's reply text
-   * @throws when the database cannot be asked: then nothing may be sent
+   * Also learns the version of the directory: a cache of it is true when this resolves.
+   * @throws when the database cannot be asked, or takes no acceptances: then nothing may be sent
    */
   recall(message: string, recipients: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Resolves once the acceptance is committed. */
   remember(message: string, recipient: string, reply: string): Promise<void>;
   /** Our own reply has reached Postfix: these will not be asked for again. Never throws, may happen later. */
   forget(message: string, recipients: readonly string[]): void;
+  /** Why the database takes no acceptances, in words; null while it does. */
+  refused(): string | null;
   /** Removes what is older than the lifetime; returns the number of rows. */
   expire(): Promise<number>;
   /** Waits for what is being recorded, and for what `forget` still has to do; what had failed is tried once more. */
@@ -53,6 +59,8 @@ interface State {
   saving: Promise<void>;
   retry: NodeJS.Timeout | undefined;
   closed: boolean;
+  /** Why the last acceptance was refused, for want of room or since the server is read-only; null after one was taken. */
+  refused: string | null;
 }
 
 /**
@@ -60,9 +68,9 @@ interface State {
  * while one is under way goes out together with the next.
  * @param lifetimeMs how long an acceptance is remembered
  */
-export function createAcceptances(pool: Pool, lifetimeMs: number): Acceptances {
+export function createAcceptances(pool: Pool, lifetimeMs: number, versions: VersionTracker): Acceptances {
   const state: State = {
-    step: createAcceptanceSteps(pool),
+    step: createAcceptanceSteps(pool, versions),
     unsaved: new LRUCache({
       // And not `max`, which would have memory made ready for all of them.
       maxSize: MOST_UNSAVED,
@@ -79,11 +87,13 @@ export function createAcceptances(pool: Pool, lifetimeMs: number): Acceptances {
     saving: Promise.resolve(),
     retry: undefined,
     closed: false,
+    refused: null,
   };
   return {
     recall: (message, recipients) => recall(state, message, recipients),
     remember: (message, recipient, reply) => remember(state, { message, recipient }, reply),
     forget: (message, recipients) => forget(state, message, recipients),
+    refused: () => state.refused,
     async expire() {
       const result = await pool.query(
         `DELETE FROM deliveries WHERE accepted_at < now() - $1 * interval '1 millisecond'`,
@@ -96,10 +106,12 @@ export function createAcceptances(pool: Pool, lifetimeMs: number): Acceptances {
 }
 
 async function recall(
-  { step, unsaved, forgetting }: State,
+  { step, unsaved, forgetting, refused }: State,
   message: string,
   recipients: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
+  // What is sent now could not be remembered, and would be sent again after a restart.
+  if (refused !== null) throw new DatabaseUnavailable(`the database takes no acceptances: ${refused}`);
   const replies = await Promise.all(
     recipients.map((recipient) => step({ kind: 'recall', row: { message, recipient } })),
   );
@@ -124,7 +136,9 @@ async function remember(state: State, row: AcceptanceRow, reply: string): Promis
   forgetting.delete(id);
   try {
     await keptInMind(state, step({ kind: 'remember', ...entry }));
+    state.refused = null;
   } catch (error) {
+    if (refusesWrites(error)) state.refused = rootReason(error);
     unsaved.set(id, entry);
     tryAgain(state);
     throw error;
@@ -206,11 +220,13 @@ function saveUnsaved(state: State): Promise<void> {
   return state.saving;
 }
 
-async function save({ unsaved, step }: State, id: string): Promise<void> {
+async function save(state: State, id: string): Promise<void> {
+  const { unsaved, step } = state;
   const entry = unsaved.peek(id);
   if (entry === undefined) return;
   try {
     await step({ kind: 'remember', ...entry });
+    state.refused = null;
     if (unsaved.peek(id) === entry) unsaved.delete(id);
   } catch {
     // It stays for the next attempt.

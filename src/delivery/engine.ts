@@ -1,11 +1,13 @@
 // Everything that a filter needs to deliver, opened together and closed in the right order: database, directory, keys,
 // sealing workers, memory, next hop. The proxy filter, the standalone pipe and `encrypt` stand on it.
 import type { Config } from '../config/schema.ts';
+import { createVersionTracker, refreshVersion } from '../database/directory-version.ts';
 import { type Change, listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { createBatcher } from '../pacing/group-commit.ts';
 import { createSealer, type Sealer } from '../sealing/pool.ts';
 import { createNextHopClient, type NextHopClient } from '../smtp/client/next-hop.ts';
 import type { Reply } from '../smtp/types.ts';
@@ -22,6 +24,11 @@ export interface Engine {
   readonly sealer: Sealer;
   readonly memory: Acceptances;
   readonly deliverer: Deliverer;
+  /**
+   * Learns the version of the directory, so that its cache is true as of this moment; for what decides without a recall.
+   * @throws DatabaseUnavailable and the like
+   */
+  refresh(): Promise<void>;
   /** Calls back for every change of the database that is told of; null: some may have been missed. */
   onChange(listener: (change: Change | null) => void): void;
   /**
@@ -73,7 +80,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const listeners: ((change: Change | null) => void)[] = [];
   let sealer: Sealer | undefined;
   try {
-    const directory = createDirectory({ database, config, metrics, logger });
+    const versions = createVersionTracker();
+    const directory = createDirectory({ database, config, metrics, logger, versions });
+    versions.onChange((change) => {
+      if (change === null) directory.dropAll();
+      else directory.invalidate(change);
+    });
     if (options.watchChanges === true) {
       changes = await listenForChanges(config, {
         onChange: (change) => {
@@ -92,7 +104,11 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       });
     }
     sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
-    const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime);
+    const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions);
+    const refresh = createBatcher<null, null>(async (waiting) => {
+      await refreshVersion(database.pool, versions);
+      return waiting.map(() => null);
+    });
     let current = config;
     const decider = deciderOf(() => current, sealer.certificates);
     let nextHop = options.nextHop ?? nextHopOf(config, logger);
@@ -129,6 +145,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       sealer,
       memory,
       deliverer,
+      refresh: async () => {
+        await refresh(null);
+      },
       onChange: (listener) => listeners.push(listener),
       connect: () => nextHop.prepare(),
       reconfigure: (next) => {

@@ -3,6 +3,7 @@
 import type pg from 'pg';
 import type { Address } from '../address/address.ts';
 import { type SettingsOverride, settingsOverrideSchema } from '../config/settings.ts';
+import { type DirectoryVersion, VERSION_SQL } from '../database/directory-version.ts';
 import type { AddressRow, DirectoryRows, TargetRow } from './resolve.ts';
 import { type RawRule, rulesOf } from './rule-rows.ts';
 import type { Domain, KeyKind, KeySource, StoredKey, User } from './types.ts';
@@ -51,7 +52,8 @@ WITH hit AS MATERIALIZED (
   SELECT r.id, r.position, 'domain:' || r.domain_id, r.action, r.sender, r.header_name, r.header_pattern, r.larger_than
   FROM (SELECT DISTINCT id FROM ours) o JOIN rules r ON r.domain_id = o.id
 )
-SELECT 'address' AS what, to_json(hit) AS row, NULL::bytea AS certificate FROM hit
+SELECT 'version' AS what, ${VERSION_SQL} AS row, NULL::bytea AS certificate
+UNION ALL SELECT 'address', to_json(hit), NULL FROM hit
 UNION ALL SELECT 'target', to_json(expansion), NULL FROM expansion
 UNION ALL SELECT 'user', to_json(owner), NULL FROM owner
 UNION ALL SELECT 'domain', to_json(ours), NULL FROM ours
@@ -98,6 +100,7 @@ type Row =
         readonly address: Address;
       };
     }
+  | { readonly what: 'version'; readonly row: DirectoryVersion }
   | { readonly what: 'domain'; readonly row: RawDomain }
   | { readonly what: 'rule'; readonly row: RawRule & { readonly owner: string } }
   | {
@@ -130,12 +133,13 @@ export function emptyRows(): MutableRows {
 /**
  * Loads the wanted names into `rows`: addresses with their alias targets, the users behind both, their domains, and all
  * keys of users, contacts and domains. Rejects as the pool does.
+ * @returns the version of the directory in the same snapshot
  */
 export async function loadRows(
   pool: Pick<pg.Pool, 'query'>,
   wanted: Wanted,
   rows: MutableRows,
-): Promise<void> {
+): Promise<DirectoryVersion | undefined> {
   const result = await pool.query<Row>({
     name: 'sealpost-directory',
     text: STATEMENT,
@@ -195,6 +199,7 @@ export async function loadRows(
     });
     rows.keys.set(row.owner, keys);
   }
+  return of('version')[0]?.row;
 }
 
 function domainOf(row: RawDomain, rules: readonly RawRule[] | undefined): Domain {

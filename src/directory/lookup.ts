@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache';
 import { type AddressParts, normaliseDomain, parsePath } from '../address/normalise.ts';
 import type { Config } from '../config/schema.ts';
+import type { VersionTracker } from '../database/directory-version.ts';
 import type { Change } from '../database/notifications.ts';
 import type { Database } from '../database/open.ts';
 import type { Logger } from '../observe/log.ts';
@@ -19,6 +20,8 @@ export interface CachedDirectory extends Directory {
   dropAll(): void;
   /** Whether changes are told of. While they are not, every look-up asks the database. Forgets everything, either way. */
   watch(watching: boolean): void;
+  /** Answers that are kept. */
+  kept(): number;
 }
 
 export interface DirectoryContext {
@@ -26,6 +29,8 @@ export interface DirectoryContext {
   readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'hostname'>;
   readonly metrics?: Metrics;
   readonly logger?: Logger;
+  /** What tells of changes for certain; without it every read counts as the newest. */
+  readonly versions?: Pick<VersionTracker, 'check'>;
   /** Bytes that the kept answers may take, certificates included. */
   readonly maxBytes?: number;
 }
@@ -88,6 +93,7 @@ export function createDirectory(context: DirectoryContext): CachedDirectory {
     recipient: (path) => recipient(kept, path),
     invalidate: (change) => invalidate(kept, change),
     dropAll: () => dropAll(kept),
+    kept: () => answers.size,
     watch(watching) {
       kept.blind = !watching;
       dropAll(kept);
@@ -136,7 +142,7 @@ async function ask(kept: Kept, path: string): Promise<RecipientFacts> {
 
 async function read({ context, resolving }: Kept, parts: AddressParts): Promise<ReadRecipient> {
   try {
-    return await readRecipient(context.database.pool, parts, resolving);
+    return await readRecipient(context.database.pool, parts, resolving, context.versions);
   } catch (error) {
     if (error instanceof DirectoryUnavailable) throw error;
     const reason = error instanceof Error ? error.message : String(error);

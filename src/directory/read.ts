@@ -2,6 +2,7 @@
 // nothing more. Also the names under which answers depend on rows, so that a cache can be told of changes.
 import type pg from 'pg';
 import type { AddressParts } from '../address/normalise.ts';
+import type { VersionTracker } from '../database/directory-version.ts';
 import type { Change } from '../database/notifications.ts';
 import { emptyRows, loadRows, type MutableRows } from './load.ts';
 import { type DirectoryRows, MAX_ALIAS_DEPTH, type ResolveOptions, resolveRecipient } from './resolve.ts';
@@ -16,12 +17,14 @@ export interface ReadRecipient {
 
 /**
  * Reads everything about one address, without a cache.
- * @throws DirectoryUnavailable when the rows change under every round; what the pool throws otherwise
+ * @param versions refuses rows of an older state than the one that is known; default: every state is good
+ * @throws DirectoryUnavailable when the rows change under every round; what the pool, or `versions`, throws otherwise
  */
 export async function readRecipient(
   pool: Pick<pg.Pool, 'query'>,
   parts: AddressParts,
   options: ResolveOptions,
+  versions?: Pick<VersionTracker, 'check'>,
 ): Promise<ReadRecipient> {
   const rows = emptyRows();
   const loaded = { addresses: new Set<string>(), domains: new Set<string>(), users: new Set<number>() };
@@ -36,7 +39,11 @@ export async function readRecipient(
     if (wanted.addresses.length + wanted.domains.length + wanted.users.length === 0) {
       return { facts, rows, dependsOn: namesOf(rows, loaded) };
     }
-    await loadRows(pool, wanted, rows);
+    const version = await loadRows(pool, wanted, rows);
+    if (versions !== undefined) {
+      if (version === undefined) throw new DirectoryUnavailable('the version of the directory is missing');
+      versions.check(version);
+    }
     for (const name of wanted.addresses) loaded.addresses.add(name);
     for (const name of wanted.domains) loaded.domains.add(name);
     for (const id of wanted.users) loaded.users.add(id);

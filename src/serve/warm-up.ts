@@ -238,6 +238,7 @@ function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): 
       recall: async () => new Map(),
       remember: async () => undefined,
       forget: () => undefined,
+      refused: () => null,
       expire: async () => 0,
       close: async () => undefined,
     },

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
+import { createVersionTracker } from '../../src/database/directory-version.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
 import { ALL_STEPS, RECALL } from '../../src/delivery/acceptance-steps.ts';
@@ -46,7 +47,7 @@ async function away(meanwhile: () => Promise<void>): Promise<void> {
 
 describe('the memory of deliveries', () => {
   it('recalls what was remembered, for that message and recipient only', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const [first, second] = [await message(), await message()];
     await memory.remember(first, recipientHash('a@x'), '250 queued as 1');
     const asked = ['a@x', 'b@x'].map(recipientHash);
@@ -56,13 +57,19 @@ describe('the memory of deliveries', () => {
 
   it('is shared by processes: another memory on the same database knows it', async () => {
     const one = await message();
-    await createAcceptances(database.pool, DAY).remember(one, recipientHash('a@x'), 'ok');
-    const found = await createAcceptances(database.pool, DAY).recall(one, [recipientHash('a@x')]);
+    await createAcceptances(database.pool, DAY, createVersionTracker()).remember(
+      one,
+      recipientHash('a@x'),
+      'ok',
+    );
+    const found = await createAcceptances(database.pool, DAY, createVersionTracker()).recall(one, [
+      recipientHash('a@x'),
+    ]);
     expect(found.size).toBe(1);
   });
 
   it('remembers the same acceptance twice without a fault, and keeps the first reply', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const one = await message();
     await Promise.all([
       memory.remember(one, recipientHash('a@x'), 'first'),
@@ -72,7 +79,7 @@ describe('the memory of deliveries', () => {
   });
 
   it('forgets once our reply has arrived, at the latest when it is closed', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const one = await message();
     await memory.remember(one, recipientHash('a@x'), 'ok');
     await memory.remember(one, recipientHash('b@x'), 'ok');
@@ -83,7 +90,7 @@ describe('the memory of deliveries', () => {
   });
 
   it('forgets at once, and what is remembered again is not removed with the old row', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const one = await message();
     await memory.remember(one, recipientHash('a@x'), 'first');
     memory.forget(one, [recipientHash('a@x')]);
@@ -95,7 +102,7 @@ describe('the memory of deliveries', () => {
   });
 
   it('expires what is older than its lifetime, and nothing younger', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const [old, young] = [await message(), await message()];
     await memory.remember(old, recipientHash('a@x'), 'ok');
     await memory.remember(young, recipientHash('a@x'), 'ok');
@@ -109,14 +116,14 @@ describe('the memory of deliveries', () => {
   });
 
   it('takes a reply of any bytes', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const one = await message();
     await memory.remember(one, recipientHash('a@x'), 'queued\0 as \u{1f4ec}');
     expect([...(await memory.recall(one, [recipientHash('a@x')])).values()]).toEqual(['queued as \u{1f4ec}']);
   });
 
   it('serves a thousand transactions at once in a few statements', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const keys = await Promise.all(Array.from({ length: 1000 }, message));
     await Promise.all(keys.map((key) => memory.remember(key, recipientHash('a@x'), 'ok')));
     const found = await Promise.all(keys.map((key) => memory.recall(key, [recipientHash('a@x')])));
@@ -124,7 +131,7 @@ describe('the memory of deliveries', () => {
   });
 
   it('answers what is recalled although what is remembered at the same moment cannot be written', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const [known, other] = [await message(), await message()];
     await memory.remember(known, recipientHash('a@x'), 'ok');
     await database.pool.query("ALTER TABLE deliveries ADD CONSTRAINT no_such CHECK (reply <> 'refused')");
@@ -161,7 +168,7 @@ describe('the memory of deliveries', () => {
 
   it('fails while the database is away, but a process that could not record still knows', async () => {
     const own = await openDatabase(config);
-    const memory = createAcceptances(own.pool, DAY);
+    const memory = createAcceptances(own.pool, DAY, createVersionTracker());
     const one = await message();
     await away(async () => {
       await expect(memory.remember(one, recipientHash('a@x'), 'ok')).rejects.toThrow();
@@ -184,7 +191,7 @@ describe('after the database was away', () => {
 
   /** A message that was remembered, and then forgotten while the database was away. */
   async function forgottenInVain(): Promise<{ readonly memory: Acceptances; readonly one: string }> {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const one = await message();
     await memory.remember(one, recipient, 'ok');
     await away(async () => {
@@ -196,17 +203,17 @@ describe('after the database was away', () => {
   }
 
   it('an acceptance that could not be recorded is written, so that other processes know it', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const one = await message();
     await away(() => expect(memory.remember(one, recipient, 'ok')).rejects.toThrow());
     await waitUntil('the acceptance to be written', 20_000, async () => (await rowsOf(one)) === 1);
-    const other = createAcceptances(database.pool, DAY);
+    const other = createAcceptances(database.pool, DAY, createVersionTracker());
     expect(await other.recall(one, [recipient])).toEqual(new Map([[recipient, 'ok']]));
     await memory.close();
   });
 
   it('or at the latest when the memory is closed, however many they are', async () => {
-    const memory = createAcceptances(database.pool, DAY);
+    const memory = createAcceptances(database.pool, DAY, createVersionTracker());
     const one = await message();
     const recipients = Array.from({ length: 1100 }, (_, index) => recipientHash(`${index}@x`));
     await away(async () => {

@@ -70,6 +70,7 @@ function stage(script: Script = {}): Stage {
     forget: (message, recipients) => {
       for (const one of recipients) remembered.delete(`${message} ${one}`);
     },
+    refused: () => null,
     expire: async () => 0,
     close: async () => undefined,
   };
@@ -111,6 +112,7 @@ function stage(script: Script = {}): Stage {
       recall: (...given) => memory.recall(...given),
       remember: (...given) => memory.remember(...given),
       forget: (...given) => memory.forget(...given),
+      refused: () => memory.refused(),
       expire: () => memory.expire(),
       close: () => memory.close(),
     },

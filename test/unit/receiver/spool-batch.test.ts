@@ -105,7 +105,9 @@ function stage({ recipient, encrypt, asked }: Stage) {
         invalidate: () => undefined,
         dropAll: () => undefined,
         watch: () => undefined,
+        kept: () => 0,
       },
+      refresh: async () => undefined,
       decider: {
         ...decider,
         forQueue: async (facts, message) =>
