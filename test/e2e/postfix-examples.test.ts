@@ -35,7 +35,7 @@ describe('postfix-examples', () => {
     expect(examples).toEqual(['after-queue-lmtp', 'after-queue-smtp', 'delivery-lmtp', 'pipe', 'receiver']);
     for (const example of examples) {
       const files = readdirSync(join(folder, example)).sort();
-      expect(files, example).toEqual(['README.md', 'main.cf', 'master.cf', 'sealpost.toml']);
+      expect(files, example).toEqual(['README.md', 'main.cf', 'master.cf', 'sealpost.example.toml']);
       expect(read(example, 'README.md').trim().split('\n').length, example).toBeLessThanOrEqual(12);
     }
   });
@@ -128,8 +128,10 @@ describe('postfix-examples', () => {
       expect(options.get('smtpd_authorized_xforward_hosts')).toBe('127.0.0.0/8');
       expect(options.get('smtpd_client_restrictions')).toBe('permit_mynetworks,reject');
       expect(options.get('mynetworks')).toBe('127.0.0.0/8');
-      // Not below the filter's concurrency: `next_hop_connections` of the sealpost.toml beside it.
-      const connections = Number(/^next_hop_connections = (\d+)/m.exec(read(example, 'sealpost.toml'))?.[1]);
+      // Not below the filter's concurrency: `next_hop_connections` of the sealpost.example.toml beside it.
+      const connections = Number(
+        /^next_hop_connections = (\d+)/m.exec(read(example, 'sealpost.example.toml'))?.[1],
+      );
       expect(Number(entry?.lines[0]?.split(/\s+/)[6])).toBeGreaterThan(connections);
       expect(parseMainCf(read(example, 'main.cf'))).toContainEqual([
         'receive_override_options',

@@ -45,7 +45,7 @@ export interface MailSystem {
 export interface MailSystemOptions {
   /** Puts a scriptable sink in the place of Postfix's re-injection listener. */
   readonly sinkAsNextHop?: boolean;
-  /** Laid over the example's sealpost.toml. */
+  /** Laid over the example's sealpost.example.toml. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly mainCf?: Readonly<Record<string, string>>;
 }
