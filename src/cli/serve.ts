@@ -6,9 +6,9 @@ import { startProxyFilter } from '../../filters/proxy.ts';
 import { startPolicyDaemons } from '../../policy/daemons.ts';
 import { startReceiver, wantsReceiver } from '../../receiver/receiver.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import { formatNextHop } from '../config/units.ts';
 import { exitCodeFor, messageOf } from '../database/exit.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
@@ -203,7 +203,7 @@ async function serve(options: ServeOptions): Promise<void> {
         version: packageVersion(),
         config: path,
         listeners: listeners.map((listener) => `${listener.name} ${listener.address}`),
-        next_hop: formatNextHop(config.filter.next_hop),
+        next_hop: describeNextHops(config.filter),
       },
       'sealpost is ready',
     );

@@ -2,9 +2,9 @@
 // the metrics listener, and passes signals on.
 import { AggregatorRegistry } from 'prom-client';
 import type { LoadedConfig } from '../config/load.ts';
+import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import { formatNextHop } from '../config/units.ts';
 import { openDatabase } from '../database/open.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier } from '../host/systemd.ts';
@@ -52,7 +52,7 @@ export async function servePrimary({
         version: packageVersion(),
         config: path,
         workers: count,
-        next_hop: formatNextHop(config.filter.next_hop),
+        next_hop: describeNextHops(config.filter),
       },
       'sealpost is ready',
     );

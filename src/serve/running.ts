@@ -3,9 +3,9 @@ import type { ProxyFilter } from '../../filters/proxy.ts';
 import type { PolicyDaemons } from '../../policy/daemons.ts';
 import type { Api } from '../../receiver/api/server.ts';
 import type { Receiver } from '../../receiver/receiver.ts';
+import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import { formatNextHop } from '../config/units.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Health } from '../http/observe.ts';
 import type { Rates } from '../observe/rates.ts';
@@ -62,7 +62,7 @@ export async function describeRunning(
     pid: process.pid,
     config: path,
     uptime_seconds: Math.round((Date.now() - started) / 1000),
-    next_hop: formatNextHop(config.filter.next_hop),
+    next_hop: describeNextHops(config.filter),
     listeners: listenersOf(running).map(({ name, address, connections }) => ({ name, address, connections })),
     in_flight: {
       transactions: proxy?.inFlight() ?? 0,

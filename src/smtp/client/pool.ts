@@ -6,6 +6,8 @@ import { type NoSession, openSession, type Session, type SessionOptions } from '
 export interface PoolOptions extends SessionOptions {
   readonly maxConnections: number;
   readonly idleMs: number;
+  /** No session that is older begins a further message: what serves it may still have an old configuration. */
+  readonly maxAgeMs: number;
 }
 
 export interface Pool {
@@ -37,14 +39,16 @@ export function createPool(options: PoolOptions): Pool {
   let closed = false;
   const name = formatNextHop(options.nextHop);
 
+  const isOld = ({ opened }: Session): boolean => performance.now() - opened >= options.maxAgeMs;
   const connections = (): number => idle.length + inUse.size + opening;
 
   function takeIdle(): Session | null {
     for (let entry = idle.pop(); entry !== undefined; entry = idle.pop()) {
       clearTimeout(entry.timer);
       entry.session.channel.onUnexpected = null;
-      if (entry.session.channel.alive && entry.session.channel.unread === 0) return entry.session;
-      entry.session.channel.destroy();
+      if (!entry.session.channel.alive || entry.session.channel.unread > 0) entry.session.channel.destroy();
+      else if (isOld(entry.session)) entry.session.channel.quit();
+      else return entry.session;
     }
     return null;
   }
@@ -119,7 +123,7 @@ export function createPool(options: PoolOptions): Pool {
       const { channel } = session;
       session.reused = true;
       if (!channel.alive || channel.unread > 0) channel.destroy();
-      else if (closed) channel.quit();
+      else if (closed || isOld(session)) channel.quit();
       else {
         const entry = { session, timer: setTimeout(() => retire(), options.idleMs) };
         const retire = (): void => {

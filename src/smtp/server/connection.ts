@@ -279,6 +279,7 @@ export function serveClient(socket: Socket, context: ConnectionContext): FilterC
       message: outcome.message,
       deadline:
         Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
+      ...(listener.next_hop === undefined ? {} : { nextHop: listener.next_hop }),
     };
     delivering = transaction;
     held = true;
