@@ -240,7 +240,11 @@ describe('what makes two deliveries the same message', () => {
     ['another queue ID', { queueId: 'R' }, false],
     ['other content', { content: Buffer.from('other') }, false],
     ['the queue ID decides, not Message-ID and sender', { messageId: '<2@x>', sender: 'b@x' }, true],
-    ["a listener's own next hop", { nextHop: { protocol: 'smtp', endpoint: { kind: 'unix', path: '/x' } } }, false],
+    [
+      "a listener's own next hop",
+      { nextHop: { protocol: 'smtp', endpoint: { kind: 'unix', path: '/x' } } },
+      false,
+    ],
   ])('%s', async (_name, change, same) => {
     expect((await messageHash({ ...base, ...change })) === (await messageHash(base))).toBe(same);
   });
