@@ -1,5 +1,5 @@
 // `npm run quickstart`: the whole thing on a fresh machine, in front of your eyes. A private Postfix (where there is one),
-// wired by postfix-examples/after-queue-lmtp, hands real mail to a real `sealpost serve` with an embedded database; the
+// wired by postfix-examples/delivery-lmtp, hands real mail to a real `sealpost serve` with an embedded database; the
 // mail is shown before, sealed, and after decryption with a demo key. Everything lives in one temporary folder.
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -16,7 +16,7 @@ import { armoredPart } from '../test/support/unseal.ts';
 
 const ALICE = 'alice@example.org';
 const BOB = 'bob@example.org';
-const EXAMPLE = 'after-queue-lmtp';
+const EXAMPLE = 'delivery-lmtp';
 const BODY = 'Meet me at the old oak at noon.\r\n\r\nBring the map, and tell nobody: gr\xfc\xdfe, C.\r\n';
 
 const { values } = parseArgs({
@@ -78,10 +78,10 @@ interface Running {
 
 async function start(): Promise<Running> {
   const places = await allocatePlaces();
-  const [mailboxPort = 0, recipientPort = 0, aliasPort = 0] = await freePorts(3);
+  const [recipientPort = 0, aliasPort = 0] = await freePorts(2);
   const withPostfix = existsSync('/usr/sbin/postfix') && process.getuid?.() === 0;
   say(`Private folder ${places.dir}, free loopback ports, embedded PostgreSQL.`);
-  const mailboxes = await startSink({ protocol: 'smtp', listen: { port: mailboxPort } });
+  const mailboxes = await startSink({ protocol: 'lmtp', listen: { path: places.dovecotSocket } });
   const sealpost = await createSealpost({
     places,
     example: EXAMPLE,
@@ -90,7 +90,6 @@ async function start(): Promise<Running> {
       policy: {
         tcp: { check_recipient: `127.0.0.1:${recipientPort}`, virtual_alias: `127.0.0.1:${aliasPort}` },
       },
-      ...(withPostfix ? {} : { filter: { next_hop: `smtp:127.0.0.1:${mailboxPort}` } }),
     },
   });
   await command(sealpost, ['migrate']);
@@ -100,14 +99,14 @@ async function start(): Promise<Running> {
         places,
         example: EXAMPLE,
         substitutions: exampleSubstitutions(places),
-        mailboxes: `smtp:[127.0.0.1]:${mailboxPort}`,
+        mailboxes: 'error:no mail leaves this machine',
         domains: ['example.org'],
       })
     : undefined;
   process.stdout.write(
     postfix
-      ? `    Postfix on ${postfix.submitPort} -> sealpost (LMTP ${places.lmtpPort}) -> Postfix on ${postfix.reinjectPort} -> mailbox\n`
-      : `    no Postfix here (it needs root and Debian's package): mail goes straight to sealpost (LMTP ${places.lmtpPort}) -> mailbox\n`,
+      ? `    Postfix on ${postfix.submitPort} -> sealpost (LMTP ${places.lmtpPort}) -> mail store (LMTP)\n`
+      : `    no Postfix here (it needs root and Debian's package): mail goes straight to sealpost (LMTP ${places.lmtpPort}) -> mail store (LMTP)\n`,
   );
   return {
     places,

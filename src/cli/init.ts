@@ -44,6 +44,7 @@ export function registerInit(program: Command): void {
             `${written ? 'wrote' : 'kept '} ${path}`,
             `database ready (${applied.length} migrations applied), state in ${config.state_dir}`,
             'next: sealpost domain add example.org && sealpost user add alice@example.org && sealpost serve',
+            'then Postfix: postfix-examples/delivery-lmtp/README.md (mailboxes in Dovecot, Cyrus or any other store with LMTP)',
           ].join('\n'),
         );
       } finally {

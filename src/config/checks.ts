@@ -22,7 +22,7 @@ export function crossCheck(document: unknown): DocumentProblem[] {
       .filter((pair) => pair.written)
       .map(({ problem }) => problem),
     ...sameName(document),
-    ...loopingNextHop(document, listeners),
+    ...loopingNextHops(document, listeners),
     ...unixOnlyKeys(document),
     ...replicaOfEmbedded(document),
   ];
@@ -179,9 +179,21 @@ function sameName(document: unknown): DocumentProblem[] {
   });
 }
 
-function loopingNextHop(document: unknown, listeners: readonly NamedEndpoint[]): DocumentProblem[] {
+function loopingNextHops(document: unknown, listeners: readonly NamedEndpoint[]): DocumentProblem[] {
   const path = ['filter', 'next_hop'];
-  const written = valueAt(document, path) ?? 'smtp:127.0.0.1:10026';
+  return [
+    ...loopingNextHop(path, valueAt(document, path) ?? 'smtp:127.0.0.1:10026', listeners),
+    ...listOfTables(document).flatMap((table, index) =>
+      loopingNextHop(['filter', 'listen', index, 'next_hop'], valueAt(table, ['next_hop']), listeners),
+    ),
+  ];
+}
+
+function loopingNextHop(
+  path: readonly PropertyKey[],
+  written: unknown,
+  listeners: readonly NamedEndpoint[],
+): DocumentProblem[] {
   const parsed = typeof written === 'string' ? parseNextHop(written) : undefined;
   if (!parsed?.ok) return [];
   const own = listeners.find(

@@ -26,11 +26,16 @@ const filterListener = z.strictObject({
     .boolean()
     .default(false)
     .meta({ description: 'the listener is an smtpd_proxy_filter: every step stays below 100 s' }),
+  next_hop: nextHop().optional().meta({
+    description: "where this listener's mail goes; default: filter.next_hop",
+    example: 'smtp:127.0.0.1:10027',
+  }),
 });
 
 export const filterSchema = z.strictObject({
   next_hop: nextHop().prefault('smtp:127.0.0.1:10026').meta({
-    description: 'where sealed and passed mail goes: smtp:host:port, lmtp:host:port or lmtp:unix:/path',
+    description:
+      'where sealed and passed mail goes, unless a listener says otherwise: smtp:host:port, lmtp:host:port or lmtp:unix:/path',
   }),
   max_message_size: size().prefault('50MB').meta({ description: 'larger messages get 552 5.3.4' }),
   memory_budget: size().prefault('256MB').meta({
@@ -62,10 +67,14 @@ export const filterSchema = z.strictObject({
     description: "the next hop's replies to MAIL, RCPT and DATA",
   }),
   next_hop_connections: z.number().int().min(1).max(1000).default(50).meta({
-    description: 'open connections to the next hop at once',
+    description: 'open connections to each next hop at once',
   }),
   next_hop_idle: timer().prefault('30s').meta({
     description: 'an unused next-hop connection is closed after this',
+  }),
+  next_hop_max_age: timer().prefault('60s').meta({
+    description:
+      'and none is used for a further message after this: `postfix reload` changes nothing for one that is open',
   }),
   duplicate_lifetime: lifetime().prefault('6d').meta({
     description: "how long an accepted recipient is remembered; above Postfix's maximal_queue_lifetime (5 d)",

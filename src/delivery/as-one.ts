@@ -148,6 +148,7 @@ function bounceOf(
       recipients: [{ path: sender, parameters: [] }],
     },
     xforward: {},
+    ...(transaction.nextHop === undefined ? {} : { nextHop: transaction.nextHop }),
     message: buildBounce({
       reportingMta: hostname,
       sender,

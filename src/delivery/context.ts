@@ -1,5 +1,6 @@
 // What a delivery needs of the world around it, so that each of its steps can take it.
 import type { Config } from '../config/schema.ts';
+import type { NextHop } from '../config/units.ts';
 import type { Directory } from '../directory/types.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -20,7 +21,8 @@ export interface DeliveryContext {
   readonly memory: Acceptances;
   /** A second attempt waits until the fate of the first one is known. */
   readonly claims: Claims;
-  readonly nextHop: () => Pick<NextHopClient, 'send'>;
+  /** @param own the next hop of the transaction's listener; undefined: `filter.next_hop` */
+  readonly nextHop: (own: NextHop | undefined) => Pick<NextHopClient, 'send'>;
   /** For ciphertext that does not fit into memory. */
   readonly outgoingDirectory: string;
   readonly logger: Logger;

@@ -125,6 +125,7 @@ function hashOf(transaction: Transaction, message: Buffer): Promise<string> {
     messageId: queueId === '' ? findMessageId(message) : '',
     sender: transaction.envelope.sender,
     content: transaction.message,
+    nextHop: transaction.nextHop,
   });
 }
 

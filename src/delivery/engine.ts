@@ -9,12 +9,12 @@ import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { createBatcher } from '../pacing/group-commit.ts';
 import { createSealer, type Sealer } from '../sealing/pool.ts';
-import { createNextHopClient, type NextHopClient } from '../smtp/client/next-hop.ts';
-import type { Reply } from '../smtp/types.ts';
+import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import { type Acceptances, createAcceptances } from './acceptances.ts';
 import { type Claims, createClaims } from './claims.ts';
 import { type Decider, deciderOf } from './decide.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
+import { createNextHops, type Unreachable } from './next-hops.ts';
 import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
 
 export interface Engine {
@@ -31,11 +31,8 @@ export interface Engine {
   refresh(): Promise<void>;
   /** Calls back for every change of the database that is told of; null: some may have been missed. */
   onChange(listener: (change: Change | null) => void): void;
-  /**
-   * Connects to the next hop, so that the first message need not wait for it. Never throws.
-   * @returns why it could not; null when it could
-   */
-  connect(): Promise<Reply | null>;
+  /** Connects to every next hop, so that the first message need not wait for it. Never throws. @returns those that failed */
+  connect(): Promise<readonly Unreachable[]>;
   /** Takes a new configuration without a restart (SIGHUP): global settings, limits, the next hop. */
   reconfigure(config: Config): void;
   /** Waits until nothing is being delivered any more, late answers included, or until the moment (Unix milliseconds). */
@@ -59,15 +56,6 @@ export interface EngineOptions {
 
 const EXPIRE_EVERY_MS = 3_600_000;
 const LEFTOVER_AGE_MS = 3_600_000;
-
-function nextHopOf(config: Config, logger: Logger): NextHopClient {
-  return createNextHopClient({
-    nextHop: config.filter.next_hop,
-    hostname: config.hostname,
-    config: config.filter,
-    logger,
-  });
-}
 
 /**
  * Opens everything.
@@ -111,9 +99,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     });
     let current = config;
     const decider = deciderOf(() => current, sealer.certificates);
-    let nextHop = options.nextHop ?? nextHopOf(config, logger);
-    /** Next hops of earlier configurations that still send. */
-    const retiring = new Set<Promise<void>>();
+    const nextHops = createNextHops(config, logger, options.nextHop);
     const outgoingDirectory = outgoingDirectoryIn(config.state_dir);
     const deliverer = createDeliverer({
       config: () => current,
@@ -123,7 +109,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       giveBack: sealer.giveBack,
       memory,
       claims: options.claims ?? createClaims(null),
-      nextHop: () => nextHop,
+      nextHop: nextHops.client,
       outgoingDirectory,
       logger,
       metrics,
@@ -149,16 +135,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         await refresh(null);
       },
       onChange: (listener) => listeners.push(listener),
-      connect: () => nextHop.prepare(),
+      connect: nextHops.connect,
       reconfigure: (next) => {
-        const changed =
-          JSON.stringify([current.filter, current.hostname]) !== JSON.stringify([next.filter, next.hostname]);
         current = next;
-        if (!changed || options.nextHop !== undefined) return;
-        const old = nextHop;
-        nextHop = nextHopOf(next, logger);
-        const closed = old.close().finally(() => retiring.delete(closed));
-        retiring.add(closed);
+        nextHops.reconfigure(next);
       },
       async settle(until) {
         while (deliverer.busy() > 0 && Date.now() < until) {
@@ -167,7 +147,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       },
       async close() {
         clearInterval(timer);
-        await Promise.all([nextHop.close(), ...retiring]);
+        await nextHops.close();
         await memory.close();
         await opened.sealer.close();
         await opened.changes?.close();

@@ -46,7 +46,7 @@ export function createCopySender(context: DeliveryContext): CopySender {
 
   async function send(progress: Progress, group: Group): Promise<boolean> {
     const { transaction, hash, replies, log } = progress;
-    const result = await context.nextHop().send({
+    const result = await context.nextHop(transaction.nextHop).send({
       envelope: {
         sender: transaction.envelope.sender,
         parameters: transaction.envelope.parameters,

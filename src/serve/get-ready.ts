@@ -33,7 +33,7 @@ export function getReady(options: GetReadyOptions): Promise<void> {
 }
 
 async function prepare({ config, engine, clients, stopping, logger }: GetReadyOptions): Promise<void> {
-  void connect(config, engine, logger);
+  void connect(engine, logger);
   let opened = false;
   const gaveWay = async (pauseMs = 0): Promise<boolean> => {
     if (clients() !== undefined) {
@@ -49,11 +49,10 @@ async function prepare({ config, engine, clients, stopping, logger }: GetReadyOp
   void warmUpFurther(config, gaveWay);
 }
 
-async function connect(config: Config, engine: Engine, logger: Logger): Promise<void> {
-  const refusal = await engine.connect();
-  if (refusal === null) return;
-  logger.info(
-    { nextHop: formatNextHop(config.filter.next_hop), reply: refusal.text },
-    'the next hop does not answer yet; until it does, Postfix keeps the mail',
-  );
+async function connect(engine: Engine, logger: Logger): Promise<void> {
+  for (const { nextHop, reply } of await engine.connect())
+    logger.info(
+      { nextHop: formatNextHop(nextHop), reply: reply.text },
+      'the next hop does not answer yet; until it does, Postfix keeps the mail',
+    );
 }

@@ -1,9 +1,9 @@
 // The life of `sealpost serve`: opens the engine and the parts, and lives until a signal. SIGTERM ends gracefully, SIGHUP re-reads
 // the configuration. What runs is the list of parts.
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
+import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import { formatNextHop } from '../config/units.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
@@ -249,7 +249,7 @@ async function untilStopped(life: Life): Promise<void> {
       version: packageVersion(),
       config: loaded.path,
       listeners: listenersOf(running.parts).map(({ name, address }) => `${name} ${address}`),
-      next_hop: formatNextHop(loaded.config.filter.next_hop),
+      next_hop: describeNextHops(loaded.config.filter),
     },
     'sealpost is ready',
   );

@@ -2,8 +2,8 @@
 // parts that speak for all workers, and passes signals on.
 import { AggregatorRegistry } from 'prom-client';
 import type { LoadedConfig } from '../config/load.ts';
+import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
-import { formatNextHop } from '../config/units.ts';
 import { openDatabase } from '../database/open.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
@@ -49,7 +49,7 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
         version: packageVersion(),
         config: path,
         workers: count,
-        next_hop: formatNextHop(config.filter.next_hop),
+        next_hop: describeNextHops(config.filter),
       },
       'sealpost is ready',
     );

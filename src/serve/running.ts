@@ -1,7 +1,7 @@
 // What a running serve tells of itself: whether it can work (/readyz), what it does (/status), and who has which socket.
+import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import { formatNextHop } from '../config/units.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Health } from '../http/observe.ts';
 import type { Logger } from '../observe/log.ts';
@@ -71,7 +71,7 @@ export async function describeRunning(
     pid: process.pid,
     config: path,
     uptime_seconds: Math.round((Date.now() - started) / 1000),
-    next_hop: formatNextHop(config.filter.next_hop),
+    next_hop: describeNextHops(config.filter),
     listeners: describeListeners(parts),
     in_flight: {
       transactions: in_flight?.transactions ?? 0,

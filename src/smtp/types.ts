@@ -1,4 +1,5 @@
 // The nouns of a mail transaction, as both filters and the next-hop client use them (RFC 5321, RFC 2033, RFC 3461).
+import type { NextHop } from '../config/units.ts';
 
 /**
  * A path as the client sent it, without the angle brackets: '' is the null sender. One character per byte (latin1), so
@@ -52,6 +53,8 @@ export interface Transaction {
   readonly message: Buffer;
   /** Unix milliseconds by which our reply must be out. */
   readonly deadline: number;
+  /** Where its listener sends mail; absent: where `filter.next_hop` says. */
+  readonly nextHop?: NextHop;
   /**
    * Of a message of our own, which is made anew for every attempt: what makes two of them the same (SHA-256 in hexadecimal),
    * in place of queue ID, Message-ID and content.

@@ -9,7 +9,7 @@ import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
 import { ALL_STEPS, RECALL } from '../../src/delivery/acceptance-steps.ts';
 import { type Acceptances, createAcceptances } from '../../src/delivery/acceptances.ts';
-import { messageHash, recipientHash } from '../../src/delivery/message-hash.ts';
+import { type MessageIdentity, messageHash, recipientHash } from '../../src/delivery/message-hash.ts';
 import { waitUntil } from '../support/child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealpost-memory-'));
@@ -242,11 +242,16 @@ describe('after the database was away', () => {
 describe('what makes two deliveries the same message', () => {
   const content = Buffer.from('content');
   const base = { queueId: 'Q', messageId: '<1@x>', sender: 'a@x', content };
-  it.each([
+  it.each<[string, Partial<MessageIdentity>, boolean]>([
     ['the same queue ID and content', {}, true],
     ['another queue ID', { queueId: 'R' }, false],
     ['other content', { content: Buffer.from('other') }, false],
     ['the queue ID decides, not Message-ID and sender', { messageId: '<2@x>', sender: 'b@x' }, true],
+    [
+      "a listener's own next hop",
+      { nextHop: { protocol: 'smtp', endpoint: { kind: 'unix', path: '/x' } } },
+      false,
+    ],
   ])('%s', async (_name, change, same) => {
     expect((await messageHash({ ...base, ...change })) === (await messageHash(base))).toBe(same);
   });

@@ -1,4 +1,4 @@
 // Real mail: Postfix -> LMTP -> sealpost -> Postfix's re-injection listener -> mailboxes.
 import { describeWiring } from '../support/wiring-suite.ts';
 
-describeWiring({ example: 'after-queue-lmtp', aliasesExpandedBefore: false, deliversItself: false });
+describeWiring({ example: 'after-queue-lmtp', deliversItself: false });

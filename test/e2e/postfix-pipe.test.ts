@@ -1,4 +1,4 @@
 // Real mail: Postfix -> pipe(8) -> sealpost-pipe -> sealpost -> Postfix's re-injection listener -> mailboxes.
 import { describeWiring } from '../support/wiring-suite.ts';
 
-describeWiring({ example: 'pipe', aliasesExpandedBefore: false, deliversItself: false });
+describeWiring({ example: 'pipe', deliversItself: false });

@@ -45,9 +45,9 @@ function recipientsOf(deliveries: readonly Delivery[]): readonly string[] {
 }
 
 const WIRINGS: readonly Wiring[] = [
-  { example: 'after-queue-lmtp', aliasesExpandedBefore: false, deliversItself: false },
-  { example: 'after-queue-smtp', aliasesExpandedBefore: false, deliversItself: false },
-  { example: 'pipe', aliasesExpandedBefore: false, deliversItself: false },
+  { example: 'after-queue-lmtp', deliversItself: false },
+  { example: 'after-queue-smtp', deliversItself: false },
+  { example: 'pipe', deliversItself: false },
 ];
 
 describe.each(WIRINGS)('a next hop that refuses for good, behind postfix-examples/$example', (wiring) => {
@@ -100,7 +100,7 @@ describe.each(WIRINGS)('a next hop that refuses for good, behind postfix-example
 });
 
 describe('the pipe filter that works in its own process', () => {
-  const wiring = { example: 'pipe', aliasesExpandedBefore: false, deliversItself: false };
+  const wiring = { example: 'pipe', deliversItself: false };
   let system: MailSystem | undefined;
   afterEach(async () => {
     await system?.close();

@@ -288,7 +288,6 @@ describe('through a real Postfix', () => {
   beforeAll(async () => {
     system = await startMailSystem({
       example: 'after-queue-lmtp',
-      aliasesExpandedBefore: false,
       deliversItself: false,
     });
   }, PATIENCE);

@@ -11,8 +11,6 @@ import { type Sink, startSink } from './sink.ts';
 /** One way of standing behind Postfix, as a folder of postfix-examples/ describes it. */
 export interface Wiring {
   readonly example: string;
-  /** Postfix expands its aliases before sealpost sees the recipients, not after. */
-  readonly aliasesExpandedBefore: boolean;
   /** sealpost's next hop is the mailboxes themselves; else it is Postfix's re-injection listener. */
   readonly deliversItself: boolean;
 }
@@ -23,8 +21,10 @@ export const ALICE = `alice@${DOMAIN}`;
 export const BOB = `bob@${DOMAIN}`;
 /** A user without a key. */
 export const ULLA = `ulla@${DOMAIN}`;
-/** An alias for alice and bob, known to sealpost and to Postfix. */
+/** An alias for alice and bob, known to sealpost and to Postfix, which expands it before. */
 export const TEAM = `team@${DOMAIN}`;
+/** The same, known to sealpost alone: a mailbox for Postfix. */
+export const CREW = `crew@${DOMAIN}`;
 /** In our domain, and unknown to sealpost. */
 export const STRANGER = `stranger@${DOMAIN}`;
 
@@ -45,7 +45,7 @@ export interface MailSystem {
 export interface MailSystemOptions {
   /** Puts a scriptable sink in the place of Postfix's re-injection listener. */
   readonly sinkAsNextHop?: boolean;
-  /** Laid over the example's sealpost.toml. */
+  /** Laid over the example's sealpost.example.toml. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly mainCf?: Readonly<Record<string, string>>;
 }
@@ -72,7 +72,11 @@ export async function startMailSystem(wiring: Wiring, options: MailSystemOptions
     }
     const pipe: Record<string, string> =
       wiring.example === 'pipe' ? { '/usr/bin/sealpost-pipe': await pipeCommand(places) } : {};
-    const substitutions = exampleSubstitutions(places, pipe);
+    const substitutions = exampleSubstitutions(places, {
+      ...pipe,
+      // What virtual(8) would write into its files goes to the sink.
+      'content_filter=sealpost-virtual:': `content_filter=lmtp:inet:127.0.0.1:${mailPort}`,
+    });
 
     const sealpost = await createSealpost({
       places,
@@ -111,7 +115,7 @@ export async function startMailSystem(wiring: Wiring, options: MailSystemOptions
 }
 
 /** The bundle as pipe(8) runs it: by itself, and where an unprivileged user can read it. */
-async function pipeCommand(places: Places): Promise<string> {
+export async function pipeCommand(places: Places): Promise<string> {
   const program = join(places.dir, 'sealpost-pipe.mjs');
   await placeSealpostPipe(program);
   await chmod(program, 0o755);
@@ -126,7 +130,7 @@ async function fillDirectory(sealpost: SealpostProcess, keys: ReadonlyMap<string
   };
   await must(['domain', 'add', DOMAIN]);
   for (const address of [ALICE, BOB, ULLA]) await must(['user', 'add', address]);
-  await must(['alias', 'add', TEAM, ALICE, BOB]);
+  for (const alias of [TEAM, CREW]) await must(['alias', 'add', alias, ALICE, BOB]);
   for (const key of keys.values()) await must(['key', 'import', '-'], key.publicKey);
   // A running serve knows of changes within a second.
   await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -10,8 +10,10 @@ import { exampleFile, type Places, type Substitutions } from './places.ts';
 
 export interface PostfixOptions {
   readonly places: Places;
-  /** A folder of postfix-examples, or null: mail goes straight to `mailboxes`. */
-  readonly example: string | null;
+  /** A folder of postfix-examples, or several, one laid over the other; null: mail goes straight to `mailboxes`. */
+  readonly example: string | readonly string[] | null;
+  /** What the site's main.cf says by itself: the example goes over it. */
+  readonly site?: Readonly<Record<string, string>>;
   /** What stands in the example's files in place of the real ports, paths and users. */
   readonly substitutions: Substitutions;
   /** Final delivery, as a transport: `lmtp:inet:127.0.0.1:2003`. Also gets mail for all other domains. */
@@ -46,6 +48,8 @@ export interface PrivatePostfix {
   flush(): Promise<void>;
   /** @throws an Error that shows the queue and the log's end when it is not empty within `ms` */
   waitForEmptyQueue(ms: number): Promise<void>;
+  /** Waits until Postfix has tried everything: what is left is deferred, or on hold. @throws an Error as waitForEmptyQueue's */
+  waitUntilTried(ms: number): Promise<void>;
   /** Throws away what is queued, so that one failed test does not fail the next ones. */
   discardQueue(): Promise<void>;
   log(): Promise<string>;
@@ -55,6 +59,9 @@ export interface PrivatePostfix {
 
 /** In the order in which a message goes through them (QSHAPE_README); of what is in the last two nobody takes care any more. */
 const QUEUES = ['maildrop', 'incoming', 'active', 'deferred', 'hold', 'corrupt'] as const;
+
+/** Those whose messages have not been tried yet, or are being tried. */
+const UNTRIED = ['maildrop', 'incoming', 'active'] as const;
 
 const BASE_MASTER = `
 pickup    unix  n       -       n       60      1       pickup
@@ -136,15 +143,22 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
   }
   const { uid, gid } = await postfixUser();
   await chown(join(root, 'data'), uid, gid);
-  const example = async (name: string) =>
-    options.example === null ? '' : await exampleFile(options.example, name, options.substitutions);
+  const examples = typeof options.example === 'string' ? [options.example] : (options.example ?? []);
+  const filesOf = (name: string) =>
+    Promise.all(examples.map((example) => exampleFile(example, name, options.substitutions)));
   const mainCf = {
     ...baseMainCf(options, root),
-    ...Object.fromEntries(parseMainCf(await example('main.cf'))),
+    ...options.site,
+    ...Object.fromEntries(parseMainCf((await filesOf('main.cf')).join('\n'))),
     ...options.mainCf,
   };
   const submit = `127.0.0.1:${places.submitPort} inet n - n - - smtpd`;
-  const masterCf = mergeMasterCf(BASE_MASTER, submit, await example('master.cf'), options.masterCf ?? '');
+  const masterCf = mergeMasterCf(
+    BASE_MASTER,
+    submit,
+    ...(await filesOf('master.cf')),
+    options.masterCf ?? '',
+  );
   await writeFile(
     join(configDir, 'main.cf'),
     Object.entries(mainCf)
@@ -173,9 +187,9 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     const lines = stdout.toString('utf8').split('\n');
     return lines.filter((line) => line.trim() !== '').map((line) => JSON.parse(line) as QueuedMessage);
   };
-  const queued = async (): Promise<number> => {
+  const countIn = async (names: readonly string[]): Promise<number> => {
     let files = 0;
-    for (const name of QUEUES) {
+    for (const name of names) {
       const folder = join(root, 'spool', name);
       // Should it change while it is read, it is not empty.
       const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => null);
@@ -183,24 +197,27 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     }
     return files;
   };
+  const queued = () => countIn(QUEUES);
   const flush = async (): Promise<void> => {
     await mustRun('postqueue', ['-c', configDir, '-f']);
   };
   const discardQueue = async (): Promise<void> => {
     if ((await queue()).length > 0) await mustRun('postsuper', ['-c', configDir, '-d', 'ALL']);
   };
-  const waitForEmptyQueue = async (ms: number): Promise<void> => {
+  const waitUntilNone = async (what: string, names: readonly string[], ms: number): Promise<void> => {
     let empty = 0;
     const question = async () => {
       // A message that moves between two queues may be missed: ask more than once.
-      empty = (await queued()) === 0 ? empty + 1 : 0;
+      empty = (await countIn(names)) === 0 ? empty + 1 : 0;
       return empty >= 3;
     };
-    await waitUntil('an empty queue', ms, question, async () => {
+    await waitUntil(what, ms, question, async () => {
       const shown = (await queue()).slice(0, 5).map((message) => JSON.stringify(message));
       return `${shown.join('\n')}\n${(await log()).split('\n').slice(-15).join('\n')}`;
     });
   };
+  const waitForEmptyQueue = (ms: number) => waitUntilNone('an empty queue', QUEUES, ms);
+  const waitUntilTried = (ms: number) => waitUntilNone('a queue where nothing is new', UNTRIED, ms);
   const stop = async (): Promise<void> => {
     const pidFile = join(root, 'spool', 'pid', 'master.pid');
     const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).trim());
@@ -223,6 +240,7 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     flush,
     discardQueue,
     waitForEmptyQueue,
+    waitUntilTried,
     log,
     stop,
   };

@@ -1,4 +1,4 @@
-// The real `sealpost serve` as a child process, configured by an example's sealpost.toml, and the command line beside it.
+// The real `sealpost serve` as a child process, configured by an example's sealpost.example.toml, and the command line beside it.
 // $SEALPOST_TEST_DIST names a build to test; else dist/ when it is newer than the sources, else the sources through tsx.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
@@ -119,7 +119,9 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
   const logPath = join(places.dir, 'serve.log');
   await mkdir(stateDir, { recursive: true });
   const example =
-    options.example === null ? {} : parse(await exampleFile(options.example, 'sealpost.toml', substitutions));
+    options.example === null
+      ? {}
+      : parse(await exampleFile(options.example, 'sealpost.example.toml', substitutions));
   const ours = {
     hostname: 'mx.sealpost.test',
     state_dir: stateDir,

@@ -13,7 +13,7 @@ import { type LateResult, type RecipientResult, runTransaction } from './transac
 /** The settings that the client takes from [filter]; durations in milliseconds. */
 export type NextHopTimeouts = Pick<
   FilterConfig,
-  'connect_timeout' | 'command_timeout' | 'next_hop_connections' | 'next_hop_idle'
+  'connect_timeout' | 'command_timeout' | 'next_hop_connections' | 'next_hop_idle' | 'next_hop_max_age'
 >;
 
 export interface NextHopClientOptions {
@@ -80,6 +80,7 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
     commandTimeoutMs: config.command_timeout,
     maxConnections: options.maxConnections ?? config.next_hop_connections,
     idleMs: options.idleMs ?? config.next_hop_idle,
+    maxAgeMs: config.next_hop_max_age,
   });
   const sending = new Set<Promise<SendResult>>();
 

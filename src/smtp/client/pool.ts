@@ -6,6 +6,8 @@ import { type NoSession, openSession, type Session, type SessionOptions } from '
 export interface PoolOptions extends SessionOptions {
   readonly maxConnections: number;
   readonly idleMs: number;
+  /** No session that is older begins a further message: what serves it may still have an old configuration. */
+  readonly maxAgeMs: number;
 }
 
 export interface Pool {
@@ -106,13 +108,18 @@ async function open(sessions: Sessions, deadline: number): Promise<Session | NoS
   }
 }
 
-function takeIdle({ idle }: Sessions): Session | null {
+function isOld({ maxAgeMs }: PoolOptions, { opened }: Session): boolean {
+  return performance.now() - opened >= maxAgeMs;
+}
+
+function takeIdle({ idle, options }: Sessions): Session | null {
   for (let entry = idle.pop(); entry !== undefined; entry = idle.pop()) {
     clearTimeout(entry.timer);
     const { channel } = entry.session;
     channel.onUnexpected = null;
-    if (channel.alive && channel.unread === 0) return entry.session;
-    channel.destroy();
+    if (!channel.alive || channel.unread > 0) channel.destroy();
+    else if (isOld(options, entry.session)) channel.quit();
+    else return entry.session;
   }
   return null;
 }
@@ -144,7 +151,7 @@ function release(sessions: Sessions, session: Session): void {
   const { channel } = session;
   session.reused = true;
   if (!channel.alive || channel.unread > 0) channel.destroy();
-  else if (sessions.closed) channel.quit();
+  else if (sessions.closed || isOld(sessions.options, session)) channel.quit();
   else keepIdle(sessions, session);
   wakeNext(sessions);
 }

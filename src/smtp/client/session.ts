@@ -11,6 +11,8 @@ import type { Stage } from './transaction.ts';
 export interface Session {
   readonly channel: Channel;
   readonly extensions: Extensions;
+  /** When it was opened, by the clock that nobody sets (performance.now()). */
+  readonly opened: number;
   /** It has been idle before: the next hop may have closed it meanwhile. */
   reused: boolean;
   /** The last transaction was not finished: RSET comes first. */
@@ -43,6 +45,7 @@ export async function openSession(options: SessionOptions, deadline: number): Pr
   if ('kind' in channel) {
     return { stage: 'connect', reply: cannotConnect(name, channel.detail) };
   }
+  const fresh = { channel, opened: performance.now(), reused: false, unfinished: false };
   const give = (answer: Reply): NoSession => {
     channel.destroy();
     return { stage: 'greeting', reply: answer };
@@ -59,7 +62,7 @@ export async function openSession(options: SessionOptions, deadline: number): Pr
   const answer = await channel.next(Math.min(deadline, Date.now() + commandTimeoutMs));
   if ('failure' in answer) return broken(answer.failure, hello);
   if (classOf(answer.reply) === 'accepted') {
-    return { channel, extensions: parseExtensions(answer.reply.text), reused: false, unfinished: false };
+    return { ...fresh, extensions: parseExtensions(answer.reply.text) };
   }
   if (hello === 'LHLO' || answer.reply.code < 500)
     return give(unwilling(name, hello, formatReply(answer.reply)));
@@ -69,5 +72,5 @@ export async function openSession(options: SessionOptions, deadline: number): Pr
   const plain = await channel.next(Math.min(deadline, Date.now() + commandTimeoutMs));
   if ('failure' in plain) return broken(plain.failure, 'HELO');
   if (classOf(plain.reply) !== 'accepted') return give(unwilling(name, 'HELO', formatReply(plain.reply)));
-  return { channel, extensions: NO_EXTENSIONS, reused: false, unfinished: false };
+  return { ...fresh, extensions: NO_EXTENSIONS };
 }

@@ -77,6 +77,7 @@ function received(connection: OpenConnection, open: OpenTransaction, outcome: Da
     message: outcome.message,
     deadline:
       Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
+    ...(listener.next_hop === undefined ? {} : { nextHop: listener.next_hop }),
   });
 }
 

@@ -228,6 +228,12 @@ const bad: readonly BadConfiguration[] = [
       'FILE: observe.listen: found "127.0.0.1:9321"; expected another address than policy.socketmap.listen = "127.0.0.1:9321"',
   },
   {
+    fault: "a listener's next hop that is another listener of ours",
+    toml: '[[filter.listen]]\nprotocol = "lmtp"\naddress = "127.0.0.1:10024"\n[[filter.listen]]\nprotocol = "lmtp"\naddress = "127.0.0.1:10034"\nnext_hop = "lmtp:127.0.0.1:10024"',
+    message:
+      'FILE: filter.listen[1].next_hop: found "lmtp:127.0.0.1:10024"; expected an address behind sealpost: this one is our own filter.listen[0].address, and mail would loop',
+  },
+  {
     fault: 'a next hop that is our own listener',
     toml: '[filter]\nnext_hop = "smtp:127.0.0.1:10025"',
     message:

@@ -7,6 +7,23 @@ afterEach(closeAll);
 
 const MESSAGE = 'Subject: x\r\n\r\nbody\r\n';
 
+describe('a transaction', () => {
+  it('carries the next hop of its listener, where that has one of its own', async () => {
+    const nextHop = {
+      protocol: 'smtp',
+      endpoint: { kind: 'inet', host: '127.0.0.1', port: 10_027 },
+    } as const;
+    for (const own of [nextHop, undefined]) {
+      const listener = await openListener(own === undefined ? {} : { listener: { next_hop: own } });
+      const client = listener.connect();
+      await client.hello();
+      client.write(`MAIL FROM:<>\r\nRCPT TO:<a@x.test>\r\nDATA\r\n${MESSAGE}.\r\n`);
+      await eventually(() => listener.transactions.length === 1, 'the message is delivered');
+      expect(listener.transactions[0]?.nextHop).toEqual(own);
+    }
+  });
+});
+
 describe('the greeting and EHLO', () => {
   it('greets within ten milliseconds, without a delay for early talkers', async () => {
     const listener = await openListener();

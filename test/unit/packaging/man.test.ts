@@ -115,7 +115,7 @@ describe('the systemd units', () => {
       (value('sealpost.service', 'ReadWritePaths') ?? '').replace(/^-/, ''),
     ];
     for (const example of readdirSync(join(root, 'postfix-examples'))) {
-      const document = parse(read(`postfix-examples/${example}/sealpost.toml`));
+      const document = parse(read(`postfix-examples/${example}/sealpost.example.toml`));
       // systemd's, as the service gets it.
       expect(document, example).not.toHaveProperty('state_dir');
       const config = configSchema.parse(document);

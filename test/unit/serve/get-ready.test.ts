@@ -16,7 +16,8 @@ function starting({ refusal = null, hangs = false }: { refusal?: Reply | null; h
   const asked: string[] = [];
   const logged: string[] = [];
   const engine = {
-    connect: async () => refusal,
+    connect: async () =>
+      refusal === null ? [] : [{ nextHop: configSchema.parse({}).filter.next_hop, reply: refusal }],
     database: {
       pool: {
         query: async () => ({ rows: ['a', 'b', 'c'].map((name) => ({ address: `${name}@example.org` })) }),
@@ -87,6 +88,7 @@ describe('getting ready', () => {
     await getReady(options);
     await waitUntil('the log', 5000, () => logged.length > 0);
     expect(logged.join('')).toContain('connection refused');
+    expect(logged.join('')).toContain('"nextHop":"smtp:127.0.0.1:10026"');
     expect(logged.join('')).toContain('"level":"info"');
     state.stopping = true;
   });

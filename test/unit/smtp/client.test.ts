@@ -427,6 +427,18 @@ describe('the pool', () => {
     expect(hop.client.connections).toBe(0);
   });
 
+  it('uses no connection for a further message once it is old, however busy it was kept', async () => {
+    const hop = await fakeNextHop({}, { maxAge: 200 });
+    const end = Date.now() + 300;
+    while (Date.now() < end) {
+      await send(hop);
+      await pause(20);
+    }
+    expect(hop.connections.length).toBeGreaterThan(1);
+    expect(hop.connections[0]?.lines.at(-1)).toBe('QUIT');
+    expect(hop.messages.length).toBeGreaterThan(hop.connections.length);
+  });
+
   it('is opened ahead for the first message, which goes over it', async () => {
     const hop = await fakeNextHop();
     expect(await hop.client.prepare()).toBe(null);

@@ -36,6 +36,8 @@ export interface FakeConnection {
 }
 
 export interface FakeNextHop {
+  /** As `next_hop` takes it. */
+  readonly name: string;
   readonly client: NextHopClient;
   readonly connections: FakeConnection[];
   /** Complete messages, as they came over the wire without the final dot. */
@@ -65,7 +67,11 @@ export const PIPELINING = [
 
 export async function fakeNextHop(
   script: Script = {},
-  options: Partial<NextHopClientOptions> & { connectTimeout?: number; commandTimeout?: number } = {},
+  options: Partial<NextHopClientOptions> & {
+    connectTimeout?: number;
+    commandTimeout?: number;
+    maxAge?: number;
+  } = {},
 ): Promise<FakeNextHop> {
   const connections: FakeConnection[] = [];
   const messages: string[] = [];
@@ -144,7 +150,7 @@ export async function fakeNextHop(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
-  const { connectTimeout, commandTimeout, ...rest } = options;
+  const { connectTimeout, commandTimeout, maxAge, ...rest } = options;
   const client = createNextHopClient({
     nextHop: { protocol, endpoint: { kind: 'inet', host: '127.0.0.1', port } },
     hostname: 'filter.test',
@@ -152,12 +158,14 @@ export async function fakeNextHop(
       ...configSchema.parse({}).filter,
       connect_timeout: connectTimeout ?? 2000,
       command_timeout: commandTimeout ?? 2000,
+      next_hop_max_age: maxAge ?? 60_000,
     },
     logger: pino({ level: 'silent' }),
     ...rest,
   });
   clients.push(client);
   return {
+    name: `${protocol}:127.0.0.1:${port}`,
     client,
     connections,
     messages,

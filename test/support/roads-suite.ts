@@ -1,0 +1,141 @@
+// Every road, through a real Postfix wired by an example's very files: what was accepted is found in the mailbox, and is sealed
+// there; or it was refused, or waits. One table of roads, one file for each wiring.
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ADDRESS_ROADS } from './roads-addresses.ts';
+import { CHANGED_ROADS } from './roads-changes.ts';
+import type { Mark, Road, WiringName } from './roads-road.ts';
+import { LOCAL_USERS } from './roads-site.ts';
+import type { Answers } from './roads-smtp.ts';
+import { type RoadsStand, type RoadsWiring, readmesOf, startRoadsStand } from './roads-stand.ts';
+import { collectCopies, type Judged, judge } from './roads-trace.ts';
+
+/** Milliseconds for everything to be tried once. */
+const PATIENCE = 120_000;
+
+/** What became of one road's message. */
+interface Fate {
+  readonly answers: readonly Answers[];
+  readonly copies: readonly Judged[];
+  readonly waiting: boolean;
+}
+
+/** Registers the tests of one wiring. @param to which mailboxes it is for */
+export function describeRoads(
+  wiring: RoadsWiring & { readonly name: WiringName },
+  to: readonly Road['to'][] = ['virtual', 'local'],
+): void {
+  const roads = [...ADDRESS_ROADS, ...CHANGED_ROADS].filter((road) => to.includes(road.to));
+  describe(`roads to a mailbox through Postfix wired as ${wiring.name}`, () => {
+    let stand: RoadsStand;
+    let readme: string;
+    let travelled: Travelled;
+    beforeAll(async () => {
+      stand = await startRoadsStand(wiring);
+      readme = await readmesOf(wiring);
+      travelled = await travel(stand, roads, to);
+    });
+    afterAll(() => stand?.close());
+
+    it('are sixty at least where mailboxes of both kinds are served', () => {
+      if (to.length === 2) expect(roads.length).toBeGreaterThanOrEqual(60);
+      expect(new Set(roads.map(({ name }) => name)).size).toBe(roads.length);
+    });
+
+    it.each(roads.map((road) => [road.name, road] as const))('%s', (_name, road) => {
+      const fate = travelled.fates.get(road);
+      if (fate === undefined) throw new Error('it was not travelled');
+      const unseen = road.unseen?.in.includes(wiring.name) ? road.unseen : undefined;
+      if (unseen === undefined) {
+        expect(openEnds(fate), 'copies that somebody else can read').toEqual([]);
+        expect(strayOf(road, fate), 'where it has ended').toBeNull();
+        for (const reader of road.reaches ?? [])
+          expect(fate.copies.map(({ place, state }) => `${place}: ${state}`)).toContain(`${reader}: sealed`);
+      } else {
+        expect(readme, 'the README of the wiring').toContain(unseen.words);
+        expect(openEnds(fate), 'README calls this road open').not.toEqual([]);
+      }
+    });
+
+    it('leave no message in a mailbox that no road explains, and no unsealed one among them', () => {
+      expect(travelled.unexplained.map(describeCopy)).toEqual([]);
+    });
+  });
+}
+
+interface Travelled {
+  readonly fates: ReadonlyMap<Road, Fate>;
+  readonly unexplained: readonly Judged[];
+}
+
+/** Sends everything, waits until Postfix has tried everything, and looks into every mailbox. */
+async function travel(
+  stand: RoadsStand,
+  roads: readonly Road[],
+  to: readonly Road['to'][],
+): Promise<Travelled> {
+  const run = randomBytes(4).toString('hex');
+  const answers: (readonly Answers[])[] = [];
+  for (const [number, road] of roads.entries()) answers.push(await road.send(stand, markOf(run, number)));
+  await stand.postfix.waitUntilTried(PATIENCE);
+  // Mailboxes that the wiring is not for: its README says so.
+  const served = (await collectCopies(stand)).filter(
+    ({ place }) => to.includes('local') || !LOCAL_USERS.includes(place),
+  );
+  const judged = await Promise.all(served.map((copy) => judge(copy, stand.decrypts)));
+  const secret = new RegExp(`secret-${run}-(\\d+)-`);
+  const numberOf = (copy: Judged) =>
+    Number(secret.exec(copy.text)?.[1] ?? new RegExp(`road-${run}-(\\d+)@`).exec(copy.text)?.[1] ?? -1);
+  const waiting = new Set(
+    (await stand.postfix.queue()).map(({ sender }) => Number(/^road-\w+-(\d+)@/.exec(sender)?.[1] ?? -1)),
+  );
+  const fates = new Map(
+    roads.map((road, number) => [
+      road,
+      {
+        answers: answers[number] ?? [],
+        copies: judged.filter((copy) => numberOf(copy) === number),
+        waiting: waiting.has(number),
+      },
+    ]),
+  );
+  const unexplained = judged.filter((copy) => numberOf(copy) === -1 && copy.state === 'open');
+  return { fates, unexplained };
+}
+
+function markOf(run: string, number: number): Mark {
+  const sender = `road-${run}-${number}@outside.test`;
+  return {
+    sender,
+    message: [
+      `From: <${sender}>`,
+      'To: undisclosed-recipients:;',
+      `Subject: road ${number}`,
+      `X-Road: ${number}`,
+      `Message-ID: <${number}.${run}@outside.test>`,
+      '',
+      `The secret is secret-${run}-${number}-${randomBytes(6).toString('hex')}.`,
+      '',
+    ].join('\r\n'),
+  };
+}
+
+/** Copies in plaintext, or that their owner cannot open, each in a line. */
+function openEnds({ copies }: Fate): string[] {
+  return copies.filter(({ state }) => state === 'open' || state === 'wrong').map(describeCopy);
+}
+
+function describeCopy({ place, by, state, text }: Judged): string {
+  return `${place} (${by}): ${state}${state === 'wrong' ? ` ${text.slice(0, 100)}` : ''}`;
+}
+
+/** Why the road's end is not one that may be; null when it is. */
+function strayOf(road: Road, { answers, copies, waiting }: Fate): string | null {
+  const refused =
+    answers.length > 0 &&
+    answers.every(({ recipients }) => recipients.every((reply) => !reply.startsWith('25')));
+  if (road.ends === 'refused') return refused ? null : 'accepted';
+  if (road.ends === 'textless') return copies.length === 0 ? null : `${copies.length} copies with its text`;
+  if (refused || waiting || copies.length > 0) return null;
+  return `lost: accepted (${answers.map(({ end }) => end).join(' | ')}), and found nowhere`;
+}
