@@ -112,7 +112,7 @@ function registerShow(key: Command): void {
     'sealpost key show alice@example.org',
   ).action((name: string, options: Options) =>
     run(options, async (context) => {
-      const views = await viewAll(await find(context, name), context);
+      const views = await viewAll(await findKeys(context, name), context);
       context.print(views, views.map(describeKey).join('\n\n'));
     }),
   );
@@ -127,7 +127,7 @@ function registerExport(key: Command): void {
     'sealpost key export alice@example.org > alice.asc',
   ).action((name: string, options: Options) =>
     run(options, async (context) => {
-      const found = await find(context, name);
+      const found = await findKeys(context, name);
       const views = await viewAll(found, context);
       const rows = [...new Map(found.map(({ row }) => [row.fingerprint, row])).values()];
       const openPgp = rows.filter(({ kind }) => kind === 'openpgp');
@@ -163,7 +163,7 @@ function registerStatusVerbs(key: Command): void {
       run(options, async (context) => {
         const fingerprint = readFingerprint(typed);
         const database = await context.database();
-        await find(context, fingerprint);
+        await findKeys(context, fingerprint);
         const views = await viewAll(await setKeyStatus(database, fingerprint, status, cliActor()), context);
         context.print(views, table(views.map(keyRow)));
       }),
@@ -183,7 +183,7 @@ function registerRemove(key: Command): void {
     run(options, async (context) => {
       const fingerprint = readFingerprint(typed);
       const database = await context.database();
-      await find(context, fingerprint);
+      await findKeys(context, fingerprint);
       await confirm(`remove the key ${fingerprint}`, options.yes === true);
       const views = await viewAll(await removeKey(database, fingerprint, cliActor()), context);
       context.print(views, views.map((view) => `removed ${view.fingerprint} of ${view.owner}`).join('\n'));
@@ -214,7 +214,7 @@ function x509Trust(config: Config, pin: boolean): X509Trust {
   }
 }
 
-async function find(context: CommandContext, name: string): Promise<readonly OwnedKey[]> {
+async function findKeys(context: CommandContext, name: string): Promise<readonly OwnedKey[]> {
   const wanted = readKeyName(name);
   return requireKeys(await context.database(), wanted, context.loaded.config.recipient_delimiter);
 }
