@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/support/database-template.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
           // Real servers on a machine of unknown speed. packaging/test.mjs names each test that needed its second attempt.

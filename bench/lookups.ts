@@ -55,6 +55,7 @@ export async function lookupsPart({ quick, progress, serveArguments }: PartOptio
     closing.push(() => places.remove());
     const [port = 0] = await freePorts(1);
     const sealpost = await createSealpost({
+      commands: 'program',
       places,
       example: null,
       substitutions: {},

@@ -272,7 +272,7 @@ describe('wrong starts', () => {
       config: config(),
       migrate: false,
     });
-    const done = await sealpost.cli(['serve']);
+    const done = await sealpost.program(['serve']);
     expect(done.code).toBe(1);
     expect(done.stderr).toMatch(/run `sealpost migrate`/);
     expect(done.stderr).not.toMatch(/\n\s+at /);
@@ -281,7 +281,7 @@ describe('wrong starts', () => {
   it('names the address that is taken', async () => {
     const other: Server = createServer().listen(places.lmtpPort, '127.0.0.1');
     cleanups.push(() => other.close());
-    const done = await sealpost.cli(['serve']);
+    const done = await sealpost.program(['serve']);
     expect(done.code).toBe(1);
     expect(done.stderr).toContain(
       `listener "lmtp" on 127.0.0.1:${places.lmtpPort} cannot be opened: another process already listens there`,
@@ -290,7 +290,7 @@ describe('wrong starts', () => {
 
   it('waits for a database that is away, and ends on SIGTERM meanwhile', async () => {
     const [nobody = 0] = await freePorts(1);
-    const done = sealpost.cli(['--version']);
+    const done = sealpost.program(['--version']);
     expect((await done).code).toBe(0);
     await sealpost.close();
     const away = await createSealpost({
