@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from '../support/child.ts';
+import { skipWithout } from '../support/needs.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
@@ -169,7 +170,8 @@ describe('systemd', () => {
     return { child, lines: () => seen };
   }
 
-  it('is told when serve is ready, alive, reloading and stopping', async () => {
+  it('is told when serve is ready, alive, reloading and stopping', async (context) => {
+    skipWithout(context, 'python3');
     const path = join(places.dir, 'notify.sock');
     const notifications = listenForNotifications(path);
     await waitUntil('the notification socket', 5000, () => notifications.lines().includes('bound'));

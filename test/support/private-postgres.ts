@@ -6,7 +6,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { waitUntil } from './child.ts';
 import { placeCopy } from './database-template.ts';
+import { need } from './needs.ts';
 import { freePorts } from './places.ts';
+
+need('postgresql');
 
 export interface PrivatePostgres {
   /** postgres://... of the database `sealpost`. */
