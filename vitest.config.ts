@@ -25,7 +25,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           setupFiles: ['test/support/skip-without-needs.ts'],
-          globalSetup: ['test/support/database-template.ts'],
+          globalSetup: ['test/support/template-folder.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
           // Real servers on a machine of unknown speed. packaging/test.mjs names each test that needed its second attempt.

@@ -1,24 +1,13 @@
 // Databases that are made once in a run of the tests, and copied for every stand: initdb and the migrations cost some
 // seconds, a copy a tenth of one. Outside of a run of vitest (the quickstart, the benchmark) there are no templates.
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { configSchema } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { openDatabase } from '../../src/database/open.ts';
 import { takeLock } from '../../src/host/process-lock.ts';
 import { mustRun } from './child.ts';
-
-/** Names the folder of this run's templates, to the processes of the tests. */
-const VARIABLE = 'SEALPOST_TEST_TEMPLATES';
-
-/** Vitest's globalSetup: an empty folder for the templates, which is removed after the last test. */
-export function setup(): () => void {
-  const folder = mkdtempSync(join(tmpdir(), 'sp-templates-'));
-  chmodSync(folder, 0o755);
-  process.env[VARIABLE] = folder;
-  return () => rmSync(folder, { recursive: true, force: true });
-}
+import { TEMPLATES } from './template-folder.ts';
 
 /**
  * Puts a copy of a template in place.
@@ -32,11 +21,13 @@ export async function placeCopy(
   make: (path: string) => Promise<void> | void,
   target: string,
 ): Promise<boolean> {
-  const folder = process.env[VARIABLE];
+  const folder = process.env[TEMPLATES];
   if (folder === undefined) return false;
   const template = join(folder, name);
   if (!existsSync(template)) {
-    const unlock = await takeLock(join(folder, `${name}.locks`), 120_000);
+    const locks = join(folder, `${name}.locks`);
+    mkdirSync(locks, { recursive: true });
+    const unlock = await takeLock(locks, 120_000);
     try {
       if (!existsSync(template)) await makeTemplate(template, make);
     } finally {
@@ -62,7 +53,7 @@ async function makeTemplate(template: string, make: (path: string) => Promise<vo
  */
 export async function placeMigratedDatabase(stateDir: string): Promise<boolean> {
   const home = join(stateDir, 'postgres');
-  if (process.env[VARIABLE] === undefined) return false;
+  if (process.env[TEMPLATES] === undefined) return false;
   mkdirSync(stateDir, { recursive: true });
   // The server's account must get through.
   chmodSync(stateDir, 0o755);

@@ -1,6 +1,5 @@
 // Vitest's setup of every test file: skips all of its tests where a tool is missing that one of its stands needs (needs.ts).
-import { aroundAll, type RunnerTestSuite } from 'vitest';
-import { getHooks, setHooks } from 'vitest/suite';
+import { aroundAll, type RunnerTestSuite, TestRunner } from 'vitest';
 import { lack, needed } from './needs.ts';
 
 needed.clear();
@@ -14,8 +13,9 @@ aroundAll(async (runTests, {}, suite) => {
 
 /** Marks every test as skipped, and takes away the hooks that would start the stand. */
 function skipAll(suite: RunnerTestSuite, lacking: readonly string[]): void {
-  const { beforeAll: _start, afterAll: _end, ...others } = getHooks(suite);
-  setHooks(suite, { ...others, beforeAll: [], afterAll: [] });
+  const { beforeAll, afterAll } = TestRunner.getSuiteHooks(suite);
+  beforeAll.length = 0;
+  afterAll.length = 0;
   for (const task of suite.tasks) {
     if (task.type === 'suite') skipAll(task, lacking);
     else {
