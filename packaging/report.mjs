@@ -99,20 +99,22 @@ function firstLine(text) {
 
 /**
  * Prints the end of the report.
+ * @param {(text: string) => void} print takes lines
  * @returns {number} the exit code: 1 when anything failed, or when nothing was run
  */
-export function finish(report) {
+export function finish(report, print = say) {
   rmSync(report.folder, { recursive: true, force: true });
-  for (const name of report.failedSteps) say(`FAILED: ${name}`);
-  for (const failure of report.failures) say(`  ${failure}`);
+  for (const name of report.failedSteps) print(`FAILED: ${name}`);
+  for (const failure of report.failures) print(`  ${failure}`);
   if (report.secondAttempts.length > 0)
-    say('passed at the second attempt only, and to be looked at all the same:');
-  for (const test of report.secondAttempts) say(`  ${test}`);
-  for (const [skip, tests] of report.skips) say(`skipped: ${skip}${tests === 1 ? '' : ` (${tests} tests)`}`);
+    print('passed at the second attempt only, and to be looked at all the same:');
+  for (const test of report.secondAttempts) print(`  ${test}`);
+  for (const [skip, tests] of report.skips)
+    print(`skipped: ${skip}${tests === 1 ? '' : ` (${tests} tests)`}`);
   const others = Math.max(report.failedSteps.length, report.failures.length) > 0 ? 1 : 0;
   const failed = Math.max(report.failed, others);
-  say(`\nin ${Math.round((Date.now() - report.started) / 1000)} s`);
-  say(`total: ${report.passed} passed, ${failed} failed, ${report.skipped} skipped`);
+  print(`\nin ${Math.round((Date.now() - report.started) / 1000)} s`);
+  print(`total: ${report.passed} passed, ${failed} failed, ${report.skipped} skipped`);
   return failed > 0 || report.passed === 0 ? 1 : 0;
 }
 

@@ -30,8 +30,12 @@ export function lack(tool: Tool): string | null {
 }
 
 /** Skips one test where a tool is missing. Call it first. */
-export function skipWithout({ task, skip }: Pick<TestContext, 'task' | 'skip'>, tool: Tool): void {
-  const lacking = lack(tool);
+export function skipWithout(context: Pick<TestContext, 'task' | 'skip'>, tool: Tool): void {
+  skipFor(context, lack(tool));
+}
+
+/** Skips one test for what it lacks, as `TOOL: REASON`; null: it lacks nothing. */
+export function skipFor({ task, skip }: Pick<TestContext, 'task' | 'skip'>, lacking: string | null): void {
   if (lacking === null) return;
   task.meta.needs = [lacking];
   skip(`needs ${lacking}`);

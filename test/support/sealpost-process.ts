@@ -220,7 +220,9 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
       await start();
     },
     cli: async (args, { stdin } = {}) => {
-      if (!inProcess) return program(args, stdin === undefined ? {} : { stdin });
+      // encrypt reads descriptor 0 itself, which here is the test runner's.
+      const ownInput = args[0] === 'encrypt' && stdin !== undefined;
+      if (!inProcess || ownInput) return program(args, stdin === undefined ? {} : { stdin });
       const finished = await runInProcess([...args, '--config', configPath], stdin);
       return { ...finished, json: parseJson(finished.stdout.toString('utf8')) };
     },
