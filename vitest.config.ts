@@ -2,11 +2,18 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    tags: [
+      {
+        name: 'slow',
+        description: 'starts a process or a thread, or takes its time: not in npm run test:fast',
+      },
+    ],
     projects: [
       {
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts', 'test/property/**/*.test.ts'],
+          setupFiles: ['test/support/skip-without-needs.ts', 'test/support/fast-lane.ts'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
           // By default one fewer than there are processors, which of two leaves one idle.
@@ -17,6 +24,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          setupFiles: ['test/support/skip-without-needs.ts'],
+          globalSetup: ['test/support/template-folder.ts'],
           testTimeout: 240_000,
           hookTimeout: 240_000,
           // Real servers on a machine of unknown speed. packaging/test.mjs names each test that needed its second attempt.

@@ -45,6 +45,7 @@ export async function startLookupsStand(
   closing.push(() => places.remove());
   const [port = 0] = await freePorts(1);
   const sealpost = await createSealpost({
+    commands: 'program',
     places,
     example: null,
     substitutions: {},

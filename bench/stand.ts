@@ -136,6 +136,7 @@ function createServe(
   serveArguments: readonly string[],
 ): Promise<SealpostProcess> {
   return createSealpost({
+    commands: 'program',
     places,
     example: null,
     substitutions: {},

@@ -83,6 +83,7 @@ async function start(): Promise<Running> {
   say(`Private folder ${places.dir}, free loopback ports, embedded PostgreSQL.`);
   const mailboxes = await startSink({ protocol: 'lmtp', listen: { path: places.dovecotSocket } });
   const sealpost = await createSealpost({
+    commands: 'program',
     places,
     example: EXAMPLE,
     substitutions: exampleSubstitutions(places),

@@ -3,28 +3,15 @@
 //
 //   node packaging/prepare.mjs [--quickstart | --test | --bench]
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const LOWEST_NODE = [20, 19];
 
-/** Debian package -> a program or file that it brings. */
-const PACKAGES = {
-  postfix: ['/usr/sbin/postfix', '/usr/sbin/smtp-source'],
-  'postfix-pgsql': ['/usr/lib/postfix/postfix-pgsql.so'],
-  postgresql: ['/usr/lib/postgresql'],
-  gnupg: ['/usr/bin/gpg'],
-  sq: ['/usr/bin/sq'],
-  swaks: ['/usr/bin/swaks'],
-  'dovecot-imapd': ['/usr/lib/dovecot/imap'],
-  'dovecot-lmtpd': ['/usr/lib/dovecot/lmtp'],
-  'dovecot-pgsql': ['/usr/lib/dovecot/modules/libdriver_pgsql.so'],
-  python3: ['/usr/bin/python3'],
-  'python3-aiosmtpd': ['/usr/lib/python3/dist-packages/aiosmtpd'],
-  'python3-m2crypto': ['/usr/lib/python3/dist-packages/M2Crypto'],
-};
+/** Debian package -> programs or files that it brings. */
+const PACKAGES = JSON.parse(readFileSync(join(root, 'packaging', 'debian-packages.json'), 'utf8'));
 
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
@@ -34,10 +21,12 @@ const WANTED = {
     'gnupg',
     'sq',
     'swaks',
+    'openssl',
     'python3',
     'dovecot-imapd',
     'dovecot-lmtpd',
     'dovecot-pgsql',
+    'groff-base',
   ],
   bench: [
     'postfix',

@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { runProgram } from '../support/child.ts';
+import { need } from '../support/needs.ts';
 import { repository } from '../support/places.ts';
+
+need('postfix', 'postgresql', 'root');
 
 it('measures one part on request, shows progress, and writes the report', async () => {
   const out = await mkdtemp(join(tmpdir(), 'sealpost-bench-'));

@@ -38,6 +38,7 @@ import {
 } from '../../src/database/open.ts';
 import { addresses, aliasTargets, domains, keyEvents, keys, users } from '../../src/database/schema.ts';
 import { inOrmTransaction, inTransaction } from '../../src/database/transaction.ts';
+import { skipWithout } from '../support/needs.ts';
 
 const root = process.getuid?.() === 0;
 const scratch = mkdtempSync('/tmp/sealpost-db-');
@@ -150,6 +151,11 @@ const servers: [string, Config][] = [
 ];
 const debian = await startDebianCluster();
 if (debian) servers.push(["Debian's PostgreSQL by URL", debian]);
+else
+  it("is tried on Debian's PostgreSQL too", (context) => {
+    skipWithout(context, 'postgresql');
+    expect.fail('its programs do not start');
+  });
 
 /** Tests in here build on each other, as an administrator's first day does. */
 describe.each(servers)('%s', (_name, config) => {
@@ -422,8 +428,9 @@ describe.each(servers)('%s', (_name, config) => {
   });
 });
 
-describe.skipIf(debian === null)('a role that may not create anything', () => {
-  it('is told what it needs to migrate, with the commands that give it', async () => {
+describe('a role that may not create anything', () => {
+  it('is told what it needs to migrate, with the commands that give it', async (context) => {
+    skipWithout(context, 'postgresql');
     const admin = new pg.Client({ connectionString: debian?.database.url });
     await admin.connect();
     await admin.query('CREATE ROLE limited LOGIN');

@@ -10,10 +10,13 @@ import { type Database, openDatabase } from '../../src/database/open.ts';
 import { addDomain } from '../../src/directory/domains.ts';
 import { addUser } from '../../src/directory/users.ts';
 import { waitUntil } from '../support/child.ts';
+import { need } from '../support/needs.ts';
 import { repository } from '../support/places.ts';
 import { doveadm, type PrivateDovecot, startDovecot } from '../support/private-dovecot.ts';
 import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
 import { sendRaw } from '../support/submit.ts';
+
+need('dovecot-pgsql');
 
 const ALICE = 'alice@example.org';
 const QUOTA = 5000;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { giveToService } from '../../src/cli/init.ts';
 import { runProgram } from '../support/child.ts';
+import { skipWithout } from '../support/needs.ts';
 import { sealpostCommand } from '../support/sealpost-process.ts';
 
 let scratch: string;
@@ -53,7 +54,8 @@ describe('the file that root wrote', () => {
     return path;
   };
 
-  it.runIf(process.getuid?.() === 0)('belongs to the group of the service', async () => {
+  it('belongs to the group of the service', async (context) => {
+    skipWithout(context, 'root');
     const path = written();
     // Any group will do that is not root's own.
     expect(await giveToService(path, '12345')).toBeNull();
@@ -61,14 +63,12 @@ describe('the file that root wrote', () => {
     expect(statSync(path).mode & 0o777).toBe(0o640);
   });
 
-  it.runIf(process.getuid?.() === 0)(
-    'is said to be unreadable where that group is not there yet',
-    async () => {
-      const path = written();
-      expect(await giveToService(path, 'no-such-group')).toBe(
-        `only root may read ${path}, and there is no group "no-such-group" yet; before you run the service: ` +
-          `"adduser --system --group --home /var/lib/sealpost no-such-group" and "chgrp no-such-group ${path}"`,
-      );
-    },
-  );
+  it('is said to be unreadable where that group is not there yet', async (context) => {
+    skipWithout(context, 'root');
+    const path = written();
+    expect(await giveToService(path, 'no-such-group')).toBe(
+      `only root may read ${path}, and there is no group "no-such-group" yet; before you run the service: ` +
+        `"adduser --system --group --home /var/lib/sealpost no-such-group" and "chgrp no-such-group ${path}"`,
+    );
+  });
 });

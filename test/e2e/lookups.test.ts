@@ -29,9 +29,12 @@ import {
   setUsage,
   type Target,
 } from '../support/lookups-directory.ts';
+import { need } from '../support/needs.ts';
 import { freePorts } from '../support/places.ts';
 import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
 import { QUESTIONS, TEMPORARY } from '../support/questions.ts';
+
+need('postfix');
 
 let postgres: PrivatePostgres;
 let database: Database;

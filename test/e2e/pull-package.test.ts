@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packageClient } from '../../packaging/client.mjs';
 import { mustRun, runProgram } from '../support/child.ts';
 import { makeKey } from '../support/keys.ts';
+import { skipFor } from '../support/needs.ts';
 import { repository } from '../support/places.ts';
 import { mailsIn, runPull } from '../support/pull-run.ts';
 import { createQueueStand, maildirIn, type QueueStand, type QueueUser } from '../support/queue-stand.ts';
@@ -26,7 +27,7 @@ async function withoutRegistry({ dependencies }: Manifest): Promise<string | nul
     });
     if (asked.code === 0) continue;
     const [reason = ''] = asked.stderr.trim().split('\n');
-    return `the npm registry does not answer for ${name}@${version}: ${reason}`;
+    return `npm: the registry does not answer for ${name}@${version}: ${reason}`;
   }
   return null;
 }
@@ -45,10 +46,7 @@ describe('the package sealpost-pull', () => {
     await packageClient(made);
     const manifest = await manifestIn(made);
     away = await withoutRegistry(manifest);
-    if (away !== null) {
-      process.stdout.write(`skipped: the tests of the packed client: ${away}\n`);
-      return;
-    }
+    if (away !== null) return;
     await mustRun('npm', ['pack', made, '--pack-destination', folder, '--loglevel=error']);
     home = join(folder, 'home');
     await mkdir(home);
@@ -65,7 +63,7 @@ describe('the package sealpost-pull', () => {
   });
 
   it('installs what it names, and nothing of the server', async (context) => {
-    context.skip(away !== null, away ?? '');
+    skipFor(context, away);
     const installed = join(home, 'lib', 'node_modules', 'sealpost-pull');
     const names = (await readdir(join(installed, 'node_modules'))).filter((name) => !name.startsWith('.'));
     expect(names.sort()).toEqual(Object.keys((await manifestIn(installed)).dependencies).sort());
@@ -79,7 +77,7 @@ describe('the package sealpost-pull', () => {
   });
 
   it('fetches mail with GnuPG, and with a Brainpool key in a file', async (context) => {
-    context.skip(away !== null, away ?? '');
+    skipFor(context, away);
     const letter = (text: string): Buffer =>
       Buffer.from(`From: <bob@example.net>\nSubject: ${text}\n\n${text}\n`);
     await stand.file(alice, [letter('by gpg')]);

@@ -8,7 +8,7 @@ import { createGpgHome, type GpgHome, makeKey } from '../support/keys.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
-import { swaks } from '../support/submit.ts';
+import { swaks } from '../support/swaks.ts';
 
 const NOBODY = 65534;
 const ALICE = 'alice@sealpost.test';

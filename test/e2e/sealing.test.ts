@@ -22,6 +22,9 @@ import {
   sqDecrypt,
 } from '../support/keys.ts';
 import { type KeyKind, makeKey, type TestKey } from '../support/make-keys.ts';
+import { need } from '../support/needs.ts';
+
+need('sq');
 
 /** GnuPG 2.2 and Debian's Sequoia know no v6 keys: OpenPGP.js alone opens those. */
 const KINDS: readonly KeyKind[] = ['rsa3072', 'curve25519-legacy', 'p256'];

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { parse, stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from '../support/child.ts';
+import { skipWithout } from '../support/needs.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
@@ -169,7 +170,8 @@ describe('systemd', () => {
     return { child, lines: () => seen };
   }
 
-  it('is told when serve is ready, alive, reloading and stopping', async () => {
+  it('is told when serve is ready, alive, reloading and stopping', async (context) => {
+    skipWithout(context, 'python3');
     const path = join(places.dir, 'notify.sock');
     const notifications = listenForNotifications(path);
     await waitUntil('the notification socket', 5000, () => notifications.lines().includes('bound'));
@@ -272,7 +274,7 @@ describe('wrong starts', () => {
       config: config(),
       migrate: false,
     });
-    const done = await sealpost.cli(['serve']);
+    const done = await sealpost.program(['serve']);
     expect(done.code).toBe(1);
     expect(done.stderr).toMatch(/run `sealpost migrate`/);
     expect(done.stderr).not.toMatch(/\n\s+at /);
@@ -281,7 +283,7 @@ describe('wrong starts', () => {
   it('names the address that is taken', async () => {
     const other: Server = createServer().listen(places.lmtpPort, '127.0.0.1');
     cleanups.push(() => other.close());
-    const done = await sealpost.cli(['serve']);
+    const done = await sealpost.program(['serve']);
     expect(done.code).toBe(1);
     expect(done.stderr).toContain(
       `listener "lmtp" on 127.0.0.1:${places.lmtpPort} cannot be opened: another process already listens there`,
@@ -290,7 +292,7 @@ describe('wrong starts', () => {
 
   it('waits for a database that is away, and ends on SIGTERM meanwhile', async () => {
     const [nobody = 0] = await freePorts(1);
-    const done = sealpost.cli(['--version']);
+    const done = sealpost.program(['--version']);
     expect((await done).code).toBe(0);
     await sealpost.close();
     const away = await createSealpost({

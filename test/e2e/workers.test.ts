@@ -9,7 +9,8 @@ import { createGpgHome, type GpgHome, gpgDecrypt, makeKey } from '../support/key
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
-import { sendRaw, smtpSource } from '../support/submit.ts';
+import { smtpSource } from '../support/smtp-source.ts';
+import { sendRaw } from '../support/submit.ts';
 import { looksSealed, unseal } from '../support/unseal.ts';
 
 const ALICE = 'alice@example.org';

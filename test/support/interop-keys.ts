@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { generateKey } from 'openpgp';
 import { mustRun, runProgram } from './child.ts';
 import { createGpgHome, type GpgHome } from './keys.ts';
+import { need } from './needs.ts';
+
+need('sq');
 
 type GenerateKeyOptions = Parameters<typeof generateKey>[0];
 

@@ -11,6 +11,9 @@ import {
   sqDecrypt,
   type TestKey,
 } from './keys.ts';
+import { need } from './needs.ts';
+
+need('sq');
 
 export const OPENERS = ['gpg', 'sq', 'OpenPGP.js'] as const;
 export type Opener = (typeof OPENERS)[number];

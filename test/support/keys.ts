@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decrypt, readMessage, readPrivateKeys } from 'openpgp';
 import { type Finished, mustRun, runProgram } from './child.ts';
+import { need } from './needs.ts';
+
+need('gnupg');
 
 export interface GpgHome {
   readonly dir: string;

@@ -4,7 +4,8 @@ import { type Decrypt, gpgDecrypt, openpgpDecrypt } from './keys.ts';
 import { ALICE, BOB, CREW, type MailSystem, SENDER, STRANGER, TEAM, ULLA } from './mail-system.ts';
 import { allocatePlaces } from './places.ts';
 import { type Delivery, startSink } from './sink.ts';
-import { smtpSource, swaks } from './submit.ts';
+import { smtpSource } from './smtp-source.ts';
+import { swaks } from './swaks.ts';
 import { fieldValues, firstDifference, looksSealed, splitMessage, unsealAndCompare } from './unseal.ts';
 
 /** Some messages to one address, told apart by their Message-Id, and from all other mail by their Subject. */

@@ -6,7 +6,10 @@ import { chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { runProgram, waitUntil } from './child.ts';
+import { need } from './needs.ts';
 import { freePorts } from './places.ts';
+
+need('dovecot-imapd', 'dovecot-lmtpd', 'root');
 
 export interface DovecotOptions {
   /** An empty or absent folder, with a short path: sockets lie in it. */

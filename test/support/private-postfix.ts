@@ -6,7 +6,10 @@ import { chmod, chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import { mustRun, waitUntil } from './child.ts';
 import { mergeMasterCf, parseMainCf } from './master-cf.ts';
+import { need } from './needs.ts';
 import { exampleFile, type Places, type Substitutions } from './places.ts';
+
+need('postfix', 'root');
 
 export interface PostfixOptions {
   readonly places: Places;

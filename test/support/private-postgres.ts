@@ -5,7 +5,11 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync
 import { join } from 'node:path';
 import pg from 'pg';
 import { waitUntil } from './child.ts';
+import { placeCopy } from './database-template.ts';
+import { need } from './needs.ts';
 import { freePorts } from './places.ts';
+
+need('postgresql');
 
 export interface PrivatePostgres {
   /** postgres://... of the database `sealpost`. */
@@ -51,10 +55,20 @@ export async function startPostgres(settings: readonly string[] = ['fsync=off'])
   chownSync(inside, uid, gid);
   const data = join(inside, 'data');
   const as = { uid, gid, cwd: '/', env: { PATH: process.env.PATH ?? '', LC_ALL: 'C' } };
-  execFileSync(join(programs, 'initdb'), ['-D', data, '-U', 'sealpost', '-A', 'trust', '-N', '-E', 'UTF8'], {
-    ...as,
-    stdio: 'pipe',
-  });
+  const initdb = (path: string) => {
+    const args = ['-D', path, '-U', 'sealpost', '-A', 'trust', '-N', '-E', 'UTF8'];
+    execFileSync(join(programs, 'initdb'), args, { ...as, stdio: 'pipe' });
+  };
+  const copied = await placeCopy(
+    'cluster',
+    (path) => {
+      mkdirSync(path, { mode: 0o700 });
+      chownSync(path, uid, gid);
+      initdb(path);
+    },
+    data,
+  );
+  if (!copied) initdb(data);
   const [port = 0] = await freePorts(1);
   const base = `postgres://sealpost:irrelevant@127.0.0.1:${port}`;
   let ended: Promise<unknown> = Promise.resolve();

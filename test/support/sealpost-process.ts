@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parse, stringify } from 'smol-toml';
 import { type Finished, runProgram, waitUntil } from './child.ts';
+import { runCommand } from './command-line.ts';
+import { placeMigratedDatabase } from './database-template.ts';
 import { SERVE_PID_FILE } from './leftovers.ts';
 import { exampleFile, type Places, repository, type Substitutions } from './places.ts';
 
@@ -20,13 +22,22 @@ export interface SealpostOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** More arguments of `serve`. */
   readonly serveArguments?: readonly string[];
-  /** Runs `sealpost migrate` first; default true. */
+  /** Makes the database's tables first; default true. */
   readonly migrate?: boolean;
+  /**
+   * How cli() runs a command: in this process (the default), or as the program that an administrator calls. A build that
+   * $SEALPOST_TEST_DIST names, or an `env` of its own, is always a program's.
+   */
+  readonly commands?: 'in-process' | 'program';
 }
 
 export interface CliResult extends Finished {
   /** What --json printed; undefined when it is no JSON. */
   readonly json: unknown;
+}
+
+export interface CliOptions {
+  readonly stdin?: Uint8Array | string;
 }
 
 export interface SealpostProcess {
@@ -42,7 +53,9 @@ export interface SealpostProcess {
   /** stop(), if it runs, and start(). */
   restart(): Promise<void>;
   /** Runs a command with this configuration, whatever its exit code. */
-  cli(args: readonly string[], options?: { readonly stdin?: Uint8Array | string }): Promise<CliResult>;
+  cli(args: readonly string[], options?: CliOptions): Promise<CliResult>;
+  /** As cli(), and always as a program of its own. */
+  program(args: readonly string[], options?: CliOptions): Promise<CliResult>;
   /** Everything that serve has logged so far. */
   log(): string;
   /** Ends serve, and a database that it left behind. */
@@ -137,6 +150,10 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
   await writeFile(logPath, '');
   const command = sealpostCommand();
   const env = { ...options.env };
+  const inProcess =
+    options.commands !== 'program' &&
+    process.env.SEALPOST_TEST_DIST === undefined &&
+    Object.keys(env).length === 0;
   let child: ChildProcess | undefined;
   let exited: Promise<number | null> = Promise.resolve(null);
 
@@ -184,6 +201,14 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     ending.kill('SIGKILL');
     throw new Error(`sealpost serve did not end within 40 s of ${signal}\n${log().slice(-4000)}`);
   };
+  const program = async (args: readonly string[], { stdin }: CliOptions = {}): Promise<CliResult> => {
+    const finished = await runProgram(command.program, [...command.args, ...args, '--config', configPath], {
+      env,
+      cwd: places.dir,
+      ...(stdin === undefined ? {} : { stdin }),
+    });
+    return { ...finished, json: parseJson(finished.stdout.toString('utf8')) };
+  };
   const sealpost: SealpostProcess = {
     configPath,
     pid: () => child?.pid,
@@ -197,24 +222,35 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
       await start();
     },
     cli: async (args, { stdin } = {}) => {
-      const finished = await runProgram(command.program, [...command.args, ...args, '--config', configPath], {
-        env,
-        cwd: places.dir,
-        ...(stdin === undefined ? {} : { stdin }),
-      });
+      // encrypt reads descriptor 0 itself, which here is the test runner's.
+      const ownInput = args[0] === 'encrypt' && stdin !== undefined;
+      if (!inProcess || ownInput) return program(args, stdin === undefined ? {} : { stdin });
+      const finished = await runInProcess([...args, '--config', configPath], stdin);
       return { ...finished, json: parseJson(finished.stdout.toString('utf8')) };
     },
+    program,
     log,
     close: async () => {
       await end('SIGTERM').catch(() => undefined);
       await stopLeftDatabase(stateDir);
     },
   };
-  if (options.migrate !== false) {
+  if (options.migrate !== false && !(inProcess && (await placedDatabase(options, stateDir)))) {
     const migrated = await sealpost.cli(['migrate']);
     if (migrated.code !== 0) throw new Error(`sealpost migrate: exit ${migrated.code}\n${migrated.stderr}`);
   }
   return sealpost;
+}
+
+/** Whether a copy of a migrated database now stands where `migrate` would make one. */
+async function placedDatabase({ config }: SealpostOptions, stateDir: string): Promise<boolean> {
+  return config?.database === undefined && (await placeMigratedDatabase(stateDir));
+}
+
+/** The command line of these sources; loaded when the first command is run, since it loads half of the house. */
+async function runInProcess(words: readonly string[], stdin: Uint8Array | string | undefined) {
+  const { createProgram } = await import('../../src/cli/program.ts');
+  return runCommand(() => createProgram(words[0]), words, stdin);
 }
 
 async function answersReady(port: number): Promise<boolean> {

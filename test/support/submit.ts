@@ -1,57 +1,6 @@
-// Sends test mail: in bulk with Postfix's smtp-source, one by one with swaks, and byte by byte over a plain socket.
+// Sends test mail byte by byte over a plain socket.
 import { connect } from 'node:net';
-import { mustRun } from './child.ts';
 import { SocketReader } from './socket-reader.ts';
-
-export interface Burst {
-  readonly port: number;
-  readonly count: number;
-  /** Parallel SMTP sessions. */
-  readonly sessions: number;
-  /** Bytes of body. */
-  readonly length: number;
-  readonly sender: string;
-  readonly recipient: string;
-  readonly subject: string;
-}
-
-/** smtp-source(1): each message has a Message-Id of its own. Fails unless every message was accepted. */
-export async function smtpSource(burst: Burst): Promise<void> {
-  const { port, count, sessions, length, sender, recipient, subject } = burst;
-  const numbers = ['-s', String(sessions), '-m', String(count), '-l', String(length)];
-  await mustRun(
-    'smtp-source',
-    [...numbers, '-S', subject, '-f', sender, '-t', recipient, `127.0.0.1:${port}`],
-    { timeout: 120_000 },
-  );
-}
-
-export interface Letter {
-  readonly port: number;
-  readonly sender: string;
-  readonly recipients: readonly string[];
-  readonly subject: string;
-  readonly body: string;
-}
-
-/** One message by swaks(1), with its own Message-Id and Date. */
-export async function swaks(letter: Letter): Promise<void> {
-  await mustRun('swaks', [
-    '--server',
-    `127.0.0.1:${letter.port}`,
-    '--helo',
-    'client.outside.test',
-    '--from',
-    letter.sender,
-    '--to',
-    letter.recipients.join(','),
-    '--header',
-    `Subject: ${letter.subject}`,
-    '--body',
-    letter.body,
-    '--suppress-data',
-  ]);
-}
 
 export interface RawMail {
   readonly to: { readonly port: number } | { readonly path: string };

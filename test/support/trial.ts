@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command, CommanderError } from 'commander';
+import { Command } from 'commander';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
@@ -13,6 +13,8 @@ import { createMetrics, type Metrics } from '../../src/observe/metrics.ts';
 import type { NextHopClient, SendRequest } from '../../src/smtp/client/next-hop.ts';
 import { classOf } from '../../src/smtp/replies.ts';
 import type { Reply, Transaction } from '../../src/smtp/types.ts';
+import { runCommand } from './command-line.ts';
+import { placeMigratedDatabase } from './database-template.ts';
 
 export interface Outcome {
   readonly code: number;
@@ -46,10 +48,19 @@ export async function openTrial(
   const configFile = join(folder, 'sealpost.toml');
   writeFileSync(configFile, `hostname = "mx.example"\nstate_dir = "state"\n${toml}`);
   const { config } = loadConfig({ path: configFile });
+  await placeMigratedDatabase(config.state_dir);
   const database = await openDatabase(config, { requireMigrated: false, actor: 'test' });
   await applyMigrations(database);
-  const sealpost = (...words: readonly string[]) =>
-    runCommand(registers, words.includes('--help') ? words : [...words, '--config', configFile]);
+  const program = (): Command => {
+    const made = new Command('sealpost');
+    for (const register of registers) register(made);
+    return made;
+  };
+  const sealpost = async (...words: readonly string[]): Promise<Outcome> => {
+    const common = words.includes('--help') ? [] : ['--config', configFile];
+    const { code, stdout, stderr } = await runCommand(program, [...words, ...common]);
+    return { code, out: stdout.toString('utf8'), err: stderr };
+  };
   return {
     folder,
     config,
@@ -70,48 +81,6 @@ export async function openTrial(
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-async function runCommand(
-  registers: readonly ((program: Command) => void)[],
-  words: readonly string[],
-): Promise<Outcome> {
-  const program = new Command('sealpost');
-  for (const register of registers) register(program);
-  let [out, err] = ['', ''];
-  const keepOut = (text: string): boolean => {
-    out += text;
-    return true;
-  };
-  const keepErr = (text: string): boolean => {
-    err += text;
-    return true;
-  };
-  const usage = (command: Command): void => {
-    command.exitOverride((error: CommanderError) => {
-      throw error;
-    });
-    command.configureOutput({ writeOut: keepOut, writeErr: keepErr });
-    command.commands.forEach(usage);
-  };
-  usage(program);
-  const { write } = process.stdout;
-  const { write: writeError } = process.stderr;
-  process.stdout.write = keepOut as typeof write;
-  process.stderr.write = keepErr as typeof write;
-  process.exitCode = 0;
-  try {
-    await program.parseAsync([...words], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } finally {
-    process.stdout.write = write;
-    process.stderr.write = writeError;
-  }
-  const code = Number(process.exitCode);
-  process.exitCode = 0;
-  return { code, out, err };
 }
 
 export interface ListedHop extends NextHopClient {

@@ -1,4 +1,5 @@
 // sealpost config check and describe: output and exit codes. Two real processes, the rest by function.
+// @module-tag slow
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

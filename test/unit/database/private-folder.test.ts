@@ -46,7 +46,9 @@ it('is not what a symbolic link leads to', () => {
   expect(modeOf(elsewhere)).toBe(0o750);
 });
 
-it('is removed with its links, and not with what they lead to; once more is harmless', () => {
+it('is removed with its links, and not with what they lead to; once more is harmless', {
+  tags: ['slow'],
+}, () => {
   writeFileSync(join(elsewhere, 'precious'), '');
   const tree = join(folder, 'tree');
   mkdirSync(tree);

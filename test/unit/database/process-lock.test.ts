@@ -36,8 +36,9 @@ describe('a process', () => {
     expect(parseProcStat('')).toBeNull();
   });
   it('is alive while it runs', () => expect(isAlive(ownIdentity())).toBe(true));
-  it('is dead when it has ended', async () =>
-    expect(isAlive({ pid: await deadProcess(), start: null })).toBe(false));
+  it('is dead when it has ended', { tags: ['slow'] }, async () =>
+    expect(isAlive({ pid: await deadProcess(), start: null })).toBe(false),
+  );
   it('is dead when another one has its process ID', () => {
     expect(isAlive({ pid: process.pid, start: '1 some-earlier-boot' })).toBe(false);
   });
@@ -89,7 +90,7 @@ describe('the lock', () => {
     release();
     expect(open()).toBe(before);
   });
-  it('passes from a holder that was killed', async () => {
+  it('passes from a holder that was killed', { tags: ['slow'] }, async () => {
     writeFileSync(join(folder, '7'), JSON.stringify({ pid: await deadProcess(), start: null }));
     const release = await takeLock(folder, 1000);
     expect(readdirSync(folder)).toContain('8');
@@ -108,7 +109,7 @@ describe('the lock', () => {
 });
 
 describe('leases', () => {
-  it('count the living and forget the dead', async () => {
+  it('count the living and forget the dead', { tags: ['slow'] }, async () => {
     const first = addLease(folder);
     addLease(folder);
     writeFileSync(join(folder, '1.aa'), JSON.stringify({ pid: await deadProcess(), start: null }));

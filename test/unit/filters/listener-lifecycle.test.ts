@@ -60,7 +60,7 @@ describe('a unix socket', () => {
     await expect(openListener({ unixPath: file })).rejects.toThrow(/exists and is not a socket/);
   });
 
-  it('names what is missing: the directory, the group', async () => {
+  it('names what is missing: the directory, the group', { tags: ['slow'] }, async () => {
     await expect(openListener({ unixPath: join(directory, 'no', 's') })).rejects.toThrow(/cannot be opened/);
     await expect(
       openListener({ unixPath: join(directory, 's'), listener: { group: 'no-such-group' } }),
@@ -79,7 +79,7 @@ describe('an address', () => {
     );
   });
 
-  it('may be a socket that was passed open by another process', async () => {
+  it('may be a socket that was passed open by another process', { tags: ['slow'] }, async () => {
     const { line, child, passed, where } = await passOn({ port: 0, host: '127.0.0.1' });
     try {
       expect(line).toBe(`${where}\n`);
@@ -96,19 +96,24 @@ describe('an address', () => {
     ['a unix socket for a TCP port', 'PATH', '127.0.0.1:10024', 'unix:PATH'],
     ['a unix socket at another path', 'PATH', 'unix:PATH.other', 'unix:PATH'],
     ['a TCP port on another address', '127.0.0.1', '127.0.0.2:PORT', '127.0.0.1:PORT'],
-  ])('is told as it is where the passed socket is elsewhere: %s', async (_, passedAt, configured, actual) => {
-    const path = join(directory, 'passed');
-    const at = passedAt === 'PATH' ? { path } : { host: passedAt, port: 0 };
-    const { line, child, passed, where } = await passOn(at, (port) =>
-      configured.replace('PATH', path).replace('PORT', port),
-    );
-    const fill = (text: string) => text.replace('PATH', path).replace('PORT', where.split(':').at(-1) ?? '');
-    expect(line).toBe(`${fill(actual)}\n`);
-    child.kill('SIGKILL');
-    await new Promise((resolve) => passed.close(resolve));
-  });
+  ])(
+    'is told as it is where the passed socket is elsewhere: %s',
+    { tags: ['slow'] },
+    async (_, passedAt, configured, actual) => {
+      const path = join(directory, 'passed');
+      const at = passedAt === 'PATH' ? { path } : { host: passedAt, port: 0 };
+      const { line, child, passed, where } = await passOn(at, (port) =>
+        configured.replace('PATH', path).replace('PORT', port),
+      );
+      const fill = (text: string) =>
+        text.replace('PATH', path).replace('PORT', where.split(':').at(-1) ?? '');
+      expect(line).toBe(`${fill(actual)}\n`);
+      child.kill('SIGKILL');
+      await new Promise((resolve) => passed.close(resolve));
+    },
+  );
 
-  it('may be a passed unix socket, by another name of its folder, too', async () => {
+  it('may be a passed unix socket, by another name of its folder, too', { tags: ['slow'] }, async () => {
     const path = join(directory, 'passed');
     await symlink(directory, `${directory}.link`);
     const { line, child, passed } = await passOn({ path }, () => `unix:${directory}.link/passed`);

@@ -65,7 +65,7 @@ describe('a listener', () => {
     expect((statSync(at('s').path).mode & 0o777).toString(8)).toBe('620');
   });
 
-  it('takes the place of a socket that a killed process left behind', async () => {
+  it('takes the place of a socket that a killed process left behind', { tags: ['slow'] }, async () => {
     leaveDeadSocket(at('s').path);
     expect(statSync(at('s').path).isSocket()).toBe(true);
     await open(at('s'));
@@ -113,7 +113,7 @@ describe('a listener that cannot be opened says who, where and why', () => {
     ],
     ['a folder that is not there', at.bind(null, 'no/s'), {}, 'the directory of the socket does not exist'],
     ['a group that is not there', at.bind(null, 's'), { group: 'no-such-group' }, '"no-such-group"'],
-  ] as const)('on %s', async (_what, where, more, why) => {
+  ] as const)('on %s', { tags: ['slow'] }, async (_what, where, more, why) => {
     const server = greeter();
     const endpoint: Endpoint = typeof where === 'function' ? where() : where;
     await expect(open(endpoint, more, server)).rejects.toThrow(why);

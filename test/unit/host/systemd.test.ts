@@ -1,4 +1,5 @@
 // What the service manager is told, and what it passes.
+// @module-tag slow
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -143,7 +143,9 @@ describe('the observe listener', () => {
 });
 
 describe('the address of the observe listener', () => {
-  test('may be a unix socket, and a socket file of a dead process is replaced', async () => {
+  test('may be a unix socket, and a socket file of a dead process is replaced', {
+    tags: ['slow'],
+  }, async () => {
     const path = join(folder, 'o.sock');
     const endpoint: Endpoint = { kind: 'unix', path };
     leaveDeadSocket(path);

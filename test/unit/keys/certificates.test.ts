@@ -1,4 +1,5 @@
 // What is kept of a certificate, what it says over time, and what copies of it teach: with keys whose life GnuPG makes up.
+// @module-tag slow
 import { createHash } from 'node:crypto';
 import {
   type AnyPacket,

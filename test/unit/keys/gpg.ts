@@ -3,6 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { need } from '../../support/needs.ts';
+
+need('gnupg');
 
 export interface Gpg {
   readonly home: string;

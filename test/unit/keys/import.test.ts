@@ -1,4 +1,5 @@
 // Uploads: what is taken in which form, and what is refused with which sentence. Keys are made here, by GnuPG, sq and OpenPGP.js.
+// @module-tag slow
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +7,10 @@ import { enums, generateKey, readKey } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Judged, judgeUpload } from '../../../src/keys/import.ts';
 import { MAX_UPLOAD } from '../../../src/keys/refusals.ts';
+import { need } from '../../support/needs.ts';
 import { curveKey, type Gpg, openGpg } from './gpg.ts';
+
+need('sq', 'openssl');
 
 const strict = { allowSha1: false };
 const judge = (upload: Uint8Array | string, policy = strict, now = Date.now()) =>

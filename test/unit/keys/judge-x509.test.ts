@@ -1,4 +1,5 @@
 // Uploads of X.509 certificates: what is taken, and every refusal with its sentence. The certificates are made by openssl.
+// @module-tag slow
 import { X509Certificate } from 'node:crypto';
 import { AlgorithmIdentifier, Certificate, RSASSAPSSParams } from 'pkijs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -694,7 +694,9 @@ describe('already encrypted', () => {
     expect(detectEncrypted(mail(MIXED, multipart('m', entity)))).toEqual(yes('multipart', EVERY_PART)());
   });
 
-  it('reads an encrypted message of 25 MB in less than a second, ordinary mail of 25 MB in less than 20 ms', () => {
+  it('reads an encrypted message of 25 MB in less than a second, ordinary mail of 25 MB in less than 20 ms', {
+    tags: ['slow'],
+  }, () => {
     const { sessionKeys, data } = pieces(samples.binary);
     const body = Buffer.concat([data.subarray(-100), noise(20_000_000)]);
     const header = Buffer.from([0xd2, 0xff, 0, 0, 0, 0]);
@@ -709,7 +711,7 @@ describe('already encrypted', () => {
     expect(quickest(20, () => expect(detectEncrypted(ordinary).encrypted).toBe(false))).toBeLessThan(20);
   });
 
-  it.each(ATTACKS)('is linear: %s', (_name, message) => {
+  it.each(ATTACKS)('is linear: %s', { tags: ['slow'] }, (_name, message) => {
     const attack = message();
     expect(attack.length).toBeGreaterThan(4_000_000);
     expect(quickest(3000, () => expect(detectEncrypted(attack).encrypted).toBe(false))).toBeLessThan(3000);

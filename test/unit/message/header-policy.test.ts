@@ -284,12 +284,14 @@ describe('fields that are hard to read', () => {
 });
 
 describe('an address list as large as a message', () => {
-  it('is read however long its quoted strings are', () => {
+  it('is read however long its quoted strings are', { tags: ['slow'] }, () => {
     for (const text of ['x'.repeat(24_000_000), '\\"'.repeat(12_000_000)])
       expect(addrSpecs(`"${text}" <a@b.example>`)).toEqual(['a@b.example']);
   });
 
-  it('of characters that separate something is read without an object for each', async () => {
+  it('of characters that separate something is read without an object for each', {
+    tags: ['slow'],
+  }, async () => {
     // A thread ends with an error beyond its limit: 4 MB of them took 400 MB.
     const read = `(async () => {
       const { parentPort, workerData } = require('node:worker_threads');

@@ -88,7 +88,9 @@ describe('splitMessage', () => {
     expect(parts.body.length).toBe(10_000 * 3 + '\nbody'.length);
   });
 
-  it('is linear: 25 MB of one field, of short fields, or of no field take less than two seconds each', () => {
+  it('is linear: 25 MB of one field, of short fields, or of no field take less than two seconds each', {
+    tags: ['slow'],
+  }, () => {
     for (const text of ['a: '.padEnd(25_000_000, 'x'), 'a:\n'.repeat(8_000_000), 'a'.repeat(25_000_000)]) {
       const message = bytes(text);
       expect(quickest(2000, () => splitMessage(message))).toBeLessThan(2000);

@@ -546,7 +546,7 @@ describe('the name of an attachment', () => {
 });
 
 describe('the corpus, sealed inline', () => {
-  it('has the shape that it had, and every part comes back as it was', async () => {
+  it('has the shape that it had, and every part comes back as it was', { tags: ['slow'] }, async () => {
     for (const { name, message } of corpus()) {
       const sealed = await sealInline(message, { ...OPTIONS, keys: [key.recipient] }, encrypt);
       if (sealed === null) throw new Error(`${name}: too many parts`);
@@ -575,7 +575,7 @@ describe('the corpus, sealed inline', () => {
     }
   });
 
-  it('lets no line of a body stand outside', async () => {
+  it('lets no line of a body stand outside', { tags: ['slow'] }, async () => {
     for (const { name, message } of corpus()) {
       const sealed = (await sealInline(message, { ...OPTIONS, keys: [key.recipient] }, encrypt))?.toString(
         'latin1',
@@ -597,7 +597,9 @@ describe('the corpus, sealed inline', () => {
     }
   });
 
-  it('is recognised as encrypted; what has readable fields inside it is, part by part, and is not sealed twice', async () => {
+  it('is recognised as encrypted; what has readable fields inside it is, part by part, and is not sealed twice', {
+    tags: ['slow'],
+  }, async () => {
     const notWhole: string[] = [];
     for (const { name, message } of corpus()) {
       const sealed = await sealInline(message, { ...OPTIONS, keys: [key.recipient] }, encrypt);
@@ -619,7 +621,7 @@ describe('the corpus, sealed inline', () => {
     ]);
   });
 
-  it('carries 25 MB, with no more memory than PGP/MIME needs', async () => {
+  it('carries 25 MB, with no more memory than PGP/MIME needs', { tags: ['slow'] }, async () => {
     const message = largeMessage(25_000_000);
     const sealed = await sealInline(message, { ...OPTIONS, keys: [key.recipient] }, encrypt);
     const [, attachment] = armorsIn(sealed ?? Buffer.alloc(0));

@@ -234,7 +234,9 @@ describe('a sealed message', () => {
     ]);
   });
 
-  it('is recognised however many fields the original had: what is too much outside is inside only', async () => {
+  it('is recognised however many fields the original had: what is too much outside is inside only', {
+    tags: ['slow'],
+  }, async () => {
     for (const type of ['text/plain', 'multipart/signed; boundary=x']) {
       const fields = Array.from({ length: 9998 }, (_, n) => `X-N: ${n}`);
       const message = lines(...fields, 'Subject: secret', `Content-Type: ${type}`, '', 'Text');
@@ -348,6 +350,7 @@ describe('the Content-Type inside', () => {
 describe('the corpus, sealed', () => {
   it.each(KINDS)(
     'is decrypted to the same body bytes with a %s key, and recognised as sealed (lessons 4, 6, 15)',
+    { tags: ['slow'] },
     async (kind) => {
       const { recipient, secret } = key(kind);
       for (const { name, message } of corpus()) {
@@ -376,7 +379,7 @@ describe('the corpus, sealed', () => {
     }
   });
 
-  it('carries 25 MB in a few seconds', async () => {
+  it('carries 25 MB in a few seconds', { tags: ['slow'] }, async () => {
     const { recipient, secret } = key('curve25519-legacy');
     const message = largeMessage(25_000_000);
     const before = processorTime();

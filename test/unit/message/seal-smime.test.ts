@@ -1,5 +1,6 @@
 // S/MIME: the shape of a sealed message, and what openssl, which knows nothing of us, makes of it. (It decrypts the whole corpus
 // in test/e2e/smime.test.ts.)
+// @module-tag slow
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { splitMessage } from '../../../src/message/header.ts';

@@ -100,7 +100,7 @@ describe('armor', () => {
     }
   });
 
-  it('gives 25 MB back from its lines', () => {
+  it('gives 25 MB back from its lines', { tags: ['slow'] }, () => {
     const bytes = noise(25_000_000);
     const text = armorMessage(bytes).toString('latin1');
     const lines = text.slice(text.indexOf('\r\n\r\n') + 4, text.indexOf('='));

@@ -51,6 +51,7 @@ beforeAll(async () => {
 describe('the engine', () => {
   it.each(KINDS)(
     'seals for a %s key, armored and binary, and its owner reads the same bytes',
+    { tags: ['slow'] },
     async (kind) => {
       for (const plaintext of [Buffer.alloc(0), Buffer.from('x'), noise(5000), noise(100_000)]) {
         for (const format of ['armor', 'binary'] as const) {
@@ -61,7 +62,9 @@ describe('the engine', () => {
     },
   );
 
-  it('seals a large binary message in pieces, with and without AEAD, and its owner reads the same bytes', async () => {
+  it('seals a large binary message in pieces, with and without AEAD, and its owner reads the same bytes', {
+    tags: ['slow'],
+  }, async () => {
     const plaintext = Buffer.concat([noise(5 * 2 ** 20), Buffer.from('the end')]);
     for (const kind of ['curve25519-legacy', 'curve25519-v6'] as const) {
       const sealed = await encrypt(job([key(kind)], { plaintext }));

@@ -1,4 +1,5 @@
 // The worker pool: jobs in threads, deadlines, dying workers, an orderly end; from sources and from compiled files.
+// @module-tag slow
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, open as openFile, rm, symlink, writeFile } from 'node:fs/promises';

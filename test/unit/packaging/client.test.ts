@@ -1,4 +1,5 @@
 // The package for a user's own machine, as the build makes it: what is in it, and what it asks of npm.
+// @module-tag slow
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';

@@ -10,11 +10,11 @@ import { SYSEXITS } from '../../../filters/pipe/outcome.ts';
 import { TOML_PAGE, tomlPage } from '../../../packaging/man/toml-page.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 import { parseDuration } from '../../../src/config/units.ts';
+import { skipWithout } from '../../support/needs.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const pages = ['sealpost.1', 'sealpost-pipe.8', 'sealpost-pull.1', 'sealpost.toml.5'];
-const hasGroff = spawnSync('groff', ['--version']).status === 0;
 
 describe('the manual pages', () => {
   it('describe the configuration as the schema has it (else run: npx tsx packaging/man/toml-page.ts)', () => {
@@ -74,7 +74,8 @@ describe('the manual pages', () => {
     });
   });
 
-  it.skipIf(!hasGroff).each(pages)('%s is formatted without a warning', (page) => {
+  it.for(pages)('%s is formatted without a warning', { tags: ['slow'] }, (page, context) => {
+    skipWithout(context, 'groff-base');
     const path = join(root, 'packaging/man', page);
     const run = spawnSync('groff', ['-mandoc', '-ww', '-z', '-Tutf8', path], { encoding: 'utf8' });
     expect({ status: run.status, warnings: run.stderr }).toEqual({ status: 0, warnings: '' });

@@ -1,4 +1,5 @@
 // Dialogues between sealpost-pipe and the daemon: each with its exact exit code and output.
+// @module-tag slow
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type FakeLmtp, messageOf, type Script, startFakeLmtp } from './fake-lmtp.ts';
 import { listenerConfig, type PipeBed, type PipeRun, preparePipe, runPipe } from './run-pipe.ts';

@@ -1,4 +1,5 @@
 // Re-injection through sendmail(1): the argument list, the bytes, and what each exit code means.
+// @module-tag slow
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // What sealpost-pipe does when it is called wrongly, configured wrongly, fed wrongly or interrupted: the mail must wait.
+// @module-tag slow
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -72,7 +72,9 @@ describe('a connection', () => {
     socket.write('get a\nget b\n');
     expect(await all).toBe('');
   });
-  it('stops reading from a client that does not read, and goes on when it does', async () => {
+  it('stops reading from a client that does not read, and goes on when it does', {
+    tags: ['slow'],
+  }, async () => {
     let asked = 0;
     const reply = Buffer.from(`200 ${'x'.repeat(2000)}\n`);
     const socket = await client(() => {

@@ -1,4 +1,5 @@
 // What opens sealed mail for `pull`, with real keys: GnuPG, and a key file read by OpenPGP.js.
+// @module-tag slow
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

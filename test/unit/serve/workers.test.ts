@@ -106,7 +106,7 @@ describe('the health of all workers', () => {
 });
 
 describe('a worker that was starting while the others read the configuration again', () => {
-  it('reads it again when it is ready', async () => {
+  it('reads it again when it is ready', { tags: ['slow'] }, async () => {
     const folder = await mkdtemp(join(tmpdir(), 'workers-'));
     const [go, log] = [join(folder, 'go'), join(folder, 'log')];
     vi.stubEnv('WORKER_GO', go);

@@ -1,5 +1,6 @@
 // The paths from a certificate to a trusted authority: which ones are found, and which of them hold. The certificates are made
 // by openssl.
+// @module-tag slow
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { validateChain } from '../../../src/smime/chain.ts';
 import {

@@ -8,6 +8,9 @@ import { splitMessage } from '../../../src/message/header.ts';
 import { decodeBase64 } from '../../../src/message/transfer-encoding.ts';
 import type { RecipientKey } from '../../../src/openpgp/types.ts';
 import type { Authority, Issued } from '../../support/authority.ts';
+import { need } from '../../support/needs.ts';
+
+need('openssl');
 
 const run = promisify(execFile);
 

@@ -1,4 +1,5 @@
 // `[smime] trust`: the machine's authorities, files of one's own, and what is said of a file that cannot be used.
+// @module-tag slow
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,0 +1,104 @@
+// Every command as the program that an administrator calls: it ends by itself, with its exit code, and prints what it promises.
+// Other tests run commands in their own process (test/support/command-line.ts).
+import { generateKey } from 'openpgp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { COMMANDS } from '../../src/cli/program.ts';
+import { allocatePlaces, exampleSubstitutions, type Places } from '../support/places.ts';
+import { createSealpost, type SealpostProcess } from '../support/sealpost-process.ts';
+
+const ALICE = 'alice@example.org';
+
+let places: Places;
+let sealpost: SealpostProcess;
+let publicKey: string;
+
+beforeAll(async () => {
+  places = await allocatePlaces();
+  sealpost = await createSealpost({
+    places,
+    example: null,
+    substitutions: exampleSubstitutions(places),
+    commands: 'program',
+    config: {
+      filter: {
+        next_hop: `smtp:127.0.0.1:${places.reinjectPort}`,
+        listen: [{ name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` }],
+      },
+    },
+  });
+  // Command `serve`: it runs while the others are called, and start() waits until it is ready.
+  await sealpost.start();
+  ({ publicKey } = await generateKey({ userIDs: [{ email: ALICE }], format: 'armored' }));
+});
+afterAll(async () => {
+  await sealpost?.close();
+  await places?.remove();
+});
+
+interface Call {
+  readonly words: readonly string[];
+  readonly stdin?: () => string;
+  readonly code?: number;
+  readonly says: RegExp;
+}
+
+/** In an order in which each finds what the ones before have made. */
+const CALLS: Readonly<Record<string, readonly Call[]>> = {
+  init: [{ words: ['init', '--json'], says: /"written": false[\s\S]*0000_tables/ }],
+  migrate: [{ words: ['migrate', '--status'], says: /^applied {2}0000_/ }],
+  config: [{ words: ['config', 'check'], says: /sealpost\.toml/ }],
+  domain: [
+    { words: ['domain', 'add', 'example.org'], says: /example\.org/ },
+    { words: ['domain', 'add', 'example.org'], code: 1, says: /example\.org/ },
+  ],
+  user: [{ words: ['user', 'add', ALICE], says: /alice@example\.org/ }],
+  alias: [{ words: ['alias', 'add', 'team@example.org', ALICE], says: /team@example\.org/ }],
+  key: [{ words: ['key', 'import', '-'], stdin: () => publicKey, says: /^added [0-9A-F]{40}/ }],
+  rule: [
+    { words: ['rule', 'add', ALICE, '--action', 'pass', '--sender', 'monitor.example'], says: /pass/ },
+    { words: ['rule', 'add', ALICE, '--action', 'nothing'], code: 2, says: /--action/ },
+  ],
+  fingerprint: [{ words: ['fingerprint', 'list'], says: /^/ }],
+  explain: [{ words: ['explain', ALICE], says: /decision +seal/ }],
+  lookup: [
+    { words: ['lookup', 'virtual_alias', ALICE], says: /id_1@example\.org/ },
+    { words: ['lookup', 'virtual_alias', 'nobody@example.org'], code: 1, says: /not found/ },
+  ],
+  encrypt: [
+    {
+      words: ['encrypt', '--to', ALICE],
+      stdin: () => 'Subject: x\n\nbody\n',
+      says: /-----BEGIN PGP MESSAGE-----/,
+    },
+  ],
+  queue: [{ words: ['queue', 'list', ALICE, '--json'], says: /^\[\]/ }],
+  token: [{ words: ['token', 'add', ALICE, '--json'], says: /"token": "/ }],
+  pull: [
+    {
+      words: ['pull', '--server', 'http://127.0.0.1:9', '--to', 'DIR/maildir', '--token-file', 'DIR/none'],
+      code: 1,
+      says: /DIR\/none|token/,
+    },
+  ],
+  status: [{ words: ['status', '--json'], says: /"running": true/ }],
+};
+
+describe('the program', () => {
+  it('is called here with every command that it has', () => {
+    expect([...COMMANDS.keys()].filter((name) => name !== 'serve').sort()).toEqual(Object.keys(CALLS).sort());
+  });
+
+  it.each(Object.entries(CALLS))('%s', async (_name, calls) => {
+    for (const { words, stdin, code = 0, says } of calls) {
+      const args = words.map((word) => word.replace('DIR', places.dir));
+      const done = await sealpost.program(args, stdin === undefined ? {} : { stdin: stdin() });
+      const said = `${done.stdout.toString('latin1')}${done.stderr}`;
+      expect({ code: done.code, said }, args.join(' ')).toEqual({ code, said: expect.stringMatching(says) });
+    }
+  });
+
+  it('tells its version, and ends with 2 on a command that it does not have', async () => {
+    expect((await sealpost.program(['--version'])).stdout.toString()).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect((await sealpost.program(['nonsense'])).code).toBe(2);
+  });
+});
