@@ -52,8 +52,6 @@ beforeAll(async () => {
     mailboxes: `lmtp:unix:${places.dovecotSocket}`,
     domains: [DOMAIN],
   });
-  // A running serve knows of changes within a second.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
 });
 
 afterAll(async () => {

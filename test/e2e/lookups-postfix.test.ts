@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MAPS } from '../../policy/facts.ts';
 import { mustRun, waitUntil } from '../support/child.ts';
+import { askTcp } from '../support/lookups-directory.ts';
 import { parseMainCf } from '../support/master-cf.ts';
 import {
   allocatePlaces,
@@ -124,6 +125,15 @@ async function send(
   }
 }
 
+/** Waits until the running daemon answers for an address that a command has just made. */
+async function aliasKnown(address: string): Promise<void> {
+  await waitUntil(
+    `the daemon to know ${address}`,
+    5000,
+    async () => (await askTcp({ port: virtualAlias }, [address]))[0]?.startsWith('id_') === true,
+  );
+}
+
 /** The mailboxes that a subject arrived in. */
 async function arrivals(subject: string, count: number): Promise<string[]> {
   const here = () =>
@@ -184,12 +194,12 @@ describe('mail', () => {
 
   it('for a renamed user goes to the same mailbox', async () => {
     await run('user', 'rename', 'nearly@seal.test', 'renamed@seal.test');
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await aliasKnown('renamed@seal.test');
     expect(await send(postfix.submitPort, 'renamed@seal.test', 'renamed')).toBe('');
     expect(await arrivals('renamed', 1)).toEqual(['id_4@seal.test']);
     expect(await send(postfix.submitPort, 'nearly@seal.test', 'old name')).toMatch(/^55\d 5\.1\.1/);
     await run('user', 'rename', 'renamed@seal.test', 'nearly@seal.test');
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await aliasKnown('nearly@seal.test');
   });
 
   it('that says its size is refused at RCPT when it does not fit', async () => {

@@ -132,6 +132,4 @@ async function fillDirectory(sealpost: SealpostProcess, keys: ReadonlyMap<string
   for (const address of [ALICE, BOB, ULLA]) await must(['user', 'add', address]);
   for (const alias of [TEAM, CREW]) await must(['alias', 'add', alias, ALICE, BOB]);
   for (const key of keys.values()) await must(['key', 'import', '-'], key.publicKey);
-  // A running serve knows of changes within a second.
-  await new Promise((resolve) => setTimeout(resolve, 1000));
 }

@@ -71,7 +71,7 @@ export function describeWiring(wiring: Wiring): void {
       const groups = mixedRun('down', FAULT_BURST);
       await nextHopOf(system).down();
       await sendRun(groups, system.postfix.submitPort);
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+      await everyMessageDeferred(system, FAULT_BURST);
       await queueHolds(system, FAULT_BURST);
       await nextHopOf(system).up();
       await system.postfix.waitForEmptyQueue(PATIENCE);
@@ -107,6 +107,15 @@ const TROUBLES: readonly (readonly [string, SinkBehaviour])[] = [
 async function queueHolds(system: MailSystem, count: number): Promise<void> {
   const enough = async () => (await system.postfix.queued()) >= count;
   await waitUntil(`${count} messages in Postfix's queue`, 10_000, enough);
+}
+
+/** Waits until Postfix has tried so many messages in vain, by their queue IDs in its log. */
+async function everyMessageDeferred(system: MailSystem, count: number): Promise<void> {
+  await waitUntil(`${count} messages to be deferred`, PATIENCE, async () => {
+    const log = await system.postfix.log();
+    const deferred = log.matchAll(/postfix\/\w+\[\d+\]: (\w+): .*status=deferred/g);
+    return new Set([...deferred].map(([, id]) => id)).size >= count;
+  });
 }
 
 async function cleanAfterTest(system: MailSystem): Promise<void> {
