@@ -113,7 +113,7 @@ async function queueHolds(system: MailSystem, count: number): Promise<void> {
 async function everyMessageDeferred(system: MailSystem, count: number): Promise<void> {
   await waitUntil(`${count} messages to be deferred`, PATIENCE, async () => {
     const log = await system.postfix.log();
-    const deferred = log.matchAll(/postfix\/\w+\[\d+\]: (\w+): .*status=deferred/g);
+    const deferred = log.matchAll(/postfix\/[\w/-]+\[\d+\]: (\w+): .*status=deferred/g);
     return new Set([...deferred].map(([, id]) => id)).size >= count;
   });
 }
