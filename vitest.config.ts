@@ -34,6 +34,20 @@ export default defineConfig({
           maxWorkers: 2,
         },
       },
+      {
+        test: {
+          name: 'long',
+          include: ['test/long/**/*.test.ts'],
+          setupFiles: ['test/support/skip-without-needs.ts'],
+          globalSetup: ['test/support/template-folder.ts'],
+          // Hours: a test that hangs says so by its progress.
+          testTimeout: 24 * 3_600_000,
+          hookTimeout: 240_000,
+          maxWorkers: 2,
+          // What a test prints is its progress.
+          disableConsoleIntercept: true,
+        },
+      },
     ],
   },
 });
