@@ -36,12 +36,16 @@ export function foldCase(text: string): string {
 }
 
 /**
- * Folds and normalises (NFC) in linear time, for text that is compared with other text. A longer run of marks is broken up by
- * U+034F COMBINING GRAPHEME JOINER, as UAX #15 has it.
+ * NFC in linear time, for text that is compared with other text. A longer run of marks is broken up by U+034F COMBINING
+ * GRAPHEME JOINER, as UAX #15 has it.
  */
+export function normaliseText(text: string): string {
+  return ASCII.test(text) ? text : text.replace(LONG_RUN, '$&\u034f').normalize('NFC');
+}
+
+/** Folds and normalises; see {@link normaliseText}. */
 export function foldText(text: string): string {
-  if (ASCII.test(text)) return text.toLowerCase();
-  return foldCase(text.replace(LONG_RUN, '$&\u034f').normalize('NFC')).normalize('NFC');
+  return foldCase(normaliseText(text)).normalize('NFC');
 }
 
 const LONG_RUN = new RegExp(`\\p{M}{${MAX_MARKS}}(?=\\p{M})`, 'gu');
