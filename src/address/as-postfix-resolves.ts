@@ -57,12 +57,11 @@ const EMPTY_RECIPIENT = 'MAILER-DAEMON';
  * @param address in internal form, as smtpd(8) has unquoted it: the last @ begins the domain
  */
 export function asPostfixResolves(address: string, rules: ResolveRules): Resolved {
-  let tokens = scan(quoteInternal(address));
+  let tokens = withoutTrailingDot(scan(quoteInternal(address)));
   /** The own domain that was dropped last, with its @. */
   let dropped: readonly Token[] = [];
   const steps: Step[] = [stepOf(tokens, 'as written')];
   while (steps.length <= MAX_STEPS) {
-    tokens = withoutTrailingDot(tokens, hasOperator(tokens, '@'));
     const at = lastOperator(tokens, '@');
     if (at !== -1) {
       const domain = tokens.slice(at + 1);
@@ -72,7 +71,7 @@ export function asPostfixResolves(address: string, rules: ResolveRules): Resolve
     }
     const read = readOn(tokens, rules) ?? completed(tokens, dropped, rules);
     if (read === null) return { steps, end: 'local' };
-    tokens = read.tokens;
+    tokens = withoutTrailingDot(read.tokens);
     steps.push(stepOf(hasOperator(tokens, '@') ? tokens : [...tokens, ...dropped], read.restsOn));
   }
   return { steps, end: 'gave up' };
@@ -123,7 +122,7 @@ function rewrite(tokens: readonly Token[], rules: ResolveRules): Read {
   const routed = isOperator(tokens[0], '@') && colon !== -1 && colon < tokens.length - 1;
   const read = withDomain(routed ? tokens.slice(colon + 1) : tokens, rules);
   return {
-    tokens: withoutTrailingDot(withDots(read.tokens, rules), true),
+    tokens: withDots(read.tokens, rules),
     restsOn: routed && read.restsOn === 'an @ in the local part' ? 'a source route' : read.restsOn,
   };
 }
@@ -157,12 +156,11 @@ function withDots(tokens: readonly Token[], { appendedDomain }: ResolveRules): r
 }
 
 /** One dot behind a domain is dropped, two are not. */
-function withoutTrailingDot(tokens: readonly Token[], hasDomain: boolean): readonly Token[] {
+function withoutTrailingDot(tokens: readonly Token[]): readonly Token[] {
   const before = tokens.at(-2);
   const strip =
-    hasDomain &&
+    hasOperator(tokens, '@') &&
     isOperator(tokens.at(-1), '.') &&
-    before !== undefined &&
     !isOperator(before, '.') &&
     !isOperator(before, '@');
   return strip ? tokens.slice(0, -1) : tokens;

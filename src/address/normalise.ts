@@ -1,5 +1,6 @@
 // Addresses made comparable: the only maker of `Address`. From a raw SMTP path or from what a person types to one canonical
 // spelling, and the spellings under which the directory may know it. Pure, and never throws.
+import { isIPv6, SocketAddress } from 'node:net';
 import { domainToASCII } from 'node:url';
 import type { Address } from './address.ts';
 import { foldCase, isWithinBounds, normaliseName, UNREADABLE } from './fold.ts';
@@ -36,7 +37,8 @@ const FORBIDDEN = /[\p{Cc}\p{Cs}\ufffd]/u;
 export function normaliseDomain(text: string): string | null {
   if (text.length > MAX_DOMAIN) return null;
   const lower = text.replace(/\.$/, '').toLowerCase();
-  if (ADDRESS_LITERAL.test(lower) || DOMAIN.test(lower)) return lower;
+  if (ADDRESS_LITERAL.test(lower)) return shortestLiteral(lower);
+  if (DOMAIN.test(lower)) return lower;
   // domainToASCII is a URL parser's: it would undo %XX, so only what is left after the ASCII names may contain Unicode.
   if (
     !/^[\p{L}\p{N}\p{M}\p{S}\p{P}]+$/u.test(lower) ||
@@ -46,6 +48,12 @@ export function normaliseDomain(text: string): string | null {
     return null;
   const ascii = domainToASCII(lower).replace(/\.$/, '');
   return DOMAIN.test(ascii) ? ascii : null;
+}
+
+/** An IPv6 address has many spellings (RFC 5952); whatever is no IPv6 address stays. */
+function shortestLiteral(literal: string): string {
+  const address = /^\[ipv6:(.*)\]$/.exec(literal)?.[1] ?? '';
+  return isIPv6(address) ? `[ipv6:${new SocketAddress({ address, family: 'ipv6' }).address}]` : literal;
 }
 
 /**

@@ -55,6 +55,7 @@ export async function readRecipient(
 export function dependencyName(table: Change['table'], key: string): string | null {
   switch (table) {
     case 'domains':
+    case 'domain_names':
       return `domain:${key}`;
     case 'users':
       return `user:${key}`;

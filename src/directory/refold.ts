@@ -6,6 +6,7 @@ import type { Address } from '../address/address.ts';
 import { partsOf, toAddress } from '../address/normalise.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, senderLogins } from '../database/schema.ts';
+import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from './find.ts';
 
 /** Two stored addresses that Postfix takes for one. */
@@ -22,7 +23,7 @@ export interface FoldsTogether {
 export async function refoldAddresses({
   orm,
 }: Pick<Database, 'orm'>): Promise<{ readonly folded: number; readonly left: readonly FoldsTogether[] }> {
-  return orm.transaction(async (tx) => {
+  return inOrmTransaction({ orm }, async (tx) => {
     const plan = await planFolding(tx);
     for (const { address, foldsTo } of plan.fold)
       await tx.update(addresses).set({ address: foldsTo }).where(eq(addresses.address, address));
