@@ -71,7 +71,24 @@ export function parsePath(path: string, defaultDomain?: string): AddressParts | 
   if (parts === null || (parts.domain === null && defaultDomain === undefined)) return null;
   const domain = normaliseDomain(parts.domain ?? defaultDomain ?? '');
   if (domain === null || (parts.local === '' && !parts.quoted)) return null;
-  return { local: normaliseName(withoutQuotes(parts.local), MAX_ADDRESS), domain };
+  return { local: nameOf(parts.local), domain };
+}
+
+/** A local part without quotes, as Postfix has it internally, in the form in which it is looked up. */
+export function nameOf(local: string): string {
+  return normaliseName(withoutQuotes(local), MAX_ADDRESS);
+}
+
+/**
+ * A path in Postfix's internal form: without quotes, the last @ begins the domain (unquote_822_local(3)). Nothing in it is
+ * judged or bounded.
+ * @param path without angle brackets, one character per byte (latin1)
+ * @returns null where a quote stays open
+ */
+export function internalForm(path: string): string | null {
+  const parts = split(decodeUtf8(path));
+  if (parts === null) return null;
+  return parts.domain === null ? parts.local : `${parts.local}@${parts.domain}`;
 }
 
 /** RFC 5321, section 4.1.2, Quoted-string. */

@@ -1,59 +1,45 @@
-// The resolver against Postfix's own: random addresses, each asked of a running trivial-rewrite(8) too.
+// The resolver against Postfix's own: the table of addresses and random ones, each asked of a running trivial-rewrite(8) too.
 // SEALPOST_ADDRESSES sets how many (10,000), SEALPOST_SEED with which to begin.
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { asPostfixResolves, type ResolveRules } from '../../src/address/as-postfix-resolves.ts';
+import { asPostfixResolves } from '../../src/address/as-postfix-resolves.ts';
 import { createRandom, seedOf } from '../fuzz/random.ts';
 import { anyAddress } from '../support/any-address.ts';
 import { allocatePlaces, type Places } from '../support/places.ts';
 import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
+import { OWN, resolverTable, rulesOf, WIRINGS, type Wiring } from '../support/resolver-table.ts';
 import { openTrivialRewrite } from '../support/trivial-rewrite.ts';
 
 const COUNT = Number(process.env.SEALPOST_ADDRESSES ?? 10_000);
 const SEED = Number(process.env.SEALPOST_SEED ?? 14);
 
-const OWN = ['localhost', 'own.test', 'mx.sealpost.test', 'sealpost.test', '[127.0.0.1]'];
 const DOMAINS = [
+  ...OWN,
   ...OWN,
   'virtual.test',
   'elsewhere.test',
   'host',
   '[192.0.2.1]',
+  '[IPv6:2001:db8::1]',
   '192.0.2.1',
   '',
   'a..b',
   '-x.test',
 ];
 
-const YES_AND_NO = { true: 'yes', false: 'no' } as const;
-
-interface Wiring {
-  readonly percentHack: boolean;
-  readonly bangpath: boolean;
-  readonly dequote: boolean;
-  readonly appendedDomain: string | null;
-}
-
-const WIRINGS: readonly Wiring[] = [
-  { percentHack: true, bangpath: true, dequote: true, appendedDomain: null },
-  { percentHack: true, bangpath: true, dequote: true, appendedDomain: 'sealpost.test' },
-  { percentHack: false, bangpath: true, dequote: true, appendedDomain: null },
-  { percentHack: true, bangpath: false, dequote: true, appendedDomain: null },
-  { percentHack: false, bangpath: false, dequote: false, appendedDomain: null },
-  { percentHack: true, bangpath: true, dequote: false, appendedDomain: null },
-];
-
 /** One Postfix has a resolver for each wiring, as master.cf(5) lets it. */
 const service = (wiring: Wiring) => `rewrite-${WIRINGS.indexOf(wiring)}`;
-const master = WIRINGS.map((wiring) =>
-  [
+const yesOrNo = (yes: boolean) => (yes ? 'yes' : 'no');
+const master = WIRINGS.map((wiring) => {
+  const { percentHack, bangpath, dequote, appendedDomain } = rulesOf(wiring);
+  return [
     `${service(wiring)} unix - - n - - trivial-rewrite`,
-    `  -o allow_percent_hack=${YES_AND_NO[`${wiring.percentHack}`]}`,
-    `  -o swap_bangpath=${YES_AND_NO[`${wiring.bangpath}`]}`,
-    `  -o resolve_dequoted_address=${YES_AND_NO[`${wiring.dequote}`]}`,
-    `  -o append_dot_mydomain=${YES_AND_NO[`${wiring.appendedDomain !== null}`]}`,
-  ].join('\n'),
-).join('\n');
+    `  -o allow_percent_hack=${yesOrNo(percentHack)}`,
+    `  -o swap_bangpath=${yesOrNo(bangpath)}`,
+    `  -o resolve_dequoted_address=${yesOrNo(dequote)}`,
+    `  -o append_dot_mydomain=${yesOrNo(appendedDomain !== null)}`,
+  ].join('\n');
+}).join('\n');
 
 describe('what Postfix makes of an address', () => {
   let places: Places;
@@ -85,16 +71,13 @@ describe('what Postfix makes of an address', () => {
       const postfixSays = openTrivialRewrite(
         join(places.dir, 'postfix', 'spool', 'private', service(wiring)),
       );
-      const rules: ResolveRules = {
-        ...wiring,
-        isLocal: (domain) => OWN.some((own) => own.toLowerCase() === domain.toLowerCase().replace(/\.$/, '')),
-        origin: 'sealpost.test',
-        hostname: 'mx.sealpost.test',
-      };
+      const rules = rulesOf(wiring);
       const count = { local: 0, remote: 0, 'gave up': 0, steps: 0 };
       const wrong: unknown[] = [];
+      const table = resolverTable().filter((row) => row.wiring === wiring);
       for (let round = 0; round < COUNT / WIRINGS.length && wrong.length < 20; round += 1) {
-        const address = anyAddress(createRandom(seedOf(SEED, service(wiring), round)), DOMAINS);
+        const address =
+          table[round]?.address ?? anyAddress(createRandom(seedOf(SEED, service(wiring), round)), DOMAINS);
         const { steps, end } = asPostfixResolves(address, rules);
         const { recipient, says } = await postfixSays.resolve(address).catch((error: unknown) => {
           throw new Error(`at ${JSON.stringify(address)}`, { cause: error });
