@@ -72,7 +72,7 @@ export function asPostfixResolves(address: string, rules: ResolveRules): Resolve
     const read = readOn(tokens, rules) ?? completed(tokens, dropped, rules);
     if (read === null) return { steps, end: 'local' };
     tokens = withoutTrailingDot(read.tokens);
-    steps.push(stepOf(hasOperator(tokens, '@') ? tokens : [...tokens, ...dropped], read.restsOn));
+    steps.push(stepOf(hasOperator(tokens, '@') ? tokens : joined(tokens, dropped), read.restsOn));
   }
   return { steps, end: 'gave up' };
 }
@@ -131,7 +131,7 @@ function withDomain(tokens: readonly Token[], rules: ResolveRules): Read {
   if (hasOperator(tokens, '@')) return { tokens, restsOn: 'an @ in the local part' };
   const bang = rules.bangpath ? tokens.findIndex((token) => isOperator(token, '!')) : -1;
   if (bang !== -1) {
-    const swapped = [...tokens.slice(bang + 1), AT, ...tokens.slice(0, bang)];
+    const swapped = [...tokens.slice(bang + 1), { ...tokens[bang], ...AT }, ...tokens.slice(0, bang)];
     // Postfix hangs these words into an empty tree, from where they come back without spaces: "!x y" is xy.
     return {
       tokens: bang === 0 ? swapped.map((token) => ({ ...token, glued: true })) : swapped,
@@ -141,7 +141,7 @@ function withDomain(tokens: readonly Token[], rules: ResolveRules): Read {
   const percent = rules.percentHack ? lastOperator(tokens, '%') : -1;
   if (percent !== -1)
     return {
-      tokens: [...tokens.slice(0, percent), AT, ...tokens.slice(percent + 1)],
+      tokens: [...tokens.slice(0, percent), { ...tokens[percent], ...AT }, ...tokens.slice(percent + 1)],
       restsOn: 'a percent sign',
     };
   return { tokens: [...tokens, AT, ...scan(rules.origin)], restsOn: 'a name without a domain' };
@@ -164,6 +164,13 @@ function withoutTrailingDot(tokens: readonly Token[]): readonly Token[] {
     !isOperator(before, '.') &&
     !isOperator(before, '@');
   return strip ? tokens.slice(0, -1) : tokens;
+}
+
+/** What is hung behind a tree is as glued as its last word. */
+function joined(tokens: readonly Token[], behind: readonly Token[]): readonly Token[] {
+  const { glued } = tokens.at(-1) ?? {};
+  const hung = behind.map(({ kind, text }): Token => (glued ? { kind, text, glued } : { kind, text }));
+  return [...tokens, ...hung];
 }
 
 function stepOf(tokens: readonly Token[], restsOn: RestsOn): Step {
