@@ -46,6 +46,8 @@ export function virtualAlias(facts: AddressFacts, options: AnswerOptions): Answe
   switch (recipient.resolution.kind) {
     case 'loop':
       return LOOP;
+    // Of an address that is nobody's as it is written, this map knows nothing.
+    case 'unclear':
     case 'nobody':
       return facts.domain === null ? NOT_OURS : NOBODY;
     case 'contact':

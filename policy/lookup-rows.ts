@@ -24,11 +24,11 @@ export const ADDRESS = {
   text: `SELECT a.address, a.kind, a.user_id, ${USER_COLUMNS}
     FROM addresses a LEFT JOIN users u ON u.id = a.user_id WHERE a.address = $1`,
 };
-/** The same for an address with an extension. */
+/** The same for an address with several spellings, such as one with an extension. */
 export const EITHER_ADDRESS = {
   name: 'sealpost-lookup-either-address',
   text: `SELECT a.address, a.kind, a.user_id, ${USER_COLUMNS}
-    FROM addresses a LEFT JOIN users u ON u.id = a.user_id WHERE a.address IN ($1, $2)`,
+    FROM addresses a LEFT JOIN users u ON u.id = a.user_id WHERE a.address = ANY ($1::text[])`,
 };
 export const USER = {
   name: 'sealpost-lookup-user',

@@ -97,8 +97,12 @@ export async function readAddress(
     const candidates = lookupCandidates(parts, resolving.delimiters, domain.domain.foldLocalPart);
     const spelled = candidates.slice(0, -1);
     for (const candidate of spelled) names.push(`address:${candidate}`);
-    const rows = await database.query<AddressRow>(spelled.length === 1 ? ADDRESS : EITHER_ADDRESS, spelled);
-    const best = rows.length < 2 ? rows[0] : rows.find(({ address }) => address === spelled[0]);
+    const rows = await (spelled.length === 1
+      ? database.query<AddressRow>(ADDRESS, spelled)
+      : database.query<AddressRow>(EITHER_ADDRESS, [spelled]));
+    const best = spelled
+      .map((name) => rows.find(({ address }) => address === name))
+      .find((row) => row !== undefined);
     if (best?.kind === 'user')
       return (await ofUser(context, parts, domain, best, names)) ?? ofAnything(context, parts, domain);
     if (best !== undefined) return ofAnything(context, parts, domain);

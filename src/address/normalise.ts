@@ -1,7 +1,9 @@
 // Addresses made comparable: the only maker of `Address`. From a raw SMTP path or from what a person types to one canonical
 // spelling, and the spellings under which the directory may know it. Pure, and never throws.
+import { isIPv6, SocketAddress } from 'node:net';
 import { domainToASCII } from 'node:url';
 import type { Address } from './address.ts';
+import { foldCase, isWithinBounds, normaliseName, UNREADABLE } from './fold.ts';
 
 /** An address taken apart. */
 export interface AddressParts {
@@ -10,6 +12,11 @@ export interface AddressParts {
   /** A-labels in lower case without a trailing dot, or an address literal such as `[127.0.0.1]`. */
   readonly domain: string;
 }
+
+/** No stored address is longer: 64 octets, @, and 255 octets (RFC 5321, section 4.5.3.1). Octets of UTF-8. */
+export const MAX_ADDRESS = 320;
+/** No name of a domain is longer, however it is spelled. UTF-16 units. */
+const MAX_DOMAIN = 1000;
 
 /** Letters, digits, hyphen and underscore; DNS allows 63 octets a label, 253 a name (RFC 1035, section 2.3.4). */
 const DOMAIN = /^(?=.{1,253}$)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/;
@@ -28,20 +35,33 @@ const FORBIDDEN = /[\p{Cc}\p{Cs}\ufffd]/u;
  * @returns null where it is no domain name
  */
 export function normaliseDomain(text: string): string | null {
+  if (text.length > MAX_DOMAIN) return null;
   const lower = text.replace(/\.$/, '').toLowerCase();
-  if (ADDRESS_LITERAL.test(lower) || DOMAIN.test(lower)) return lower;
+  if (ADDRESS_LITERAL.test(lower)) return shortestLiteral(lower);
+  if (DOMAIN.test(lower)) return lower;
   // domainToASCII is a URL parser's: it would undo %XX, so only what is left after the ASCII names may contain Unicode.
-  if (!/^[\p{L}\p{N}\p{M}\p{S}\p{P}]+$/u.test(lower) || /[^a-z0-9_.\u0080-\u{10ffff}-]/u.test(lower))
+  if (
+    !/^[\p{L}\p{N}\p{M}\p{S}\p{P}]+$/u.test(lower) ||
+    /[^a-z0-9_.\u0080-\u{10ffff}-]/u.test(lower) ||
+    !isWithinBounds(lower, MAX_DOMAIN)
+  )
     return null;
   const ascii = domainToASCII(lower).replace(/\.$/, '');
   return DOMAIN.test(ascii) ? ascii : null;
 }
 
+/** An IPv6 address has many spellings (RFC 5952); whatever is no IPv6 address stays. */
+function shortestLiteral(literal: string): string {
+  const address = /^\[ipv6:(.*)\]$/.exec(literal)?.[1] ?? '';
+  return isIPv6(address) ? `[ipv6:${new SocketAddress({ address, family: 'ipv6' }).address}]` : literal;
+}
+
 /**
  * Reads a recipient or sender path (RFC 5321, section 4.1.2; RFC 6531): quoted local parts, address literals, source
  * routes, also what only nearly keeps the grammar (`dot..dot@x`), since Postfix passes such paths on. Bytes of the local part
- * that are not UTF-8, and control characters, become U+FFFD, which no stored address has: whose domain can be read belongs to
- * that domain, with its settings and its catch-all, and an extension is cut off.
+ * that are not UTF-8, and control characters, become U+FFFD, which no stored address has, and so does what is longer than any
+ * stored address: whose domain can be read belongs to that domain, with its settings and its catch-all, and an extension is
+ * cut off.
  * @param path without angle brackets, one character per byte (latin1)
  * @param defaultDomain for a path without a domain (`postmaster`)
  * @returns null where it is no address: empty, an open quote, an impossible domain
@@ -51,7 +71,24 @@ export function parsePath(path: string, defaultDomain?: string): AddressParts | 
   if (parts === null || (parts.domain === null && defaultDomain === undefined)) return null;
   const domain = normaliseDomain(parts.domain ?? defaultDomain ?? '');
   if (domain === null || (parts.local === '' && !parts.quoted)) return null;
-  return { local: withoutQuotes(parts.local).normalize('NFC'), domain };
+  return { local: nameOf(parts.local), domain };
+}
+
+/** A local part without quotes, as Postfix has it internally, in the form in which it is looked up. */
+export function nameOf(local: string): string {
+  return normaliseName(withoutQuotes(local), MAX_ADDRESS);
+}
+
+/**
+ * A path in Postfix's internal form: without quotes, the last @ begins the domain (unquote_822_local(3)). Nothing in it is
+ * judged or bounded.
+ * @param path without angle brackets, one character per byte (latin1)
+ * @returns null where a quote stays open
+ */
+export function internalForm(path: string): string | null {
+  const parts = split(decodeUtf8(path));
+  if (parts === null) return null;
+  return parts.domain === null ? parts.local : `${parts.local}@${parts.domain}`;
 }
 
 /** RFC 5321, section 4.1.2, Quoted-string. */
@@ -75,18 +112,19 @@ function withoutQuotes(local: string): string {
 export function parseTyped(text: string): AddressParts | null {
   const trimmed = text.trim();
   const inner = /^<(.*)>$/.exec(trimmed)?.[1] ?? trimmed;
-  if (FORBIDDEN.test(inner)) return null;
+  if (FORBIDDEN.test(inner) || Buffer.byteLength(inner) > MAX_ADDRESS) return null;
   const parts = split(inner);
   if (parts?.domain == null) return null;
   const domain = normaliseDomain(parts.domain);
   if (domain === null || (parts.local === '' && parts.quoted)) return null;
-  return { local: parts.local.normalize('NFC'), domain };
+  if (!isWithinBounds(parts.local, MAX_ADDRESS)) return null;
+  return { local: normaliseName(parts.local, MAX_ADDRESS), domain };
 }
 
 function decodeUtf8(path: string): string {
   if (!/[^\x20-\x7e]/.test(path)) return path;
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(Buffer.from(path, 'latin1'));
-  return text.replace(new RegExp(FORBIDDEN, 'gu'), '\ufffd');
+  return text.replace(new RegExp(FORBIDDEN, 'gu'), UNREADABLE);
 }
 
 /** Unquotes the local part; the last unquoted @ begins the domain, as in Postfix's tok822. */
@@ -115,17 +153,12 @@ function split(text: string): { local: string; quoted: boolean; domain: string |
   return { local: unquoted.slice(0, at.unquoted), quoted, domain: text.slice(at.text + 1) };
 }
 
-/** Lower case in a way that a second time changes nothing. */
-function foldCase(local: string): string {
-  return local.toLowerCase().normalize('NFC');
-}
-
 /**
  * The canonical spelling: the local part bare where it may be, else quoted with the fewest backslashes.
  * @param fold false where the domain's local parts differ by case
  */
 export function toAddress(parts: AddressParts, fold = true): Address {
-  const local = fold ? foldCase(parts.local) : parts.local;
+  const local = fold ? foldCase(parts.local).normalize('NFC') : parts.local;
   const spelled = DOT_STRING.test(local) ? local : quoteLocalPart(local);
   return `${spelled}@${parts.domain}` as Address;
 }
@@ -187,14 +220,25 @@ export function stripExtension(local: string, delimiters: string): string | null
 }
 
 /**
+ * The spellings under which a name may be stored in a domain that folds: an address that could not be folded again without
+ * becoming another one's (refold.ts) is in lower case only, and whoever is stored as it is spelled comes first.
+ */
+export function storedSpellings(parts: AddressParts, fold: boolean): readonly Address[] {
+  const address = toAddress(parts, fold);
+  if (!fold) return [address];
+  const lower = toAddress({ ...parts, local: parts.local.toLowerCase().normalize('NFC') }, false);
+  return lower === address ? [address] : [lower, address];
+}
+
+/**
  * The addresses under which a recipient may be known, in Postfix's order (postconf(5), virtual(5)): `user+ext@domain`,
  * `user@domain`, `@domain`.
  */
 export function lookupCandidates(parts: AddressParts, delimiters: string, fold: boolean): readonly Address[] {
   const bare = stripExtension(parts.local, delimiters);
   return [
-    toAddress(parts, fold),
-    ...(bare === null ? [] : [toAddress({ local: bare, domain: parts.domain }, fold)]),
+    ...storedSpellings(parts, fold),
+    ...(bare === null ? [] : storedSpellings({ local: bare, domain: parts.domain }, fold)),
     catchAllOf(parts.domain),
   ];
 }

@@ -1,6 +1,8 @@
 // The patterns of rules: `*` for any number of characters, `?` for exactly one, `\` before either for itself; upper and lower
 // case alike. Matched piece by piece, without backtracking: a stranger's header cannot make it slow. Pure.
 
+import { normaliseText } from './fold.ts';
+
 /** A pattern that is longer, in characters, is refused when a rule is added. */
 export const MAX_PATTERN = 256;
 
@@ -28,8 +30,9 @@ export function matchesPattern(pattern: string, text: string): boolean {
   return subject.length - last.length >= at && standsAt(last, subject, subject.length - last.length);
 }
 
+/** Letter by letter, so that `?` is one: ß is not ss here. */
 function fold(text: string): string {
-  return text.normalize('NFC').toLowerCase();
+  return normaliseText(text).toLowerCase();
 }
 
 /** What stands between the asterisks; one piece where there is none. */

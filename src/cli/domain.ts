@@ -1,6 +1,13 @@
 // `sealpost domain`: the domains of ours, their settings and their class.
 import type { Command } from 'commander';
-import { addDomain, type DomainView, listDomains, removeDomain, setDomain } from '../directory/domains.ts';
+import {
+  addDomain,
+  type DomainView,
+  listDomains,
+  removeDomain,
+  setDomain,
+  showDomain,
+} from '../directory/domains.ts';
 import { WrongUsage } from '../host/exit-codes.ts';
 import { readAssignments } from './arguments.ts';
 import { run, withCommonOptions } from './command.ts';
@@ -35,12 +42,25 @@ export function registerDomain(program: Command): void {
 
   withCommonOptions(
     domain
+      .command('show')
+      .description('show one domain with its settings')
+      .argument('<name>', 'a domain that was added, or one of its other names'),
+    'sealpost domain show example.org',
+  ).action((name: string, options: Options) =>
+    run(options, async ({ database, print }) => {
+      const shown = await showDomain(await database(), name);
+      print(shown, table([row(shown)]));
+    }),
+  );
+
+  withCommonOptions(
+    domain
       .command('set')
       .description('set what differs from the global settings; an empty value removes it')
       .argument('<name>', 'a domain that was added')
       .argument(
         '<key=value...>',
-        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, class=virtual|relay, fold_local_part=on|off, unknown_text, disabled_text, over_quota_text, unknown_action, disabled_action, over_quota_action=reject|defer|accept',
+        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, class=virtual|relay, fold_local_part=on|off, local=on|off (it stands in mydestination), other_names=NAME,[LITERAL],... (whose mail is for the same mailboxes), unknown_text, disabled_text, over_quota_text, unknown_action, disabled_action, over_quota_action=reject|defer|accept',
       ),
     'sealpost domain set example.org style=inline on_missing_key=reject transport=',
   ).action((name: string, words: string[], options: Options) =>
@@ -76,6 +96,8 @@ function row(domain: DomainView): readonly string[] {
       settingsInWords(domain.settings),
       ...(domain.transport === null ? [] : [`transport=${domain.transport}`]),
       ...(domain.fold_local_part ? [] : ['fold_local_part=off']),
+      ...(domain.local ? ['local=on'] : []),
+      ...(domain.other_names.length === 0 ? [] : [`other_names=${domain.other_names.join(',')}`]),
       ...refusalsInWords(domain),
     ]
       .filter((word) => word !== '')

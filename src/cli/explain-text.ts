@@ -14,6 +14,7 @@ export function formatExplanation(explanation: Explanation): string {
     .join('; ');
   return [
     `address   ${explanation.address}`,
+    ...explanation.readOn.slice(1).map(({ address, restsOn }) => `read as   ${address} (${restsOn})`),
     `is        ${resolution.kind}${who === '' ? '' : `: ${who}`}${resolution.via.length > 0 ? ` via ${resolution.via.join(', ')}` : ''}`,
     `domain    ${explanation.domain === null ? 'not ours' : `${explanation.domain.name} (${explanation.domain.class})`}`,
     ...Object.entries(explanation.settings).map(([name, { value, from }]) =>

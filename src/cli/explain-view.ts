@@ -38,6 +38,8 @@ export interface Explanation {
     readonly via: readonly string[];
     readonly readers: readonly Pick<ReaderView, 'kind' | 'address' | 'id' | 'status'>[];
   };
+  /** What Postfix makes of the address, step by step; empty where it counts as it is written. */
+  readonly readOn: readonly { readonly address: string; readonly restsOn: string }[];
   readonly domain: { readonly name: string; readonly class: string } | null;
   /** Of the copy: of several readers, what theirs come to together. */
   readonly settings: Readonly<Partial<Record<SettingName, CopySetting>>>;
@@ -83,6 +85,7 @@ export function explanationOf(
       via: 'via' in facts.resolution ? facts.resolution.via : [],
       readers: readers.flatMap(({ reader }) => (reader === null ? [] : whoIs(reader))),
     },
+    readOn: facts.readOn?.steps ?? [],
     domain: facts.domain === null ? null : { name: facts.domain.name, class: facts.domain.class },
     settings: settingsOfCopy(decision),
     readers: readers.flatMap((basis) => readerView(basis, viewOf)),

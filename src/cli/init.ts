@@ -6,6 +6,7 @@ import { describeConfig } from '../config/describe.ts';
 import { loadConfig } from '../config/load.ts';
 import { applyMigrations, migrationStatus } from '../database/migrate.ts';
 import { openDatabase } from '../database/open.ts';
+import { refoldAddresses } from '../directory/refold.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { groupId, setAccess } from '../host/unix-socket.ts';
 import { run, withCommonOptions } from './command.ts';
@@ -37,6 +38,7 @@ export function registerInit(program: Command): void {
       const database = await openDatabase(config, { requireMigrated: false });
       try {
         await applyMigrations(database, { allowDestructive: false });
+        await refoldAddresses(database);
         const { applied } = await migrationStatus(database);
         print(
           { config: path, written, state_dir: config.state_dir, migrations: applied },

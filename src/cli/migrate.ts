@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { applyMigrations, migrationStatus } from '../database/migrate.ts';
 import { openDatabase } from '../database/open.ts';
+import { foldingTogether, refoldAddresses } from '../directory/refold.ts';
 import { run, withCommonOptions } from './command.ts';
 
 interface MigrateOptions {
@@ -25,14 +26,21 @@ export function registerMigrate(program: Command): void {
       try {
         if (options.status !== true) {
           await applyMigrations(database, { allowDestructive: options.allowDestructive === true });
+          await refoldAddresses(database);
         }
         const status = await migrationStatus(database);
+        // Before the tables are there, nothing is stored.
+        const folding_together = status.pending.length === 0 ? await foldingTogether(database) : [];
         const lines = [
           ...status.applied.map((name) => `applied  ${name}`),
           ...status.pending.map((name) => `pending  ${name}`),
           ...status.unknown.map((name) => `unknown  ${name} (made by a newer sealpost)`),
+          ...folding_together.map(
+            ({ address, foldsTo }) =>
+              `same     ${address} is ${foldsTo} to Postfix, and another address is so, too: rename or remove one of them`,
+          ),
         ];
-        print(status, lines.join('\n'));
+        print({ ...status, folding_together }, lines.join('\n'));
       } finally {
         await database.close();
       }

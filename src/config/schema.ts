@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { filterSchema, pipeSchema } from './filter.ts';
 import { noticesSchema } from './notices.ts';
 import { policySchema } from './policy.ts';
+import { postfixSchema } from './postfix.ts';
 import { receiverSchema } from './receiver.ts';
 import { settingsShape } from './settings.ts';
 import {
@@ -114,6 +115,9 @@ export const configSchema = z.strictObject({
     description: "appended to id_123; empty: the address's own domain",
   }),
   database: database.prefault({}).meta({ description: 'the one place of truth: PostgreSQL 14 or newer' }),
+  postfix: postfixSchema.prefault({}).meta({
+    description: "how main.cf has Postfix read addresses; the defaults are Postfix's own",
+  }),
   filter: filterSchema.prefault({}).meta({ description: 'the proxy filter (advanced content filter)' }),
   pipe: pipeSchema
     .prefault({})

@@ -19,6 +19,7 @@ const tableSchema = z.enum([
   'rules',
   'incoming_counts',
   'api_tokens',
+  'domain_names',
 ]);
 
 const changeSchema = z.object({
@@ -27,8 +28,8 @@ const changeSchema = z.object({
 });
 
 /**
- * What changed: a domain's name, a user's ID, an address, an alias's address, or a key's owner ("user:ID", "contact:ID",
- * "domain:ID"); a rule's owner ("user:ID", "domain:NAME"); a user's ID (user_usage,
+ * What changed: a domain's name (domain_names: one of its other names), a user's ID, an address, an alias's address, or a key's
+ * owner ("user:ID", "contact:ID", "domain:ID"); a rule's owner ("user:ID", "domain:NAME"); a user's ID (user_usage,
  * incoming_counts, api_tokens), an address (sender_logins), a fingerprint. key null: many rows; drop everything.
  */
 export type Change = Readonly<z.output<typeof changeSchema>>;

@@ -41,8 +41,25 @@ export const domains = pgTable('domains', {
   transport: text('transport'),
   /** What check_recipient answers in place of the default texts and actions (policy.md). */
   refusals: jsonb('refusals').$type<RefusalOverride>().notNull().default({}),
+  /** Postfix delivers for it by itself: it stands in mydestination. */
+  local: boolean('local').notNull().default(false),
   created_at: instant('created_at').notNull().defaultNow(),
 });
+
+/**
+ * Other names of our domains: mail for them is for the same mailboxes, and the domain's settings hold. A name is an A-label in
+ * lower case, or an address literal in its shortest form, such as `[192.0.2.1]`.
+ */
+export const domainNames = pgTable(
+  'domain_names',
+  {
+    name: text('name').primaryKey(),
+    domain_id: integer('domain_id')
+      .notNull()
+      .references(() => domains.id, { onDelete: 'cascade' }),
+  },
+  (table) => [index('domain_names_domain').on(table.domain_id)],
+);
 
 /** Mailbox owners. The id never changes; addresses may. */
 export const users = pgTable(

@@ -18,6 +18,7 @@ export type Because =
   | 'key expired'
   | 'key unusable'
   | 'alias loop'
+  | 'reader unclear'
   | 'alias readers differ'
   | 'alias without readers'
   | 'directory unavailable';

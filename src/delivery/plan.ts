@@ -3,7 +3,13 @@
 import { SETTING_NAMES, type SettingLevel, type SettingName, type Settings } from '../config/settings.ts';
 import type { Reader, RecipientFacts } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
-import { ALIAS_LOOP, ALIAS_WITHOUT_TARGETS, DIRECTORY_AWAY, readersDiffer } from '../smtp/our-replies.ts';
+import {
+  ALIAS_LOOP,
+  ALIAS_WITHOUT_TARGETS,
+  DIRECTORY_AWAY,
+  readersDiffer,
+  readerUnclear,
+} from '../smtp/our-replies.ts';
 import { count, type Decision, type PlanInput, refuse, type Verdict } from './decision.ts';
 import {
   basisOf,
@@ -51,7 +57,10 @@ function plansOf(input: PlanInput): readonly ReaderPlan[] {
 
 function verdictOf(input: PlanInput, plans: readonly ReaderPlan[]): Verdict {
   const [first] = plans;
-  if (input.facts.resolution.kind === 'loop') {
+  const { resolution } = input.facts;
+  if (resolution.kind === 'unclear')
+    return refuse('defer', 'reader unclear', resolution.because, readerUnclear(resolution.because));
+  if (resolution.kind === 'loop') {
     return refuse(
       'defer',
       'alias loop',

@@ -1,5 +1,6 @@
 // `key=value` arguments of `domain set` and `user set`, checked against the settings' own schema. Pure.
 
+import { normaliseDomain } from '../address/normalise.ts';
 import {
   REFUSAL_ACTIONS,
   REFUSAL_REASONS,
@@ -17,6 +18,10 @@ export interface Assignments {
   readonly transport: string | null | undefined;
   readonly class: 'virtual' | 'relay' | undefined;
   readonly foldLocalPart: boolean | undefined;
+  /** Of a domain: Postfix delivers for it by itself (mydestination); undefined: leave. */
+  readonly local: boolean | undefined;
+  /** Of a domain: names and address literals, normalised; undefined: leave. */
+  readonly otherNames: readonly string[] | undefined;
   /** Of a domain: texts and actions of check_recipient. A value of undefined is removed. */
   readonly refusals: readonly RefusalAssignment[];
   /** Of a user: outside addresses that get copies, as typed; undefined: leave. */
@@ -49,13 +54,17 @@ export function parseAssignments(words: readonly string[], level: 'domain' | 'us
   let transport: string | null | undefined;
   let domainClass: 'virtual' | 'relay' | undefined;
   let foldLocalPart: boolean | undefined;
+  let local: boolean | undefined;
+  let otherNames: readonly string[] | undefined;
   const refusals: RefusalAssignment[] = [];
   let forwards: readonly string[] | undefined;
   let sendAs: readonly string[] | undefined;
   const allowed = [
     ...SETTING_NAMES,
     'transport',
-    ...(level === 'domain' ? ['class', 'fold_local_part', ...REFUSAL_NAMES] : ['forward', 'send_as']),
+    ...(level === 'domain'
+      ? ['class', 'fold_local_part', 'local', 'other_names', ...REFUSAL_NAMES]
+      : ['forward', 'send_as']),
   ];
   for (const word of words) {
     const at = word.indexOf('=');
@@ -83,9 +92,11 @@ export function parseAssignments(words: readonly string[], level: 'domain' | 'us
       else if (value === '') domainClass = 'virtual';
       else errors.push(`class: found ${JSON.stringify(value)}, expected virtual or relay`);
     } else if (name === 'fold_local_part') {
-      const flag = value === '' ? true : readSetting('encrypt', value);
-      if (typeof flag === 'boolean') foldLocalPart = flag;
-      else errors.push(`fold_local_part: found ${JSON.stringify(value)}, expected on or off`);
+      foldLocalPart = readFlag(name, value, true, errors);
+    } else if (name === 'local') {
+      local = readFlag(name, value, false, errors);
+    } else if (name === 'other_names') {
+      otherNames = readNames(value, errors);
     } else {
       const setting = name as SettingName;
       const read = value === '' ? undefined : readSetting(setting, value);
@@ -95,7 +106,39 @@ export function parseAssignments(words: readonly string[], level: 'domain' | 'us
     }
   }
   if (errors.length > 0) throw new ChangeRefused(errors.join('; '));
-  return { settings, transport, class: domainClass, foldLocalPart, refusals, forwards, sendAs };
+  return {
+    settings,
+    transport,
+    class: domainClass,
+    foldLocalPart,
+    local,
+    otherNames,
+    refusals,
+    forwards,
+    sendAs,
+  };
+}
+
+/** @param otherwise what an empty value gives back */
+function readFlag(name: string, value: string, otherwise: boolean, errors: string[]): boolean | undefined {
+  const flag = value === '' ? otherwise : readSetting('encrypt', value);
+  if (typeof flag === 'boolean') return flag;
+  errors.push(`${name}: found ${JSON.stringify(value)}, expected on or off`);
+  return undefined;
+}
+
+/** Names and address literals with commas between, normalised. */
+function readNames(value: string, errors: string[]): readonly string[] {
+  const names = new Set<string>();
+  for (const each of listOf(value)) {
+    const name = normaliseDomain(each);
+    if (name !== null) names.add(name);
+    else
+      errors.push(
+        `other_names: found ${JSON.stringify(each)}, expected names and address literals such as mx.example.org,[192.0.2.1]`,
+      );
+  }
+  return [...names];
 }
 
 /** Addresses with commas between; a comma inside quotes belongs to its address. */

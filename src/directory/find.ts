@@ -9,6 +9,7 @@ import {
   catchAllOf,
   normaliseDomain,
   parseTyped,
+  storedSpellings,
   toAddress,
 } from '../address/normalise.ts';
 import type * as schema from '../database/schema.ts';
@@ -72,9 +73,14 @@ export async function nameAddress(orm: Orm, typed: string, lock?: RowLock): Prom
     throw new ChangeRefused(`found ${JSON.stringify(typed)}, expected an address such as alice@example.org`);
   }
   const domain = await findDomain(orm, parts.domain, lock);
-  const address =
-    parts.local === '' ? catchAllOf(parts.domain) : toAddress(parts, domain?.fold_local_part ?? true);
-  return { address, parts, domain };
+  if (parts.local === '') return { address: catchAllOf(parts.domain), parts, domain };
+  const fold = domain?.fold_local_part ?? true;
+  const spellings = storedSpellings(parts, fold);
+  const [lower = toAddress(parts, fold)] = spellings;
+  // Outside, weiß and weiss may be two people: whose mail it is, another server decides.
+  if (domain === null || spellings.length === 1) return { address: lower, parts, domain };
+  const row = await mostExact(orm, spellings);
+  return { address: (row?.address as Address | undefined) ?? toAddress(parts, fold), parts, domain };
 }
 
 export async function findAddress(orm: Orm, address: Address, lock?: RowLock): Promise<AddressesRow | null> {

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import type { Address } from '../address/address.ts';
 import { type SettingsOverride, settingsOverrideSchema } from '../config/settings.ts';
 import { type DirectoryVersion, VERSION_SQL } from '../database/directory-version.ts';
-import type { AddressRow, DirectoryRows, TargetRow } from './resolve.ts';
+import { type AddressRow, type DirectoryRows, MAX_NAMESAKES, type TargetRow } from './resolve.ts';
 import { type RawRule, rulesOf } from './rule-rows.ts';
 import type { Domain, KeyKind, KeySource, StoredKey, User } from './types.ts';
 
@@ -13,12 +13,22 @@ export interface Wanted {
   readonly addresses: readonly string[];
   readonly domains: readonly string[];
   readonly users: readonly number[];
+  /** Local parts, as they are spelled in an address: whose they are in any domain of ours. */
+  readonly namesakes: readonly string[];
 }
 
 // UNION instead of OR: each branch is then an index scan, also with a million rows.
 const STATEMENT = `
-WITH hit AS MATERIALIZED (
+WITH namesake AS MATERIALIZED (
+  SELECT l.local, d.name AS domain, a.id, a.address, a.kind, a.user_id
+  FROM unnest($4::text[]) AS l (local) CROSS JOIN domains d JOIN addresses a ON a.address = l.local || '@' || d.name
+  WHERE cardinality($4::text[]) > 0 AND a.kind IN ('user', 'alias')
+  LIMIT ${MAX_NAMESAKES + 1}
+), hit AS MATERIALIZED (
   SELECT a.id, a.address, a.kind, a.user_id FROM addresses a WHERE a.address = ANY ($1::text[])
+  UNION SELECT id, address, kind, user_id FROM namesake
+), other_name AS MATERIALIZED (
+  SELECT n.name, n.domain_id FROM domain_names n WHERE n.name = ANY ($2::text[])
 ), expansion AS MATERIALIZED (
   SELECT t.alias_id, t.position, t.target, t.target_user_id
   FROM hit JOIN alias_targets t ON t.alias_id = hit.id WHERE hit.kind = 'alias'
@@ -32,10 +42,11 @@ WITH hit AS MATERIALIZED (
   JOIN users u ON u.id = wanted.id
   JOIN addresses p ON p.user_id = u.id AND p.kind = 'user'
 ), ours AS MATERIALIZED (
-  SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport FROM domains d WHERE d.name = ANY ($2::text[])
+  SELECT d.id, d.name, d.class, d.local, d.fold_local_part, d.settings, d.transport
+  FROM domains d WHERE d.name = ANY ($2::text[])
   UNION ALL
-  SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport
-  FROM (SELECT DISTINCT domain_id FROM owner) o JOIN domains d ON d.id = o.domain_id
+  SELECT d.id, d.name, d.class, d.local, d.fold_local_part, d.settings, d.transport
+  FROM (SELECT domain_id FROM owner UNION SELECT domain_id FROM other_name) o JOIN domains d ON d.id = o.domain_id
 ), key AS (
   SELECT k.id, 'user:' || k.user_id AS owner, k.kind, k.fingerprint, k.status, k.source, k.created_at, k.certificate
   FROM owner JOIN keys k ON k.user_id = owner.id
@@ -54,6 +65,8 @@ WITH hit AS MATERIALIZED (
 )
 SELECT 'version' AS what, ${VERSION_SQL} AS row, NULL::bytea AS certificate
 UNION ALL SELECT 'address', to_json(hit), NULL FROM hit
+UNION ALL SELECT 'name', to_json(other_name), NULL FROM other_name
+UNION ALL SELECT 'namesake', json_build_object('local', local, 'domain', domain), NULL FROM namesake
 UNION ALL SELECT 'target', to_json(expansion), NULL FROM expansion
 UNION ALL SELECT 'user', to_json(owner), NULL FROM owner
 UNION ALL SELECT 'domain', to_json(ours), NULL FROM ours
@@ -65,6 +78,7 @@ interface RawDomain {
   readonly id: number;
   readonly name: string;
   readonly class: Domain['class'];
+  readonly local: boolean;
   readonly fold_local_part: boolean;
   readonly settings: unknown;
   readonly transport: string | null;
@@ -102,6 +116,8 @@ type Row =
     }
   | { readonly what: 'version'; readonly row: DirectoryVersion }
   | { readonly what: 'domain'; readonly row: RawDomain }
+  | { readonly what: 'name'; readonly row: { readonly name: string; readonly domain_id: number } }
+  | { readonly what: 'namesake'; readonly row: { readonly local: string; readonly domain: string } }
   | { readonly what: 'rule'; readonly row: RawRule & { readonly owner: string } }
   | {
       readonly what: 'key';
@@ -120,6 +136,8 @@ type Row =
 /** Rows that are collected over several loads of one resolution. */
 export interface MutableRows extends DirectoryRows {
   readonly domains: Map<string, Domain>;
+  readonly otherNames: Map<string, string>;
+  readonly namesakes: Map<string, string[]>;
   readonly addresses: Map<string, AddressRow>;
   readonly targets: Map<number, TargetRow[]>;
   readonly users: Map<number, User>;
@@ -127,7 +145,15 @@ export interface MutableRows extends DirectoryRows {
 }
 
 export function emptyRows(): MutableRows {
-  return { domains: new Map(), addresses: new Map(), targets: new Map(), users: new Map(), keys: new Map() };
+  return {
+    domains: new Map(),
+    otherNames: new Map(),
+    namesakes: new Map(),
+    addresses: new Map(),
+    targets: new Map(),
+    users: new Map(),
+    keys: new Map(),
+  };
 }
 
 /**
@@ -143,7 +169,7 @@ export async function loadRows(
   const result = await pool.query<Row>({
     name: 'sealpost-directory',
     text: STATEMENT,
-    values: [wanted.addresses, wanted.domains, wanted.users],
+    values: [wanted.addresses, wanted.domains, wanted.users, wanted.namesakes],
   });
   const of = <W extends Row['what']>(what: W) =>
     result.rows.filter((row): row is Extract<Row, { what: W }> => row.what === what);
@@ -156,6 +182,13 @@ export async function loadRows(
     domainsById.set(domain.id, domain);
     rows.domains.set(domain.name, domain);
   }
+  for (const { row } of of('name')) {
+    const domain = domainsById.get(row.domain_id);
+    if (domain === undefined) throw new Error(`the name ${row.name} is of no domain`);
+    rows.otherNames.set(row.name, domain.name);
+  }
+  for (const { row } of of('namesake'))
+    rows.namesakes.set(row.local, [...(rows.namesakes.get(row.local) ?? []), row.domain]);
   for (const { row } of of('address')) {
     rows.addresses.set(row.address, {
       id: row.id,
@@ -207,6 +240,7 @@ function domainOf(row: RawDomain, rules: readonly RawRule[] | undefined): Domain
     id: row.id,
     name: row.name,
     class: row.class,
+    local: row.local,
     foldLocalPart: row.fold_local_part,
     settings: settingsOf(row.settings),
     transport: row.transport,

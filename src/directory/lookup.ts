@@ -1,15 +1,17 @@
 // The directory over the database: a bounded cache of positive and negative answers, dropped by change notifications, one query
 // for identical look-ups in flight. A database that is away is an error, never "nobody".
 import { LRUCache } from 'lru-cache';
-import { type AddressParts, normaliseDomain, parsePath } from '../address/normalise.ts';
+import { normaliseDomain } from '../address/normalise.ts';
+import { type ReadingRules, type Readings, readingsOf } from '../address/readings.ts';
 import type { Config } from '../config/schema.ts';
 import type { VersionTracker } from '../database/directory-version.ts';
 import type { Change } from '../database/notifications.ts';
 import type { Database } from '../database/open.ts';
+import { domainOfHost, ownNames } from '../host/own-names.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { dependencyName, type ReadRecipient, readRecipient } from './read.ts';
-import type { ResolveOptions } from './resolve.ts';
+import { dependencyName, type ReadRecipient, readReadings } from './read.ts';
+import type { ReadOnOptions } from './read-on.ts';
 import { type Directory, DirectoryUnavailable, type RecipientFacts } from './types.ts';
 
 /** A directory with a cache that has to be told of changes. */
@@ -26,7 +28,7 @@ export interface CachedDirectory extends Directory {
 
 export interface DirectoryContext {
   readonly database: Pick<Database, 'pool'>;
-  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'hostname'>;
+  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'hostname' | 'postfix'>;
   readonly metrics?: Metrics;
   readonly logger?: Logger;
   /** What tells of changes for certain; without it every read counts as the newest. */
@@ -47,7 +49,8 @@ const ANSWER_OVERHEAD = 2048;
 /** What is kept of the directory, and what is under way. */
 interface Kept {
   readonly context: DirectoryContext;
-  readonly resolving: ResolveOptions;
+  readonly resolving: ReadOnOptions;
+  readonly reading: ReadingRules;
   /** By path. */
   readonly answers: LRUCache<string, Answer>;
   /** The paths of the answers that depend on a name. */
@@ -82,7 +85,9 @@ export function createDirectory(context: DirectoryContext): CachedDirectory {
     resolving: {
       delimiters: config.recipient_delimiter,
       mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
+      machineNames: ownNames(config.hostname),
     },
+    reading: readingRulesOf(config),
     answers,
     dependants,
     inFlight: new Map(),
@@ -130,19 +135,17 @@ function recipient(kept: Kept, path: string): Promise<RecipientFacts> {
 }
 
 async function ask(kept: Kept, path: string): Promise<RecipientFacts> {
-  const { config, logger } = kept.context;
-  const parts = parsePath(path, config.hostname);
-  if (parts === null) return { address: null, resolution: { kind: 'nobody' }, domain: null, domainKeys: [] };
+  const { logger } = kept.context;
   const before = kept.generation;
-  const { facts, dependsOn } = await read(kept, parts);
+  const { facts, dependsOn, mayBeKept } = await read(kept, readingsOf(path, kept.reading));
   if (facts.resolution.kind === 'loop') logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
-  if (before === kept.generation && !kept.blind) keep(kept, path, { facts, dependsOn });
+  if (before === kept.generation && !kept.blind && mayBeKept) keep(kept, path, { facts, dependsOn });
   return facts;
 }
 
-async function read({ context, resolving }: Kept, parts: AddressParts): Promise<ReadRecipient> {
+async function read({ context, resolving }: Kept, readings: Readings): Promise<ReadRecipient> {
   try {
-    return await readRecipient(context.database.pool, parts, resolving, context.versions);
+    return await readReadings(context.database.pool, readings, resolving, context.versions);
   } catch (error) {
     if (error instanceof DirectoryUnavailable) throw error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -177,6 +180,18 @@ function dropAll(kept: Kept): void {
   kept.generation++;
   kept.inFlight.clear();
   kept.answers.clear();
+}
+
+/** What [postfix] and the host name say of reading an address. */
+function readingRulesOf({ postfix, hostname }: Pick<Config, 'postfix' | 'hostname'>): ReadingRules {
+  return {
+    percentHack: postfix.percent_hack,
+    bangpath: postfix.bangpath,
+    dequote: postfix.dequote,
+    origin: hostname,
+    hostname,
+    maybeAppended: domainOfHost(hostname),
+  };
 }
 
 function certificateBytes(facts: RecipientFacts): number {

@@ -2,10 +2,18 @@
 // nothing more. Also the names under which answers depend on rows, so that a cache can be told of changes.
 import type pg from 'pg';
 import type { AddressParts } from '../address/normalise.ts';
+import type { Readings } from '../address/readings.ts';
 import type { VersionTracker } from '../database/directory-version.ts';
 import type { Change } from '../database/notifications.ts';
 import { emptyRows, loadRows, type MutableRows } from './load.ts';
-import { type DirectoryRows, MAX_ALIAS_DEPTH, type ResolveOptions, resolveRecipient } from './resolve.ts';
+import { type ReadOnOptions, resolveReadings } from './read-on.ts';
+import {
+  type Asked,
+  type DirectoryRows,
+  MAX_ALIAS_DEPTH,
+  type ResolveOptions,
+  resolveRecipient,
+} from './resolve.ts';
 import { DirectoryUnavailable, type RecipientFacts } from './types.ts';
 
 export interface ReadRecipient {
@@ -13,31 +21,59 @@ export interface ReadRecipient {
   readonly rows: DirectoryRows;
   /** Names of everything that the facts rest on; see {@link dependencyName}. */
   readonly dependsOn: readonly string[];
+  /** Not where it rests on all of our domains: nobody tells of one more that has the name. */
+  readonly mayBeKept: boolean;
 }
 
 /**
- * Reads everything about one address, without a cache.
+ * Reads everything about one address as it is written, without a cache.
  * @param versions refuses rows of an older state than the one that is known; default: every state is good
  * @throws DirectoryUnavailable when the rows change under every round; what the pool, or `versions`, throws otherwise
  */
-export async function readRecipient(
+export function readRecipient(
   pool: Pick<pg.Pool, 'query'>,
   parts: AddressParts,
   options: ResolveOptions,
   versions?: Pick<VersionTracker, 'check'>,
 ): Promise<ReadRecipient> {
+  return inRounds(pool, versions, (rows) => resolveRecipient(rows, parts, options));
+}
+
+/** The same for a path, and for what Postfix may make of it. */
+export function readReadings(
+  pool: Pick<pg.Pool, 'query'>,
+  readings: Readings,
+  options: ReadOnOptions,
+  versions?: Pick<VersionTracker, 'check'>,
+): Promise<ReadRecipient> {
+  return inRounds(pool, versions, (rows) => resolveReadings(rows, readings, options));
+}
+
+/** Every round goes one alias deeper; the chain ends below the limit, or is a loop. Namesakes take two rounds more. */
+const MAX_ROUNDS = MAX_ALIAS_DEPTH + 4;
+
+async function inRounds(
+  pool: Pick<pg.Pool, 'query'>,
+  versions: Pick<VersionTracker, 'check'> | undefined,
+  resolve: (rows: DirectoryRows) => { readonly facts: RecipientFacts; readonly asked: Asked },
+): Promise<ReadRecipient> {
   const rows = emptyRows();
-  const loaded = { addresses: new Set<string>(), domains: new Set<string>(), users: new Set<number>() };
-  // Every round goes one alias deeper; the chain ends below the limit, or is a loop.
-  for (let round = 0; round <= MAX_ALIAS_DEPTH + 1; round++) {
-    const { facts, asked } = resolveRecipient(rows, parts, options);
+  const loaded = {
+    addresses: new Set<string>(),
+    domains: new Set<string>(),
+    users: new Set<number>(),
+    namesakes: new Set<string>(),
+  };
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const { facts, asked } = resolve(rows);
     const wanted = {
       addresses: [...asked.addresses].filter((name) => !loaded.addresses.has(name)),
       domains: [...asked.domains].filter((name) => !loaded.domains.has(name)),
       users: [...asked.users].filter((id) => !loaded.users.has(id)),
+      namesakes: [...asked.namesakes].filter((name) => !loaded.namesakes.has(name)),
     };
-    if (wanted.addresses.length + wanted.domains.length + wanted.users.length === 0) {
-      return { facts, rows, dependsOn: namesOf(rows, loaded) };
+    if (Object.values(wanted).every(({ length }) => length === 0)) {
+      return { facts, rows, dependsOn: namesOf(rows, loaded), mayBeKept: loaded.namesakes.size === 0 };
     }
     const version = await loadRows(pool, wanted, rows);
     if (versions !== undefined) {
@@ -47,6 +83,7 @@ export async function readRecipient(
     for (const name of wanted.addresses) loaded.addresses.add(name);
     for (const name of wanted.domains) loaded.domains.add(name);
     for (const id of wanted.users) loaded.users.add(id);
+    for (const name of wanted.namesakes) loaded.namesakes.add(name);
   }
   throw new DirectoryUnavailable('the directory changed faster than it could be read');
 }
@@ -55,6 +92,7 @@ export async function readRecipient(
 export function dependencyName(table: Change['table'], key: string): string | null {
   switch (table) {
     case 'domains':
+    case 'domain_names':
       return `domain:${key}`;
     case 'users':
       return `user:${key}`;

@@ -23,6 +23,10 @@ export interface TargetRow {
 /** What has been loaded of the directory. */
 export interface DirectoryRows {
   readonly domains: ReadonlyMap<string, Domain>;
+  /** By other name: the domain's. */
+  readonly otherNames: ReadonlyMap<string, string>;
+  /** By local part as it is spelled in an address: the domains of ours that have it, up to {@link MAX_NAMESAKES} and one. */
+  readonly namesakes: ReadonlyMap<string, readonly string[]>;
   readonly addresses: ReadonlyMap<string, AddressRow>;
   /** By id of the alias, in order. */
   readonly targets: ReadonlyMap<number, readonly TargetRow[]>;
@@ -36,6 +40,16 @@ export interface Asked {
   readonly addresses: ReadonlySet<string>;
   readonly domains: ReadonlySet<string>;
   readonly users: ReadonlySet<number>;
+  /** Local parts, as they are spelled in an address, that were looked for in every domain of ours. */
+  readonly namesakes: ReadonlySet<string>;
+}
+
+/** The same while it is collected. */
+interface Asking {
+  readonly addresses: Set<string>;
+  readonly domains: Set<string>;
+  readonly users: Set<number>;
+  readonly namesakes: Set<string>;
 }
 
 export interface ResolveOptions {
@@ -48,7 +62,11 @@ export interface ResolveOptions {
 /** The longest chain of aliases that is followed (policy.md). */
 export const MAX_ALIAS_DEPTH = 10;
 
-type Found =
+/** A name that is in more domains of ours is not compared. */
+export const MAX_NAMESAKES = 20;
+
+/** The most exact entry for an address. */
+export type Found =
   | { readonly kind: 'row'; readonly row: AddressRow }
   | { readonly kind: 'user'; readonly user: User }
   | { readonly kind: 'nobody' };
@@ -68,43 +86,60 @@ class AliasLoop extends Error {
   }
 }
 
+/** Resolves addresses against the rows. */
+export interface Resolver {
+  /** What was looked up so far. The answers hold only when every name in it had been loaded into the rows. */
+  readonly asked: Asking;
+  find(parts: AddressParts): Found;
+  factsOf(parts: AddressParts, found: Found): RecipientFacts;
+}
+
+export function createResolver(rows: DirectoryRows, options: ResolveOptions): Resolver {
+  const asked: Asking = {
+    addresses: new Set(),
+    domains: new Set(),
+    users: new Set(),
+    namesakes: new Set(),
+  };
+  const find = finder(rows, options, asked);
+  const expand = expander(rows, find);
+  return {
+    asked,
+    find,
+    factsOf(parts, found) {
+      const resolution = resolutionOf(rows, found, expand);
+      const own = rows.domains.get(parts.domain) ?? null;
+      const readerDomain = resolution.kind === 'user' ? resolution.readers[0] : undefined;
+      // An id address below mailbox_domain has no domain row of its own: its user's counts.
+      const domain = own ?? (readerDomain?.kind === 'user' ? readerDomain.user.domain : null);
+      const keyDomain = readerDomain?.kind === 'user' ? readerDomain.user.domain : domain;
+      return {
+        address: toAddress(parts, own?.foldLocalPart ?? true),
+        resolution,
+        domain,
+        domainKeys: keyDomain === null ? [] : (rows.keys.get(`domain:${keyDomain.id}`) ?? []),
+      };
+    },
+  };
+}
+
 /**
- * Resolves one address against the rows. The facts hold only when every name in `asked` had been loaded into `rows`.
- * A disabled user resolves like any other: what that means for mail is not decided here.
+ * Resolves one address against the rows, as it is written. The facts hold only when every name in `asked` had been loaded
+ * into `rows`. A disabled user resolves like any other: what that means for mail is not decided here.
  */
 export function resolveRecipient(
   rows: DirectoryRows,
   parts: AddressParts,
   options: ResolveOptions,
 ): { readonly facts: RecipientFacts; readonly asked: Asked } {
-  const asked = { addresses: new Set<string>(), domains: new Set<string>(), users: new Set<number>() };
-  const find = finder(rows, options, asked);
-  const found = find(parts);
-  const resolution = resolutionOf(rows, found, expander(rows, find));
-  const own = rows.domains.get(parts.domain) ?? null;
-  const readerDomain = resolution.kind === 'user' ? resolution.readers[0] : undefined;
-  // An id address below mailbox_domain has no domain row of its own: its user's counts.
-  const domain = own ?? (readerDomain?.kind === 'user' ? readerDomain.user.domain : null);
-  const keyDomain = readerDomain?.kind === 'user' ? readerDomain.user.domain : domain;
-  return {
-    facts: {
-      address: toAddress(parts, own?.foldLocalPart ?? true),
-      resolution,
-      domain,
-      domainKeys: keyDomain === null ? [] : (rows.keys.get(`domain:${keyDomain.id}`) ?? []),
-    },
-    asked,
-  };
+  const { asked, find, factsOf } = createResolver(rows, options);
+  return { facts: factsOf(parts, find(parts)), asked };
 }
 
 type Find = (parts: AddressParts) => Found;
 
 /** The most exact entry for an address: itself, without its extension, as an id address, the catch-all; a contact last. */
-function finder(
-  rows: DirectoryRows,
-  options: ResolveOptions,
-  asked: { addresses: Set<string>; domains: Set<string>; users: Set<number> },
-): Find {
+function finder(rows: DirectoryRows, options: ResolveOptions, asked: Asking): Find {
   return (parts) => {
     asked.domains.add(parts.domain);
     // Both spellings are asked for, since the domain, which says which one counts, comes with the same answer.
@@ -221,6 +256,6 @@ function aliasedUser(rows: DirectoryRows, user: User): Reader {
   };
 }
 
-function identityOf(reader: Reader): string {
+export function identityOf(reader: Reader): string {
   return reader.kind === 'user' ? `user:${reader.user.id}` : `address:${reader.address}`;
 }

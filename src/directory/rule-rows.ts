@@ -1,5 +1,6 @@
 // Rules as they are stored and as they are typed: read back without guessing, and made canonical before they are kept. Pure.
 
+import { foldText } from '../address/fold.ts';
 import { normaliseDomain } from '../address/normalise.ts';
 import { MAX_PATTERN } from '../address/pattern.ts';
 import { RULE_ACTIONS } from '../database/schema.ts';
@@ -38,13 +39,19 @@ export function ruleOf(row: RawRule): Rule {
   return {
     id: row.id,
     action,
-    sender: row.sender,
+    sender: row.sender === null ? null : foldSender(row.sender),
     header:
       row.header_name === null || row.header_pattern === null
         ? null
         : { name: row.header_name, pattern: row.header_pattern },
     largerThan: row.larger_than,
   };
+}
+
+/** A stored pattern folded as senders are, also where it was stored when they were folded less. */
+function foldSender(pattern: string): string {
+  const at = pattern.lastIndexOf('@');
+  return at === -1 ? pattern : `${foldText(pattern.slice(0, at))}${pattern.slice(at)}`;
 }
 
 /** The conditions of a rule as a person reads them: `from *@bank.example, larger than 10000000 bytes`. */
@@ -62,15 +69,20 @@ export function conditionsInWords({ sender, header, largerThan }: Omit<Rule, 'id
  * @throws ChangeRefused
  */
 export function readSenderPattern(typed: string): string {
-  const text = typed.trim().normalize('NFC').toLowerCase();
+  const text = typed.trim();
   if (text === '<>') return text;
   const refused = new ChangeRefused(
     `found the sender ${JSON.stringify(typed)}, expected a pattern such as "bank.example", "*@*.bank.example", ` +
       '"billing@bank.example", or "<>" for the null sender',
   );
   const at = text.lastIndexOf('@');
-  const local = at <= 0 ? '*' : text.slice(0, at);
-  const domain = domainPattern(text.slice(at + 1));
+  const local = at <= 0 ? '*' : foldText(text.slice(0, at));
+  const domain = domainPattern(
+    text
+      .slice(at + 1)
+      .normalize('NFC')
+      .toLowerCase(),
+  );
   if (domain === null || /[\p{Cc}\s<>]/u.test(local)) throw refused;
   return bounded(`${local}@${domain}`);
 }

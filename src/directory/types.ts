@@ -23,6 +23,8 @@ export interface Domain {
   readonly id: number;
   readonly name: string;
   readonly class: 'virtual' | 'relay';
+  /** Postfix delivers for it by itself: it stands in mydestination. */
+  readonly local?: boolean;
   readonly foldLocalPart: boolean;
   readonly settings: SettingsOverride;
   readonly transport: string | null;
@@ -71,21 +73,36 @@ export type Reader =
  * - `contact`: an outside address with a key;
  * - `nobody`: no user, alias or contact (the domain may still be ours);
  * - `loop`: an alias chain that returns to itself or is deeper than 10: a temporary failure.
+ * - `unclear`: Postfix may deliver to one or to another: a temporary failure.
  */
 export type Resolution =
   | { readonly kind: 'user'; readonly readers: readonly [Reader]; readonly via: readonly Address[] }
   | { readonly kind: 'alias'; readonly readers: readonly Reader[]; readonly via: readonly Address[] }
   | { readonly kind: 'contact'; readonly readers: readonly [Reader]; readonly via: readonly Address[] }
   | { readonly kind: 'nobody' }
-  | { readonly kind: 'loop'; readonly via: readonly Address[] };
+  | { readonly kind: 'loop'; readonly via: readonly Address[] }
+  | { readonly kind: 'unclear'; readonly because: Unclear };
+
+/** Why it is not known who will read the mail. */
+export type Unclear =
+  | 'the address is nested too deep'
+  | 'the address as it is written and what Postfix may make of it have different readers'
+  | 'the name is in several domains of ours, and the address names none of them';
+
+/** How an address was read that is nobody's as it is written; the last step is the one that counts. */
+export interface ReadOn {
+  readonly steps: readonly { readonly address: Address; readonly restsOn: string }[];
+}
 
 /** Everything that the plan needs to know of one recipient address. */
 export interface RecipientFacts {
   /** null when the path cannot be read as an address at all: nothing can be known of it. */
   readonly address: Address | null;
   readonly resolution: Resolution;
-  /** The address's own domain when it is ours, else null. */
+  /** The address's own domain when it is ours, else null; of an address that was read on, that of what was made of it. */
   readonly domain: Domain | null;
+  /** Only where the resolution is that of another address, which Postfix makes of this one. */
+  readonly readOn?: ReadOn;
   /** The keys of that domain, used where neither the user nor the contact has one. */
   readonly domainKeys: readonly StoredKey[];
 }

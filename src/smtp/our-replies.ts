@@ -93,6 +93,9 @@ export const ALIAS_LOOP = reply(
   '4.4.6',
   'The alias of this recipient is a loop; see "sealpost alias list"',
 );
+/** 4.1.3: the address is no clear one (RFC 3463, section 3.2). */
+export const readerUnclear = (because: string): Reply =>
+  reply(451, '4.1.3', `Whose address this is cannot be told: ${because}`);
 /** 4.2.4: mailing list expansion problem. */
 export const ALIAS_WITHOUT_TARGETS = reply(
   451,

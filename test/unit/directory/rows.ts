@@ -19,6 +19,8 @@ export interface Described {
   >;
   /** A target `#7` is user 7 by id. */
   readonly aliases?: Readonly<Record<string, readonly string[]>>;
+  /** Another name -> the domain. */
+  readonly otherNames?: Readonly<Record<string, string>>;
   readonly contacts?: Readonly<Record<string, { readonly key?: boolean }>>;
 }
 
@@ -104,5 +106,13 @@ export function rowsOf(described: Described): DirectoryRows {
     addresses.set(address, { id, address, kind: 'contact', userId: null });
     keys.set(`contact:${id}`, key === false ? [] : [storedKey(`contact ${address}`)]);
   }
-  return { domains, addresses, targets, users, keys };
+  const otherNames = new Map(Object.entries(described.otherNames ?? {}));
+  const namesakes = new Map<string, string[]>();
+  for (const { address, kind } of addresses.values()) {
+    const at = address.lastIndexOf('@');
+    const [local, domain] = [address.slice(0, at), address.slice(at + 1)];
+    if (kind !== 'contact' && domains.has(domain))
+      namesakes.set(local, [...(namesakes.get(local) ?? []), domain]);
+  }
+  return { domains, otherNames, namesakes, addresses, targets, users, keys };
 }

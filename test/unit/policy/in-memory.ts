@@ -106,6 +106,8 @@ for (const [index, [alias, ...to]] of ALIASES.entries()) {
 export function factsOf(parts: AddressParts, options: ResolveOptions): AddressFacts {
   const rows = {
     domains: new Map([...domains].map(([name, { domain }]) => [name, domain])),
+    otherNames: new Map(),
+    namesakes: new Map(),
     addresses,
     targets,
     users,
