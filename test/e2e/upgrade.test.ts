@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Contents, keyOf, plaintextHash } from '../fixtures/upgrade/contents.ts';
-import { mustRun } from './support/child.ts';
-import { openpgpDecrypt } from './support/keys.ts';
-import { allocatePlaces, freePorts, type Places, repository } from './support/places.ts';
-import { debianPostgres, startPostgres } from './support/private-postgres.ts';
-import { createSealpost, type SealpostProcess, sealpostCommand } from './support/sealpost-process.ts';
-import { type Sink, startSink } from './support/sink.ts';
-import { sendRaw } from './support/submit.ts';
-import { fieldValues, looksSealed, splitMessage, unsealAndCompare } from './support/unseal.ts';
+import { mustRun } from '../support/child.ts';
+import { openpgpDecrypt } from '../support/keys.ts';
+import { allocatePlaces, freePorts, type Places, repository } from '../support/places.ts';
+import { debianPostgres, startPostgres } from '../support/private-postgres.ts';
+import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
+import { type Sink, startSink } from '../support/sink.ts';
+import { sendRaw } from '../support/submit.ts';
+import { fieldValues, looksSealed, splitMessage, unsealAndCompare } from '../support/unseal.ts';
 
 const fixtures = join(repository, 'test', 'fixtures', 'upgrade');
 const commits = readdirSync(fixtures, { withFileTypes: true })
