@@ -63,7 +63,7 @@ export function buildNotice(input: NoticeInput): Buffer {
     '',
     '',
   ];
-  const content = plain ? body : `${base64Lines(Buffer.from(body, 'utf8'))}\r\n`;
+  const content = plain ? body : `${inBase64(Buffer.from(body, 'utf8'))}\r\n`;
   return Buffer.from(`${lines.join('\r\n')}${content}`, 'utf8');
 }
 
@@ -82,6 +82,6 @@ function encodeText(text: string): string {
   return [...words, word].map((each) => `=?utf-8?B?${Buffer.from(each).toString('base64')}?=`).join('\r\n ');
 }
 
-function base64Lines(bytes: Buffer): string {
+function inBase64(bytes: Buffer): string {
   return (bytes.toString('base64').match(/.{1,76}/g) ?? []).join('\r\n');
 }

@@ -121,7 +121,7 @@ function breakOff(run: Run, answer: Reply, stage: Stage): TransactionOutcome {
 }
 
 /** Says one command, unless all of them are said already, and hears its reply. @returns the outcome when this is the end */
-async function ask(
+async function askNextHop(
   run: Run,
   command: string,
   what: string,
@@ -153,10 +153,10 @@ async function sayEnvelope(run: Run): Promise<TransactionOutcome | null> {
   }
   for (const command of before) {
     // A next hop that refuses XFORWARD or RSET still gets the mail, as from Postfix.
-    const answer = await ask(run, command, command.slice(0, 8).trim(), 'mail');
+    const answer = await askNextHop(run, command, command.slice(0, 8).trim(), 'mail');
     if ('results' in answer) return answer;
   }
-  const mail = await ask(run, commands.mail, 'MAIL', 'mail');
+  const mail = await askNextHop(run, commands.mail, 'MAIL', 'mail');
   if ('results' in mail) return mail;
   const refusedMail = classOf(mail) === 'accepted' ? null : expectedRefusal(mail, name, 'MAIL');
   if (refusedMail !== null) {
@@ -164,7 +164,7 @@ async function sayEnvelope(run: Run): Promise<TransactionOutcome | null> {
     if (!pipelining) return end(run, 'unfinished');
   }
   for (const rcpt of commands.rcpts) {
-    const answer = await ask(run, rcpt.command, 'RCPT', 'rcpt');
+    const answer = await askNextHop(run, rcpt.command, 'RCPT', 'rcpt');
     if ('results' in answer) return answer;
     if (classOf(answer) === 'accepted') run.accepted.push(rcpt.index);
     else if (refusedMail === null) decide(run, rcpt.index, expectedRefusal(answer, name, 'RCPT'), 'rcpt');
@@ -174,7 +174,7 @@ async function sayEnvelope(run: Run): Promise<TransactionOutcome | null> {
 
 async function sayData(run: Run): Promise<TransactionOutcome | null> {
   const { name } = run.request;
-  const data = await ask(run, 'DATA', 'DATA', 'data');
+  const data = await askNextHop(run, 'DATA', 'DATA', 'data');
   if ('results' in data) return data;
   if (data.code === 354) return run.open.size === 0 ? sayNothing(run) : null;
   if (classOf(data) === 'accepted') return breakOff(run, unexpected(data, name, 'DATA'), 'data');
@@ -192,7 +192,7 @@ async function sayNothing(run: Run): Promise<TransactionOutcome> {
     return end(run, 'done');
   }
   run.channel.write('.\r\n');
-  const answer = await ask(run, '', 'the end of data', 'end-of-data');
+  const answer = await askNextHop(run, '', 'the end of data', 'end-of-data');
   return 'results' in answer ? answer : end(run, 'unfinished');
 }
 
