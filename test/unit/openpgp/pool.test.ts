@@ -222,7 +222,7 @@ describe('the worker file', () => {
       await writeFile(join(dir, 'package.json'), '{"type":"module"}');
       await writeFile(
         join(dir, 'run.js'),
-        `import { createSealer } from './dist/src/openpgp/pool.js';
+        `import { createSealer } from './dist/src/sealing/pool.js';
          const sealer = createSealer({ workers: 1, inlineBytes: 0 });
          const keys = [{ fingerprint: '${key.recipient.fingerprint}', at: ${key.recipient.at},
            certificate: Buffer.from('${Buffer.from(key.recipient.certificate).toString('base64')}', 'base64') }];
