@@ -66,7 +66,7 @@ export function deciderOf(
 }
 
 /** The decider itself; it keeps nothing between two questions. */
-export function createDecider({ inspect, global, now = Date.now }: DeciderContext): Decider {
+export function createDecider({ inspect, global, now = () => Date.now() }: DeciderContext): Decider {
   /** The plan's input for one moment, once every key that it may ask about has been inspected. */
   function inputFor(
     facts: RecipientFacts,
