@@ -43,7 +43,7 @@ it('finds a file that came under a name whose batch was still at work', async ()
     spool,
     admit: (bytes) => budget.request(bytes),
     timing: () => ({ maxAge: 1e9, leastBackOff: 1000, mostBackOff: 1000, most: 1e8 }),
-    engine: {} as unknown as SpoolContext['engine'],
+    engine: { refresh: async () => undefined } as unknown as SpoolContext['engine'],
     logger: createLogger({ level: 'silent' }),
     metrics: createMetrics({ processMetrics: false }),
     outgoingDirectory: '/nonexistent',

@@ -2,10 +2,10 @@
 // operators are as Postfix has them by default, not as the wirings set them: those are refused too early to show anything.
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { randomAddresses } from '../support/roads-random.ts';
-import { openRoadSession } from '../support/roads-smtp.ts';
-import { type RoadsStand, type RoadsWiring, startRoadsStand } from '../support/roads-stand.ts';
-import { collectCopies, type Judged, judge } from '../support/roads-trace.ts';
+import { randomAddresses } from '../../support/roads-random.ts';
+import { openRoadSession } from '../../support/roads-smtp.ts';
+import { type RoadsStand, type RoadsWiring, startRoadsStand } from '../../support/roads-stand.ts';
+import { collectCopies, type Judged, judge } from '../../support/roads-trace.ts';
 
 const OPERATORS = { allow_percent_hack: 'yes', swap_bangpath: 'yes', resolve_dequoted_address: 'yes' };
 const WIRINGS: readonly RoadsWiring[] = [
