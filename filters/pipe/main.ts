@@ -39,7 +39,7 @@ import { toCrlf } from './wire.ts';
 /** Put in by the bundler (packaging/build.mjs), so that the file needs nothing beside it. */
 declare const SEALPOST_VERSION: string;
 
-/** What pipe-standalone exports; it is loaded only when it is needed, since it brings database and OpenPGP along. */
+/** What standalone.ts exports; it is loaded only when it is needed, since it brings database and OpenPGP along. */
 interface Standalone {
   deliverStandalone(input: {
     readonly configPath: string | undefined;
@@ -128,7 +128,7 @@ async function deliverHere(
   deadline: number,
 ): Promise<readonly Reply[]> {
   // Node.js has resolved symbolic links to the program: the package's other files stand beside it.
-  const module = join(dirname(fileURLToPath(import.meta.url)), 'filters', 'pipe-standalone.js');
+  const module = join(dirname(fileURLToPath(import.meta.url)), 'filters', 'pipe', 'standalone.js');
   if (!existsSync(module)) throw new TryAgain(PACKAGE_INCOMPLETE);
   try {
     const { deliverStandalone }: Standalone = await import(pathToFileURL(module).href);
