@@ -1,22 +1,26 @@
 // `npm run quickstart`: the whole thing on a fresh machine, in front of your eyes. A private Postfix (where there is one),
 // wired by postfix-examples/delivery-lmtp, hands real mail to a real `sealpost serve` with an embedded database; the
 // mail is shown before, sealed, and after decryption with a demo key. Everything lives in one temporary folder.
-import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { decrypt, generateKey, readMessage, readPrivateKey } from 'openpgp';
 import { runProgram } from '../test/support/child.ts';
-import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../test/support/places.ts';
-import { type PrivatePostfix, startPostfix } from '../test/support/private-postfix.ts';
-import { createSealpost, type SealpostProcess } from '../test/support/sealpost-process.ts';
-import { type Sink, startSink } from '../test/support/sink.ts';
+import type { SealpostProcess } from '../test/support/sealpost-process.ts';
 import { sendRaw } from '../test/support/submit.ts';
 import { armoredPart } from '../test/support/unseal.ts';
+import {
+  ALICE,
+  BOB,
+  configureDemo,
+  type Demo,
+  describeDemo,
+  prepareDemo,
+  startDemoPostfix,
+  stopDemo,
+  swaksLine,
+} from './demo.ts';
 
-const ALICE = 'alice@example.org';
-const BOB = 'bob@example.org';
-const EXAMPLE = 'delivery-lmtp';
 const BODY = 'Meet me at the old oak at noon.\r\n\r\nBring the map, and tell nobody: gr\xfc\xdfe, C.\r\n';
 
 const { values } = parseArgs({
@@ -67,55 +71,16 @@ function letter(to: string, subject: string): Buffer {
   );
 }
 
-interface Running {
-  readonly places: Places;
-  readonly sealpost: SealpostProcess;
-  readonly mailboxes: Sink;
-  readonly postfix: PrivatePostfix | undefined;
-  /** Ports of the lookup daemons, by map. */
-  readonly lookups: Readonly<Record<'check_recipient' | 'virtual_alias', number>>;
-}
-
-async function start(): Promise<Running> {
-  const places = await allocatePlaces();
-  const [recipientPort = 0, aliasPort = 0] = await freePorts(2);
-  const withPostfix = existsSync('/usr/sbin/postfix') && process.getuid?.() === 0;
+async function start(): Promise<Demo> {
+  const prepared = await prepareDemo();
+  const { places } = prepared;
   say(`Private folder ${places.dir}, free loopback ports, embedded PostgreSQL.`);
-  const mailboxes = await startSink({ protocol: 'lmtp', listen: { path: places.dovecotSocket } });
-  const sealpost = await createSealpost({
-    commands: 'program',
-    places,
-    example: EXAMPLE,
-    substitutions: exampleSubstitutions(places),
-    config: {
-      policy: {
-        tcp: { check_recipient: `127.0.0.1:${recipientPort}`, virtual_alias: `127.0.0.1:${aliasPort}` },
-      },
-    },
-  });
+  const sealpost = await configureDemo(prepared, { commands: 'program' });
   await command(sealpost, ['migrate']);
   await sealpost.start();
-  const postfix = withPostfix
-    ? await startPostfix({
-        places,
-        example: EXAMPLE,
-        substitutions: exampleSubstitutions(places),
-        mailboxes: 'error:no mail leaves this machine',
-        domains: ['example.org'],
-      })
-    : undefined;
-  process.stdout.write(
-    postfix
-      ? `    Postfix on ${postfix.submitPort} -> sealpost (LMTP ${places.lmtpPort}) -> mail store (LMTP)\n`
-      : `    no Postfix here (it needs root and Debian's package): mail goes straight to sealpost (LMTP ${places.lmtpPort}) -> mail store (LMTP)\n`,
-  );
-  return {
-    places,
-    sealpost,
-    mailboxes,
-    postfix,
-    lookups: { check_recipient: recipientPort, virtual_alias: aliasPort },
-  };
+  const postfix = await startDemoPostfix(places);
+  process.stdout.write(`    ${describeDemo({ places, postfix })}\n`);
+  return { ...prepared, sealpost, postfix };
 }
 
 async function command(sealpost: SealpostProcess, args: readonly string[], stdin?: string): Promise<string> {
@@ -125,7 +90,7 @@ async function command(sealpost: SealpostProcess, args: readonly string[], stdin
   return ended.stdout.toString('utf8').trimEnd();
 }
 
-async function send(running: Running, recipient: string, message: Buffer): Promise<Buffer> {
+async function send(running: Demo, recipient: string, message: Buffer): Promise<Buffer> {
   const { postfix, places, mailboxes } = running;
   const known = mailboxes.deliveries().length;
   await sendRaw({
@@ -147,7 +112,7 @@ async function send(running: Running, recipient: string, message: Buffer): Promi
   return delivered.message;
 }
 
-async function demonstrate(running: Running): Promise<void> {
+async function demonstrate(running: Demo): Promise<void> {
   const { sealpost } = running;
   say('A domain, two users, and a demo key: Alice hands over her public key, Bob has none.');
   await command(sealpost, ['domain', 'add', 'example.org']);
@@ -197,8 +162,8 @@ async function demonstrate(running: Running): Promise<void> {
 
 /** By postmap(1) where a private Postfix runs, else over a socket; the answer must begin as expected. */
 async function lookUp(
-  { lookups, postfix }: Running,
-  map: keyof Running['lookups'],
+  { lookups, postfix }: Demo,
+  map: keyof Demo['lookups'],
   key: string,
   expected: string,
 ): Promise<void> {
@@ -225,13 +190,6 @@ function askTcpTable(port: number, key: string): Promise<string> {
   });
 }
 
-async function stop(running: Running): Promise<void> {
-  await running.postfix?.stop();
-  await running.sealpost.close();
-  await running.mailboxes.stop();
-  await running.places.remove();
-}
-
 process.stdout.write('sealpost quickstart: real mail through a real filter comes out sealed.\n');
 const running = await start();
 try {
@@ -244,9 +202,7 @@ if (values.keep && process.exitCode !== 1) {
   say(
     `Left running. Configuration: ${join(running.places.dir, 'sealpost.toml')}. Ctrl-C stops and removes everything.`,
   );
-  process.stdout.write(
-    `    $ swaks --server 127.0.0.1:${running.postfix?.submitPort ?? running.places.lmtpPort}${running.postfix ? '' : ' --protocol LMTP'} --to ${ALICE}\n`,
-  );
+  process.stdout.write(`    $ ${swaksLine(running)}\n`);
   await new Promise<void>((resolve) => {
     process.once('SIGINT', resolve);
     process.once('SIGTERM', resolve);
@@ -254,6 +210,6 @@ if (values.keep && process.exitCode !== 1) {
     process.once('exit', () => clearInterval(idle));
   });
 }
-await stop(running);
+await stopDemo(running);
 if (process.exitCode !== 1) process.stdout.write('\nDone. Next: README.md, "Wire it into your Postfix".\n');
 process.exit(process.exitCode ?? 0);

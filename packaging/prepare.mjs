@@ -1,7 +1,7 @@
 // Makes a fresh machine ready: checks Node.js, installs the npm packages, the Debian packages that a purpose needs (where
 // it is root), and builds. Plain JavaScript over Node's own modules, since nothing else may be there yet.
 //
-//   node packaging/prepare.mjs [--quickstart | --test | --bench]
+//   node packaging/prepare.mjs [--quickstart | --dev | --test | --bench]
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ const PACKAGES = JSON.parse(readFileSync(join(root, 'packaging', 'debian-package
 
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
+  dev: ['postfix', 'swaks'],
   test: [
     'postfix',
     'postgresql',
@@ -40,15 +41,15 @@ const WANTED = {
 };
 
 /**
- * Installs what is missing for a purpose and builds.
- * @param {'quickstart' | 'test' | 'bench'} purpose
+ * Installs what is missing for a purpose, and builds where that runs a build: `npm test` builds by itself, `dev` runs the sources.
+ * @param {'quickstart' | 'dev' | 'test' | 'bench'} purpose
  * @returns {{ missing: { name: string, reason: string }[] }} Debian packages that could not be had, and why
  */
 export function prepare(purpose) {
   checkNode();
   installNpmPackages();
   const missing = installDebianPackages(WANTED[purpose]);
-  buildWhenOlder();
+  if (purpose !== 'test' && purpose !== 'dev') buildWhenOlder();
   return { missing };
 }
 
@@ -153,7 +154,6 @@ function fail(text) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const purpose =
-    ['quickstart', 'test', 'bench'].find((name) => process.argv.includes(`--${name}`)) ?? 'quickstart';
+  const purpose = Object.keys(WANTED).find((name) => process.argv.includes(`--${name}`)) ?? 'quickstart';
   for (const { name, reason } of prepare(purpose).missing) say(`without ${name}: ${reason}`);
 }

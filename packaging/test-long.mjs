@@ -7,7 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prepare } from './prepare.mjs';
-import { createReport, finish, root, say, vitest } from './report.mjs';
+import { createReport, finish, root, say, step, vitest } from './report.mjs';
 
 const lanes = readdirSync(join(root, 'test', 'long'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory())
@@ -38,6 +38,7 @@ if (values.minutes !== undefined) {
 }
 
 const report = createReport(prepare('test').missing);
+step(report, 'build', process.execPath, ['packaging/build.mjs']);
 const chosen = positionals.length === 0 ? lanes : positionals;
 for (const [index, lane] of chosen.entries()) {
   say(`\nlane ${lane} (${index + 1} of ${chosen.length})`);

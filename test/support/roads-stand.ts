@@ -91,7 +91,6 @@ export async function startRoadsStand(wiring: RoadsWiring): Promise<RoadsStand> 
       example: null,
       substitutions,
       config: await mergedConfig(wiring.examples, substitutions),
-      migrate: false,
     });
     cleanups.push(() => sealpost.close());
     const decrypts = await fillDirectory(places.sealpostConfig);

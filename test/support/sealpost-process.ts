@@ -29,6 +29,8 @@ export interface SealpostOptions {
    * $SEALPOST_TEST_DIST names, or an `env` of its own, is always a program's.
    */
   readonly commands?: 'in-process' | 'program';
+  /** What runs: a build where it is not older than the sources (the default), or always the sources. */
+  readonly from?: 'build' | 'sources';
 }
 
 export interface CliResult extends Finished {
@@ -62,11 +64,15 @@ export interface SealpostProcess {
   close(): Promise<void>;
 }
 
-/** The program and first arguments that run `sealpost`. */
-export function sealpostCommand(): { readonly program: string; readonly args: readonly string[] } {
+/** The program and first arguments that run `sealpost`. @param from as {@link SealpostOptions} has it */
+export function sealpostCommand(from: SealpostOptions['from'] = 'build'): {
+  readonly program: string;
+  readonly args: readonly string[];
+} {
   const dist =
     process.env.SEALPOST_TEST_DIST ?? (isFresh('dist/cli/main.js') ? join(repository, 'dist') : '');
-  if (dist !== '') return { program: process.execPath, args: [join(dist, 'cli/main.js')] };
+  if (dist !== '' && from === 'build')
+    return { program: process.execPath, args: [join(dist, 'cli/main.js')] };
   const tsx = join(repository, 'node_modules/tsx/dist/loader.mjs');
   return { program: process.execPath, args: ['--import', tsx, join(repository, 'src/cli/main.ts')] };
 }
@@ -148,7 +154,7 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     },
   );
   await writeFile(logPath, '');
-  const command = sealpostCommand();
+  const command = sealpostCommand(options.from);
   const env = { ...options.env };
   const inProcess =
     options.commands !== 'program' &&
