@@ -1,13 +1,13 @@
-// `npm run dev`: it says what to try, tells of mail, starts again after a change, and leaves nothing behind.
+// `npm run dev`, in the long lane since it starts everything twice: it says what to try, tells of mail, starts again after a change, and leaves nothing behind.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { waitUntil } from '../support/child.ts';
-import { need } from '../support/needs.ts';
-import { repository } from '../support/places.ts';
-import { sendRaw } from '../support/submit.ts';
+import { waitUntil } from '../../support/child.ts';
+import { need } from '../../support/needs.ts';
+import { repository } from '../../support/places.ts';
+import { sendRaw } from '../../support/submit.ts';
 
 need('postfix', 'root');
 
