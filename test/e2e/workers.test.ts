@@ -230,7 +230,7 @@ describe('a stop before everything is open', () => {
 describe('a wrong start', () => {
   it('ends all of them with the message and the exit code of the one that failed', async () => {
     await sealpost.start();
-    const second = await sealpost.cli(['serve', '--workers', '2', '--only', 'filter']);
+    const second = await sealpost.program(['serve', '--workers', '2', '--only', 'filter']);
     expect(second.code).toBe(1);
     expect(second.stderr).toContain('cannot be opened: another process already listens there');
     expect(await ready()).toBe(true);
@@ -240,7 +240,7 @@ describe('a wrong start', () => {
     const taken = createServer().listen(places.observePort, '127.0.0.1');
     await once(taken, 'listening');
     try {
-      const ended = await sealpost.cli(['serve', '--workers', '2']);
+      const ended = await sealpost.program(['serve', '--workers', '2']);
       expect(ended.code).toBe(1);
       expect(ended.stderr).toContain(
         `observe.listen on 127.0.0.1:${places.observePort} cannot be opened: another process already listens there`,
@@ -251,7 +251,7 @@ describe('a wrong start', () => {
   });
 
   it('with a number of workers that makes no sense is wrong usage', async () => {
-    const ended = await sealpost.cli(['serve', '--workers', 'many']);
+    const ended = await sealpost.program(['serve', '--workers', 'many']);
     expect(ended.code).toBe(2);
     expect(ended.stderr).toContain('found "many", expected a number from 1 to 64, or auto');
   });
