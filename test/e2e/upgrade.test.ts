@@ -150,12 +150,13 @@ describe.each(commits)('what version %s left', (commit) => {
         expect(migrated).toMatchObject({ pending: [], unknown: [] });
       });
 
-      it.runIf(counts)('has every row that it had', () => {
-        // This one grows with each migration.
-        const { sealpost_migrations: before = 0, ...others } = contents.rows;
-        expect(rows).toMatchObject(others);
-        expect(rows.sealpost_migrations).toBeGreaterThanOrEqual(before);
-      });
+      if (counts)
+        it('has every row that it had', () => {
+          // This one grows with each migration.
+          const { sealpost_migrations: before = 0, ...others } = contents.rows;
+          expect(rows).toMatchObject(others);
+          expect(rows.sealpost_migrations).toBeGreaterThanOrEqual(before);
+        });
 
       // Fields may be added, and none may be lost: programs read them.
       it.each(contents.said.map(({ words, json }) => [words.join(' '), words, json] as const))(
