@@ -271,9 +271,9 @@ describe('whatever happens to the process', () => {
 
 describe('pipe.standalone and pipe.reinject = "sendmail" do the work in the process', () => {
   const standalone = (body: string): void => {
-    mkdirSync(join(bed.directory, 'filters'), { recursive: true });
+    mkdirSync(join(bed.directory, 'filters', 'pipe'), { recursive: true });
     writeFileSync(
-      join(bed.directory, 'filters', 'pipe-standalone.js'),
+      join(bed.directory, 'filters', 'pipe', 'standalone.js'),
       `export async function deliverStandalone(input) {${body}}`,
     );
   };
