@@ -60,7 +60,7 @@ Example:
     )
     .action(async (options: PullCliOptions) => {
       try {
-        const result = await run(options);
+        const result = await pullAsAsked(options);
         print(options, result);
         if (result.failed.length > 0) process.exitCode = EXIT.refused;
       } catch (error) {
@@ -74,7 +74,7 @@ async function openDecryptor({ keyFile, passphraseFile, gpg }: PullCliOptions): 
   return createGpg({ program: gpg, ...(passphraseFile === undefined ? {} : { passphraseFile }) });
 }
 
-async function run(options: PullCliOptions): Promise<PullResult> {
+async function pullAsAsked(options: PullCliOptions): Promise<PullResult> {
   const url = readServer(options.server, options.allowHttp === true);
   const token = readToken(options.tokenFile, process.env);
   const decryptor = await openDecryptor(options);
@@ -115,7 +115,7 @@ function print(options: PullCliOptions, { delivered, bytes, failed }: PullResult
 }
 
 function report(error: unknown, json: boolean): void {
-  const { message, code } = judge(error);
+  const { message, code } = explainEnd(error);
   process.exitCode = code;
   if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: code })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);
@@ -123,7 +123,7 @@ function report(error: unknown, json: boolean): void {
 
 const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
 
-function judge(error: unknown): { readonly message: string; readonly code: number } {
+function explainEnd(error: unknown): { readonly message: string; readonly code: number } {
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof WrongUsage) return { message, code: EXIT.usage };
   if (error instanceof Temporary) return { message, code: EXIT.temporary };

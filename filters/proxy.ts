@@ -172,7 +172,7 @@ async function answer(
   return outcomes.map(replyOf);
 }
 
-function openListener(state: ProxyState, listener: FilterListener): Promise<FilterListenerHandle> {
+function openFilterListener(state: ProxyState, listener: FilterListener): Promise<FilterListenerHandle> {
   const { engine, logger, current, unused, forgetting } = state;
   const fd = unused.get(nameOf(listener));
   unused.delete(nameOf(listener));
@@ -201,7 +201,7 @@ async function openAll(state: ProxyState, listeners: readonly FilterListener[]):
     for (const listener of listeners) {
       const key = keyOf(listener);
       if (state.open.has(key)) continue;
-      state.open.set(key, { listener, handle: await openListener(state, listener) });
+      state.open.set(key, { listener, handle: await openFilterListener(state, listener) });
       fresh.push(key);
     }
   } catch (error) {

@@ -1,4 +1,4 @@
-// One pure function for each map: facts in, an answer with its reason out (policy.md, "Maps"). check_recipient, which has
+// One pure function for each map: facts in, an answer with its reason out. check_recipient, which has
 // most to weigh, is in a file of its own.
 
 import type { Address } from '../src/address/address.ts';

@@ -1,4 +1,4 @@
-// check_recipient: whether mail for an address is taken, decided while the client still listens (policy.md, "Maps"). Pure.
+// check_recipient: whether mail for an address is taken, decided while the client still listens. Pure.
 
 import type { RefusalReason } from '../src/config/refusal-texts.ts';
 import type { EachDecided } from '../src/delivery/decide.ts';

@@ -5,7 +5,7 @@ import type { RefusalOverride } from '../src/config/refusal-texts.ts';
 import type { Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
 import type { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 
-/** The maps of policy.md, by the names that are used in listeners, socketmap requests and `sealpost lookup`. */
+/** The maps, by the names that are used in listeners, socketmap requests and `sealpost lookup`. */
 export const MAPS = [
   'check_recipient',
   'virtual_alias',

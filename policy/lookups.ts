@@ -52,7 +52,7 @@ export interface LookupsContext {
   readonly clock?: () => number;
 }
 
-/** Below the 5 s that policy.md promises. */
+/** Below 5 s, the longest that an answer may take. */
 const DEADLINE_MS = 4500;
 
 const TOO_LATE: Answer = {

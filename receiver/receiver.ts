@@ -113,7 +113,7 @@ async function openListeners(
   try {
     for (const [index, address] of state.current.receiver.listen.entries()) {
       const name = index === 0 ? 'receiver' : `receiver-${index + 1}`;
-      state.listeners.push(await openListener(state, delivery, name, address, passed.get(name)));
+      state.listeners.push(await openSpoolListener(state, delivery, name, address, passed.get(name)));
     }
   } catch (error) {
     await Promise.all(state.listeners.map((listener) => listener.close({ graceMs: 0 })));
@@ -121,7 +121,7 @@ async function openListeners(
   }
 }
 
-function openListener(
+function openSpoolListener(
   { current, logger, metrics, budget }: ReceiverState,
   delivery: QueueDelivery,
   name: string,

@@ -1,5 +1,5 @@
 // sealpost-pipe: the simple content filter. One message on standard input, its envelope in the arguments, the end in the
-// exit code (filters.md, "Pipe filter"). Whatever has no better name ends as 75, and Postfix keeps the mail.
+// exit code. Whatever has no better name ends as 75, and Postfix keeps the mail.
 import { existsSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';

@@ -4,7 +4,7 @@ import { classOf } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import { allRefused, nobodyToTell, type Reason, temporaryFor } from './reasons.ts';
 
-/** The exit codes of filters.md, "Pipe filter". */
+/** The exit codes of sysexits.h that pipe(8) understands. */
 export const SYSEXITS = { ok: 0, dataError: 65, noUser: 67, unavailable: 69, temporary: 75 } as const;
 
 /** How the process ends. `line` is '' or one printable line without its newline. */

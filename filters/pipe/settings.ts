@@ -34,7 +34,7 @@ export class BadConfiguration extends Error {
 const PIPE_KEYS = ['standalone', 'reinject', 'sendmail', 'deadline'];
 
 /**
- * Finds and reads the configuration file (interface.md, "sealpost.toml").
+ * Finds and reads the configuration file.
  * @throws BadConfiguration
  */
 export function loadPipeSettings(

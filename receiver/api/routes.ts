@@ -1,4 +1,4 @@
-// The routes of receiver.md. Each is its schema, which also becomes the OpenAPI document, and a few lines.
+// The routes of the queue for its clients. Each is its schema, which also becomes the OpenAPI document, and a few lines.
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -126,7 +126,7 @@ function addFetch(server: FastifyInstance, { database }: ApiContext, withToken: 
       const [message] = MESSAGE_ID.test(id)
         ? await findInQueue(database, bearerOf(request).userId, [id])
         : [];
-      if (message === undefined) return notFound(reply);
+      if (message === undefined) return answerNotFound(reply);
       return reply
         .type(MESSAGE_TYPE)
         .header('content-length', message.size)
@@ -174,7 +174,7 @@ function addAcknowledge(server: FastifyInstance, { database }: ApiContext, withT
     async (request, reply) => {
       const ids = idsIn({ ids: [request.params.id] });
       const gone = ids.length === 0 ? null : await acknowledge(database, bearerOf(request).userId, ids);
-      return gone === null || gone.size === 0 ? notFound(reply) : reply.code(204).send();
+      return gone === null || gone.size === 0 ? answerNotFound(reply) : reply.code(204).send();
     },
   );
 
@@ -250,6 +250,6 @@ function idsIn(body: { readonly ids: readonly string[] }): readonly string[] {
   return [...new Set(body.ids.filter((id) => MESSAGE_ID.test(id)))];
 }
 
-function notFound(reply: FastifyReply): FastifyReply {
+function answerNotFound(reply: FastifyReply): FastifyReply {
   return reply.code(404).send({ error: 'no such message' });
 }

@@ -1,5 +1,5 @@
 // What happens to a message on its way into the queue: sealed for each of its readers, kept waiting, or refused. The readers'
-// decisions come from delivery/decide.ts; nothing in the queue may be readable (receiver.md). Pure.
+// decisions come from delivery/decide.ts; nothing in the queue may be readable. Pure.
 import type { EachDecided } from '../../src/delivery/decide.ts';
 import type { Verdict } from '../../src/delivery/decision.ts';
 import type { SealDecision } from '../../src/delivery/seal-copy.ts';

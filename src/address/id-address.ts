@@ -1,4 +1,4 @@
-// The fixed address of a mailbox owner, `id_123@domain`: it survives every rename (policy.md).
+// The fixed address of a mailbox owner, `id_123@domain`: it survives every rename.
 const ID_ADDRESS = /^id_(0|[1-9]\d{0,9})$/i;
 const LARGEST_ID = 2 ** 31 - 1;
 

@@ -1,5 +1,5 @@
-// What every command shares: reading the configuration, printing for people or machines, and ending with the exit code of
-// interface.md: 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
+// What every command shares: reading the configuration, printing for people or machines, and ending with one of
+// 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
 import { userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';

@@ -34,7 +34,7 @@ export interface LoadOptions {
 
 /**
  * Reads the first of: `path`, `$SEALPOST_CONFIG`, `./sealpost.toml`, `/etc/sealpost/sealpost.toml`; none of the last two:
- * the defaults (interface.md, "sealpost.toml").
+ * the defaults.
  * @throws ConfigError with every problem of the file and the environment
  */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {

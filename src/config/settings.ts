@@ -1,4 +1,4 @@
-// The settings that decide what happens to a recipient's copy. They exist on three levels (messages.md, "Who gets what"):
+// The settings that decide what happens to a recipient's copy. They exist on three levels:
 // global ([encryption] in sealpost.toml), domain and user; the narrower level wins, setting by setting.
 import { z } from 'zod';
 
@@ -70,7 +70,7 @@ export interface EffectiveSettings {
 export const SETTING_NAMES = Object.keys(settingsShape) as readonly SettingName[];
 
 /**
- * Lays user over domain over global, setting by setting (messages.md, plan step 3). Pure.
+ * Lays user over domain over global, setting by setting. Pure.
  */
 export function effectiveSettings(
   global: Settings,

@@ -1,4 +1,4 @@
-// The tables (interface.md, "Database"). drizzle-kit turns this file into migrations/; triggers (change notifications, the
+// The tables. drizzle-kit turns this file into migrations/; triggers (change notifications, the
 // append-only audit of keys) are SQL in a migration of their own, since drizzle-kit does not know triggers.
 //
 // The file is longer than others: the tables are one idea, they refer to each other, and drizzle-kit reads them as one.
@@ -39,7 +39,7 @@ export const domains = pgTable('domains', {
   fold_local_part: boolean('fold_local_part').notNull().default(true),
   settings: jsonb('settings').$type<SettingsOverride>().notNull().default({}),
   transport: text('transport'),
-  /** What check_recipient answers in place of the default texts and actions (policy.md). */
+  /** What check_recipient answers in place of the default texts and actions. */
   refusals: jsonb('refusals').$type<RefusalOverride>().notNull().default({}),
   /** Postfix delivers for it by itself: it stands in mydestination. */
   local: boolean('local').notNull().default(false),
@@ -186,7 +186,7 @@ export const keyEvents = pgTable(
 );
 
 /**
- * The no-duplicates memory (filters.md): a recipient that the next hop has accepted, until our own reply is known to
+ * The no-duplicates memory: a recipient that the next hop has accepted, until our own reply is known to
  * have reached Postfix or the lifetime ends.
  */
 export const deliveries = pgTable(
@@ -316,7 +316,7 @@ export const keyNotices = pgTable(
 );
 
 /**
- * The queue (receiver.md): one row for each sealed message that waits for its user's client. Nothing beside the ciphertext
+ * The queue: one row for each sealed message that waits for its user's client. Nothing beside the ciphertext
  * tells of the message: no subject, no sender, no Message-ID, no name of a spool file.
  *
  * Who reads: order by `number` within one user, and take the last number as the cursor. Numbers are given out under a lock

@@ -1,4 +1,4 @@
-// The no-duplicates memory (filters.md, "No duplicates"): which recipients the next hop has already accepted, in the
+// The no-duplicates memory: which recipients the next hop has already accepted, in the
 // table `deliveries`, so that a retry after a half-finished delivery or a lost reply sends only the rest.
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
@@ -140,7 +140,7 @@ async function remember(state: State, row: AcceptanceRow, reply: string): Promis
   } catch (error) {
     if (refusesWrites(error)) state.refused = rootReason(error);
     unsaved.set(id, entry);
-    tryAgain(state);
+    writeAgain(state);
     throw error;
   }
 }
@@ -196,7 +196,7 @@ async function remove(state: State, rows: readonly AcceptanceRow[]): Promise<voi
     state.unremoved = [...state.unremoved, ...rows];
     const tooMany = Math.max(0, state.unremoved.length - MOST_UNSAVED);
     for (const row of state.unremoved.splice(0, tooMany)) forgotten(state, row);
-    tryAgain(state);
+    writeAgain(state);
   }
 }
 
@@ -234,12 +234,12 @@ async function save(state: State, id: string): Promise<void> {
 }
 
 /** What has failed is tried again after a while, as long as anything waits. */
-function tryAgain(state: State): void {
+function writeAgain(state: State): void {
   if (state.closed || state.retry !== undefined) return;
   state.retry = setTimeout(() => {
     state.retry = undefined;
     void retryAll(state).then((done) => {
-      if (!done) tryAgain(state);
+      if (!done) writeAgain(state);
     });
   }, RETRY_MS);
   state.retry.unref();

@@ -1,5 +1,5 @@
 // What is told to the client once every recipient has its outcome: per recipient (LMTP), or one reply for all (SMTP and
-// the pipe's exit code), as filters.md, "Replies", says. Pure.
+// the pipe's exit code). Pure.
 
 import { NO_RECIPIENT_HAS_AN_OUTCOME, oneForAll } from '../smtp/our-replies.ts';
 import { classOf } from '../smtp/replies.ts';

@@ -37,7 +37,7 @@ export function buildBounce(input: BounceInput): Buffer {
   const host = input.reportingMta;
   const lines = [
     `From: MAILER-DAEMON@${host} (Mail Delivery System)`,
-    `To: <${printable(input.sender)}>`,
+    `To: <${inField(input.sender)}>`,
     'Subject: Undelivered Mail Returned to Sender',
     `Date: ${rfc5322Date(input.date)}`,
     `Message-ID: <${input.boundary}@${host}>`,
@@ -57,7 +57,7 @@ export function buildBounce(input: BounceInput): Buffer {
     'the message is attached; its body is not returned.',
     '',
     ...input.refused.flatMap((refused) => [
-      `<${printable(refused.recipient)}>: ${diagnostic(refused.reply)}`,
+      `<${inField(refused.recipient)}>: ${diagnostic(refused.reply)}`,
       '',
     ]),
     `--${input.boundary}`,
@@ -66,15 +66,15 @@ export function buildBounce(input: BounceInput): Buffer {
     '',
     ...(input.originalEnvelopeId === undefined
       ? []
-      : [`Original-Envelope-Id: ${printable(decodeXtext(input.originalEnvelopeId))}`]),
+      : [`Original-Envelope-Id: ${inField(decodeXtext(input.originalEnvelopeId))}`]),
     `Reporting-MTA: dns; ${host}`,
-    ...(input.queueId === '' ? [] : [`X-Sealpost-Queue-ID: ${printable(input.queueId)}`]),
+    ...(input.queueId === '' ? [] : [`X-Sealpost-Queue-ID: ${inField(input.queueId)}`]),
     '',
     ...input.refused.flatMap((refused) => [
-      `Final-Recipient: rfc822; ${printable(refused.recipient)}`,
+      `Final-Recipient: rfc822; ${inField(refused.recipient)}`,
       ...(refused.originalRecipient === undefined
         ? []
-        : [`Original-Recipient: ${printable(originalRecipient(refused.originalRecipient))}`]),
+        : [`Original-Recipient: ${inField(originalRecipient(refused.originalRecipient))}`]),
       'Action: failed',
       `Status: ${refused.reply.enhanced === '' ? '5.0.0' : refused.reply.enhanced}`,
       `Diagnostic-Code: smtp; ${diagnostic(refused.reply)}`,
@@ -114,7 +114,7 @@ function decodeXtext(text: string): string {
 }
 
 /** A raw path as text: UTF-8 decoded, control characters replaced. */
-function printable(path: string): string {
+function inField(path: string): string {
   return Buffer.from(path, 'latin1')
     .toString('utf8')
     .replace(/[\x00-\x1f\x7f]/g, '?');

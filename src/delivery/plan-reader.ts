@@ -1,4 +1,4 @@
-// The plan for one reader alone: rules, settings, keys (messages.md, plan steps 3 to 6). Pure.
+// The plan for one reader alone: rules, settings, keys. Pure.
 import { type EffectiveSettings, effectiveSettings, type Settings } from '../config/settings.ts';
 import type { Domain, KeyKind, Reader, StoredKey } from '../directory/types.ts';
 import type { KeyChoice } from '../keys/choose.ts';

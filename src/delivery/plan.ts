@@ -1,5 +1,5 @@
-// What happens to one recipient's copy: recipients x keys x settings in, a decision with its reason out (messages.md,
-// "Who gets what: the plan"). Pure: nothing is looked up here.
+// What happens to one recipient's copy: recipients x keys x settings in, a decision with its reason out.
+// Pure: nothing is looked up here.
 import { SETTING_NAMES, type SettingLevel, type SettingName, type Settings } from '../config/settings.ts';
 import type { Reader, RecipientFacts } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
@@ -21,7 +21,7 @@ import {
   readerOf,
 } from './plan-reader.ts';
 
-/** Decides on one recipient's copy, in the order of messages.md. */
+/** Decides on one recipient's copy. */
 export function planCopy(input: PlanInput): Decision {
   const plans = plansOf(input);
   return { ...verdictOf(input, plans), facts: input.facts, readers: plans.map(basisOf) };

@@ -77,8 +77,8 @@ export function parseAssignments(words: readonly string[], level: 'domain' | 'us
       if (/[\p{Cc}\s]/u.test(value))
         errors.push(`${word}: expected a transport such as lmtp:unix:/run/dovecot/lmtp`);
       else transport = value === '' ? null : value;
-    } else if (name === 'forward') forwards = listOf(value);
-    else if (name === 'send_as') sendAs = listOf(value);
+    } else if (name === 'forward') forwards = splitList(value);
+    else if (name === 'send_as') sendAs = splitList(value);
     else if (REFUSAL_NAMES.includes(name)) {
       const refusal = readRefusal(name, value);
       if (refusal === null) {
@@ -130,7 +130,7 @@ function readFlag(name: string, value: string, otherwise: boolean, errors: strin
 /** Names and address literals with commas between, normalised. */
 function readNames(value: string, errors: string[]): readonly string[] {
   const names = new Set<string>();
-  for (const each of listOf(value)) {
+  for (const each of splitList(value)) {
     const name = normaliseDomain(each);
     if (name !== null) names.add(name);
     else
@@ -142,7 +142,7 @@ function readNames(value: string, errors: string[]): readonly string[] {
 }
 
 /** Addresses with commas between; a comma inside quotes belongs to its address. */
-function listOf(value: string): readonly string[] {
+function splitList(value: string): readonly string[] {
   return (value.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? [])
     .map((each) => each.trim())
     .filter((each) => each !== '');

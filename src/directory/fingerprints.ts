@@ -17,7 +17,7 @@ export interface FingerprintView {
 type Orm = Pick<Database, 'orm'>;
 
 /** @throws ChangeRefused where it is no fingerprint */
-function canonical(typed: string): string {
+function storedForm(typed: string): string {
   const fingerprint = normaliseFingerprint(typed);
   if (fingerprint === null) {
     throw new ChangeRefused(
@@ -48,7 +48,7 @@ function view(row: { readonly fingerprint: string; readonly expires_on: string }
 
 /** Adds a fingerprint, or gives a known one another date. @throws ChangeRefused */
 export async function addFingerprint({ orm }: Orm, typed: string, expires: string): Promise<FingerprintView> {
-  const row = { fingerprint: canonical(typed), expires_on: readDate(expires) };
+  const row = { fingerprint: storedForm(typed), expires_on: readDate(expires) };
   await orm
     .insert(clientFingerprints)
     .values(row)
@@ -67,7 +67,7 @@ export async function listFingerprints({ orm }: Orm): Promise<readonly Fingerpri
 
 /** @throws ChangeRefused where it is not known */
 export async function removeFingerprint({ orm }: Orm, typed: string): Promise<FingerprintView> {
-  const fingerprint = canonical(typed);
+  const fingerprint = storedForm(typed);
   const [row] = await orm
     .delete(clientFingerprints)
     .where(eq(clientFingerprints.fingerprint, fingerprint))

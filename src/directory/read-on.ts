@@ -102,7 +102,7 @@ function walk(
   const loose: Place[] = [];
   let nobody: Place | null = null;
   for (const reading of readings) {
-    const judged = judge(rows, resolver, reading, readings, options);
+    const judged = judgeReadings(rows, resolver, reading, readings, options);
     if (judged.kind === 'unknown here') continue;
     if (judged.kind === 'unclear') return { exact: null, loose, nobody, unclear: judged.because };
     const { kind, place } = judged;
@@ -130,7 +130,7 @@ function placeIn(rows: DirectoryRows, { asked, find }: Resolver, reading: Readin
   return { parts, found: find(parts), reading, by: own === undefined ? null : 'another name of the domain' };
 }
 
-function judge(
+function judgeReadings(
   rows: DirectoryRows,
   resolver: Resolver,
   reading: Reading,
@@ -219,10 +219,10 @@ function spellingsOf(local: string): readonly string[] {
 }
 
 function sameReaders({ factsOf }: Resolver, one: Place, other: Place): boolean {
-  return readersOf(factsOf(one.parts, one.found)) === readersOf(factsOf(other.parts, other.found));
+  return readersAsText(factsOf(one.parts, one.found)) === readersAsText(factsOf(other.parts, other.found));
 }
 
-function readersOf({ resolution }: RecipientFacts): string {
+function readersAsText({ resolution }: RecipientFacts): string {
   if (!('readers' in resolution)) return resolution.kind;
   return JSON.stringify(resolution.readers.map(identityOf).sort());
 }

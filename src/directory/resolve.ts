@@ -1,4 +1,4 @@
-// Who an address is: aliases, id addresses, extensions, catch-alls, contacts (messages.md, plan step 2; policy.md). Pure: rows
+// Who an address is: aliases, id addresses, extensions, catch-alls, contacts. Pure: rows
 // in, facts out, together with what had to be asked, so that the caller can load what was missing and ask again.
 
 import type { Address } from '../address/address.ts';
@@ -59,7 +59,7 @@ export interface ResolveOptions {
   readonly mailboxDomain: string;
 }
 
-/** The longest chain of aliases that is followed (policy.md). */
+/** The longest chain of aliases that is followed. */
 export const MAX_ALIAS_DEPTH = 10;
 
 /** A name that is in more domains of ours is not compared. */

@@ -23,7 +23,7 @@ interface Owner {
 }
 
 /** @throws ChangeRefused where it is neither a user nor `@domain` of ours */
-async function ownerOf(orm: Orm, typed: string): Promise<Owner> {
+async function findOwner(orm: Orm, typed: string): Promise<Owner> {
   const text = typed.trim();
   if (text.startsWith('@') || !text.includes('@')) {
     const domain = await requireDomain(orm, text.replace(/^@/, ''));
@@ -49,7 +49,7 @@ export async function addRule(
   before?: number,
 ): Promise<RuleView> {
   return inOrmTransaction({ orm }, async (tx) => {
-    const found = await ownerOf(tx, owner);
+    const found = await findOwner(tx, owner);
     // Two that are added at the same time come one after the other.
     await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${`rules of ${found.words}`}, 0))`);
     const [known] = await tx.select({ count: count() }).from(rules).where(ofOwner(found));
@@ -103,7 +103,7 @@ export async function listRules(
   { orm }: Pick<Database, 'orm'>,
   owner?: string,
 ): Promise<readonly RuleView[]> {
-  const where = owner === undefined ? undefined : ofOwner(await ownerOf(orm, owner));
+  const where = owner === undefined ? undefined : ofOwner(await findOwner(orm, owner));
   const rows = await orm
     .select({ rule: rules, address: addresses.address, domain: domains.name })
     .from(rules)

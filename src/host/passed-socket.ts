@@ -57,7 +57,7 @@ function agree(actual: Endpoint, wanted: Endpoint): boolean {
   // Port 0 is any port; a name is not resolved here.
   return (
     (wanted.port === 0 || wanted.port === actual.port) &&
-    (canonical(wanted.host) === null || canonical(wanted.host) === canonical(actual.host))
+    (normalHost(wanted.host) === null || normalHost(wanted.host) === normalHost(actual.host))
   );
 }
 
@@ -71,7 +71,7 @@ function real(path: string): string {
 }
 
 /** An IP address as the system writes it; null for a name. */
-function canonical(host: string): string | null {
+function normalHost(host: string): string | null {
   if (host.toLowerCase() === 'localhost') return '127.0.0.1';
   const version = isIP(host);
   if (version === 0) return null;

@@ -1,4 +1,4 @@
-// Which of a recipient's keys a message is sealed to (messages.md, plan steps 5 and 6). Pure: inspected keys and a moment in,
+// Which of a recipient's keys a message is sealed to. Pure: inspected keys and a moment in,
 // a choice with its reasons out.
 import type { KeyKind, StoredKey } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
@@ -59,7 +59,7 @@ export function chooseKeys(
   now: number,
   prefer: KeyKind = 'openpgp',
 ): KeyChoice {
-  const verdicts = keys.map((inspected) => judge(inspected, now));
+  const verdicts = keys.map((inspected) => weigh(inspected, now));
   const good = verdicts.filter((verdict) => verdict.kind === 'good');
   const expired = verdicts.filter((verdict) => verdict.kind === 'expired');
   const dead = verdicts.filter((verdict) => verdict.kind === 'dead');
@@ -104,7 +104,7 @@ function stateOf(verdict: Verdict | undefined): Pick<JudgedKey, 'state' | 'becau
   }
 }
 
-function judge({ key, facts }: InspectedKey, now: number): Verdict {
+function weigh({ key, facts }: InspectedKey, now: number): Verdict {
   const of = key.kind;
   const dead = (because: string): Verdict => ({ of, kind: 'dead', fingerprint: key.fingerprint, because });
   if (key.status === 'disabled') return dead('disabled');

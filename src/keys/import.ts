@@ -63,7 +63,7 @@ async function judge(found: Found, policy: KeyPolicy, now: number, trial: Trial)
   return { verdict: 'accepted', components, facts };
 }
 
-/** The trial of messages.md: what the filter would do, on a few bytes. */
+/** The trial: what the filter would do, on a few bytes. */
 async function trialEncryption(facts: CertificateFacts, now: number, policy: KeyPolicy): Promise<void> {
   const config = policyConfig(policy);
   await encrypt({

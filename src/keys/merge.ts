@@ -1,4 +1,4 @@
-// A copy of a certificate that is already known: its news are taken, and nothing that is known is undone (messages.md, "Keys").
+// A copy of a certificate that is already known: its news are taken, and nothing that is known is undone.
 
 import type { SignaturePacket } from 'openpgp';
 import { type Components, type SubkeyComponent, type UserComponent, union } from './components.ts';

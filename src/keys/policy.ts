@@ -7,7 +7,7 @@ export interface KeyPolicy {
   readonly allowSha1: boolean;
 }
 
-/** RSA keys with fewer bits are refused (messages.md). */
+/** RSA keys with fewer bits are refused. */
 export const MIN_RSA_BITS = 2048;
 
 const WEAK_HASHES: ReadonlySet<enums.hash> = new Set([enums.hash.md5, enums.hash.sha1, enums.hash.ripemd]);

@@ -1,4 +1,4 @@
-// Why a key is refused, each reason with its own sentence (messages.md, "Keys"): what was found, what is expected, and the
+// Why a key is refused, each reason with its own sentence: what was found, what is expected, and the
 // command that helps. Pure.
 import type { CertificateFacts, Flaw } from './facts.ts';
 

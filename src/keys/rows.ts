@@ -80,7 +80,7 @@ export type KeyName =
 
 /**
  * Tells a fingerprint from an address. White space, colons, lower case and `0x` are forgiven; a part of a fingerprint is
- * not: key IDs can be forged, and are not unique (lessons.md 7). Pure.
+ * not: key IDs can be forged, and are not unique. Pure.
  * @throws ChangeRefused
  */
 export function readKeyName(typed: string): KeyName {

@@ -1,5 +1,5 @@
 // Keys in the database: import with merging, status, removal. Every change is one transaction that names its actor for the
-// audit, and a new key is in place before an old one goes (lessons.md 8).
+// audit, and a new key is in place before an old one goes.
 
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';

@@ -1,4 +1,4 @@
-// "Already encrypted?" (messages.md): decided by structure alone, never by searching for words. In doubt the answer is no, and
+// "Already encrypted?": decided by structure alone, never by searching for words. In doubt the answer is no, and
 // the message is sealed once more: a reader can undo that, and nobody can undo a leak.
 
 import { detectInMultipart } from './detect-multipart.ts';

@@ -1,4 +1,4 @@
-// Nobody outside can claim that we sealed something: Sealpost-* fields of incoming mail go before anything else (filters.md).
+// Nobody outside can claim that we sealed something: Sealpost-* fields of incoming mail go before anything else.
 import { isMboxLine, walkHeader } from './header.ts';
 
 /** What the names of our own fields begin with, in lower case. */

@@ -73,7 +73,7 @@ export async function readExpiring(
       row.userSettings ?? {},
     );
     return {
-      ...ownerOf(row),
+      ...addressee(row),
       ownerDisabled: row.userStatus === 'disabled',
       fingerprint,
       expiresAt,
@@ -86,7 +86,7 @@ export async function readExpiring(
   });
 }
 
-function ownerOf(row: {
+function addressee(row: {
   readonly userId: number | null;
   readonly contactId: number | null;
   readonly domainId: number | null;

@@ -66,7 +66,7 @@ const REMEMBERED_MS = 90 * DAY_MS;
 export function startNotices(parts: NoticeParts): { close(): Promise<void> } {
   let stopped = false;
   let running: Promise<void> | undefined;
-  const run = (): void => {
+  const runNow = (): void => {
     if (running !== undefined || parts.config().notices.administrator === '') return;
     running = runNotices({ ...parts, stopped: () => stopped }, Date.now())
       .then(
@@ -81,8 +81,8 @@ export function startNotices(parts: NoticeParts): { close(): Promise<void> } {
         running = undefined;
       });
   };
-  const first = setTimeout(run, FIRST_RUN_MS);
-  const timer = setInterval(run, HOUR_MS);
+  const first = setTimeout(runNow, FIRST_RUN_MS);
+  const timer = setInterval(runNow, HOUR_MS);
   for (const each of [first, timer]) each.unref();
   return {
     async close() {

@@ -7,7 +7,7 @@ const SEAL_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 /** A transaction ends before Postfix's 600 s. */
 const TRANSACTION_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
 
-/** A cached lookup takes microseconds; 5 s is what policy.md promises at most. */
+/** A cached lookup takes microseconds; 5 s is the longest that one may take. */
 const LOOKUP_BUCKETS = [
   0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1, 5,
 ];

@@ -1,4 +1,4 @@
-// The field that says a message was sealed here, and how (messages.md).
+// The field that says a message was sealed here, and how.
 import type { LineEnding } from '../message/header.ts';
 import type { SealOptions } from './seal-options.ts';
 

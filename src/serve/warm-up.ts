@@ -140,10 +140,10 @@ export async function rehearse(
   try {
     const deliverer = delivererOver(config, sealer, clientOf('mailbox'));
     listeners.push(
-      await openListener(config, folder, 'mailbox', async ({ message, envelope }) =>
+      await openRehearsal(config, folder, 'mailbox', async ({ message, envelope }) =>
         envelope.recipients.map(() => (message.includes('multipart/encrypted') ? SEALED : IN_PLAINTEXT)),
       ),
-      await openListener(config, folder, 'filter', async (transaction) => {
+      await openRehearsal(config, folder, 'filter', async (transaction) => {
         const { outcomes } = await deliverer.deliver(transaction);
         return outcomes.map((outcome) => outcome.reply);
       }),
@@ -185,7 +185,7 @@ function endpointIn(folder: string, name: string): NextHop['endpoint'] {
   return { kind: 'unix', path: join(folder, name) };
 }
 
-function openListener(
+function openRehearsal(
   config: Config,
   folder: string,
   name: string,

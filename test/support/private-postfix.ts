@@ -135,11 +135,8 @@ function baseMainCf(options: PostfixOptions, root: string): Record<string, strin
   };
 }
 
-/** Writes the configuration, starts Postfix and waits until it answers on its submission port. */
-export async function startPostfix(options: PostfixOptions): Promise<PrivatePostfix> {
-  const { places } = options;
-  const root = join(places.dir, 'postfix');
-  const configDir = join(root, 'etc');
+/** Writes main.cf and master.cf of a new instance into `root`/etc, and makes its folders. */
+async function writeConfiguration(options: PostfixOptions, root: string, configDir: string): Promise<void> {
   for (const dir of [root, configDir, join(root, 'spool'), join(root, 'data')]) {
     await mkdir(dir, { recursive: true });
     await chmod(dir, 0o755);
@@ -155,7 +152,7 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     ...Object.fromEntries(parseMainCf((await filesOf('main.cf')).join('\n'))),
     ...options.mainCf,
   };
-  const submit = `127.0.0.1:${places.submitPort} inet n - n - - smtpd`;
+  const submit = `127.0.0.1:${options.places.submitPort} inet n - n - - smtpd`;
   const masterCf = mergeMasterCf(
     BASE_MASTER,
     submit,
@@ -169,8 +166,10 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
       .join(''),
   );
   await writeFile(join(configDir, 'master.cf'), masterCf);
+}
 
-  const log = () => readFile(join(root, 'maillog'), 'utf8').catch(() => '');
+/** Starts the master daemon, and throws with its log when it ends with anything but 0. */
+async function startMaster({ places }: PostfixOptions, root: string, configDir: string): Promise<void> {
   const output = join(root, 'start.log');
   // Not over pipes: the master daemon would hold them open.
   const code = await new Promise<number | null>((resolve, reject) => {
@@ -180,11 +179,19 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     child.once('exit', resolve);
   });
   if (code !== 0) {
-    const said = `${await readFile(output, 'utf8')}\n${await log()}`;
+    const said = `${await readFile(output, 'utf8')}\n${await logOf(root)}`;
     const hint = `is port ${places.submitPort} or ${places.reinjectPort} taken?`;
     throw new Error(`postfix start: exit ${code} (${hint})\n${said}`);
   }
+}
 
+/** What this Postfix has logged so far. */
+function logOf(root: string): Promise<string> {
+  return readFile(join(root, 'maillog'), 'utf8').catch(() => '');
+}
+
+/** Looks at the queue of an instance, and waits for it. */
+function watchQueue(root: string, configDir: string) {
   const queue = async (): Promise<QueuedMessage[]> => {
     const { stdout } = await mustRun('postqueue', ['-c', configDir, '-j']);
     const lines = stdout.toString('utf8').split('\n');
@@ -216,11 +223,22 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     };
     await waitUntil(what, ms, question, async () => {
       const shown = (await queue()).slice(0, 5).map((message) => JSON.stringify(message));
-      return `${shown.join('\n')}\n${(await log()).split('\n').slice(-15).join('\n')}`;
+      return `${shown.join('\n')}\n${(await logOf(root)).split('\n').slice(-15).join('\n')}`;
     });
   };
   const waitForEmptyQueue = (ms: number) => waitUntilNone('an empty queue', QUEUES, ms);
   const waitUntilTried = (ms: number) => waitUntilNone('a queue where nothing is new', UNTRIED, ms);
+  return { queue, queued, flush, discardQueue, waitForEmptyQueue, waitUntilTried };
+}
+
+/** Writes the configuration, starts Postfix and waits until it answers on its submission port. */
+export async function startPostfix(options: PostfixOptions): Promise<PrivatePostfix> {
+  const { places } = options;
+  const root = join(places.dir, 'postfix');
+  const configDir = join(root, 'etc');
+  const log = () => logOf(root);
+  await writeConfiguration(options, root, configDir);
+  await startMaster(options, root, configDir);
   const stop = async (): Promise<void> => {
     const pidFile = join(root, 'spool', 'pid', 'master.pid');
     const pid = Number((await readFile(pidFile, 'utf8').catch(() => '')).trim());
@@ -238,12 +256,7 @@ export async function startPostfix(options: PostfixOptions): Promise<PrivatePost
     configDir,
     submitPort: places.submitPort,
     reinjectPort: places.reinjectPort,
-    queue,
-    queued,
-    flush,
-    discardQueue,
-    waitForEmptyQueue,
-    waitUntilTried,
+    ...watchQueue(root, configDir),
     log,
     stop,
   };

@@ -38,6 +38,30 @@ export function debianPostgres(): string | null {
   }
 }
 
+/** A process and its children, from /proc. */
+function withChildren(pid: number): number[] {
+  const children = readdirSync('/proc').filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return Number(readFileSync(`/proc/${name}/stat`, 'latin1').split(') ')[1]?.split(' ')[1]) === pid;
+    } catch {
+      return false;
+    }
+  });
+  return [pid, ...children.map(Number)];
+}
+
+/** Stops or continues a server and all of its children. */
+function signalAll(pid: number | undefined, name: 'SIGSTOP' | 'SIGCONT'): void {
+  for (const each of pid === undefined ? [] : withChildren(pid)) {
+    try {
+      process.kill(each, name);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
 /**
  * Makes a cluster and starts it.
  * @param settings of postgresql.conf, as `name=value`
@@ -103,33 +127,9 @@ export async function startPostgres(settings: readonly string[] = ['fsync=off'])
     });
   }
 
-  /** The server's process and its children, from /proc. */
-  function processes(): number[] {
-    if (pid === undefined) return [];
-    const children = readdirSync('/proc').filter((name) => {
-      if (!/^\d+$/.test(name)) return false;
-      try {
-        return Number(readFileSync(`/proc/${name}/stat`, 'latin1').split(') ')[1]?.split(' ')[1]) === pid;
-      } catch {
-        return false;
-      }
-    });
-    return [pid, ...children.map(Number)];
-  }
-
-  function signal(name: 'SIGSTOP' | 'SIGCONT'): void {
-    for (const each of processes()) {
-      try {
-        process.kill(each, name);
-      } catch {
-        // It has ended meanwhile.
-      }
-    }
-  }
-
   async function stop(): Promise<void> {
     if (pid === undefined) return;
-    signal('SIGCONT');
+    signalAll(pid, 'SIGCONT');
     process.kill(pid, 'SIGINT');
     await ended;
     pid = undefined;
@@ -142,8 +142,8 @@ export async function startPostgres(settings: readonly string[] = ['fsync=off'])
     socketFolder: inside,
     start,
     stop,
-    freeze: () => signal('SIGSTOP'),
-    thaw: () => signal('SIGCONT'),
+    freeze: () => signalAll(pid, 'SIGSTOP'),
+    thaw: () => signalAll(pid, 'SIGCONT'),
     async remove() {
       await stop();
       rmSync(folder, { recursive: true, force: true });

@@ -36,6 +36,53 @@ export interface QueueStand {
   close(): Promise<void>;
 }
 
+/** Files sealed bytes in one transaction, as the receiver does. @returns their ids */
+async function fileInQueue(
+  pool: pg.Pool,
+  user: QueueUser,
+  sealed: readonly Uint8Array[],
+): Promise<readonly string[]> {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query('INSERT INTO incoming_counts (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING', [
+      user.id,
+    ]);
+    const { rows } = await client.query<{ last_number: string }>(
+      'SELECT last_number FROM incoming_counts WHERE user_id = $1 FOR UPDATE',
+      [user.id],
+    );
+    let number = Number(rows[0]?.last_number ?? 0);
+    const ids: string[] = [];
+    for (const bytes of sealed) {
+      const id = randomBytes(16).toString('hex');
+      const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      number += 1;
+      const chunks = content.length > WHOLE_BYTES ? Math.ceil(content.length / CHUNK_BYTES) : 0;
+      await client.query(
+        'INSERT INTO incoming (id, user_id, number, size, content, chunks) VALUES ($1, $2, $3, $4, $5, $6)',
+        [id, user.id, number, content.length, chunks === 0 ? content : null, chunks],
+      );
+      for (let chunk = 0; chunk < chunks; chunk += 1) {
+        const piece = content.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES);
+        await client.query('INSERT INTO incoming_chunks (id, chunk, content) VALUES ($1, $2, $3)', [
+          id,
+          chunk,
+          piece,
+        ]);
+      }
+      ids.push(id);
+    }
+    await client.query('COMMIT');
+    return ids;
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  } finally {
+    client.release();
+  }
+}
+
 /** Starts everything; `serve` runs with the part `receiver` and the metrics server. */
 export async function createQueueStand(api: Readonly<Record<string, unknown>> = {}): Promise<QueueStand> {
   const places = await allocatePlaces();
@@ -91,48 +138,7 @@ export async function createQueueStand(api: Readonly<Record<string, unknown>> = 
         sealed.push(await sealer.encrypt({ plaintext, keys, hideKeyIds: false, format: 'binary' }));
       return stand.fileRaw(user, sealed);
     },
-    async fileRaw(user, sealed) {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
-        await client.query(
-          'INSERT INTO incoming_counts (user_id) VALUES ($1) ON CONFLICT (user_id) DO NOTHING',
-          [user.id],
-        );
-        const { rows } = await client.query<{ last_number: string }>(
-          'SELECT last_number FROM incoming_counts WHERE user_id = $1 FOR UPDATE',
-          [user.id],
-        );
-        let number = Number(rows[0]?.last_number ?? 0);
-        const ids: string[] = [];
-        for (const bytes of sealed) {
-          const id = randomBytes(16).toString('hex');
-          const content = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-          number += 1;
-          const chunks = content.length > WHOLE_BYTES ? Math.ceil(content.length / CHUNK_BYTES) : 0;
-          await client.query(
-            'INSERT INTO incoming (id, user_id, number, size, content, chunks) VALUES ($1, $2, $3, $4, $5, $6)',
-            [id, user.id, number, content.length, chunks === 0 ? content : null, chunks],
-          );
-          for (let chunk = 0; chunk < chunks; chunk += 1) {
-            const piece = content.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES);
-            await client.query('INSERT INTO incoming_chunks (id, chunk, content) VALUES ($1, $2, $3)', [
-              id,
-              chunk,
-              piece,
-            ]);
-          }
-          ids.push(id);
-        }
-        await client.query('COMMIT');
-        return ids;
-      } catch (error) {
-        await client.query('ROLLBACK');
-        throw error;
-      } finally {
-        client.release();
-      }
-    },
+    fileRaw: (user, sealed) => fileInQueue(pool, user, sealed),
     async close() {
       await pool.end();
       await sealpost.close();

@@ -50,6 +50,36 @@ export const ALICE_ID = 1;
 /** Has no key. */
 export const ULLA_ID = 2;
 
+/** Asks the stand's database. */
+async function ask<Row extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  text: string,
+  values?: unknown[],
+): Promise<Row[]> {
+  return (await pool.query<Row>(text, values)).rows;
+}
+
+const READ_QUEUE = `SELECT i.id, i.user_id, i.number::int, i.size::int, i.chunks,
+       coalesce(i.content, (SELECT string_agg(c.content, '' ORDER BY c.chunk) FROM incoming_chunks c WHERE c.id = i.id)) AS content
+  FROM incoming i WHERE i.user_id = $1 ORDER BY i.number`;
+const COUNT_QUEUE = 'SELECT count(*) AS n FROM incoming WHERE user_id = $1';
+
+/** The sum of a metric's samples, whatever their labels are. */
+async function metricOf(port: number, name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const lines = text.split('\n').filter((line) => line.startsWith(name) && !line.startsWith('#'));
+  return lines.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
+}
+
+/** What lies in a folder, in the order of its names; nothing where there is no folder. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
+}
+
 /** Makes everything; `serve` runs. @param receiver laid over [receiver] */
 export async function startReceiverStand(
   receiver: Readonly<Record<string, unknown>> = {},
@@ -99,22 +129,10 @@ export async function startReceiverStand(
     pool.on('error', () => undefined);
     cleanups.push(() => pool.end());
 
-    const query = async <Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]> =>
-      (await pool.query<Row>(text, values)).rows;
-    const queue = (userId: number): Promise<QueueRow[]> =>
-      query<QueueRow>(
-        `SELECT i.id, i.user_id, i.number::int, i.size::int, i.chunks,
-                coalesce(i.content, (SELECT string_agg(c.content, '' ORDER BY c.chunk) FROM incoming_chunks c WHERE c.id = i.id)) AS content
-           FROM incoming i WHERE i.user_id = $1 ORDER BY i.number`,
-        [userId],
-      );
-    const names = (folder: 'new' | 'failed'): string[] => {
-      try {
-        return readdirSync(join(spool, folder)).sort();
-      } catch {
-        return [];
-      }
-    };
+    const queue = (userId: number) => ask<QueueRow>(pool, READ_QUEUE, [userId]);
+    const count = async (userId: number) =>
+      Number((await ask<{ n: string }>(pool, COUNT_QUEUE, [userId]))[0]?.n);
+    const names = (folder: 'new' | 'failed') => namesIn(join(spool, folder));
     const shown = () =>
       `in new/: ${names('new').slice(0, 5)}; failed/: ${names('failed').slice(0, 5)}\n${sealpost.log().slice(-3000)}`;
     return {
@@ -132,18 +150,13 @@ export async function startReceiverStand(
         renameSync(join(into, 'tmp', name), join(into, 'new', name));
       },
       names,
-      query,
+      query: (text, values) => ask(pool, text, values),
       queue,
-      async waitForQueue(userId, count, ms = 20_000) {
+      async waitForQueue(userId, least, ms = 20_000) {
         await waitUntil(
-          `${count} messages in the queue of user ${userId}`,
+          `${least} messages in the queue of user ${userId}`,
           ms,
-          async () =>
-            Number(
-              (
-                await query<{ n: string }>('SELECT count(*) AS n FROM incoming WHERE user_id = $1', [userId])
-              )[0]?.n,
-            ) >= count,
+          async () => (await count(userId)) >= least,
           shown,
         );
         return queue(userId);
@@ -155,11 +168,7 @@ export async function startReceiverStand(
         if (done.code !== 0) throw new Error(`gpg --decrypt: exit ${done.code}: ${done.stderr}`);
         return done.stdout;
       },
-      async metric(name) {
-        const text = await (await fetch(`http://127.0.0.1:${places.observePort}/metrics`)).text();
-        const lines = text.split('\n').filter((line) => line.startsWith(name) && !line.startsWith('#'));
-        return lines.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
-      },
+      metric: (name) => metricOf(places.observePort, name),
       close,
     };
   } catch (error) {

@@ -130,46 +130,40 @@ const NO_LOOKUPS: Table = {
   },
 };
 
-/** Writes the configuration and makes the database's tables; `serve` runs after start(). */
-export async function createSealpost(options: SealpostOptions): Promise<SealpostProcess> {
-  const { places, substitutions } = options;
-  const configPath = places.sealpostConfig;
-  const stateDir = join(places.dir, 'state');
-  const logPath = join(places.dir, 'serve.log');
-  await mkdir(stateDir, { recursive: true });
+/** Writes sealpost.toml: the example, then what every test needs, then what this one asks for. */
+async function writeConfiguration({ places, substitutions, ...options }: SealpostOptions): Promise<void> {
   const example =
     options.example === null
       ? {}
       : parse(await exampleFile(options.example, 'sealpost.example.toml', substitutions));
   const ours = {
     hostname: 'mx.sealpost.test',
-    state_dir: stateDir,
+    state_dir: join(places.dir, 'state'),
     observe: { listen: `127.0.0.1:${places.observePort}` },
   };
   await writeFile(
-    configPath,
+    places.sealpostConfig,
     stringify(overlay(overlay(overlay(NO_LOOKUPS, example), ours), options.config ?? {})),
     {
       mode: 0o644,
     },
   );
-  await writeFile(logPath, '');
+}
+
+/** Starts and ends `sealpost serve`, whose output goes to the file `logPath`. */
+function createServe(options: SealpostOptions, logPath: string) {
+  const { places } = options;
   const command = sealpostCommand(options.from);
-  const env = { ...options.env };
-  const inProcess =
-    options.commands !== 'program' &&
-    process.env.SEALPOST_TEST_DIST === undefined &&
-    Object.keys(env).length === 0;
+  const log = () => readFileSync(logPath, 'utf8');
   let child: ChildProcess | undefined;
   let exited: Promise<number | null> = Promise.resolve(null);
 
-  const log = () => readFileSync(logPath, 'utf8');
   const start = async (): Promise<void> => {
     if (child) throw new Error('serve runs already');
-    const serve = ['serve', ...(options.serveArguments ?? []), '--config', configPath];
+    const serve = ['serve', ...(options.serveArguments ?? []), '--config', places.sealpostConfig];
     const started = spawn(command.program, [...command.args, ...serve], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...options.env },
       cwd: places.dir,
     });
     for (const stream of [started.stdout, started.stderr]) {
@@ -207,6 +201,25 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
     ending.kill('SIGKILL');
     throw new Error(`sealpost serve did not end within 40 s of ${signal}\n${log().slice(-4000)}`);
   };
+  return { pid: () => child?.pid, log, start, end };
+}
+
+/** Writes the configuration and makes the database's tables; `serve` runs after start(). */
+export async function createSealpost(options: SealpostOptions): Promise<SealpostProcess> {
+  const { places } = options;
+  const configPath = places.sealpostConfig;
+  const stateDir = join(places.dir, 'state');
+  const logPath = join(places.dir, 'serve.log');
+  await mkdir(stateDir, { recursive: true });
+  await writeConfiguration(options);
+  await writeFile(logPath, '');
+  const command = sealpostCommand(options.from);
+  const env = { ...options.env };
+  const inProcess =
+    options.commands !== 'program' &&
+    process.env.SEALPOST_TEST_DIST === undefined &&
+    Object.keys(env).length === 0;
+  const serve = createServe(options, logPath);
   const program = async (args: readonly string[], { stdin }: CliOptions = {}): Promise<CliResult> => {
     const finished = await runProgram(command.program, [...command.args, ...args, '--config', configPath], {
       env,
@@ -217,15 +230,15 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
   };
   const sealpost: SealpostProcess = {
     configPath,
-    pid: () => child?.pid,
-    start,
-    stop: () => end('SIGTERM'),
+    pid: serve.pid,
+    start: serve.start,
+    stop: () => serve.end('SIGTERM'),
     kill9: async () => {
-      await end('SIGKILL');
+      await serve.end('SIGKILL');
     },
     restart: async () => {
-      await end('SIGTERM');
-      await start();
+      await serve.end('SIGTERM');
+      await serve.start();
     },
     cli: async (args, { stdin } = {}) => {
       // encrypt reads descriptor 0 itself, which here is the test runner's.
@@ -235,9 +248,9 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
       return { ...finished, json: parseJson(finished.stdout.toString('utf8')) };
     },
     program,
-    log,
+    log: serve.log,
     close: async () => {
-      await end('SIGTERM').catch(() => undefined);
+      await serve.end('SIGTERM').catch(() => undefined);
       await stopLeftDatabase(stateDir);
     },
   };

@@ -174,126 +174,146 @@ function parsePath(argument: string): SinkPath | undefined {
   return match ? { path: match[1] ?? '', parameters: match[2] ?? '' } : undefined;
 }
 
+/** What one connection has said so far. */
+interface Conversation {
+  readonly state: State;
+  readonly socket: Socket;
+  readonly reader: SocketReader;
+  behaviour: SinkBehaviour;
+  sender: SinkPath | undefined;
+  recipients: SinkPath[];
+  xforward: Record<string, string>;
+}
+
+type Command = (talk: Conversation, argument: string) => string | Promise<string | undefined>;
+
+function reset(talk: Conversation): void {
+  talk.sender = undefined;
+  talk.recipients = [];
+}
+
+function hello(talk: Conversation): string {
+  reset(talk);
+  const lines = ['sink.sealpost.test', ...(talk.state.options.extensions ?? DEFAULT_EXTENSIONS)];
+  return lines.map((text, index) => `250${index === lines.length - 1 ? ' ' : '-'}${text}`).join('\r\n');
+}
+
+function mail(talk: Conversation, argument: string): string {
+  talk.behaviour = takeBehaviour(talk.state);
+  const path = parsePath(argument);
+  if (!path) return '501 5.1.7 Bad sender address syntax';
+  if (talk.behaviour.mail !== undefined) {
+    talk.state.counts.failed += 1;
+    return talk.behaviour.mail;
+  }
+  talk.sender = path;
+  return '250 2.1.0 Ok';
+}
+
+function rcpt(talk: Conversation, argument: string): string {
+  const path = parsePath(argument);
+  if (!talk.sender) return '503 5.5.1 Error: need MAIL command';
+  if (!path) return '501 5.1.3 Bad recipient address syntax';
+  const refusal = talk.behaviour.recipient?.(path.path);
+  if (refusal === undefined) talk.recipients.push(path);
+  return refusal ?? '250 2.1.5 Ok';
+}
+
+/** Takes the message. @returns undefined when the connection has ended instead of a reply */
+async function data(talk: Conversation): Promise<string | undefined> {
+  const { state, socket, behaviour, sender } = talk;
+  if (!sender || talk.recipients.length === 0) return '503 5.5.1 Error: need RCPT command';
+  if (behaviour.data !== undefined) {
+    state.counts.failed += 1;
+    return behaviour.data;
+  }
+  say(talk, '354 End data with <CR><LF>.<CR><LF>');
+  const message = await talk.reader.data(behaviour.dieInData);
+  if (message !== null) {
+    state.counts.messages += 1;
+    if (behaviour.delay) await new Promise((resolve) => setTimeout(resolve, behaviour.delay));
+  }
+  if (message === null || behaviour.die === 'before-reply' || socket.destroyed) {
+    state.counts.failed += 1;
+    socket.resetAndDestroy();
+    return undefined;
+  }
+  const replies = keep(talk, sender, message).join('\r\n');
+  if (behaviour.die === 'after-reply') {
+    socket.write(`${replies}\r\n`, 'latin1', () => socket.destroy());
+    return undefined;
+  }
+  talk.xforward = {};
+  reset(talk);
+  return replies;
+}
+
+/** Keeps the message for those whose reply is 2xx. @returns the replies: LMTP one for each recipient, SMTP one */
+function keep(talk: Conversation, sender: SinkPath, message: Buffer): string[] {
+  const { state, recipients, behaviour, xforward } = talk;
+  const each = state.options.protocol === 'lmtp';
+  const replies = (each ? recipients : recipients.slice(0, 1)).map(
+    (one) => behaviour.final?.(one.path) ?? `250 2.0.0 Ok: kept ${state.transactions.length}`,
+  );
+  const kept = recipients.filter((_, index) => replies[each ? index : 0]?.startsWith('2'));
+  if (kept.length > 0)
+    state.transactions.push({ sender, recipients: kept, xforward, message, at: Date.now() });
+  else state.counts.failed += 1;
+  return replies;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  EHLO: hello,
+  LHLO: hello,
+  HELO: () => '250 sink.sealpost.test',
+  XFORWARD(talk, argument) {
+    for (const pair of argument.split(' ')) {
+      const at = pair.indexOf('=');
+      talk.xforward[pair.slice(0, at).toUpperCase()] = pair.slice(at + 1);
+    }
+    return '250 2.0.0 Ok';
+  },
+  MAIL: mail,
+  RCPT: rcpt,
+  DATA: data,
+  RSET(talk) {
+    reset(talk);
+    return '250 2.0.0 Ok';
+  },
+  NOOP: () => '250 2.0.0 Ok',
+};
+
+function say({ socket }: Pick<Conversation, 'socket'>, reply: string): void {
+  socket.write(`${reply}\r\n`, 'latin1');
+}
+
 /** One connection, command by command (RFC 5321, RFC 2033). Ends when the client closes or QUITs. */
 async function converse(state: State, socket: Socket): Promise<void> {
-  const reader = new SocketReader(socket);
-  const say = (line: string) => socket.write(`${line}\r\n`, 'latin1');
-  const { protocol } = state.options;
   if (state.behaviour.greeting !== undefined) {
     socket.end(`${takeBehaviour(state).greeting}\r\n`);
     return;
   }
-  say(`220 sink.sealpost.test ${protocol.toUpperCase()}`);
-  let sender: SinkPath | undefined;
-  let recipients: SinkPath[] = [];
-  let xforward: Record<string, string> = {};
-  let behaviour: SinkBehaviour = {};
-  const reset = () => {
-    sender = undefined;
-    recipients = [];
+  const talk: Conversation = {
+    state,
+    socket,
+    reader: new SocketReader(socket),
+    behaviour: {},
+    sender: undefined,
+    recipients: [],
+    xforward: {},
   };
+  say(talk, `220 sink.sealpost.test ${state.options.protocol.toUpperCase()}`);
   for (;;) {
-    const line = await reader.line();
+    const line = await talk.reader.line();
     if (line === null) return;
     const [, verb = '', argument = ''] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
-    switch (verb.toUpperCase()) {
-      case 'EHLO':
-      case 'LHLO': {
-        reset();
-        const lines = ['sink.sealpost.test', ...(state.options.extensions ?? DEFAULT_EXTENSIONS)];
-        say(lines.map((text, index) => `250${index === lines.length - 1 ? ' ' : '-'}${text}`).join('\r\n'));
-        break;
-      }
-      case 'HELO':
-        say('250 sink.sealpost.test');
-        break;
-      case 'XFORWARD':
-        for (const pair of argument.split(' ')) {
-          const at = pair.indexOf('=');
-          xforward[pair.slice(0, at).toUpperCase()] = pair.slice(at + 1);
-        }
-        say('250 2.0.0 Ok');
-        break;
-      case 'MAIL': {
-        behaviour = takeBehaviour(state);
-        const path = parsePath(argument);
-        if (!path) say('501 5.1.7 Bad sender address syntax');
-        else if (behaviour.mail !== undefined) {
-          state.counts.failed += 1;
-          say(behaviour.mail);
-        } else {
-          sender = path;
-          say('250 2.1.0 Ok');
-        }
-        break;
-      }
-      case 'RCPT': {
-        const path = parsePath(argument);
-        if (!sender) say('503 5.5.1 Error: need MAIL command');
-        else if (!path) say('501 5.1.3 Bad recipient address syntax');
-        else {
-          const refusal = behaviour.recipient?.(path.path);
-          if (refusal === undefined) recipients.push(path);
-          say(refusal ?? '250 2.1.5 Ok');
-        }
-        break;
-      }
-      case 'DATA': {
-        if (!sender || recipients.length === 0) {
-          say('503 5.5.1 Error: need RCPT command');
-          break;
-        }
-        if (behaviour.data !== undefined) {
-          state.counts.failed += 1;
-          say(behaviour.data);
-          break;
-        }
-        say('354 End data with <CR><LF>.<CR><LF>');
-        const message = await reader.data(behaviour.dieInData);
-        if (message === null) {
-          state.counts.failed += 1;
-          socket.resetAndDestroy();
-          return;
-        }
-        state.counts.messages += 1;
-        if (behaviour.delay) await new Promise((resolve) => setTimeout(resolve, behaviour.delay));
-        if (behaviour.die === 'before-reply' || socket.destroyed) {
-          state.counts.failed += 1;
-          socket.resetAndDestroy();
-          return;
-        }
-        const asked = protocol === 'lmtp' ? recipients : recipients.slice(0, 1);
-        const replies = asked.map(
-          (one) => behaviour.final?.(one.path) ?? `250 2.0.0 Ok: kept ${state.transactions.length}`,
-        );
-        const kept =
-          protocol === 'lmtp'
-            ? recipients.filter((_, index) => replies[index]?.startsWith('2'))
-            : recipients.filter(() => replies[0]?.startsWith('2'));
-        if (kept.length > 0)
-          state.transactions.push({ sender, recipients: kept, xforward, message, at: Date.now() });
-        else state.counts.failed += 1;
-        if (behaviour.die === 'after-reply') {
-          socket.write(`${replies.join('\r\n')}\r\n`, 'latin1', () => socket.destroy());
-          return;
-        }
-        say(replies.join('\r\n'));
-        xforward = {};
-        reset();
-        break;
-      }
-      case 'RSET':
-        reset();
-        say('250 2.0.0 Ok');
-        break;
-      case 'NOOP':
-        say('250 2.0.0 Ok');
-        break;
-      case 'QUIT':
-        socket.end('221 2.0.0 Bye\r\n');
-        return;
-      default:
-        say('502 5.5.2 Error: command not recognized');
+    if (verb.toUpperCase() === 'QUIT') {
+      socket.end('221 2.0.0 Bye\r\n');
+      return;
     }
+    const command = COMMANDS[verb.toUpperCase()];
+    const reply = command ? await command(talk, argument) : '502 5.5.2 Error: command not recognized';
+    if (reply === undefined) return;
+    say(talk, reply);
   }
 }

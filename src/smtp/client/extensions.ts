@@ -1,5 +1,5 @@
 // What of a client's envelope can be said to this next hop: its EHLO reply read, parameters chosen, and the refusals for
-// mail that needs what the next hop lacks (filters.md, "Announce"). Pure.
+// mail that needs what the next hop lacks. Pure.
 import { endsWithCrlf, messageSize } from '../dot-stuff.ts';
 import { needsEightBit, needsUtf8, tooLargeForNextHop, UNSENDABLE_PATH } from '../our-replies.ts';
 import { findParameter, formatParameter, isAscii, isSendablePath } from '../paths.ts';

@@ -39,7 +39,7 @@ const text = fc.oneof(
   fc.nat().map((seed) => anyAddress(createRandom(seed), [...OWN, 'elsewhere.test', 'host', ''])),
 );
 
-describe('any address at all', () => {
+describe('any address at all', { tags: ['slow'] }, () => {
   it('has an end, and a first step that is the address itself', () => {
     fc.assert(
       fc.property(text, (address) => {

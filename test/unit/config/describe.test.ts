@@ -44,7 +44,7 @@ describe('the annotated default file', () => {
     expect(text).toContain('from 1 to 10000\nmax_recipients = 1000');
   });
 
-  test('has every setting of messages.md with its default', () => {
+  test('has every setting with its default', () => {
     for (const name of SETTING_NAMES) expect(text).toMatch(new RegExp(`^${name} = `, 'm'));
     expect(text).toMatch(/^encrypt = true$/m);
     expect(text).toMatch(/^hide_key_ids = false$/m);

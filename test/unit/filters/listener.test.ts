@@ -1,4 +1,4 @@
-// What clients say and what they are answered, over a raw socket: the faults of filters.md's table, and the protocol.
+// What clients say and what they are answered, over a raw socket: every fault that a client can make, and the protocol.
 import { afterEach, describe, expect, it } from 'vitest';
 import { trustedClients } from '../../../src/host/trusted-clients.ts';
 import { closeAll, eventually, openListener } from './listener-support.ts';

@@ -30,7 +30,7 @@ const outerOf = (field: string, policy: HeaderPolicy): string =>
   protect([field], { policy }).outer.replace(/\r\n$/, '');
 
 describe('the worked example of RFC 9788, appendix C.3.1.2 (hcp_baseline)', () => {
-  // The fields of the payload as the RFC prints them. User-Agent is left out: here it stays outside only (messages.md).
+  // The fields of the payload as the RFC prints them. User-Agent is left out: here it stays outside only.
   const fields = [
     'Subject: smime-signed-enc-hp-baseline',
     'Message-ID: <smime-signed-enc-hp-baseline@example>',

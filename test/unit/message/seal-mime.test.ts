@@ -1,4 +1,4 @@
-// PGP/MIME with header protection: every sentence of messages.md about what stands where, and the whole corpus there and back.
+// PGP/MIME with header protection: what stands where, and the whole corpus there and back.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { explainMessage } from '../../../src/message/explain.ts';

@@ -100,7 +100,7 @@ describe('a connection', () => {
     await done;
     expect(asked).toBe(total);
   });
-  it('is closed when the client leaves its answers unread for too long', async () => {
+  it('is closed when the client leaves its answers unread for too long', { tags: ['slow'] }, async () => {
     const socket = await client(() => Buffer.from(`200 ${'x'.repeat(4000)}\n`), 100);
     socket.pause();
     const closed = new Promise((resolve) => socket.on('close', resolve));

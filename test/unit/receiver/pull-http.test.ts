@@ -40,7 +40,7 @@ describe('a request of pull', () => {
     expect(await failure(halting.batch(['a'], never).next())).toEqual(away(/nothing came for 0\.2 s/));
   });
 
-  it('waits for as long as something comes, longer than the silence in all', async () => {
+  it('waits for as long as something comes, longer than the silence in all', { tags: ['slow'] }, async () => {
     const slow = await clientOf((_request, response) => {
       const pieces = [...'{"acknowledged":1}'];
       const timer = setInterval(() => {

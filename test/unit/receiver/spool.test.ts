@@ -22,7 +22,7 @@ async function until(path: string): Promise<void> {
   }
 }
 
-it('finds a file that came under a name whose batch was still at work', async () => {
+it('finds a file that came under a name whose batch was still at work', { tags: ['slow'] }, async () => {
   let commit: () => void = () => undefined;
   const committed = new Promise<void>((resolve) => {
     commit = resolve;
