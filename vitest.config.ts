@@ -30,8 +30,8 @@ export default defineConfig({
           hookTimeout: 240_000,
           // Real servers on a machine of unknown speed. packaging/test.mjs names each test that needed its second attempt.
           retry: 1,
-          // Each file has folders, ports and servers of its own; most of the time it waits for them.
-          maxWorkers: 2,
+          // Each file has folders, ports and servers of its own, and waits for them a third of the time.
+          maxWorkers: 3,
         },
       },
       {

@@ -1,4 +1,4 @@
-// What test/e2e/pull-killed.test.ts does fifty times, a thousand times.
+// What test/e2e/pull-killed.test.ts does a few times, a thousand times.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';

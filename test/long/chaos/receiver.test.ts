@@ -1,4 +1,4 @@
-// What test/e2e/receiver-kills.test.ts does fifty times, a thousand times.
+// What test/e2e/receiver-kills.test.ts does a few times, a thousand times.
 import { afterAll, beforeAll, it } from 'vitest';
 import { killAgainAndAgain, type Receivers, receiversOf } from '../../support/receiver-chaos.ts';
 import { type ReceiverStand, startReceiverStand } from '../../support/receiver-stand.ts';
