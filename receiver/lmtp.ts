@@ -9,8 +9,10 @@ import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { queueIdOf } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
 import { countReceived, findMessageId } from '../src/message/received.ts';
+import type { EventCode } from '../src/observe/events.ts';
 import { createBatcher } from '../src/pacing/group-commit.ts';
 import { mapLimited } from '../src/pacing/map-limited.ts';
+import { logReply } from '../src/smtp/log-reply.ts';
 import {
   DATABASE_AWAY,
   INTERNAL_ERROR,
@@ -29,7 +31,7 @@ import { createForgetting, type Forgetting } from './queue/forgetting.ts';
 import { decideFor, type SealingContext, seal } from './queue/seal.ts';
 
 export interface QueueDeliveryContext extends SealingContext {
-  readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'memory'>;
+  readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'memory' | 'tell'>;
   readonly pool: Pool;
   readonly maxReceived: () => number;
 }
@@ -85,7 +87,7 @@ export function createQueueDelivery(context: QueueDeliveryContext): QueueDeliver
       const hash = await acceptanceHash(transaction);
       const ruled = ruledMessage(transaction.message, transaction.envelope.sender);
       const replies = await mapLimited(recipients, COPIES_AT_ONCE, ({ path }) =>
-        deliverTo({ transaction, ruled, path, hash }, queue),
+        deliverAndTell({ transaction, ruled, path, hash }, queue),
       );
       // Where some have to wait, the client will come again, and may ask for all of them.
       if (!replies.some((reply) => classOf(reply) === 'temporary')) {
@@ -119,36 +121,91 @@ interface Asked {
   readonly hash: string;
 }
 
+/** What became of one recipient. */
+interface Told {
+  readonly reply: Reply;
+  readonly because: string;
+  readonly reason: string;
+  readonly keys: readonly string[];
+  readonly ours: boolean;
+}
+
 /** Never rejects. */
-async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Promise<Reply> {
+async function deliverAndTell(asked: Asked, queue: Queue): Promise<Reply> {
+  const started = Date.now();
+  const { transaction, path } = asked;
+  const { reply, ...told } = await deliverTo(asked, queue);
+  const at = Date.now();
+  queue.context.engine.tell({
+    ...told,
+    event: eventOf(reply),
+    at,
+    queueId: queueIdOf(transaction),
+    transaction: transaction.id,
+    messageId: findMessageId(transaction.message),
+    recipient: path,
+    size: transaction.message.length,
+    duration: at - started,
+    reply: logReply(reply),
+  });
+  return reply;
+}
+
+function eventOf(reply: Reply): EventCode {
+  if (reply === QUEUED_BEFORE) return 'duplicate';
+  const byClass = { accepted: 'filed', temporary: 'deferred', permanent: 'refused' } as const;
+  return byClass[classOf(reply)];
+}
+
+const without = (reply: Reply, because: string, reason: string): Told => ({
+  reply,
+  because,
+  reason,
+  keys: [],
+  ours: false,
+});
+
+/** Never rejects. */
+async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Promise<Told> {
   const { transaction, ruled, path, hash } = asked;
   const { metrics, engine } = context;
-  const log = context.logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+  const log = context.logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
   const acceptance = { message: hash, recipient: recipientHash(path) };
   try {
     // The same message once more, after it was acknowledged: it must not be taken for a repetition.
     await forgetting.done(acceptance);
     if ((await engine.memory.recall(hash, [acceptance.recipient])).size > 0) {
       metrics.duplicatesSuppressed.inc();
-      return QUEUED_BEFORE;
+      return without(QUEUED_BEFORE, 'filed before', 'it was filed at an earlier attempt');
     }
     const decision = await decideFor(path, ruled, context);
     if (decision.action !== 'file') {
-      log.info({ because: decision.because, reply: decision.reply.enhanced }, 'not queued');
-      return decision.reply;
+      return without(decision.reply, decision.because, 'the queue holds sealed mail of our own users only');
     }
     const newId = (): string => randomBytes(16).toString('hex');
     const sealed = await seal(transaction.message, decision.copies, newId, context);
-    if (sealed === null) return SEALING_FAILED;
+    if (sealed === null)
+      return without(
+        SEALING_FAILED,
+        'sealing failed',
+        'the copy could not be sealed; the line before says why',
+      );
     const outcome = await file({ ...sealed.parcel, acceptance }).finally(sealed.discard);
     if (outcome === 'filed') metrics.receiverFiled.inc({ source: 'lmtp' }, sealed.parcel.copies.length);
     if (outcome === 'filed before') metrics.duplicatesSuppressed.inc();
-    log.debug({ outcome }, 'queued');
-    return REPLIES[outcome];
+    return {
+      reply: REPLIES[outcome],
+      because: outcome,
+      reason: [...new Set(decision.copies.map((copy) => copy.seal.reason))].join('; ').slice(0, 500),
+      keys: decision.copies.flatMap((copy) => copy.seal.keys.map((key) => key.fingerprint)).slice(0, 100),
+      ours: true,
+    };
   } catch (error) {
     const away = error instanceof DirectoryUnavailable || isDatabaseUnavailable(error);
     log[away ? 'warn' : 'error']({ err: error }, 'a message could not be queued; Postfix keeps it');
-    return away ? DATABASE_AWAY : INTERNAL_ERROR;
+    return away
+      ? without(DATABASE_AWAY, 'database away', 'the database cannot be asked')
+      : without(INTERNAL_ERROR, 'internal error', 'a fault of ours; the line before says which');
   }
 }
 

@@ -19,6 +19,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     rule: async () => (await import('./rule.ts')).registerRule,
     fingerprint: async () => (await import('./fingerprint.ts')).registerFingerprint,
     explain: async () => (await import('./explain.ts')).registerExplain,
+    trace: async () => (await import('./trace.ts')).registerTrace,
     lookup: async () => (await import('./lookup.ts')).registerLookup,
     encrypt: async () => (await import('./encrypt.ts')).registerEncrypt,
     queue: async () => (await import('./queue.ts')).registerQueue,

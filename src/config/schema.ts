@@ -12,6 +12,7 @@ import {
   databaseUrl,
   hostName,
   isHostName,
+  keepTime,
   listOf,
   optionalDomain,
   optionalEndpoint,
@@ -74,7 +75,24 @@ const observe = z.strictObject({
     description: 'address of /metrics, /healthz, /readyz and /status; empty: off',
   }),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').meta({
-    description: 'logs go to standard error, one JSON object a line',
+    description: 'what is less important than this is not logged',
+  }),
+});
+
+const log = z.strictObject({
+  format: z.enum(['json', 'text']).default('json').meta({
+    description: 'one JSON object a line, or a line for people; both on standard error',
+  }),
+  addresses: z.enum(['own', 'hmac', 'none']).default('own').meta({
+    description:
+      'recipients in the log: those of our domains as they are and others as pseudonyms, all as pseudonyms, or none',
+  }),
+});
+
+const trace = z.strictObject({
+  keep: keepTime().prefault('14d').meta({
+    description: 'how long "sealpost trace" can tell what became of a message; "0s" keeps nothing',
+    example: '30d',
   }),
 });
 
@@ -135,6 +153,8 @@ export const configSchema = z.strictObject({
     description: 'spool or LMTP into encrypted per-user queues; off unless a spool or a listener is named',
   }),
   observe: observe.prefault({}).meta({ description: 'logs, metrics and health' }),
+  log: log.prefault({}).meta({ description: 'how the log is written, and whom it names' }),
+  trace: trace.prefault({}).meta({ description: 'what became of each message, kept in the database' }),
 });
 
 /** The validated configuration: sizes in bytes, durations in milliseconds, addresses parsed. */

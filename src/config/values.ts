@@ -83,6 +83,11 @@ export function graceTime() {
   );
 }
 
+/** Milliseconds for which something is kept; zero: it is not kept at all. */
+export function keepTime() {
+  return parsedBy(textFor(parseDuration), parseDuration);
+}
+
 /** `host:port` or `unix:/path`. */
 export function endpoint() {
   return parsedBy(textFor(parseEndpoint), parseEndpoint);

@@ -51,7 +51,7 @@ export function createDeliverAsOne(
     if (answer.kind === 'reply') {
       return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? keep : forget };
     }
-    const log = context.logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+    const log = context.logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
     for (const outcome of answer.silent) {
       log.warn({ reply: logReply(outcome.reply) }, 'a recipient was refused, and no bounce may be sent');
     }

@@ -7,7 +7,8 @@ import { SEALING_FAILED } from '../smtp/our-replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
 import type { Seen } from './decide.ts';
-import type { Verdict } from './decision.ts';
+import type { Decision, Verdict } from './decision.ts';
+import type { Ending } from './fate.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { directoryUnavailable } from './plan.ts';
 import { ruledMessage } from './rules.ts';
@@ -47,6 +48,8 @@ export type CopyBuilder = (
   readonly groups: readonly Group[];
   /** By recipient hash: those who get no copy. */
   readonly refused: ReadonlyMap<string, Reply>;
+  /** By recipient hash: what the outcome of each will rest on. */
+  readonly endings: ReadonlyMap<string, Ending>;
 }>;
 
 /** The builder never rejects for one recipient's sake: whoever cannot be planned or sealed for is refused for now. */
@@ -56,6 +59,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
   const build: CopyBuilder = async (transaction, message, open, log) => {
     const now = Date.now();
     const refused = new Map<string, Reply>();
+    const endings = new Map<string, Ending>();
     const seen: Seen = {
       detection: detectEncrypted(message),
       message: ruledMessage(message, transaction.envelope.sender),
@@ -72,6 +76,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
       const decision = await decide(entry.recipient.path, seen, log);
       metrics.copies.inc({ action: decision.action, because: decision.because });
       logDecision(log, entry, decision);
+      endings.set(entry.hash, { by: 'next hop', verdict: decision });
       if (decision.action === 'pass') passing.push(entry);
       else if (decision.action === 'seal') {
         try {
@@ -88,15 +93,19 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
         } catch (error) {
           log.error({ err: error }, 'sealing failed; Postfix keeps the mail');
           refused.set(entry.hash, SEALING_FAILED);
+          endings.set(entry.hash, { by: 'us', because: 'sealing failed' });
         }
-      } else refused.set(entry.hash, decision.reply);
+      } else {
+        refused.set(entry.hash, decision.reply);
+        endings.set(entry.hash, { by: 'decision', verdict: decision });
+      }
     });
     const groups =
       passing.length > 0 ? [...sealed, { recipients: passing, copy: inMemory(message) }] : sealed;
-    return { groups, refused };
+    return { groups, refused, endings };
   };
 
-  async function decide(path: RawPath, seen: Seen, log: Logger): Promise<Verdict> {
+  async function decide(path: RawPath, seen: Seen, log: Logger): Promise<Verdict | Decision> {
     try {
       return await context.decider.copy(await context.directory.recipient(path), seen);
     } catch (error) {

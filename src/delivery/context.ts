@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { NextHop } from '../config/units.ts';
 import type { Directory } from '../directory/types.ts';
+import type { MessageEvent } from '../observe/events.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Seal } from '../openpgp/types.ts';
@@ -25,6 +26,8 @@ export interface DeliveryContext {
   readonly nextHop: (own: NextHop | undefined) => Pick<NextHopClient, 'send'>;
   /** For ciphertext that does not fit into memory. */
   readonly outgoingDirectory: string;
+  /** Takes what became of each recipient, for the log and the table of events. Never throws. */
+  readonly tell: (event: MessageEvent) => void;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }

@@ -5,6 +5,7 @@ import { countReceived, findMessageId } from '../message/received.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
+import { logReply } from '../smtp/log-reply.ts';
 import {
   DATABASE_AWAY,
   deliveredBefore,
@@ -13,6 +14,7 @@ import {
   TOO_MANY_LARGE,
   UNDER_WAY,
 } from '../smtp/our-replies.ts';
+import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Delivered } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
@@ -26,6 +28,7 @@ import {
 } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
+import { type Ending, fateOf, type Hindrance } from './fate.ts';
 import { messageHash, recipientHash } from './message-hash.ts';
 import { type CopySender, claimId, createCopySender, type Progress } from './send-copy.ts';
 import { queueIdOf } from './transaction.ts';
@@ -91,11 +94,12 @@ export function createDeliverer(context: DeliveryContext): Deliverer {
 async function deliver(deliveries: Deliveries, transaction: Transaction): Promise<Delivered> {
   const { logger, metrics, claims } = deliveries.context;
   const started = process.hrtime.bigint();
-  const log = logger.child({ transaction: transaction.id, queueId: queueIdOf(transaction) });
+  const log = logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
   const message = stripSealpostFields(transaction.message);
   const hash = transaction.identity ?? (await hashOf(transaction, message));
   const replies = new Map<string, Reply>();
-  const claimed = claim(deliveries, hash, transaction, replies);
+  const endings = new Map<string, Ending>();
+  const claimed = claim(deliveries, hash, transaction, { replies, endings });
   const settled = new Set(claimed);
   const { claimedBy, goneEarly } = deliveries;
   claimedBy.set(
@@ -105,7 +109,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   if (goneEarly.has(transaction)) abandon(deliveries, transaction);
   deliveries.active += 1;
   try {
-    await deliverClaimed(deliveries, { transaction, hash, replies, settled, log }, message, claimed);
+    await deliverClaimed(deliveries, { transaction, hash, replies, endings, settled, log }, message, claimed);
   } catch (error) {
     log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
   } finally {
@@ -113,8 +117,56 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
     claims.release([...settled].map((entry) => claimId(hash, entry)));
     deliveries.active -= 1;
   }
-  metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  metrics.transactionSeconds.observe(seconds);
+  tellAll(deliveries.context, transaction, { replies, endings }, seconds);
   return deliveredOf(deliveries.context, transaction, hash, replies);
+}
+
+/** The same end for several recipients. */
+function endAll(
+  { replies, endings }: Progress,
+  entries: readonly Pending[],
+  reply: Reply,
+  because: Hindrance,
+): void {
+  for (const entry of entries) {
+    replies.set(entry.hash, reply);
+    endings.set(entry.hash, { by: 'us', because });
+  }
+}
+
+/** Tells what became of each distinct recipient. */
+function tellAll(
+  { tell }: DeliveryContext,
+  transaction: Transaction,
+  { replies, endings }: Pick<Progress, 'replies' | 'endings'>,
+  seconds: number,
+): void {
+  const told = new Set<string>();
+  const at = Date.now();
+  const messageId = findMessageId(transaction.message);
+  for (const { path } of transaction.envelope.recipients) {
+    const hash = recipientHash(path);
+    if (told.has(hash)) continue;
+    told.add(hash);
+    const reply = replies.get(hash) ?? INTERNAL_ERROR;
+    const fate = fateOf(reply, replies.has(hash) ? endings.get(hash) : undefined);
+    // A message of our own that was accepted is a notification of non-delivery.
+    const returned = transaction.identity !== undefined && classOf(reply) === 'accepted';
+    tell({
+      ...fate,
+      ...(returned ? { event: 'returned' } : {}),
+      at,
+      queueId: queueIdOf(transaction),
+      transaction: transaction.id,
+      messageId,
+      recipient: path,
+      size: transaction.message.length,
+      duration: Math.round(seconds * 1000),
+      reply: logReply(reply),
+    });
+  }
 }
 
 /** What identifies the message at every attempt. */
@@ -134,7 +186,7 @@ function claim(
   { context }: Deliveries,
   hash: string,
   transaction: Transaction,
-  replies: Map<string, Reply>,
+  { replies, endings }: Pick<Progress, 'replies' | 'endings'>,
 ): readonly Pending[] {
   const pending = new Map<string, Pending>();
   for (const recipient of transaction.envelope.recipients) {
@@ -144,6 +196,7 @@ function claim(
   return [...pending.values()].filter((entry) => {
     if (context.claims.take(claimId(hash, entry))) return true;
     replies.set(entry.hash, UNDER_WAY);
+    endings.set(entry.hash, { by: 'us', because: 'under way' });
     return false;
   });
 }
@@ -182,19 +235,17 @@ async function deliverClaimed(
   message: Buffer,
   claimed: readonly Pending[],
 ): Promise<void> {
-  const { replies, log } = progress;
+  const { log } = progress;
   const { context, turns } = deliveries;
   const { max_received } = context.config().filter;
   if (countReceived(message) > max_received) {
     log.warn({ max_received }, 'mail loop: too many Received fields');
-    for (const entry of claimed) {
-      replies.set(entry.hash, TOO_MANY_HOPS);
-    }
+    endAll(progress, claimed, TOO_MANY_HOPS, 'mail loop');
     return;
   }
   const accepted = await recall(context, progress, claimed);
   if (accepted === undefined) {
-    for (const entry of claimed) replies.set(entry.hash, DATABASE_AWAY);
+    endAll(progress, claimed, DATABASE_AWAY, 'database away');
     return;
   }
   const open: Pending[] = [];
@@ -203,7 +254,7 @@ async function deliverClaimed(
     if (reply === undefined) open.push(entry);
     else {
       context.metrics.duplicatesSuppressed.inc();
-      replies.set(entry.hash, deliveredBefore(reply));
+      endAll(progress, [entry], deliveredBefore(reply), 'accepted before');
     }
   }
   const handle = (): Promise<void> => sealAndSend(deliveries, progress, message, open);
@@ -217,13 +268,15 @@ async function sealAndSend(
   message: Buffer,
   open: readonly Pending[],
 ): Promise<void> {
-  const { transaction, replies, log } = progress;
+  const { transaction, replies, endings, log } = progress;
   if (Date.now() >= transaction.deadline) {
-    for (const entry of open) replies.set(entry.hash, TOO_MANY_LARGE);
+    endAll(progress, open, TOO_MANY_LARGE, 'no turn in time');
     return;
   }
-  const { groups, refused } = await build(transaction, message, open, log);
-  for (const [hash, reply] of refused) replies.set(hash, reply);
+  const built = await build(transaction, message, open, log);
+  const { groups } = built;
+  for (const [hash, reply] of built.refused) replies.set(hash, reply);
+  for (const [hash, ending] of built.endings) endings.set(hash, ending);
   /** Those whose last byte has reached the next hop, or never will. */
   const over = new Set<Group>();
   try {

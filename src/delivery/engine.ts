@@ -2,11 +2,14 @@
 // sealing workers, memory, next hop. The proxy filter, the standalone pipe and `encrypt` stand on it.
 import type { Config } from '../config/schema.ts';
 import { createVersionTracker, refreshVersion } from '../database/directory-version.ts';
+import { createEventWriter, type EventWriter } from '../database/events.ts';
 import { type Change, listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
+import type { MessageEvent } from '../observe/events.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { pseudonymKey } from '../observe/pseudonym.ts';
 import { createBatcher } from '../pacing/group-commit.ts';
 import { createSealer, type Sealer } from '../sealing/pool.ts';
 import type { NextHopClient } from '../smtp/client/next-hop.ts';
@@ -16,6 +19,7 @@ import { type Decider, deciderOf } from './decide.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
 import { createNextHops, type Unreachable } from './next-hops.ts';
 import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
+import { createTeller } from './tell.ts';
 
 export interface Engine {
   readonly database: Database;
@@ -24,6 +28,8 @@ export interface Engine {
   readonly sealer: Sealer;
   readonly memory: Acceptances;
   readonly deliverer: Deliverer;
+  /** Takes what became of a message, for the log and for `sealpost trace`. Never throws. */
+  readonly tell: (event: MessageEvent) => void;
   /**
    * Learns the version of the directory, so that its cache is true as of this moment; for what decides without a recall.
    * @throws DatabaseUnavailable and the like
@@ -56,6 +62,7 @@ export interface EngineOptions {
 
 const EXPIRE_EVERY_MS = 3_600_000;
 const LEFTOVER_AGE_MS = 3_600_000;
+const LOST_EVERY_MS = 60_000;
 
 /**
  * Opens everything.
@@ -93,11 +100,18 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     }
     sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
     const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions);
+    let current = config;
+    const events = openEvents(config, database, logger, metrics);
+    const tell = createTeller({
+      config: () => current,
+      logger,
+      writer: events,
+      key: pseudonymKey(config.state_dir),
+    });
     const refresh = createBatcher<null, null>(async (waiting) => {
       await refreshVersion(database.pool, versions);
       return waiting.map(() => null);
     });
-    let current = config;
     const decider = deciderOf(() => current, sealer.certificates);
     const nextHops = createNextHops(config, logger, options.nextHop);
     const outgoingDirectory = outgoingDirectoryIn(config.state_dir);
@@ -111,6 +125,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       claims: options.claims ?? createClaims(null),
       nextHop: nextHops.client,
       outgoingDirectory,
+      tell,
       logger,
       metrics,
     });
@@ -130,6 +145,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       decider,
       sealer,
       memory,
+      tell,
       deliverer,
       refresh: async () => {
         await refresh(null);
@@ -149,6 +165,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         clearInterval(timer);
         await nextHops.close();
         await memory.close();
+        await events?.close();
         await opened.sealer.close();
         await opened.changes?.close();
         await database.close();
@@ -160,4 +177,22 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     await database.close();
     throw error;
   }
+}
+
+/** @returns null where trace.keep says that nothing is kept */
+function openEvents(
+  config: Config,
+  { pool }: Database,
+  logger: Logger,
+  metrics: Metrics,
+): EventWriter | null {
+  if (config.trace.keep === 0) return null;
+  let told = 0;
+  return createEventWriter(pool, config.trace.keep, (rows, error) => {
+    metrics.eventsLost.inc(rows);
+    // A database that is away is told of elsewhere, and often.
+    if (Date.now() - told < LOST_EVERY_MS) return;
+    told = Date.now();
+    logger.warn({ err: error, rows }, 'events could not be written: "sealpost trace" will lack them');
+  });
 }

@@ -2,11 +2,11 @@
 // the deadline is waited for.
 import type { Logger } from '../observe/log.ts';
 import type { LateResult } from '../smtp/client/transaction.ts';
-import { logReply } from '../smtp/log-reply.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Group, Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
+import type { Ending } from './fate.ts';
 
 /** What one delivery has come to so far. */
 export interface Progress {
@@ -15,6 +15,8 @@ export interface Progress {
   readonly hash: string;
   /** By recipient hash. */
   readonly replies: Map<string, Reply>;
+  /** By recipient hash: how each reply came about. */
+  readonly endings: Map<string, Ending>;
   /** Those whose claim ends with the delivery; a recipient with a late answer is taken out. */
   readonly settled: Set<Pending>;
   readonly log: Logger;
@@ -66,10 +68,6 @@ export function createCopySender(context: DeliveryContext): CopySender {
       if (recipient === undefined) return;
       replies.set(entry.hash, recipient.reply);
       metrics.nextHopReplies.inc({ class: recipient.class });
-      log.info(
-        { to: entry.hash.slice(0, 12), stage: recipient.stage, reply: logReply(recipient.reply) },
-        recipient.class,
-      );
     });
     if (result.late === undefined) return true;
     waitForLate(result.late, progress, group);

@@ -1,11 +1,16 @@
 // The log: pino, one JSON object a line on standard error. Never a body, a header, a password, or a third person's address.
 import { createHmac, randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
 import { type DestinationStream, destination, pino } from 'pino';
 
 export type Logger = pino.Logger;
 
 export interface LoggerOptions {
   readonly level: pino.LevelWithSilent;
+  /** `text`: a line for people. Default: one JSON object a line. */
+  readonly format?: 'json' | 'text';
+  /** Each line begins with its priority, `<3>` say, as sd-daemon(3) has it: for a service manager that reads them. */
+  readonly priorities?: boolean;
   /** Default: standard error, written synchronously so that the last line before an exit is not lost. */
   readonly destination?: DestinationStream;
 }
@@ -44,8 +49,46 @@ export function createLogger(options: LoggerOptions): Logger {
       redact: { paths, censor: '[redacted]' },
       serializers: { err: describeError, error: describeError },
     },
-    options.destination ?? destination({ dest: 2, sync: true }),
+    linesTo(options.destination ?? destination({ dest: 2, sync: true }), options),
   );
+}
+
+/** Priorities of syslog(3), by pino's levels. */
+const PRIORITY = [
+  [60, 2],
+  [50, 3],
+  [40, 4],
+  [30, 6],
+] as const;
+
+/** Loaded by whoever wants text only: every command starts with this file. */
+function textLines(): (line: string) => string {
+  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty');
+  return prettyFactory({
+    colorize: false,
+    singleLine: true,
+    ignore: 'pid,hostname',
+    translateTime: 'SYS:standard',
+  });
+}
+
+/** What stands between pino and where its lines go. */
+function linesTo(
+  target: DestinationStream,
+  { format = 'json', priorities = false }: Pick<LoggerOptions, 'format' | 'priorities'>,
+): DestinationStream {
+  if (format === 'json' && !priorities) return target;
+  const text = format === 'json' ? undefined : textLines();
+  return {
+    // pino tells the level of the line that it writes (pino.metadata).
+    [Symbol.for('pino.metadata')]: true,
+    lastLevel: 30,
+    write(line: string) {
+      const shown = text === undefined ? line : text(line);
+      const priority = PRIORITY.find(([least]) => this.lastLevel >= least)?.[1] ?? 7;
+      target.write(priorities ? `<${priority}>${shown}` : shown);
+    },
+  } as DestinationStream & { lastLevel: number };
 }
 
 /** What is logged of an error: its name, code and message, and the same of its causes; texts of queries stay out. */

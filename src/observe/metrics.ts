@@ -95,6 +95,11 @@ function ofDelivery(registers: Registers) {
       'sealpost_duplicates_suppressed_total',
       'Recipients that a retry did not send again',
     ),
+    eventsLost: counter(
+      registers,
+      'sealpost_events_lost_total',
+      'Events that could not be written: "sealpost trace" lacks them',
+    ),
     bytesInFlight: gauge(
       registers,
       'sealpost_bytes_in_flight',

@@ -55,7 +55,12 @@ export async function serve({ config: file, only, workers, parts = PARTS }: Serv
   const loaded = load();
   const { config } = loaded;
   const wanted = wantedParts(parts, only, config);
-  const logger = createLogger({ level: config.observe.log_level });
+  const logger = createLogger({
+    level: config.observe.log_level,
+    format: config.log.format,
+    // systemd.exec(5): the journal reads standard error, and takes priorities from the lines.
+    priorities: process.env.JOURNAL_STREAM !== undefined,
+  });
   if (place === null) {
     for (const warning of [...loaded.warnings, ...warningsAboutShares(config, workers)]) logger.warn(warning);
     if (workers > 1) {

@@ -243,6 +243,7 @@ function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): 
       close: async () => undefined,
     },
     claims: createClaims(null),
+    tell: () => undefined,
     nextHop: () => nextHop,
     outgoingDirectory: '',
     logger: SILENT,

@@ -10,6 +10,7 @@ import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.t
 import { bounceHash } from '../../../src/delivery/message-hash.ts';
 import { planCopy } from '../../../src/delivery/plan.ts';
 import { DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../../../src/directory/types.ts';
+import type { MessageEvent } from '../../../src/observe/events.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import type { SealingJob } from '../../../src/openpgp/types.ts';
@@ -35,6 +36,7 @@ interface Stage {
   readonly remembered: Map<string, string>;
   /** Lines of the log. */
   readonly logged: string[];
+  readonly told: MessageEvent[];
   readonly memory: { -readonly [Name in keyof Acceptances]: Acceptances[Name] };
 }
 
@@ -54,6 +56,7 @@ function stage(script: Script = {}): Stage {
   const events: string[] = [];
   const givenBack: Uint8Array[] = [];
   const remembered = new Map<string, string>();
+  const told: MessageEvent[] = [];
   const logged: string[] = [];
   const memory: Stage['memory'] = {
     recall: async (message, recipients) =>
@@ -99,6 +102,7 @@ function stage(script: Script = {}): Stage {
         }),
     },
     claims: createClaims(null),
+    tell: (event) => void told.push(event),
     giveBack: (sealed) => void givenBack.push(sealed),
     encrypt: async (job) => {
       script.encrypt?.(job);
@@ -134,7 +138,7 @@ function stage(script: Script = {}): Stage {
     logger: createLogger({ level: 'info', destination: { write: (line) => void logged.push(line) } }),
     metrics: createMetrics({ processMetrics: false }),
   });
-  return { deliverer, sent, jobs, events, givenBack, remembered, logged, memory };
+  return { deliverer, sent, jobs, events, givenBack, remembered, logged, told, memory };
 }
 
 function facts(path: string): RecipientFacts {

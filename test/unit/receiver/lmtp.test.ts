@@ -25,6 +25,7 @@ function stage() {
         throw new DirectoryUnavailable('away, too');
       },
     },
+    tell: () => undefined,
     memory: {
       recall: async (_message: string, recipients: readonly string[]) =>
         new Map(state.known ? recipients.map((recipient) => [recipient, 'Queued']) : []),

@@ -1,0 +1,60 @@
+// Where an event goes: a line of the log, and a row of the table `events`.
+import { createHmac } from 'node:crypto';
+import { internalForm, MAX_ADDRESS, normalisePath } from '../address/normalise.ts';
+import type { Config } from '../config/schema.ts';
+import type { EventWriter } from '../database/events.ts';
+import { type AddressForm, eventFields, type MessageEvent } from '../observe/events.ts';
+import type { Logger } from '../observe/log.ts';
+import { addressForm, createPseudonym } from '../observe/pseudonym.ts';
+
+export interface TellerContext {
+  /** Read for every event, so that SIGHUP takes effect with the next one. */
+  readonly config: () => Pick<Config, 'log'>;
+  readonly logger: Logger;
+  /** null: no events are kept. */
+  readonly writer: Pick<EventWriter, 'write'> | null;
+  /** Of the pseudonyms, and of what stands for a Message-ID. */
+  readonly key: Uint8Array;
+}
+
+/** @returns what takes an event; it never throws */
+export function createTeller({ config, logger, writer, key }: TellerContext): (event: MessageEvent) => void {
+  const pseudonym = createPseudonym(key);
+  return (told) => {
+    const mode = config().log.addresses;
+    logger.info(eventFields(told, addressForm(mode, pseudonym)), told.reason);
+    if (writer === null) return;
+    // Whom nobody may read in the log must be found all the same by whoever knows the address.
+    const kept = addressForm(mode === 'own' ? 'own' : 'hmac', pseudonym);
+    writer.write({
+      at: told.at,
+      event: told.event,
+      queueId: told.queueId,
+      transaction: told.transaction,
+      messageId: hashedMessageId(key, told.messageId),
+      recipient: keptRecipient(told, kept),
+      because: told.because,
+      reason: told.reason,
+      keys: told.keys,
+      size: told.size,
+      ms: told.duration,
+      reply: told.reply,
+    });
+  };
+}
+
+function keptRecipient({ recipient, ours }: MessageEvent, form: AddressForm): string {
+  return form(foldedRecipient(recipient), ours);
+}
+
+/** As the table has a recipient, before a pseudonym may stand for it: folded where it can be read, else as it came. */
+export function foldedRecipient(path: string): string {
+  const bounded = path.slice(0, MAX_ADDRESS);
+  return normalisePath(bounded) ?? internalForm(bounded) ?? bounded;
+}
+
+/** What stands for a Message-ID in the table; '' for none. @param messageId without angle brackets */
+export function hashedMessageId(key: Uint8Array, messageId: string): string {
+  if (messageId === '') return '';
+  return createHmac('sha256', key).update(`message-id ${messageId}`).digest('hex').slice(0, 32);
+}

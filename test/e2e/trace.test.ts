@@ -1,0 +1,207 @@
+// What became of each letter: one line of the log for each recipient, and the same story from `sealpost trace`.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitUntil } from '../support/child.ts';
+import { createGpgHome, type GpgHome, makeKey } from '../support/keys.ts';
+import { allocatePlaces, freePorts, type Places } from '../support/places.ts';
+import { createSealpost, type SealpostProcess } from '../support/sealpost-process.ts';
+import { type Sink, startSink } from '../support/sink.ts';
+import { sendRaw } from '../support/submit.ts';
+
+const ALICE = 'alice@sealpost.test';
+const ULLA = 'ulla@sealpost.test';
+const CAROL = 'carol@outside.test';
+const OK = '250 2.0.0 Ok: queued as 5Q1';
+
+let places: Places;
+let sink: Sink;
+let sealpost: SealpostProcess;
+let gpg: GpgHome;
+let queuePort = 0;
+let sent = 0;
+
+beforeAll(async () => {
+  places = await allocatePlaces();
+  [queuePort = 0] = await freePorts(1);
+  sink = await startSink({ protocol: 'smtp', listen: { port: places.reinjectPort } });
+  sealpost = await createSealpost({
+    places,
+    example: null,
+    substitutions: {},
+    config: {
+      filter: {
+        next_hop: `smtp:127.0.0.1:${places.reinjectPort}`,
+        listen: [
+          { name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` },
+          { name: 'smtp', protocol: 'smtp', address: `127.0.0.1:${places.smtpPort}` },
+        ],
+      },
+      receiver: { listen: `127.0.0.1:${queuePort}` },
+    },
+  });
+  gpg = await createGpgHome();
+  const key = await makeKey(gpg, ALICE);
+  for (const args of [
+    ['domain', 'add', 'sealpost.test'],
+    ['domain', 'add', 'strict.test'],
+    ['domain', 'set', 'strict.test', 'on_missing_key=reject'],
+    ['user', 'add', ALICE],
+    ['user', 'add', ULLA],
+    ['user', 'add', 'sven@strict.test'],
+  ])
+    expect((await sealpost.cli(args)).code).toBe(0);
+  expect((await sealpost.cli(['key', 'import', '-'], { stdin: key.publicKey })).code).toBe(0);
+  await sealpost.start();
+}, 120_000);
+afterAll(async () => {
+  await sealpost?.close();
+  await sink?.stop();
+  await gpg?.close();
+  await places?.remove();
+});
+
+interface Letter {
+  readonly to: readonly string[];
+  readonly protocol?: 'smtp' | 'lmtp';
+  readonly port?: number;
+  readonly messageId?: string;
+}
+
+/** Sends a letter. @returns the replies, and its Message-ID */
+async function letter({ to, protocol = 'lmtp', port, messageId }: Letter) {
+  sent += 1;
+  const id = messageId ?? `letter-${sent}@outside.test`;
+  const replies = await sendRaw({
+    to: { port: port ?? (protocol === 'lmtp' ? places.lmtpPort : places.smtpPort) },
+    protocol,
+    sender: 'bob@outside.test',
+    recipients: to,
+    message: Buffer.from(
+      `From: <bob@outside.test>\r\nSubject: the secret plan ${sent}\r\nMessage-ID: <${id}>\r\n\r\nat noon\r\n`,
+    ),
+  });
+  return { id, replies };
+}
+
+interface Traced {
+  readonly event: string;
+  readonly recipient: string;
+  readonly because: string;
+  readonly keys: readonly string[];
+  readonly reply: string;
+}
+
+/** What trace tells, once it tells so many events. */
+async function traced(what: string, count: number): Promise<readonly Traced[]> {
+  let told: readonly Traced[] = [];
+  await waitUntil(`${count} events of ${what}`, 10_000, async () => {
+    const done = await sealpost.cli(['trace', what, '--json']);
+    told = done.code === 0 ? (done.json as readonly Traced[]) : [];
+    return told.length >= count;
+  });
+  return told;
+}
+
+const lines = (): readonly Record<string, unknown>[] =>
+  sealpost
+    .log()
+    .split('\n')
+    .filter((line) => line.includes('"event":'))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+describe('the story of a letter', () => {
+  it('tells sealed from passed, for each recipient, in the log and by trace', async () => {
+    sink.behave({ final: () => OK });
+    const { id } = await letter({ to: [ALICE, ULLA, CAROL] });
+    const told = await traced(`<${id}>`, 3);
+    const by = new Map(told.map((each) => [each.recipient, each]));
+    expect(by.get(ALICE)).toMatchObject({
+      event: 'sealed',
+      because: 'usable key',
+      keys: [expect.any(String)],
+    });
+    expect(by.get(ULLA)).toMatchObject({ event: 'passed', because: 'no key', keys: [] });
+    const carol = told.find(({ recipient }) => recipient.endsWith('@outside.test'));
+    expect(carol).toMatchObject({ event: 'passed', recipient: expect.stringMatching(/^[0-9a-f]{16}@/) });
+    expect(told.every(({ reply }) => reply.includes('5Q1'))).toBe(true);
+    expect(lines().map(({ event, recipient }) => `${event} ${recipient}`)).toEqual(
+      expect.arrayContaining([`sealed ${ALICE}`, `passed ${ULLA}`]),
+    );
+    sink.clear();
+  });
+
+  it('tells whoever knows the address, and nobody else, of a foreign recipient', async () => {
+    await letter({ to: [CAROL] });
+    expect((await traced(CAROL, 1)).length).toBeGreaterThan(0);
+    expect(sealpost.log()).not.toContain(CAROL);
+    expect(sealpost.log()).not.toMatch(/secret plan|bob@outside|letter-\d+@/);
+  });
+
+  it('tells why a letter waits, and why one is refused: by the plan, and by the next hop', async () => {
+    const refused = await letter({ to: ['sven@strict.test'] });
+    expect(await traced(refused.id, 1)).toMatchObject([
+      { event: 'refused', recipient: 'sven@strict.test', because: 'no key' },
+    ]);
+    sink.behave({ final: () => '452 4.2.2 the mailbox is full' }, 1);
+    const waits = await letter({ to: [ALICE] });
+    expect(await traced(waits.id, 1)).toMatchObject([
+      { event: 'deferred', because: 'next hop', reply: expect.stringContaining('4.2.2') },
+    ]);
+    sink.behave({ final: () => '550 5.7.1 not here' }, 1);
+    const never = await letter({ to: [ULLA] });
+    expect(await traced(never.id, 1)).toMatchObject([{ event: 'refused', because: 'next hop' }]);
+  });
+
+  it('tells of a bounce that went out for one of two recipients', async () => {
+    const { id, replies } = await letter({ to: [ULLA, 'sven@strict.test'], protocol: 'smtp' });
+    expect(replies[0]).toMatch(/^250/);
+    const told = await traced(id, 2);
+    expect(told.map(({ event }) => event).sort()).toEqual(['passed', 'refused']);
+    await waitUntil('the line of the bounce', 10_000, () =>
+      lines().some(({ event }) => event === 'returned'),
+    );
+  });
+
+  it('tells of a repetition that was not sent again', async () => {
+    sink.behave({ final: (path) => (path === ULLA ? '452 4.2.2 full' : OK) });
+    const messageId = 'twice@outside.test';
+    const first = await letter({ to: [ALICE, ULLA], messageId });
+    expect(first.replies.map((reply) => reply.slice(0, 3)).sort()).toEqual(['250', '452']);
+    sink.clear();
+    const again = await sendSame(messageId);
+    expect(again.map((reply) => reply.slice(0, 3))).toEqual(['250', '250']);
+    const told = await traced(messageId, 4);
+    expect(told.map(({ event }) => event).sort()).toEqual(['deferred', 'duplicate', 'passed', 'sealed']);
+  });
+
+  it('tells what was filed for the queue, and what was not', async () => {
+    const { id } = await letter({ to: [ALICE, ULLA], port: queuePort });
+    const told = await traced(id, 2);
+    expect(told.map(({ event }) => event).sort()).toEqual(['deferred', 'filed']);
+  });
+
+  it('says that nothing is known, for how long events are kept, and where else to look', async () => {
+    const done = await sealpost.cli(['trace', '4bNOTHING', '--since', '1h']);
+    expect(done.code).toBe(1);
+    expect(done.stderr).toMatch(
+      /no event of "4bNOTHING" in the last 1h; events are kept for 14 days.*mail log of Postfix/s,
+    );
+  });
+
+  it('keeps no sender, no subject and no Message-ID in the table', async () => {
+    const done = await sealpost.cli(['trace', ALICE, '--json']);
+    expect(JSON.stringify(done.json)).not.toMatch(/secret plan|bob@|letter-/);
+  });
+});
+
+/** The very letter of before: what makes it the same is the Message-ID, the sender and the content. */
+async function sendSame(messageId: string): Promise<string[]> {
+  return sendRaw({
+    to: { port: places.lmtpPort },
+    protocol: 'lmtp',
+    sender: 'bob@outside.test',
+    recipients: [ALICE, ULLA],
+    message: Buffer.from(
+      `From: <bob@outside.test>\r\nSubject: the secret plan ${sent}\r\nMessage-ID: <${messageId}>\r\n\r\nat noon\r\n`,
+    ),
+  });
+}

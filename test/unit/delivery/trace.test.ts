@@ -1,0 +1,44 @@
+// What is looked for, as the table of events has it.
+import { describe, expect, it } from 'vitest';
+import { foldedRecipient, hashedMessageId } from '../../../src/delivery/tell.ts';
+import { keptAs, readTraced } from '../../../src/delivery/trace.ts';
+import { createPseudonym } from '../../../src/observe/pseudonym.ts';
+
+const KEY = Buffer.alloc(32, 7);
+const pseudonym = createPseudonym(KEY);
+
+describe('what trace looks for', () => {
+  it('is a queue ID where there is no @ and no bracket', () => {
+    expect(readTraced(' 4bXkQ21zzz ', KEY, '+')).toEqual({ queueId: '4bXkQ21zzz' });
+  });
+
+  it('is an address, with any extension, or its pseudonym; and a Message-ID without brackets', () => {
+    const asked = readTraced('Alice@Example.org', KEY, '+-');
+    expect(asked.recipients).toEqual([
+      'alice@example.org',
+      'alice+%@example.org',
+      'alice-%@example.org',
+      pseudonym('alice@example.org'),
+    ]);
+    expect(asked.messageId).toBe(hashedMessageId(KEY, 'Alice@Example.org'));
+  });
+
+  it('is a Message-ID with brackets', () => {
+    expect(readTraced('<a.b@example.net>', KEY, '+').messageId).toBe(hashedMessageId(KEY, 'a.b@example.net'));
+  });
+
+  it('takes the characters of LIKE as themselves', () => {
+    expect(keptAs('a_b%c@example.org', KEY, '+')[0]).toBe('a\\_b\\%c@example.org');
+  });
+});
+
+describe('a recipient in the table', () => {
+  const cases = [
+    ['Alice@EXAMPLE.org', 'alice@example.org'],
+    ['"al ice"@example.org', '"al ice"@example.org'],
+    ['no-domain', 'no-domain'],
+  ] as const;
+  it.each(cases)('%s is kept as %s', (path, kept) => expect(foldedRecipient(path)).toBe(kept));
+
+  it('is bounded', () => expect(foldedRecipient('x'.repeat(100_000)).length).toBeLessThanOrEqual(400));
+});
