@@ -5,6 +5,8 @@ import { countReceived, findMessageId } from '../message/received.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
+import { within } from '../pacing/within.ts';
+import { logReply } from '../smtp/log-reply.ts';
 import {
   DATABASE_AWAY,
   deliveredBefore,
@@ -13,6 +15,7 @@ import {
   TOO_MANY_LARGE,
   UNDER_WAY,
 } from '../smtp/our-replies.ts';
+import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Delivered } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
@@ -95,7 +98,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   const message = stripSealpostFields(transaction.message);
   const hash = transaction.identity ?? (await hashOf(transaction, message));
   const replies = new Map<string, Reply>();
-  const claimed = claim(deliveries, hash, transaction, replies);
+  const { claimed, shared } = claim(deliveries, hash, transaction);
   const settled = new Set(claimed);
   const { claimedBy, goneEarly } = deliveries;
   claimedBy.set(
@@ -104,15 +107,18 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   );
   if (goneEarly.has(transaction)) abandon(deliveries, transaction);
   deliveries.active += 1;
+  const progress = { transaction, hash, replies, settled, log };
   try {
-    await deliverClaimed(deliveries, { transaction, hash, replies, settled, log }, message, claimed);
+    await deliverClaimed(deliveries, progress, message, claimed);
   } catch (error) {
     log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
   } finally {
     claimedBy.delete(transaction);
-    claims.release([...settled].map((entry) => claimId(hash, entry)));
-    deliveries.active -= 1;
+    claims.release(...fatesOf(progress));
   }
+  // Only now: two transactions may share each other's recipients.
+  await Promise.all(shared.map((each) => share(deliveries, progress, each)));
+  deliveries.active -= 1;
   metrics.transactionSeconds.observe(Number(process.hrtime.bigint() - started) / 1e9);
   return deliveredOf(deliveries.context, transaction, hash, replies);
 }
@@ -129,23 +135,51 @@ function hashOf(transaction: Transaction, message: Buffer): Promise<string> {
   });
 }
 
-/** Claims each distinct recipient; one that is under way already gets its reply at once. */
+/** A recipient to whom another transaction is bringing the same message. */
+interface Shared {
+  readonly entry: Pending;
+  readonly fate: Promise<Reply | null>;
+}
+
+/** Claims each distinct recipient. */
 function claim(
-  { context }: Deliveries,
+  { context: { claims } }: Deliveries,
   hash: string,
   transaction: Transaction,
-  replies: Map<string, Reply>,
-): readonly Pending[] {
+): { readonly claimed: readonly Pending[]; readonly shared: readonly Shared[] } {
   const pending = new Map<string, Pending>();
   for (const recipient of transaction.envelope.recipients) {
     const key = recipientHash(recipient.path);
     if (!pending.has(key)) pending.set(key, { recipient, hash: key });
   }
-  return [...pending.values()].filter((entry) => {
-    if (context.claims.take(claimId(hash, entry))) return true;
-    replies.set(entry.hash, UNDER_WAY);
-    return false;
-  });
+  const claimed: Pending[] = [];
+  const shared: Shared[] = [];
+  for (const entry of pending.values()) {
+    const id = claimId(hash, entry);
+    if (claims.take(id)) claimed.push(entry);
+    else shared.push({ entry, fate: claims.fate(id) });
+  }
+  return { claimed, shared };
+}
+
+/** The claims that end with this delivery, and how. */
+function fatesOf({ hash, replies, settled }: Progress): [ClaimId[], Map<ClaimId, Reply>] {
+  const fates = new Map<ClaimId, Reply>();
+  for (const entry of settled) fates.set(claimId(hash, entry), replies.get(entry.hash) ?? INTERNAL_ERROR);
+  return [[...fates.keys()], fates];
+}
+
+/** The other transaction's outcome is this one's, too; where it is not known in time, Postfix tries again. */
+async function share({ context }: Deliveries, progress: Progress, { entry, fate }: Shared): Promise<void> {
+  const { transaction, replies, log } = progress;
+  const reply = await within(Math.max(0, transaction.deadline - Date.now()), fate, null);
+  const accepted = reply !== null && classOf(reply) === 'accepted';
+  if (accepted) context.metrics.duplicatesSuppressed.inc();
+  replies.set(entry.hash, accepted ? deliveredBefore(reply.text) : (reply ?? UNDER_WAY));
+  log.info(
+    { to: entry.hash.slice(0, 12), reply: reply === null ? null : logReply(reply) },
+    'the same message to the same recipient was under way in another transaction, whose outcome it shares',
+  );
 }
 
 /** Every recipient's outcome, in the envelope's order. */
