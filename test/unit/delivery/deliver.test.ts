@@ -151,6 +151,16 @@ function facts(path: string): RecipientFacts {
       ]
     : [];
   const address = path as Address;
+  if (path.startsWith('unclear'))
+    return {
+      address,
+      resolution: {
+        kind: 'unclear',
+        because: 'the name is in several domains of ours, and the address names none of them',
+      },
+      domain: null,
+      domainKeys: [],
+    };
   return {
     address,
     resolution:
@@ -343,6 +353,20 @@ describe('delivering one transaction', () => {
       'a@x',
       'A@x',
     ]);
+  });
+
+  it('says in the log a few times a minute whose address cannot be told, however often a sender causes it', async () => {
+    const { deliverer, logged } = stage();
+    const many = Array.from({ length: 200 }, (_, at) => `unclear-${at}@x`);
+    const answers = await replies(deliverer, transaction(many));
+    expect(new Set(answers)).toEqual(
+      new Set([
+        '451 4.1.3 Whose address this is cannot be told: the name is in several domains of ours, and the address names none of them',
+      ]),
+    );
+    const lines = logged.filter((line) => line.includes('reader unclear'));
+    expect(lines).toHaveLength(10);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'warn', action: 'defer', suppressed: 0 });
   });
 
   /** A next hop that answers when it is let. */
