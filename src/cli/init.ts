@@ -9,12 +9,15 @@ import { openDatabase } from '../database/open.ts';
 import { refoldAddresses } from '../directory/refold.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { groupId, setAccess } from '../host/unix-socket.ts';
+import { type AskedPostfix, askPostfix } from '../postfix/postconf.ts';
 import { run, withCommonOptions } from './command.ts';
+import { takeOver, withOperators } from './init-postfix.ts';
 
 interface InitOptions {
   readonly config?: string;
   readonly json?: boolean;
   readonly dir?: string;
+  readonly postfixConfig?: string;
 }
 
 export function registerInit(program: Command): void {
@@ -25,13 +28,18 @@ export function registerInit(program: Command): void {
       .option(
         '--dir <dir>',
         'where sealpost.toml goes (default: $SEALPOST_CONFIG; without it /etc/sealpost for root, else this folder)',
+      )
+      .option(
+        '--postfix-config <dir>',
+        "where main.cf is, as Postfix's own -c (default: where Postfix has it)",
       ),
     'sealpost init --dir /etc/sealpost',
   ).action((options: InitOptions) =>
     run(options, async ({ print }) => {
       const path = placeOf(options);
       const written = !existsSync(path);
-      if (written) write(path);
+      const postfix = await askPostfix(options.postfixConfig ?? null);
+      if (written) write(path, postfix);
       const left = written ? await giveToService(path) : null;
       if (left !== null) process.stderr.write(`sealpost: warning: ${left}\n`);
       const { config } = loadConfig({ path });
@@ -40,11 +48,13 @@ export function registerInit(program: Command): void {
         await applyMigrations(database, { allowDestructive: false });
         await refoldAddresses(database);
         const { applied } = await migrationStatus(database);
+        const found = await takeOver(database, postfix, { written, configured: config.postfix });
         print(
-          { config: path, written, state_dir: config.state_dir, migrations: applied },
+          { config: path, written, state_dir: config.state_dir, migrations: applied, postfix: found.json },
           [
             `${written ? 'wrote' : 'kept '} ${path}`,
             `database ready (${applied.length} migrations applied), state in ${config.state_dir}`,
+            ...found.lines,
             'next: sealpost domain add example.org && sealpost user add alice@example.org && sealpost serve',
             'then Postfix: postfix-examples/delivery-lmtp/README.md (mailboxes in Dovecot, Cyrus or any other store with LMTP)',
           ].join('\n'),
@@ -89,11 +99,12 @@ export async function giveToService(path: string, group = SERVICE_GROUP): Promis
   return null;
 }
 
-function write(path: string): void {
+/** @param postfix what is found goes into [postfix] */
+function write(path: string, postfix: AskedPostfix): void {
   const folder = resolve(path, '..');
   try {
     mkdirSync(folder, { recursive: true });
-    const text = describeConfig();
+    const text = withOperators(describeConfig(), postfix);
     // With a folder of one's own the state stays beside the file; only the system-wide file uses /var/lib/sealpost.
     const stateDir = path === SYSTEM_FILE && process.getuid?.() === 0 ? '/var/lib/sealpost' : './.sealpost';
     writeFileSync(path, text.replace(/^#? *state_dir = .*$/m, `state_dir = ${JSON.stringify(stateDir)}`), {

@@ -3,6 +3,7 @@ import { DirectoryUnavailable } from '../directory/types.ts';
 import { detectEncrypted } from '../message/detect.ts';
 import type { Logger } from '../observe/log.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
+import { createRation } from '../pacing/ration.ts';
 import { SEALING_FAILED } from '../smtp/our-replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
@@ -31,6 +32,8 @@ export interface Group {
 /** Ciphertext of one transaction that may stay in memory: a message of 25 MB, sealed for one recipient. */
 const MEMORY_PER_TRANSACTION = 40 * 2 ** 20;
 const CONCURRENT_COPIES = 8;
+/** Whoever writes the address causes this line: so many a minute, by each process. The metric counts all of them. */
+const UNCLEAR_LINES = { most: 10, spanMs: 60_000 } as const;
 /** Above this size (bytes) copies are built and sent one after the other. */
 export const LARGE_MESSAGE = 2 ** 20;
 
@@ -55,6 +58,7 @@ export type CopyBuilder = (
 /** The builder never rejects for one recipient's sake: whoever cannot be planned or sealed for is refused for now. */
 export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
   const { metrics } = context;
+  const unclear = createRation(UNCLEAR_LINES.most, UNCLEAR_LINES.spanMs);
 
   const build: CopyBuilder = async (transaction, message, open, log) => {
     const now = Date.now();
@@ -123,6 +127,13 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
         { ...entryOf, leftOut: decision.leftOut },
         `passed in plaintext by choice: ${decision.reason}`,
       );
+    } else if (decision.because === 'reader unclear') {
+      const suppressed = unclear.next(Date.now());
+      if (suppressed !== null)
+        log.warn(
+          { ...entryOf, suppressed },
+          `deferred, whose address it is cannot be told: ${decision.reason}`,
+        );
     } else if (decision.leftOut.length > 0)
       log.warn({ ...entryOf, leftOut: decision.leftOut }, decision.reason);
     else log.debug(entryOf, decision.reason);

@@ -5,6 +5,7 @@ import { countReceived, findMessageId } from '../message/received.ts';
 import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
+import { within } from '../pacing/within.ts';
 import { logReply } from '../smtp/log-reply.ts';
 import {
   DATABASE_AWAY,
@@ -99,7 +100,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   const hash = transaction.identity ?? (await hashOf(transaction, message));
   const replies = new Map<string, Reply>();
   const endings = new Map<string, Ending>();
-  const claimed = claim(deliveries, hash, transaction, { replies, endings });
+  const { claimed, shared } = claim(deliveries, hash, transaction);
   const settled = new Set(claimed);
   const { claimedBy, goneEarly } = deliveries;
   claimedBy.set(
@@ -108,18 +109,21 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   );
   if (goneEarly.has(transaction)) abandon(deliveries, transaction);
   deliveries.active += 1;
+  const progress = { transaction, hash, replies, endings, settled, log };
   try {
-    await deliverClaimed(deliveries, { transaction, hash, replies, endings, settled, log }, message, claimed);
+    await deliverClaimed(deliveries, progress, message, claimed);
   } catch (error) {
     log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
   } finally {
     claimedBy.delete(transaction);
-    claims.release([...settled].map((entry) => claimId(hash, entry)));
-    deliveries.active -= 1;
+    claims.release(...fatesOf(progress));
   }
+  // Only now: two transactions may share each other's recipients.
+  await Promise.all(shared.map((each) => share(deliveries, progress, each)));
+  deliveries.active -= 1;
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   metrics.transactionSeconds.observe(seconds);
-  tellAll(deliveries.context, transaction, { replies, endings }, seconds);
+  tellAll(deliveries.context, transaction, progress, seconds);
   return deliveredOf(deliveries.context, transaction, hash, replies);
 }
 
@@ -181,24 +185,48 @@ function hashOf(transaction: Transaction, message: Buffer): Promise<string> {
   });
 }
 
-/** Claims each distinct recipient; one that is under way already gets its reply at once. */
+/** A recipient to whom another transaction is bringing the same message. */
+interface Shared {
+  readonly entry: Pending;
+  readonly fate: Promise<Reply | null>;
+}
+
+/** Claims each distinct recipient. */
 function claim(
-  { context }: Deliveries,
+  { context: { claims } }: Deliveries,
   hash: string,
   transaction: Transaction,
-  { replies, endings }: Pick<Progress, 'replies' | 'endings'>,
-): readonly Pending[] {
+): { readonly claimed: readonly Pending[]; readonly shared: readonly Shared[] } {
   const pending = new Map<string, Pending>();
   for (const recipient of transaction.envelope.recipients) {
     const key = recipientHash(recipient.path);
     if (!pending.has(key)) pending.set(key, { recipient, hash: key });
   }
-  return [...pending.values()].filter((entry) => {
-    if (context.claims.take(claimId(hash, entry))) return true;
-    replies.set(entry.hash, UNDER_WAY);
-    endings.set(entry.hash, { by: 'us', because: 'under way' });
-    return false;
-  });
+  const claimed: Pending[] = [];
+  const shared: Shared[] = [];
+  for (const entry of pending.values()) {
+    const id = claimId(hash, entry);
+    if (claims.take(id)) claimed.push(entry);
+    else shared.push({ entry, fate: claims.fate(id) });
+  }
+  return { claimed, shared };
+}
+
+/** The claims that end with this delivery, and how. */
+function fatesOf({ hash, replies, settled }: Progress): [ClaimId[], Map<ClaimId, Reply>] {
+  const fates = new Map<ClaimId, Reply>();
+  for (const entry of settled) fates.set(claimId(hash, entry), replies.get(entry.hash) ?? INTERNAL_ERROR);
+  return [[...fates.keys()], fates];
+}
+
+/** The other transaction's outcome is this one's, too; where it is not known in time, Postfix tries again. */
+async function share({ context }: Deliveries, progress: Progress, { entry, fate }: Shared): Promise<void> {
+  const { transaction } = progress;
+  const reply = await within(Math.max(0, transaction.deadline - Date.now()), fate, null);
+  const accepted = reply !== null && classOf(reply) === 'accepted';
+  if (accepted) context.metrics.duplicatesSuppressed.inc();
+  if (accepted) endAll(progress, [entry], deliveredBefore(reply.text), 'accepted before');
+  else endAll(progress, [entry], reply ?? UNDER_WAY, 'under way');
 }
 
 /** Every recipient's outcome, in the envelope's order. */

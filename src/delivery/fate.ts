@@ -25,8 +25,10 @@ export type Hindrance =
   | 'internal error';
 
 const HINDRANCES: Readonly<Record<Hindrance, string>> = {
-  'accepted before': 'the next hop accepted it at an earlier attempt, so it was not sent again',
-  'under way': 'an earlier attempt at the same message is still under way',
+  'accepted before':
+    'the next hop accepted it in another transaction of the same message, so it was not sent again',
+  'under way':
+    'the same message to the same recipient is under way in another transaction, whose outcome it shares',
   'mail loop': 'the message has more Received fields than filter.max_received allows',
   'database away': 'the database cannot be asked, or takes no acceptances',
   'no turn in time': 'too many large messages were under way until the deadline',

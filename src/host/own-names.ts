@@ -14,7 +14,7 @@ export function ownNames(hostname: string): ReadonlySet<string> {
     hostnameOfSystem(),
     'localhost',
     ...(domain === null ? [] : [`localhost.${domain}`]),
-    ...literals(),
+    ...machineLiterals(),
   ];
   return new Set(names.map(normaliseDomain).filter((name) => name !== null));
 }
@@ -25,7 +25,8 @@ export function domainOfHost(hostname: string): string | null {
   return dot === -1 ? null : hostname.slice(dot + 1);
 }
 
-function literals(): readonly string[] {
+/** The address literals of all interfaces, as `inet_interfaces = all` means them: `[192.0.2.1]`, `[IPv6:2001:db8::1]`. */
+export function machineLiterals(): readonly string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   return ['[127.0.0.1]', '[IPv6:::1]'].concat(
     addresses.map(({ address, family }) => {

@@ -1,9 +1,10 @@
 // `sealpost init` as the first command of a machine: where it writes, whatever other configurations there are, and who may read it.
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { giveToService } from '../../src/cli/init.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import { runProgram } from '../support/child.ts';
 import { skipWithout } from '../support/needs.ts';
 import { sealpostCommand } from '../support/sealpost-process.ts';
@@ -44,6 +45,72 @@ describe('sealpost init', () => {
       code: 0,
       said: { config: join(dir, 'sealpost.toml'), written: true },
     });
+  });
+});
+
+describe('sealpost init beside a Postfix', () => {
+  const OFF = 'allow_percent_hack = no\nswap_bangpath = no\nresolve_dequoted_address = yes\n';
+  const postfix = (text: string): string => {
+    const etc = join(folder, 'postfix');
+    mkdirSync(etc, { recursive: true });
+    writeFileSync(join(etc, 'main.cf'), `compatibility_level = 3.6\n${text}`);
+    writeFileSync(join(etc, 'master.cf'), 'rewrite unix - - n - - trivial-rewrite\n');
+    return etc;
+  };
+  const site =
+    'myhostname = mx.example.net\nmydomain = example.net\nmyorigin = example.net\ninet_interfaces = 127.0.0.1\n' +
+    'mydestination = $myhostname, example.net, localhost.$mydomain, localhost\n';
+
+  it('takes over what main.cf says of addresses, and the names in mydestination once their domain is there', async (context) => {
+    skipWithout(context, 'postfix');
+    const etc = postfix(`${OFF}${site}`);
+    const config = join(folder, 'sealpost.toml');
+    const first = await init(config, '--postfix-config', etc);
+    expect(first).toMatchObject({
+      code: 0,
+      said: {
+        postfix: { found: true, percent_hack: false, bangpath: false, dequote: true, other_names: null },
+      },
+    });
+    expect(loadConfig({ path: config }).config.postfix).toEqual({
+      percent_hack: false,
+      bangpath: false,
+      dequote: true,
+    });
+    const { program, args } = sealpostCommand();
+    await runProgram(program, [...args, 'domain', 'add', 'example.net', '--config', config], { cwd: folder });
+    writeFileSync(join(etc, 'main.cf'), `compatibility_level = 3.6\n${site}`);
+    expect(await init(config, '--postfix-config', etc)).toMatchObject({
+      code: 0,
+      said: {
+        written: false,
+        postfix: {
+          // The file is kept as it is, and the difference is said.
+          differs: ['percent_hack', 'bangpath'],
+          other_names: {
+            domain: 'example.net',
+            added: ['mx.example.net', 'localhost.example.net', 'localhost', '[127.0.0.1]'],
+          },
+        },
+      },
+    });
+    const shown = await runProgram(
+      program,
+      [...args, 'domain', 'show', 'localhost', '--config', config, '--json'],
+      { cwd: folder },
+    );
+    expect(JSON.parse(shown.stdout.toString())).toMatchObject({ name: 'example.net', local: true });
+  });
+
+  it('says that the Postfix could not be asked, and goes on with the defaults', async (context) => {
+    skipWithout(context, 'postfix');
+    const config = join(folder, 'sealpost.toml');
+    const said = await init(config, '--postfix-config', join(folder, 'nowhere'));
+    expect(said).toMatchObject({
+      code: 0,
+      said: { postfix: { found: false, because: expect.stringContaining('nowhere/main.cf') } },
+    });
+    expect(loadConfig({ path: config }).config.postfix.percent_hack).toBe(true);
   });
 });
 

@@ -8,7 +8,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/pacing', 'src/observe', 'src/config', 'src/address', 'src/openpgp', 'src/queue-api'],
   ['src/host', 'src/message'],
   ['src/smtp', 'src/smime', 'src/database', 'src/http', 'client'],
-  ['src/directory', 'src/sealing'],
+  ['src/directory', 'src/sealing', 'src/postfix'],
   ['src/keys'],
   ['src/delivery'],
   ['filters', 'policy', 'receiver', 'src/notices'],

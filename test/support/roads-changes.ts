@@ -48,6 +48,8 @@ const CHANGED: readonly Road[] = [
     reaches: [NEWS],
     send: bySendmail([`nosuch@${LOCAL}`]),
     unseen: { in: GATEWAYS, words: 'luser_relay' },
+    // local(8) hands every name to mailbox_transport before it looks for the account, and there the store knows better.
+    nowhere: { in: ['delivery-lmtp'], words: '`luser_relay` has no effect' },
   },
 ];
 

@@ -1,7 +1,7 @@
 // Random addresses that may lead to somebody's mailbox: routing operators, quoting, case folding, own names and extensions in
 // any mixture. The same seed gives the same addresses.
 import { createRandom, type Random } from '../fuzz/random.ts';
-import { HOST, LOCAL, LOCAL_USERS, OVERRIDDEN, USERS, VIRTUAL } from './roads-site.ts';
+import { HOST, LOCAL, LOCAL_USERS, USERS, VIRTUAL } from './roads-site.ts';
 
 /** Names that this Postfix takes for its own, and two that it does not. */
 const NAMES = [
@@ -26,16 +26,14 @@ const FOLDS: Readonly<Record<string, readonly string[]>> = {
   st: ['\ufb06', '\ufb05'],
 };
 
-/** So many addresses, some of them the same. Those that transport_maps send past every wiring are left out. */
-export function randomAddresses(seed: number, count: number): string[] {
+/** So many addresses, some of them the same. @param without users whom none of them leads to */
+export function randomAddresses(seed: number, count: number, without: readonly string[]): string[] {
   const random = createRandom(seed);
-  return Array.from({ length: count }, () => randomAddress(random));
+  const users = USERS.filter((user) => !without.includes(user));
+  return Array.from({ length: count }, () => randomAddress(random, users));
 }
 
-function randomAddress(random: Random): string {
-  const users = USERS.filter(
-    (user) => !user.endsWith(OVERRIDDEN) && !/^(?:peruser|uucp|list|proxy)@/.test(user),
-  );
+function randomAddress(random: Random, users: readonly string[]): string {
   const user = random.pick(users);
   const [name = '', home = ''] = user.split('@');
   const local = quoted(random, `${folded(random, name)}${random.oneIn(3) ? extension(random) : ''}`);

@@ -21,6 +21,8 @@ export interface Road {
    * filter can see it.
    */
   readonly unseen?: { readonly in: readonly WiringName[]; readonly words: string };
+  /** Wirings in which it leads to nobody, and the words of their README that say so. */
+  readonly nowhere?: { readonly in: readonly WiringName[]; readonly words: string };
   /** Closed by what sealpost understands of addresses, and by no wiring. */
   readonly closedBy?: 'resolver';
   /** Who must have it in the end. */

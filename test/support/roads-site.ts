@@ -28,6 +28,15 @@ export const LOCAL_USERS: readonly string[] = names(
 );
 export const USERS = [...VIRTUAL_USERS, ...LOCAL_USERS];
 
+/** Whose mail the site sends past every wiring: by transport_maps, mailbox_transport_maps, or to a program or file in .forward. */
+export const UNSEEN_USERS: readonly string[] = [
+  `ovid@${OVERRIDDEN}`,
+  `peruser@${VIRTUAL}`,
+  ...names(LOCAL, 'uucp', 'list', 'proxy'),
+];
+/** Whose .forward names somebody else, who reads what is sealed for them in a gateway's wiring. */
+export const FORWARDING_USERS: readonly string[] = names(LOCAL, 'games', 'man');
+
 /** Where the site keeps what. */
 export interface Site {
   readonly dir: string;

@@ -118,7 +118,9 @@ async function startStore(
   listen: { port: number } | { path: string },
   cleanups: (() => Promise<unknown>)[],
 ): Promise<Sink> {
-  const store = await startSink({ protocol: 'lmtp', listen });
+  // As Dovecot's: no DSN.
+  const extensions = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'ENHANCEDSTATUSCODES', 'XFORWARD ADDR PORT'];
+  const store = await startSink({ protocol: 'lmtp', listen, extensions });
   cleanups.push(() => store.stop());
   store.behave({
     recipient: (path) =>

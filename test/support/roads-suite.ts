@@ -49,8 +49,14 @@ export function describeRoads(
       if (unseen === undefined) {
         expect(openEnds(fate), 'copies that somebody else can read').toEqual([]);
         expect(strayOf(road, fate), 'where it has ended').toBeNull();
-        for (const reader of road.reaches ?? [])
-          expect(fate.copies.map(({ place, state }) => `${place}: ${state}`)).toContain(`${reader}: sealed`);
+        if (road.nowhere?.in.includes(wiring.name)) {
+          expect(readme, 'the README of the wiring').toContain(road.nowhere.words);
+          expect(fate.copies.filter(({ place }) => place !== 'outside').map(describeCopy)).toEqual([]);
+        } else
+          for (const reader of road.reaches ?? [])
+            expect(fate.copies.map(({ place, state }) => `${place}: ${state}`)).toContain(
+              `${reader}: sealed`,
+            );
       } else {
         expect(readme, 'the README of the wiring').toContain(unseen.words);
         expect(openEnds(fate), 'README calls this road open').not.toEqual([]);

@@ -155,6 +155,16 @@ function facts(path: string): RecipientFacts {
       ]
     : [];
   const address = path as Address;
+  if (path.startsWith('unclear'))
+    return {
+      address,
+      resolution: {
+        kind: 'unclear',
+        because: 'the name is in several domains of ours, and the address names none of them',
+      },
+      domain: null,
+      domainKeys: [],
+    };
   return {
     address,
     resolution:
@@ -349,25 +359,88 @@ describe('delivering one transaction', () => {
     ]);
   });
 
-  it('defers a second attempt while the first one is under way', async () => {
+  it('says in the log a few times a minute whose address cannot be told, however often a sender causes it', async () => {
+    const { deliverer, logged } = stage();
+    const many = Array.from({ length: 200 }, (_, at) => `unclear-${at}@x`);
+    const answers = await replies(deliverer, transaction(many));
+    expect(new Set(answers)).toEqual(
+      new Set([
+        '451 4.1.3 Whose address this is cannot be told: the name is in several domains of ours, and the address names none of them',
+      ]),
+    );
+    const lines = logged.filter((line) => line.includes('reader unclear'));
+    expect(lines).toHaveLength(10);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'warn', action: 'defer', suppressed: 0 });
+  });
+
+  /** A next hop that answers when it is let. */
+  const held = (reply: Reply = OK, klass: 'accepted' | 'temporary' = 'accepted') => {
     let release: () => void = () => undefined;
     const wait = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { deliverer } = stage({
+    const staged = stage({
       send: async (request) => {
         await wait;
         return {
-          recipients: request.envelope.recipients.map(() => ({
-            reply: OK,
-            class: 'accepted',
-            stage: 'end-of-data',
-          })),
+          recipients: request.envelope.recipients.map(() => ({ reply, class: klass, stage: 'end-of-data' })),
         };
       },
     });
+    return { ...staged, release };
+  };
+
+  it('defers a second attempt while the first one is under way, and its client gone', async () => {
+    const { deliverer, release } = held();
+    const abandoned = transaction(['a@x']);
+    const first = replies(deliverer, abandoned);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    const early = replies(deliverer, transaction(['a@x']));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    deliverer.abandon(abandoned);
+    const underWay = ['451 4.3.0 An earlier attempt to deliver this message has not ended yet'];
+    expect(await early).toEqual(underWay);
+    expect(await replies(deliverer, transaction(['a@x']))).toEqual(underWay);
+    release();
+    expect(await first).toEqual(['250 2.0.0 Ok: queued']);
+  });
+
+  it('answers a second transaction of the same message as the first one ends, and sends once', async () => {
+    const { deliverer, sent, release } = held();
     const first = replies(deliverer, transaction(['a@x']));
-    expect(await replies(deliverer, transaction(['a@x']))).toEqual([
+    const second = replies(deliverer, transaction(['a@x', 'b@x']));
+    release();
+    expect(await first).toEqual(['250 2.0.0 Ok: queued']);
+    expect(await second).toEqual(['250 2.0.0 Ok: queued', '250 2.0.0 Ok: queued']);
+    expect(sent.flatMap(({ envelope }) => envelope.recipients.map(({ path }) => path)).sort()).toEqual([
+      'a@x',
+      'b@x',
+    ]);
+  });
+
+  it('answers the second one as the first where that is deferred', async () => {
+    const { deliverer, release } = held(BUSY, 'temporary');
+    const both = [replies(deliverer, transaction(['a@x'])), replies(deliverer, transaction(['a@x']))];
+    release();
+    expect(await Promise.all(both)).toEqual([['450 4.2.1 busy'], ['450 4.2.1 busy']]);
+  });
+
+  it('lets two transactions share recipients with each other by way of a third', async () => {
+    const { deliverer, sent, release } = held();
+    const first = replies(deliverer, transaction(['a@x']));
+    const second = replies(deliverer, transaction(['b@x']));
+    const both = replies(deliverer, transaction(['a@x', 'b@x', 'c@x']));
+    const again = replies(deliverer, transaction(['c@x', 'a@x']));
+    release();
+    const ok = '250 2.0.0 Ok: queued';
+    expect(await Promise.all([first, second, both, again])).toEqual([[ok], [ok], [ok, ok, ok], [ok, ok]]);
+    expect(sent).toHaveLength(3);
+  });
+
+  it('waits for the other transaction no longer than its own deadline', async () => {
+    const { deliverer, release } = held();
+    const first = replies(deliverer, transaction(['a@x']));
+    expect(await replies(deliverer, transaction(['a@x'], { deadline: Date.now() + 20 }))).toEqual([
       '451 4.3.0 An earlier attempt to deliver this message has not ended yet',
     ]);
     release();
