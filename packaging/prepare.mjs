@@ -1,7 +1,7 @@
 // Makes a fresh machine ready: checks Node.js, installs the npm packages, the Debian packages that a purpose needs (where
 // it is root), and builds. Plain JavaScript over Node's own modules, since nothing else may be there yet.
 //
-//   node packaging/prepare.mjs [--quickstart | --dev | --test | --bench]
+//   node packaging/prepare.mjs [--quickstart | --dev | --test | --long | --bench]
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,22 +13,26 @@ const LOWEST_NODE = [20, 19];
 /** Debian package -> programs or files that it brings. */
 const PACKAGES = JSON.parse(readFileSync(join(root, 'packaging', 'debian-packages.json'), 'utf8'));
 
+const TEST = [
+  'postfix',
+  'postgresql',
+  'gnupg',
+  'sq',
+  'swaks',
+  'openssl',
+  'python3',
+  'dovecot-imapd',
+  'dovecot-lmtpd',
+  'dovecot-pgsql',
+  'groff-base',
+];
+
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   dev: ['postfix', 'swaks'],
-  test: [
-    'postfix',
-    'postgresql',
-    'gnupg',
-    'sq',
-    'swaks',
-    'openssl',
-    'python3',
-    'dovecot-imapd',
-    'dovecot-lmtpd',
-    'dovecot-pgsql',
-    'groff-base',
-  ],
+  test: TEST,
+  // Other releases of Debian, in roots of their own.
+  long: [...TEST, 'mmdebstrap'],
   bench: [
     'postfix',
     'postfix-pgsql',
@@ -42,14 +46,14 @@ const WANTED = {
 
 /**
  * Installs what is missing for a purpose, and builds where that runs a build: `npm test` builds by itself, `dev` runs the sources.
- * @param {'quickstart' | 'dev' | 'test' | 'bench'} purpose
+ * @param {'quickstart' | 'dev' | 'test' | 'long' | 'bench'} purpose
  * @returns {{ missing: { name: string, reason: string }[] }} Debian packages that could not be had, and why
  */
 export function prepare(purpose) {
   checkNode();
   installNpmPackages();
   const missing = installDebianPackages(WANTED[purpose]);
-  if (purpose !== 'test' && purpose !== 'dev') buildWhenOlder();
+  if (purpose !== 'test' && purpose !== 'long' && purpose !== 'dev') buildWhenOlder();
   return { missing };
 }
 

@@ -37,7 +37,7 @@ if (values.minutes !== undefined) {
   process.env.SEALPOST_LONG_MINUTES = values.minutes;
 }
 
-const report = createReport(prepare('test').missing);
+const report = createReport(prepare('long').missing);
 step(report, 'build', process.execPath, ['packaging/build.mjs']);
 const chosen = positionals.length === 0 ? lanes : positionals;
 for (const [index, lane] of chosen.entries()) {
