@@ -40,6 +40,6 @@ describe('the same recipient directly and by an alias', () => {
       expect(new Set(numbers).size, place).toBe(MESSAGES);
     }
     // Without that the test would have shown nothing.
-    expect(stand.sealpost.log()).toContain('whose outcome it shares');
+    expect(stand.sealpost.log()).toContain('"event":"duplicate"');
   });
 });
