@@ -70,39 +70,66 @@ export interface RawParameter {
   readonly value: string;
 }
 
+/** Where a parameter stands in a value. */
+export interface ParameterSpan {
+  /** Lower case, with the asterisks and numbers of RFC 2231. */
+  readonly name: string;
+  /** Offset of the name. */
+  readonly from: number;
+  /** Offset of its value, which may be preceded by white space. */
+  readonly valueFrom: number;
+  /** Offset behind its value. */
+  readonly end: number;
+  /** The value is a token or a quoted string. */
+  readonly wellFormed: boolean;
+}
+
 /**
- * The parameters of a Content-Type or Content-Disposition value, their values not decoded; none where it is longer than
+ * Where the parameters of a Content-Type or Content-Disposition value stand; none where it is longer than
  * {@link MOST_HEADER_BYTES}. Read leniently: a value that is neither a token nor a quoted string counts up to the next
- * semicolon, and is quoted here.
- * @param value unfolded, one character per byte
+ * semicolon.
+ * @param value one character per byte; it may be folded
  */
-export function rawParameters(value: string): readonly RawParameter[] {
+export function parameterSpans(value: string): readonly ParameterSpan[] {
   const scanner = createScanner(value);
-  const parameters: RawParameter[] = [];
-  if (value.length > MOST_HEADER_BYTES) return parameters;
+  const spans: ParameterSpan[] = [];
+  if (value.length > MOST_HEADER_BYTES) return spans;
   if (scanner.token() !== null && scanner.take('/')) scanner.token();
   // A semicolon in a comment begins no parameter.
   scanner.atEnd();
   scanner.until(';');
   while (scanner.take(';')) {
     const name = scanner.token();
+    const from = scanner.position() - (name?.length ?? 0);
     if (name === null || !scanner.take('=')) {
       // A comment that never closes hides the rest; to look behind it would be to search its end once more for every parameter.
       if (scanner.at('(')) break;
       scanner.until(';');
       continue;
     }
-    const from = scanner.position();
+    const valueFrom = scanner.position();
     const read = scanner.quoted() ?? scanner.token();
     const behind = scanner.position();
-    const whole = scanner.atEnd() || scanner.at(';');
+    const wellFormed = (scanner.atEnd() || scanner.at(';')) && read !== null;
     const open = scanner.at('(');
     scanner.until(';');
-    const text = value.slice(from, whole ? behind : scanner.position()).trim();
-    parameters.push({ name: name.toLowerCase(), value: read !== null && whole ? text : quote(text) });
+    const end = wellFormed ? behind : scanner.position();
+    spans.push({ name: name.toLowerCase(), from, valueFrom, end, wellFormed });
     if (open) break;
   }
-  return parameters;
+  return spans;
+}
+
+/**
+ * The parameters that {@link parameterSpans} finds, their values not decoded. One that is neither a token nor a quoted string
+ * is quoted here.
+ * @param value unfolded, one character per byte
+ */
+export function rawParameters(value: string): readonly RawParameter[] {
+  return parameterSpans(value).map(({ name, valueFrom, end, wellFormed }) => {
+    const text = value.slice(valueFrom, end).trim();
+    return { name, value: wellFormed ? text : quote(text) };
+  });
 }
 
 /** A quoted string of RFC 2045 around a text, whose own quotes and backslashes are dropped. */

@@ -1,36 +1,83 @@
-// The value of a header field as a person reads it: unfolded, UTF-8 decoded, and encoded words decoded (RFC 2047). For rules
-// only; what is sealed or passed on is never decoded. Pure, and linear in the field's length.
+// The value of a header field as a person reads it: unfolded, UTF-8 decoded, and encoded words decoded (RFC 2047), as leniently as
+// mail programs do it. For comparing only; what is sealed or passed on is never decoded. Pure, and linear in the field's length.
 import { fieldValue, type HeaderField } from './header.ts';
 
-/** RFC 2047, section 2; a language tag (RFC 2231) may follow the charset. No group overlaps with what follows it. */
-const ENCODED_WORD = /=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?([^?\s]*)\?=/g;
-/** White space between two encoded words is no part of the text (RFC 2047, section 6.2). */
-const BETWEEN_WORDS = /\?=[ \t]+(?==\?[^?\s]+\?[BbQq]\?)/g;
-
 /**
- * The spellings under which a value may be known: as it stands, and decoded where that makes a difference. Runs of white
- * space, folding included, are one space.
+ * An encoded word (RFC 2047, section 2) with the white space before the next one, which is no part of the text (section 6.2). A
+ * language tag (RFC 2231) may follow the charset. Mail programs also read blanks and question marks inside, which the RFC
+ * forbids. No word reaches beyond where the next one could begin, so that nothing is searched twice.
  */
-export function headerTexts(field: HeaderField): readonly string[] {
-  const raw = fieldValue(field).replace(/\s+/g, ' ');
-  const text = utf8OrLatin1(Buffer.from(raw, 'latin1'));
-  const decoded = decodeWords(text);
-  return decoded === text ? [text] : [text, decoded];
+const ENCODED_WORD =
+  /=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?((?:[^?]|(?<!=)\?(?!=))*)\?=(?:\s+(?==\?[^?\s]+\?[BbQq]\?))?/g;
+
+/** One encoded word of a text. */
+interface Word {
+  /** Where it stands, the white space before the next word included. */
+  readonly from: number;
+  readonly end: number;
+  /** Lower case. */
+  readonly charset: string;
+  readonly bytes: Buffer;
 }
 
-function decodeWords(text: string): string {
-  return text
-    .replace(BETWEEN_WORDS, '?=')
-    .replace(ENCODED_WORD, (word, charset: string, encoding: string, content: string) => {
-      const bytes =
-        encoding.toUpperCase() === 'B' ? Buffer.from(content, 'base64') : fromQuotedPrintable(content);
-      try {
-        return new TextDecoder(charset).decode(bytes);
-      } catch {
-        // A charset that nobody knows: the word stays as it is.
-        return word;
-      }
-    });
+/**
+ * The spellings under which a value may be known: as it stands, and decoded where that makes a difference; where a word holds
+ * blanks, both with them and without, since mail programs differ. Runs of white space, folding included, are one space.
+ */
+export function headerTexts(field: HeaderField): readonly string[] {
+  const text = collapse(utf8OrLatin1(Buffer.from(fieldValue(field), 'latin1')));
+  const decoded = [text, decodeWords(text, (content) => content), decodeWords(text, withoutBlanks)];
+  return [...new Set(decoded.map(collapse))];
+}
+
+function collapse(text: string): string {
+  return text.replace(/\s+/g, ' ');
+}
+
+function withoutBlanks(content: string): string {
+  return content.replaceAll(' ', '');
+}
+
+/** @param read what is left of a word's text before it is decoded */
+function decodeWords(text: string, read: (content: string) => string): string {
+  const pieces: string[] = [];
+  let at = 0;
+  for (const run of runsOf(text, read)) {
+    const [first, last] = [run[0], run.at(-1)];
+    if (first === undefined || last === undefined) continue;
+    pieces.push(text.slice(at, first.from), decodeRun(run) ?? text.slice(first.from, last.end));
+    at = last.end;
+  }
+  return pieces.join('') + text.slice(at);
+}
+
+/** Adjacent words of one charset: senders split characters between them, and mail programs join the bytes. */
+function runsOf(text: string, read: (content: string) => string): readonly (readonly Word[])[] {
+  const runs: Word[][] = [];
+  for (const found of text.matchAll(ENCODED_WORD)) {
+    const [whole, charset = '', encoding = '', content = ''] = found;
+    const bytes =
+      encoding.toUpperCase() === 'B' ? Buffer.from(content, 'base64') : fromQuotedPrintable(read(content));
+    const word = {
+      from: found.index,
+      end: found.index + whole.length,
+      charset: charset.toLowerCase(),
+      bytes,
+    };
+    const before = runs.at(-1)?.at(-1);
+    if (before?.end === word.from && before.charset === word.charset) runs.at(-1)?.push(word);
+    else runs.push([word]);
+  }
+  return runs;
+}
+
+/** null: a charset that nobody knows; the words stay as they are. */
+function decodeRun(run: readonly Word[]): string | null {
+  try {
+    return new TextDecoder(run[0]?.charset).decode(Buffer.concat(run.map(({ bytes }) => bytes)));
+  } catch {
+    return null;
+  }
 }
 
 function fromQuotedPrintable(content: string): Buffer {

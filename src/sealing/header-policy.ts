@@ -2,6 +2,7 @@
 import { addrSpecs } from '../message/address-list.ts';
 import { parseDateTime, rfc5322Date } from '../message/date-time.ts';
 import { fieldValue, type HeaderField, type LineEnding } from '../message/header.ts';
+import { isTraceOrRouting, quotesBody, subjectRepeats } from './repeated-fields.ts';
 
 /** The policies of RFC 9788, sections 3.2.1 to 3.2.3, by its own names without `hcp_`. */
 export type HeaderPolicy = 'no_confidentiality' | 'baseline' | 'shy';
@@ -17,19 +18,18 @@ export interface OuterHeaderOptions {
 /** RFC 9788, section 3.2.1. */
 const HIDDEN_SUBJECT = '[...]';
 const MAX_LINE = 78;
-/** The tag `z=` in a tag list (RFC 6376, section 3.2). */
-const COPIED_FIELDS = /(?:^|;)[ \t]*z[ \t]*=/;
 
 /**
  * What stands outside in the place of these fields: as it was, changed, or nothing. The order stays.
  *
+ * - What quotes the body is no longer outside, whatever the policy; nor is HP-Outer, which means something inside only.
  * - A Subject is hidden under `subject = hide`, and under every policy but `no_confidentiality`: the stricter one of the two
- *   settings counts. Several Subjects become one. What repeats the subject goes with it: Outlook's Thread-Topic, the subject
- *   as it was before a spam filter marked it, and signatures that hold copies of header fields (RFC 6376, section 3.5, `z=`);
- *   no such signature verifies over the sealed message.
+ *   settings counts. Several Subjects become one. What repeats the subject goes with it, signatures that hold copies of header
+ *   fields included (RFC 6376, section 3.5, `z=`); no such signature verifies over the sealed message.
  * - `baseline` and `shy` remove Comments and Keywords.
  * - `shy` leaves the bare addresses in From, To and Cc (RFC 9788 says so of mailboxes; here groups lose their names too), and
- *   tells the Date in UTC. A field that cannot be read stays as it is, as the RFC has it.
+ *   tells the Date in UTC. A field that cannot be read stays as it is, as the RFC has it. Of the others it leaves what trace
+ *   and routing need.
  */
 export function outerFields(
   fields: readonly HeaderField[],
@@ -37,18 +37,15 @@ export function outerFields(
 ): readonly HeaderField[] {
   const hidesSubject = subject === 'hide' || policy !== 'no_confidentiality';
   const firstSubject = fields.find(({ name }) => name === 'subject');
+  const repeatsSubject = hidesSubject ? subjectRepeats(fields) : () => false;
   return fields.flatMap((field) => {
+    if (isInsideOnly(field) || repeatsSubject(field)) return [];
+    if (field.name === 'subject') {
+      if (!hidesSubject) return [field];
+      return field === firstSubject ? [withValue(field, HIDDEN_SUBJECT, eol, 'Subject')] : [];
+    }
+    if (policy === 'shy' && !isTraceOrRouting(field)) return [];
     switch (field.name) {
-      case 'subject':
-        if (!hidesSubject) return [field];
-        return field === firstSubject ? [withValue(field, HIDDEN_SUBJECT, eol, 'Subject')] : [];
-      case 'thread-topic':
-      case 'x-spam-prev-subject':
-      case 'x-original-subject':
-        return hidesSubject ? [] : [field];
-      case 'dkim-signature':
-      case 'arc-message-signature':
-        return hidesSubject && COPIED_FIELDS.test(fieldValue(field)) ? [] : [field];
       case 'comments':
       case 'keywords':
         return policy === 'no_confidentiality' ? [field] : [];
@@ -62,6 +59,11 @@ export function outerFields(
         return [field];
     }
   });
+}
+
+/** Whether a field stands inside only, whatever the settings and whatever the root is. */
+export function isInsideOnly(field: HeaderField): boolean {
+  return field.name === 'hp-outer' || quotesBody(field);
 }
 
 function withoutNames(field: HeaderField, eol: LineEnding): HeaderField {

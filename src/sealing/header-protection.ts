@@ -1,6 +1,6 @@
 // Header protection (RFC 9788): the header section of the entity that gets encrypted, and what stands outside in its place.
 import { isAscii } from 'node:buffer';
-import { contentTypeShape, parseContentType } from '../message/content-type.ts';
+import { contentTypeShape, parameterSpans, parseContentType } from '../message/content-type.ts';
 import {
   fieldsNamed,
   fieldValue,
@@ -10,7 +10,7 @@ import {
   type MessageParts,
   MOST_HEADER_BYTES,
 } from '../message/header.ts';
-import { type OuterHeaderOptions, outerFields } from './header-policy.ts';
+import { isInsideOnly, type OuterHeaderOptions, outerFields } from './header-policy.ts';
 
 export interface ProtectedHeader {
   /** Header section of what gets encrypted, without the empty line. */
@@ -36,6 +36,8 @@ const USER_FACING: ReadonlySet<string> = new Set([
 ]);
 
 const CIPHER = 'hp="cipher"';
+/** What mail programs knew before RFC 9788, and some know alone (draft-autocrypt-lamps-protected-headers). */
+const PROTECTED = 'protected-headers="v1"';
 /** Room for the fields of the sealed message itself, and for those that it gains on its way: all of them are to be found. */
 const MOST_OUTSIDE = MAX_FIELDS - 100;
 /** Lines that would become longer than this are folded (RFC 5322, section 2.1.1). */
@@ -44,8 +46,9 @@ const LONG_LINE = 78;
 /**
  * Divides a message's header between inside and outside. Pure; original fields keep their bytes and their order.
  *
- * A multipart/signed root keeps its exact Content-* fields and gets nothing else inside, or its signature would cover other
- * bytes than before; so its header stays outside as it is, Subject included, since nothing inside could carry it.
+ * A multipart/signed root keeps its exact Content-* fields, or its signature would cover other bytes than before; so its header
+ * stays outside as it is, Subject included, since mail programs read no protected field there. Only what quotes the body goes
+ * inside: no signature covers the fields beside the root's own.
  *
  * Of more fields than may stand outside, the last ones are inside only, of a signed root, too.
  */
@@ -54,9 +57,10 @@ export function protectHeader(parts: MessageParts, options: OuterHeaderOptions):
   const content = parts.fields.filter(isContentField);
   const rest = parts.fields.filter((field) => !isContentField(field) && field.name !== 'mime-version');
   if (isSigned(parts) && rest.length <= MOST_OUTSIDE) {
+    const insideOnly = rest.filter(isInsideOnly);
     return {
-      inner: content.map((field) => endedWith(field.raw, eol)),
-      outer: rest.map((field) => endedWith(field.raw, eol)),
+      inner: [...insideOnly, ...content].map((field) => endedWith(field.raw, eol)),
+      outer: rest.filter((field) => !isInsideOnly(field)).map((field) => endedWith(field.raw, eol)),
     };
   }
   const outer = outerFields(rest, options).slice(0, MOST_OUTSIDE);
@@ -99,36 +103,76 @@ function hpOuter(field: HeaderField, eol: LineEnding): Buffer {
 /** The Content-* fields, the (first) Content-Type saying that this header is protected and was encrypted. */
 function withCipher(content: readonly HeaderField[], body: Buffer, eol: LineEnding): readonly Buffer[] {
   const type = content.find((field) => field.name === 'content-type');
-  const fields = content.map((field) => (field === type ? addCipher(field, eol) : endedWith(field.raw, eol)));
+  const fields = content.map((field) => (field === type ? announce(field, eol) : endedWith(field.raw, eol)));
   if (type !== undefined) return fields;
   // RFC 2045, section 5.2. Nobody can tell the charset of an 8-bit body that does not say.
   const charset = isAscii(body) ? ' charset=us-ascii;' : '';
-  return [Buffer.from(`Content-Type: text/plain;${charset} ${CIPHER}${eol}`, 'latin1'), ...fields];
+  return [bothAdded(`Content-Type: text/plain;${charset} ${CIPHER}`, eol), ...fields];
 }
 
 /**
- * Puts the parameter into a Content-Type field without touching another byte: at the end, or, where a quoted string or a
- * comment is not closed, behind the type. A field that says that its header is protected, as RFC 9788 does (`hp`) or as mail
- * programs did before (`protected-headers`), keeps its bytes.
+ * Says in a Content-Type field that this header is protected and was encrypted, in both forms, and touches no other byte: what
+ * the sender said of the header, which was not encrypted then, is overwritten where it stands; what is missing comes at the
+ * end, or, where a quoted string or a comment is not closed, behind the type.
  */
-function addCipher(field: HeaderField, eol: LineEnding): Buffer {
+function announce(field: HeaderField, eol: LineEnding): Buffer {
   const whole = field.raw.toString('latin1');
-  const { parameters } = parseContentType(fieldValue(field)) ?? {};
-  if (parameters?.has('hp') || parameters?.has('protected-headers')) return endedWith(field.raw, eol);
   const colon = whole.indexOf(':') + 1;
-  const end = whole.trimEnd().length;
-  const value = whole.slice(colon, end);
-  const { typeEnd, closed } = contentTypeShape(value);
+  const value = whole.slice(colon, whole.trimEnd().length);
+  const ending = whole.slice(Math.max(whole.trimEnd().length, colon));
   // Nothing there: text/plain, as every mail program takes it.
-  if (value.trim() === '')
-    return Buffer.from(`${whole.slice(0, colon)} text/plain; ${CIPHER}${eol}`, 'latin1');
-  const at = closed ? Math.max(end, colon) : colon + typeEnd;
-  const before = whole.slice(0, at);
+  if (value.trim() === '') return bothAdded(`${whole.slice(0, colon)} text/plain; ${CIPHER}`, eol);
+  const told = overwritten(value);
+  const { typeEnd, closed } = contentTypeShape(told.value);
+  const at = closed ? told.value.length : typeEnd;
+  let before = `${whole.slice(0, colon)}${told.value.slice(0, at)}`;
+  for (const parameter of [...(told.cipher ? [] : [CIPHER]), ...(told.protected ? [] : [PROTECTED])]) {
+    const separator = /;[ \t\r\n]*$/.test(before) ? '' : ';';
+    before += `${separator}${spaceFor(before, parameter, eol)}${parameter}`;
+  }
+  return endedWith(Buffer.from(`${before}${told.value.slice(at)}${ending}`, 'latin1'), eol);
+}
+
+/** @param field without a line ending, and with the first form */
+function bothAdded(field: string, eol: LineEnding): Buffer {
+  return Buffer.from(`${field};${spaceFor(field, PROTECTED, eol)}${PROTECTED}${eol}`, 'latin1');
+}
+
+/** What stands before a parameter: a fold where the line would become too long. */
+function spaceFor(before: string, parameter: string, eol: LineEnding): string {
   const lastLine = before.length - Math.max(before.lastIndexOf('\n'), before.lastIndexOf('\r')) - 1;
-  const space = lastLine + CIPHER.length + 2 > LONG_LINE ? `${eol} ` : ' ';
-  const separator = /;[ \t\r\n]*$/.test(before) ? '' : ';';
-  const changed = `${before}${separator}${space}${CIPHER}${whole.slice(at)}`;
-  return endedWith(Buffer.from(changed, 'latin1'), eol);
+  return lastLine + parameter.length + 2 > LONG_LINE ? `${eol} ` : ' ';
+}
+
+/** A Content-Type value whose own `hp` and `protected-headers` say what is true now, in whatever way they were written (RFC 2231). */
+function overwritten(value: string): {
+  readonly value: string;
+  readonly cipher: boolean;
+  readonly protected: boolean;
+} {
+  const pieces: string[] = [];
+  const found = new Set<string>();
+  let at = 0;
+  for (const { name, from, end } of parameterSpans(value)) {
+    const parameter = /^hp(?:\*|$)/.test(name)
+      ? CIPHER
+      : /^protected-headers(?:\*|$)/.test(name)
+        ? PROTECTED
+        : null;
+    if (parameter === null) continue;
+    const written = value.slice(from, end);
+    const [word = '', says = ''] = parameter.split('=');
+    const same =
+      written.toLowerCase() === parameter || written.toLowerCase() === `${word}=${says.slice(1, -1)}`;
+    found.add(parameter);
+    pieces.push(value.slice(at, from), same ? written : parameter);
+    at = end;
+  }
+  return {
+    value: pieces.join('') + value.slice(at),
+    cipher: found.has(CIPHER),
+    protected: found.has(PROTECTED),
+  };
 }
 
 /**

@@ -327,7 +327,9 @@ describe('through a real Postfix', () => {
     const inside = await openCms(authority, sealed, sam, 'SMIME');
     const text = inside.toString('latin1');
     expect(text.endsWith(`\r\n\r\n${body}`)).toBe(true);
-    expect(text).toContain('Content-Type: text/plain; charset=iso-8859-1; hp="cipher"\r\n');
+    expect(text).toContain(
+      'Content-Type: text/plain; charset=iso-8859-1; hp="cipher";\r\n protected-headers="v1"\r\n',
+    );
     expect(system.sealpost.log()).not.toContain('secret of sam');
   });
 });

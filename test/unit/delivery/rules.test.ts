@@ -349,3 +349,47 @@ describe('the plan under rules:', () => {
     );
   });
 });
+
+describe('a rule reads encoded words as mail programs do', () => {
+  const subject = (value: string) =>
+    ruledMessage(
+      Buffer.from(`From: a@b.example\r\nSubject: ${value}\r\n\r\nbody\r\n`, 'latin1'),
+      'a@b.example',
+    );
+  const wanted = { ...rule(1, 'seal'), ...header('subject', '*vertrauliche grüße*') };
+
+  it.each([
+    [
+      'a character split between two B words',
+      '=?UTF-8?B?U3RyZW5nIHZlcnRyYXVsaWNoZSBHcsM=?=\r\n =?UTF-8?B?vMOfZSBhbiBhbGxl?=',
+    ],
+    ['a Q word with a fold', '=?UTF-8?Q?Streng_vertrauliche_\r\n Gr=C3=BC=C3=9Fe_an_alle?='],
+    ['a fold inside a syllable', '=?UTF-8?Q?Streng_vertrau\r\n liche_Gr=C3=BC=C3=9Fe?='],
+    ['a Q word with blanks', '=?UTF-8?Q?Streng vertrauliche Gr=C3=BC=C3=9Fe?='],
+    ['a character split between two Q words', '=?utf-8?q?vertrauliche_Gr=C3?= =?UTF-8?Q?=BC=C3=9Fe?='],
+    ['a character split between B and Q', '=?utf-8?B?dmVydHJhdWxpY2hlIEdyww==?= =?utf-8?Q?=BC=C3=9Fe?='],
+    [
+      'a character split over three words',
+      '=?utf-8?Q?vertrauliche_Gr=C3?= =?utf-8?Q?=BC=C3?= =?utf-8?Q?=9Fe?=',
+    ],
+    ['words without white space between', '=?utf-8?Q?vertrauliche_Gr=C3?==?utf-8?Q?=BC=C3=9Fe?='],
+    ['words of two charsets', '=?utf-8?Q?vertrauliche_Gr=C3=BC?= =?iso-8859-1?Q?=DFe?='],
+    ['a language tag', '=?utf-8*de?Q?vertrauliche_Gr=C3?= =?utf-8*de?Q?=BC=C3=9Fe?='],
+    ['a blank inside a B word', '=?UTF-8?B?dmVydHJhdWxpY2hl\r\n IEdyw7zDn2U=?='],
+    ['a question mark in a Q word', '=?UTF-8?Q?Was??vertrauliche_Gr=C3=BC=C3=9Fe?='],
+    [
+      'UTF-16 split in a character',
+      '=?utf-16be?B?AHYAZQByAHQAcgBhAHUAbABpAGMAaABlACAARwByAA==?= =?utf-16be?B?/ADfAGU=?=',
+    ],
+    ['text around', 'Re: =?UTF-8?Q?vertrauliche_Gr=C3=BC=C3=9Fe?= (war: x)'],
+    ['a broken word before', '=?x =?UTF-8?Q?vertrauliche_Gr=C3=BC=C3=9Fe?='],
+    ['two blanks for one', '=?UTF-8?Q?vertrauliche_?= =?UTF-8?Q?_Gr=C3=BC=C3=9Fe?='],
+  ])('%s', (_how, value) => {
+    expect(ruleMatches(wanted, subject(value))).toBe(true);
+  });
+
+  it('leaves words of a charset that nobody knows, and what is no word', () => {
+    for (const value of ['=?no-such?Q?vertrauliche_Gr=C3=BC=C3=9Fe?=', '=?utf-8?X?vertrauliche_Gr=C3=BC?='])
+      expect(ruleMatches(wanted, subject(value))).toBe(false);
+  });
+});

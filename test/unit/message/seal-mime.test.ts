@@ -114,7 +114,7 @@ describe('a sealed message', () => {
         'HP-Outer: From: Alice <alice@example.org>',
         'HP-Outer: To: bob@example.net',
         'HP-Outer: Subject: Hello',
-        'Content-Type: text/html; charset=utf-8; hp="cipher"',
+        'Content-Type: text/html; charset=utf-8; hp="cipher"; protected-headers="v1"',
         'Content-Transfer-Encoding: 8bit',
         '',
         '<p>Text</p>',
@@ -122,10 +122,10 @@ describe('a sealed message', () => {
     });
   });
 
-  it('keeps every original field outside, same bytes, same order, but for Content-*, MIME-Version and Sealpost-*', () => {
+  it('keeps every original field outside, same bytes, same order, but for Content-*, MIME-Version, HP-Outer and Sealpost-*', () => {
     for (const { name, message } of corpus()) {
       const fields = splitMessage(message).fields.filter(
-        (field) => !/^(content-|mime-version$|sealpost-)/.test(field.name),
+        (field) => !/^(content-|mime-version$|hp-outer$|sealpost-)/.test(field.name),
       );
       const kept = Buffer.concat(fields.map((field) => field.raw)).toString('latin1');
       const { outer } = build(message);
@@ -171,7 +171,7 @@ describe('a sealed message', () => {
       lines(
         ...fields,
         ...fields.map((field) => `HP-Outer: ${field}`),
-        'Content-Type: text/plain; charset=us-ascii; hp="cipher"',
+        'Content-Type: text/plain; charset=us-ascii; hp="cipher";\r\n protected-headers="v1"',
         '',
         'Text',
       ).toString(),
@@ -276,11 +276,13 @@ describe('the memory of the armor', () => {
 });
 
 describe('the Content-Type inside', () => {
-  const DEFAULT = 'Content-Type: text/plain; charset=us-ascii; hp="cipher"';
+  const DEFAULT = 'Content-Type: text/plain; charset=us-ascii; hp="cipher";\r\n protected-headers="v1"';
 
   it('is text/plain where there was none, without charset for an 8-bit body', () => {
     expect(innerContentType()).toBe(DEFAULT);
-    expect(build(named('8bit-unlabelled')).inner).toContain('Content-Type: text/plain; hp="cipher"\r\n');
+    expect(build(named('8bit-unlabelled')).inner).toContain(
+      'Content-Type: text/plain; hp="cipher"; protected-headers="v1"\r\n',
+    );
     expect(innerContentType('Content-Transfer-Encoding: base64')).toBe(
       `${DEFAULT}\r\nContent-Transfer-Encoding: base64`,
     );
@@ -290,59 +292,77 @@ describe('the Content-Type inside', () => {
     [
       'an ordinary one',
       'Content-Type: text/plain; charset=utf-8',
-      'Content-Type: text/plain; charset=utf-8; hp="cipher"',
+      'Content-Type: text/plain; charset=utf-8; hp="cipher"; protected-headers="v1"',
     ],
-    ['a semicolon at the end', 'Content-Type: text/plain;', 'Content-Type: text/plain; hp="cipher"'],
+    [
+      'a semicolon at the end',
+      'Content-Type: text/plain;',
+      'Content-Type: text/plain; hp="cipher"; protected-headers="v1"',
+    ],
     [
       'a semicolon and space at the end',
       'Content-Type: text/plain;  ',
-      'Content-Type: text/plain; hp="cipher"  ',
+      'Content-Type: text/plain; hp="cipher"; protected-headers="v1"  ',
     ],
-    ['upper case', 'CONTENT-TYPE: TEXT/HTML', 'CONTENT-TYPE: TEXT/HTML; hp="cipher"'],
+    ['upper case', 'CONTENT-TYPE: TEXT/HTML', 'CONTENT-TYPE: TEXT/HTML; hp="cipher"; protected-headers="v1"'],
     [
       'a comment at the end',
       'Content-Type: text/plain (a; b)',
-      'Content-Type: text/plain (a; b); hp="cipher"',
+      'Content-Type: text/plain (a; b); hp="cipher"; protected-headers="v1"',
     ],
     [
       'folded',
       'Content-Type: text/plain;\r\n\tcharset=utf-8',
-      'Content-Type: text/plain;\r\n\tcharset=utf-8; hp="cipher"',
+      'Content-Type: text/plain;\r\n\tcharset=utf-8; hp="cipher"; protected-headers="v1"',
     ],
-    ['an open quote', 'Content-Type: text/plain; name="x', 'Content-Type: text/plain; hp="cipher"; name="x'],
-    ['an open comment', 'Content-Type: text/plain (x', 'Content-Type: text/plain; hp="cipher" (x'],
+    [
+      'an open quote',
+      'Content-Type: text/plain; name="x',
+      'Content-Type: text/plain; hp="cipher"; protected-headers="v1"; name="x',
+    ],
+    [
+      'an open comment',
+      'Content-Type: text/plain (x',
+      'Content-Type: text/plain; hp="cipher"; protected-headers="v1" (x',
+    ],
     [
       'more than is read',
       `Content-Type: text/plain; x="${'x'.repeat(102_400)}"`,
-      `Content-Type: text/plain; hp="cipher"; x="${'x'.repeat(102_400)}"`,
+      `Content-Type: text/plain; hp="cipher"; protected-headers="v1"; x="${'x'.repeat(102_400)}"`,
     ],
-    ['empty', 'Content-Type:', 'Content-Type: text/plain; hp="cipher"'],
-    ['one word', 'Content-Type: text', 'Content-Type: text; hp="cipher"'],
-    ['hp already', 'Content-Type: text/plain; HP=clear', 'Content-Type: text/plain; HP=clear'],
+    ['empty', 'Content-Type:', 'Content-Type: text/plain; hp="cipher"; protected-headers="v1"'],
+    ['one word', 'Content-Type: text', 'Content-Type: text; hp="cipher"; protected-headers="v1"'],
+    [
+      'hp=clear of the sender, which is no longer true',
+      'Content-Type: text/plain; HP=clear',
+      'Content-Type: text/plain; hp="cipher"; protected-headers="v1"',
+    ],
     [
       'hp as text',
       'Content-Type: text/plain; name="hp=x"',
-      'Content-Type: text/plain; name="hp=x"; hp="cipher"',
+      'Content-Type: text/plain; name="hp=x"; hp="cipher"; protected-headers="v1"',
     ],
     [
       'a long line, which is folded',
       `Content-Type: text/plain; name=${'n'.repeat(60)}`,
-      `Content-Type: text/plain; name=${'n'.repeat(60)};\r\n hp="cipher"`,
+      `Content-Type: text/plain; name=${'n'.repeat(60)};\r\n hp="cipher"; protected-headers="v1"`,
     ],
-  ])('gains hp="cipher" and keeps its bytes: %s', (_name, before, after) => {
+  ])('announces the protected header in both forms and keeps its other bytes: %s', (_name, before, after) => {
     expect(innerContentType(before)).toBe(after);
   });
 
   it('keeps every other Content-* field, and a second Content-Type, as they were', () => {
     expect(build(named('content-fields')).inner).toContain('\r\nContent-Unheard-Of: yes\r\n\r\nText\r\n');
     expect(innerContentType('Content-Type: text/plain', 'Content-Type: text/html')).toBe(
-      'Content-Type: text/plain; hp="cipher"\r\nContent-Type: text/html',
+      'Content-Type: text/plain; hp="cipher"; protected-headers="v1"\r\nContent-Type: text/html',
     );
   });
 
-  it('keeps the bytes of a root that is protected already, and its real Subject inside', () => {
+  it('says so of a root that was protected already, and keeps its real Subject inside', () => {
     const { inner } = build(named('already-hp'), { subject: 'hide' });
-    expect(inner).toContain('\r\nContent-Type: text/plain; charset=utf-8; hp="cipher"\r\n\r\n');
+    expect(inner).toContain(
+      '\r\nContent-Type: text/plain; charset=utf-8; hp="cipher"; protected-headers="v1"\r\n\r\n',
+    );
     expect(inner).toContain('\r\nSubject: corpus\r\n');
   });
 });

@@ -111,7 +111,9 @@ describe('a message sealed for S/MIME', () => {
     const inside = (await open(await seal(LETTER, [key]), key, 'SMIME')).toString('latin1');
     expect(inside).toContain('Subject: Hello\r\n');
     expect(inside).toContain('HP-Outer: Subject: [...]\r\n');
-    expect(inside).toContain('Content-Type: text/plain; charset=utf-8; hp="cipher"\r\n');
+    expect(inside).toContain(
+      'Content-Type: text/plain; charset=utf-8; hp="cipher"; protected-headers="v1"\r\n',
+    );
     expect(inside.endsWith('\r\n\r\nText\r\n')).toBe(true);
   });
 

@@ -1,0 +1,120 @@
+// Header fields that repeat what is sealed: spam filters quote the body in theirs, gateways and lists repeat the Subject. And the
+// fields that stand outside whatever they say. Pure.
+import { foldText } from '../address/fold.ts';
+import { fieldValue, type HeaderField, MOST_HEADER_BYTES } from '../message/header.ts';
+import { headerTexts } from '../message/header-text.ts';
+
+/**
+ * What trace and routing need (RFC 5321, 5322, 8601, 8617, 6376, 7208, 8689, 3834), and verdicts of spam filters without free
+ * text. None of them is moved for repeating the Subject: the sender chooses that, and `with ESMTP` would take every Received
+ * away.
+ */
+const TRACE_AND_ROUTING: ReadonlySet<string> = new Set([
+  ...['received', 'return-path', 'delivered-to', 'x-original-to', 'envelope-to', 'x-envelope-to'],
+  ...['authentication-results', 'received-spf', 'arc-seal', 'arc-message-signature'],
+  ...['arc-authentication-results', 'dkim-signature'],
+  ...['from', 'sender', 'reply-to', 'to', 'cc', 'bcc', 'date', 'message-id', 'in-reply-to', 'references'],
+  ...[
+    'resent-from',
+    'resent-sender',
+    'resent-to',
+    'resent-cc',
+    'resent-bcc',
+    'resent-date',
+    'resent-message-id',
+  ],
+  ...['tls-required', 'require-tls-esmtp', 'auto-submitted', 'precedence', 'list-id', 'x-loop'],
+  ...['x-spam-flag', 'x-spam-status', 'x-spam-level', 'x-spam-score'],
+]);
+
+export function isTraceOrRouting({ name }: HeaderField): boolean {
+  return TRACE_AND_ROUTING.has(name);
+}
+
+/**
+ * Fields that quote the body, by what their makers document: SpamAssassin's report and content preview, the Bayes tokens of
+ * SpamAssassin and DSPAM, SpamBayes' evidence, amavis' names of attachments.
+ */
+const QUOTING_NAMES: ReadonlySet<string> = new Set([
+  ...['x-amavis-alert', 'x-dspam-factors', 'x-spam-hammy', 'x-spam-spammy', 'x-spam-tokens'],
+  ...['x-spam-bayes-tokens', 'x-spam-urls', 'x-spam-uris', 'x-spam-details', 'x-sa-report'],
+]);
+const QUOTING_NAME =
+  /-(?:preview|snippet|excerpt|evidence)$|^x-(?:[^-]+-)?(?:spam|ham)-(?:[^-]+-)?(?:report|preview)$/;
+/** Symbols of rspamd whose options are hosts, addresses or URLs of the text. */
+const QUOTED_BY_RSPAMD =
+  /:\/\/|\bwww\.|:(?:url|email)\b|(?:URL|URI|SURBL|DBL|PHISH|EMAIL)[A-Z0-9_]{0,60}\([^()]{0,20}\)\[[^\]]/i;
+
+/** Whether a field is known to quote the body. */
+export function quotesBody(field: HeaderField): boolean {
+  const { name } = field;
+  if (name === 'x-spamd-result') {
+    return field.raw.length > MOST_HEADER_BYTES || QUOTED_BY_RSPAMD.test(fieldValue(field));
+  }
+  return QUOTING_NAMES.has(name) || QUOTING_NAME.test(name);
+}
+
+/** Copies of the Subject by name: Outlook's Thread-Topic, `X-Spam-Prev-Subject`, `X-ASG-Orig-Subj`, and their kind. */
+const SUBJECT_COPY = /-subj(?:ect)?$|^(?:x-)?thread-topic$/;
+/** The tag `z=` in a tag list (RFC 6376, section 3.2). */
+const COPIED_FIELDS = /(?:^|;)[ \t]*z[ \t]*=/;
+
+/** A Subject with fewer characters says nothing, and stands in too many fields by chance. */
+const SHORTEST = 6;
+/** Characters of a Subject that are searched for: a field that has all of it has its beginning. */
+const SEARCHED = 128;
+/** Of more Subjects than this no more than the fields of trace and routing stay outside. */
+const MOST_SUBJECTS = 8;
+/** Bytes of fields that are searched. Those beyond are taken for repeating it. */
+const MOST_SEARCHED = 10 * MOST_HEADER_BYTES;
+/** What replies, lists and spam filters put in front of a Subject. */
+const PREFIX = /^(?:[a-z]{2,4}(?:\[\d{1,3}\])?:|\[[^\]]{0,60}\]|\*+[^*]{0,60}\*+)/i;
+
+/**
+ * A test of the fields of one message for a copy of its Subject, which is to be hidden. To be asked once for each field, in
+ * their order. Takes time that is linear in the header's length.
+ * @param fields all of the message
+ */
+export function subjectRepeats(fields: readonly HeaderField[]): (field: HeaderField) => boolean {
+  const subjects = fields.filter(({ name }) => name === 'subject');
+  const needles = new Set(subjects.slice(0, MOST_SUBJECTS).flatMap(needlesOf));
+  const wanted = [...needles];
+  let left = MOST_SEARCHED;
+  return (field) => {
+    const { name } = field;
+    if (name === 'dkim-signature' || name === 'arc-message-signature')
+      return COPIED_FIELDS.test(fieldValue(field));
+    if (isTraceOrRouting(field) || name === 'subject') return false;
+    if (SUBJECT_COPY.test(name) || subjects.length > MOST_SUBJECTS) return true;
+    if (wanted.length === 0) return false;
+    left -= field.raw.length;
+    if (field.raw.length > MOST_HEADER_BYTES || left < 0) return true;
+    return headerTexts(field).some((text) => {
+      const comparable = compared(text);
+      return wanted.some((needle) => comparable.includes(needle));
+    });
+  };
+}
+
+/** What is searched for: the Subject without what was put in front of it, in every spelling. */
+function needlesOf({ name, raw }: HeaderField): readonly string[] {
+  return headerTexts({ name, raw: raw.subarray(0, MOST_HEADER_BYTES) }).flatMap((text) => {
+    const whole = text.trim();
+    const bare = withoutPrefixes(whole);
+    const subject = [...bare].length >= SHORTEST ? bare : whole;
+    if ([...subject].length < SHORTEST) return [];
+    // Half a surrogate pair is no character.
+    return [compared(subject.slice(0, SEARCHED).replace(/[\ud800-\udbff]$/, ''))];
+  });
+}
+
+function withoutPrefixes(subject: string): string {
+  let rest = subject;
+  for (let rounds = 0; rounds < 8; rounds += 1) rest = rest.replace(PREFIX, '').trimStart();
+  return rest;
+}
+
+/** White space left out: gateways fold where they like. */
+function compared(text: string): string {
+  return foldText(text).replace(/\s+/g, '');
+}
