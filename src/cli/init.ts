@@ -40,14 +40,15 @@ export function registerInit(program: Command): void {
       const written = !existsSync(path);
       const postfix = await askPostfix(options.postfixConfig ?? null);
       if (written) write(path, postfix);
-      const left = written ? await giveToService(path) : null;
-      if (left !== null) process.stderr.write(`sealpost: warning: ${left}\n`);
       const { config } = loadConfig({ path });
       const database = await openDatabase(config, { requireMigrated: false });
       try {
         await applyMigrations(database, { allowDestructive: false });
         await refoldAddresses(database);
         const { applied } = await migrationStatus(database);
+        // Behind the start of an embedded PostgreSQL, which makes the service's user where it is missing.
+        const left = written ? await giveToService(path) : null;
+        if (left !== null) process.stderr.write(`sealpost: warning: ${left}\n`);
         const found = await takeOver(database, postfix, { written, configured: config.postfix });
         print(
           { config: path, written, state_dir: config.state_dir, migrations: applied, postfix: found.json },

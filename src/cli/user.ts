@@ -132,14 +132,20 @@ function registerRename(user: Command): void {
   withCommonOptions(
     user
       .command('rename')
-      .description('give a user another address; id, keys and aliases stay')
+      .description(
+        'give a user another address; id, keys and aliases stay, and the old address becomes an alias',
+      )
       .argument('<old>', 'the primary address')
-      .argument('<new>', 'an address that nobody has, in a domain that was added'),
+      .argument('<new>', 'an address that nobody has, in a domain that was added')
+      .option('--drop-old', "keep no alias: the old address is nobody's afterwards"),
     'sealpost user rename alice@example.org alice.liddell@example.org',
-  ).action((from: string, to: string, options: Options) =>
+  ).action((from: string, to: string, options: Options & { readonly dropOld?: boolean }) =>
     run(options, async ({ loaded, database, print }) => {
-      const renamed = await renameUser(await database(), from, to, loaded.config.recipient_delimiter);
-      print(renamed, `user ${renamed.id} is ${renamed.address} now`);
+      const { dropOld = false } = options;
+      const { recipient_delimiter: delimiters } = loaded.config;
+      const renamed = await renameUser(await database(), from, to, delimiters, { dropOld });
+      const kept = renamed.alias === null ? '' : `; ${renamed.alias} stays as an alias`;
+      print(renamed, `user ${renamed.id} is ${renamed.address} now${kept}`);
     }),
   );
 }

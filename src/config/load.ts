@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { parse, TomlError } from 'smol-toml';
 import { crossCheck, warningsAbout } from './checks.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
+import { errorCode, type FileOptions, findFile, type Source, unreadable } from './find-file.ts';
 import { type DocumentProblem, describeIssues, formatKey } from './problems.ts';
 import { type Config, configSchema } from './schema.ts';
 
@@ -21,20 +22,15 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
-export interface LoadOptions {
-  /** The file of --config; it must exist. */
-  readonly path?: string;
+export interface LoadOptions extends FileOptions {
   /** Default: process.cwd() */
   readonly cwd?: string;
   /** Default: process.env */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** The last place looked at; default: /etc/sealpost/sealpost.toml */
-  readonly systemFile?: string;
 }
 
 /**
- * Reads the first of: `path`, `$SEALPOST_CONFIG`, `./sealpost.toml`, `/etc/sealpost/sealpost.toml`; none of the last two:
- * the defaults.
+ * Reads the file that {@link findFile} finds, else the defaults.
  * @throws ConfigError with every problem of the file and the environment
  */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {
@@ -78,68 +74,6 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     ...(source ? readableSecret(source, document, overrides) : []),
   ];
   return { config, path: source?.path ?? null, stateDir: config.state_dir, keysSet, warnings };
-}
-
-interface Source {
-  readonly path: string;
-  readonly text: string;
-}
-
-function findFile(
-  options: LoadOptions,
-  cwd: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Source | null {
-  if (options.path !== undefined)
-    return readSource(resolve(cwd, options.path), 'an existing file for --config');
-  const named = env.SEALPOST_CONFIG;
-  if (named !== undefined && named !== '') {
-    return readSource(resolve(cwd, named), 'an existing file in $SEALPOST_CONFIG');
-  }
-  const local = readSource(resolve(cwd, 'sealpost.toml'), null);
-  return local ?? readSource(resolve(cwd, options.systemFile ?? '/etc/sealpost/sealpost.toml'), null);
-}
-
-/** @param required what is expected where there is no file; null: then there is nothing to read */
-function readSource(path: string, required: string | null): Source | null {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    const code = errorCode(error);
-    if (required === null && (code === 'ENOENT' || code === 'ENOTDIR')) return null;
-    throw new ConfigError([{ file: path, key: '', ...unreadable(code, required) }]);
-  }
-  try {
-    // TextDecoder drops a byte order mark, which TOML allows.
-    return { path, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
-  } catch {
-    const found = 'bytes that are not UTF-8';
-    throw new ConfigError([{ file: path, key: '', found, expected: 'a TOML file in UTF-8' }]);
-  }
-}
-
-function unreadable(code: string, required: string | null): { found: string; expected: string } {
-  const expected = required ?? 'a readable TOML file';
-  switch (code) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return { found: 'no such file', expected: `${expected}; "sealpost init" writes one` };
-    case 'EISDIR':
-      return { found: 'a directory', expected: 'a TOML file' };
-    case 'EACCES':
-    case 'EPERM':
-      return {
-        found: 'no permission to read it',
-        expected: `a file that uid ${process.getuid?.()} may read`,
-      };
-    default:
-      return { found: `a read error (${code})`, expected };
-  }
-}
-
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
 }
 
 type Table = Record<string, unknown>;

@@ -8,7 +8,7 @@ import { SEALING_FAILED } from '../smtp/our-replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
 import type { Seen } from './decide.ts';
-import type { Decision, Verdict } from './decision.ts';
+import { type Decision, passesUnknown, type Verdict } from './decision.ts';
 import type { Ending } from './fate.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { directoryUnavailable } from './plan.ts';
@@ -79,7 +79,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     await mapLimited(open, copiesAtOnce(message), async (entry) => {
       const decision = await decide(entry.recipient.path, seen, log);
       metrics.copies.inc({ action: decision.action, because: decision.because });
-      logDecision(log, entry, decision);
+      logDecision(log, entry, decision, seen);
       endings.set(entry.hash, { by: 'next hop', verdict: decision });
       if (decision.action === 'pass') passing.push(entry);
       else if (decision.action === 'seal') {
@@ -119,8 +119,10 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     }
   }
 
-  function logDecision(log: Logger, entry: Pending, decision: Verdict): void {
+  function logDecision(log: Logger, entry: Pending, decision: Verdict | Decision, seen: Seen): void {
     const entryOf = { to: entry.hash.slice(0, 12), action: decision.action, because: decision.because };
+    const unknown = 'facts' in decision && passesUnknown(decision, decision.facts, seen.detection);
+    if (unknown) metrics.plaintextUnknown.inc();
     if (decision.action === 'pass' && decision.plaintextByChoice) {
       metrics.plaintextByChoice.inc({ because: decision.because });
       log.warn(
@@ -134,6 +136,8 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
           { ...entryOf, suppressed },
           `deferred, whose address it is cannot be told: ${decision.reason}`,
         );
+    } else if (unknown) {
+      log.warn(entryOf, `passed in plaintext to an unknown address in a domain of ours: ${decision.reason}`);
     } else if (decision.leftOut.length > 0)
       log.warn({ ...entryOf, leftOut: decision.leftOut }, decision.reason);
     else log.debug(entryOf, decision.reason);

@@ -73,6 +73,19 @@ export type Decision = Verdict & {
   readonly readers: readonly ReaderBasis[];
 };
 
+/**
+ * Whether a message goes on in plaintext to an address that nobody has, though its domain is ours. Its reader may well have a
+ * key under another name: whoever runs the server should hear of it.
+ */
+export function passesUnknown(
+  { action, because }: Pick<Verdict, 'action' | 'because'>,
+  { resolution, domain }: Pick<RecipientFacts, 'resolution' | 'domain'>,
+  detection: Pick<Detection, 'encrypted'>,
+): boolean {
+  const unknown = resolution.kind === 'nobody' && domain !== null;
+  return action === 'pass' && unknown && because !== 'already encrypted' && !detection.encrypted;
+}
+
 /** Everything the plan needs of one recipient. */
 export interface PlanInput {
   readonly facts: RecipientFacts;

@@ -3,8 +3,8 @@
 import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { Address } from '../address/address.ts';
 import { lookupCandidates, partsOf, toAddress } from '../address/normalise.ts';
-import { aliasTargets } from '../database/schema.ts';
-import { findDomain, mostExact, type Orm, primaryAddress } from './find.ts';
+import { addresses, aliasTargets } from '../database/schema.ts';
+import { findAddress, findDomain, mostExact, nameAddress, type Orm, primaryAddress } from './find.ts';
 
 /**
  * Gives the user's id to every target that the user's address answers for and that names nobody by id yet. To be called
@@ -49,6 +49,35 @@ export async function renameTargets(orm: Orm, userId: number, old: Address, addr
     );
     await orm.update(aliasTargets).set({ target: renamed }).where(thisRow(row));
   }
+}
+
+/** Makes an address that was a user's an alias for that user. */
+export async function keepAsAlias(orm: Orm, old: Address, address: Address, userId: number): Promise<void> {
+  const [alias] = await orm
+    .insert(addresses)
+    .values({ address: old, domain: partsOf(old).domain, kind: 'alias' })
+    .returning({ id: addresses.id });
+  if (alias === undefined) throw new Error('no alias was inserted');
+  await orm
+    .insert(aliasTargets)
+    .values({ alias_id: alias.id, position: 0, target: address, target_user_id: userId });
+}
+
+/** Removes the alias at an address where it leads to this user's primary address and nowhere else. */
+export async function removeOwnAlias(
+  orm: Orm,
+  typed: string,
+  userId: number,
+  primary: Address,
+): Promise<void> {
+  // As requireFree locks it afterwards: two commands must not wait for each other.
+  const { address } = await nameAddress(orm, typed, 'no key update');
+  const row = await findAddress(orm, address, 'update');
+  if (row?.kind !== 'alias') return;
+  const targets = await orm.select().from(aliasTargets).where(eq(aliasTargets.alias_id, row.id));
+  const [only] = targets;
+  if (targets.length !== 1 || only?.target_user_id !== userId || only.target !== primary) return;
+  await orm.delete(addresses).where(eq(addresses.id, row.id));
 }
 
 function thisRow(row: typeof aliasTargets.$inferSelect) {

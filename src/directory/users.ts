@@ -14,7 +14,7 @@ import {
   userUsage,
 } from '../database/schema.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
-import { linkTargets, renameTargets } from './alias-targets.ts';
+import { keepAsAlias, linkTargets, removeOwnAlias, renameTargets } from './alias-targets.ts';
 import { type Assignments, applySettings } from './assignments.ts';
 import { nameAddress, type Orm, requireUser } from './find.ts';
 import { requireFree } from './free-address.ts';
@@ -163,8 +163,11 @@ async function setSenders(orm: Orm, userId: number, typed: readonly string[]): P
 }
 
 /**
- * Gives a user another address; the id, keys and aliases stay, and aliases that led to the new address lead to the user.
+ * Gives a user another address; the id, keys and aliases stay, and aliases that led to the new address lead to the user. The
+ * old address becomes an alias, since what is sent to it would go on to nobody, in plaintext. An alias at the new address that
+ * does nothing but lead to this user, as an earlier rename leaves one, makes room.
  * @param delimiters recipient_delimiter: `alice+lists@...` is alice
+ * @param options `dropOld`: the old address is nobody's afterwards
  * @throws ChangeRefused
  */
 export async function renameUser(
@@ -172,9 +175,12 @@ export async function renameUser(
   from: string,
   to: string,
   delimiters: string,
-): Promise<UserView> {
+  options: { readonly dropOld?: boolean } = {},
+): Promise<UserView & { readonly alias: string | null }> {
   return inOrmTransaction({ orm }, async (tx) => {
     const { user, address: old } = await requireUser(tx, from);
+    await linkTargets(tx, user.id, delimiters);
+    await removeOwnAlias(tx, to, user.id, old);
     const { address, parts, domain, contact } = await requireFree(tx, to, 'no key update');
     refuseCatchAll(to, parts);
     if (contact !== null) {
@@ -182,7 +188,6 @@ export async function renameUser(
         `${address} is known as a contact with keys; remove them first, see "sealpost key list ${address}"`,
       );
     }
-    await linkTargets(tx, user.id, delimiters);
     await tx
       .update(addresses)
       .set({ address, domain: domain.name })
@@ -190,8 +195,9 @@ export async function renameUser(
     if (domain.id !== user.domain_id)
       await tx.update(users).set({ domain_id: domain.id }).where(eq(users.id, user.id));
     await renameTargets(tx, user.id, old, address);
+    if (options.dropOld !== true) await keepAsAlias(tx, old, address, user.id);
     await linkTargets(tx, user.id, delimiters);
-    return requireView(tx, user.id);
+    return { ...(await requireView(tx, user.id)), alias: options.dropOld === true ? null : old };
   });
 }
 

@@ -71,6 +71,11 @@ function ofDelivery(registers: Registers) {
       'Copies that passed in plaintext although a key exists, because a setting says so',
       'because',
     ),
+    plaintextUnknown: counter(
+      registers,
+      'sealpost_plaintext_unknown_address_total',
+      'Copies that passed in plaintext to an address that nobody has, in a domain of ours',
+    ),
     // In a worker or in this process.
     sealSeconds: histogram(
       registers,

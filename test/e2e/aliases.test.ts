@@ -98,6 +98,85 @@ describe('an alias that was added before its user', () => {
   });
 });
 
+describe('the old address of a user who is renamed', () => {
+  const alice = () => `alice@${domain}`;
+  const al = () => `al@${domain}`;
+  beforeEach(() => json('user', 'add', alice()));
+
+  it('stays as an alias, so that its mail is sealed as before', async () => {
+    const key = trial.file('key.pgp', gpg.exportKey(gpg.make(curveKey({ address: alice() }))));
+    await json('key', 'import', key);
+    expect(await json('user', 'rename', alice(), al())).toMatchObject({ address: al(), alias: alice() });
+    expect(await readersOf(alice())).toEqual([`user ${al()}`]);
+    expect(await readersOf(`alice+lists@${domain}`)).toEqual([`user ${al()}`]);
+    // The certificate still names its owner.
+    expect(await json('key', 'import', key)).toMatchObject([{ result: 'unchanged', owners: [al()] }]);
+  });
+
+  it('is nobody with --drop-old', async () => {
+    expect(await json('user', 'rename', alice(), al(), '--drop-old')).toMatchObject({ alias: null });
+    expect(await json('alias', 'list')).not.toContainEqual(expect.objectContaining({ address: alice() }));
+  });
+
+  it('stays through a chain of renames, each name once', async () => {
+    await json('user', 'rename', alice(), al());
+    await json('user', 'rename', al(), `ali@${domain}`);
+    await json('user', 'rename', `ali@${domain}`, `a@${domain}`);
+    expect(await json('alias', 'list', `a@${domain}`)).toEqual(
+      ['al', 'ali', 'alice'].map((name) => ({ address: `${name}@${domain}`, targets: [`a@${domain}`] })),
+    );
+  });
+
+  it('makes room for a rename back, and the other name stays then', async () => {
+    await json('user', 'rename', alice(), al());
+    expect(await json('user', 'rename', al(), alice())).toMatchObject({ address: alice(), alias: al() });
+    expect(await readersOf(al())).toEqual([`user ${alice()}`]);
+    expect(await targetsOf(al())).toEqual([alice()]);
+  });
+
+  it('follows into another domain', async () => {
+    await json('domain', 'add', `other.${domain}`);
+    await json('user', 'rename', alice(), `al@other.${domain}`);
+    expect(await readersOf(alice())).toEqual([`user al@other.${domain}`]);
+  });
+
+  it('is no room for a new user, who is told what helps; nor for another user', async () => {
+    await json('user', 'rename', alice(), al());
+    await json('user', 'add', `bob@${domain}`);
+    for (const words of [
+      ['add', alice()],
+      ['rename', `bob@${domain}`, alice()],
+    ]) {
+      expect(await trial.sealpost('user', ...words)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(`"sealpost alias remove ${alice()}"`),
+      });
+    }
+    await json('alias', 'remove', alice(), '--yes');
+    await json('user', 'add', alice());
+    expect(await readersOf(alice())).toEqual([`user ${alice()}`]);
+    // Who had the name before is not touched by it.
+    await json('user', 'rename', al(), `ali@${domain}`);
+    expect(await readersOf(alice())).toEqual([`user ${alice()}`]);
+  });
+
+  it('never takes the place of an alias with a target of its own, or with another one', async () => {
+    await json('alias', 'add', `info@${domain}`, `alice+info@${domain}`);
+    await json('alias', 'add', `team@${domain}`, alice(), 'out@outside.example');
+    for (const name of ['info', 'team']) {
+      expect(await trial.sealpost('user', 'rename', alice(), `${name}@${domain}`)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('is taken by an alias'),
+      });
+    }
+  });
+
+  it('goes with the user', async () => {
+    await json('user', 'rename', alice(), al());
+    expect(await json('user', 'remove', al(), '--yes')).toMatchObject({ removedAliases: [alice()] });
+  });
+});
+
 describe('an alias of an older program, which does not name its user by id,', () => {
   const forgetIds = () => trial.database.pool.query('UPDATE alias_targets SET target_user_id = NULL');
 

@@ -68,7 +68,7 @@ describe('addresses stored in lower case only', () => {
     // The administrator reaches both.
     expect(await trial.json('user', 'show', 'ſuſan@example.org')).toMatchObject({ id: long });
     expect(await trial.json('user', 'show', 'SUSAN@example.org')).toMatchObject({ id: plain });
-    await trial.json('user', 'rename', 'ſuſan@example.org', 'susan2@example.org');
+    await trial.json('user', 'rename', 'ſuſan@example.org', 'susan2@example.org', '--drop-old');
     expect(await foldingTogether(trial.database)).toEqual([]);
   });
 

@@ -163,11 +163,12 @@ describe('users', () => {
     expect(await json('user', 'show', `id_${id}@example.org`)).toMatchObject({ address: 'ulla@example.org' });
     expect(await json('alias', 'list', 'ulla@example.org')).toEqual([
       { address: 'bear@example.org', targets: ['ulla@example.org', 'ulla+bear@example.org'] },
+      { address: 'ursula@example.org', targets: ['ulla@example.org'] },
     ]);
     expect(fingerprintsOf(await recipient('bear@example.org'))).toEqual([fingerprint]);
     expect(fingerprintsOf(await recipient(`id_${id}@example.org`))).toEqual([fingerprint]);
     expect(await json('user', 'remove', 'ulla@example.org', '--yes')).toMatchObject({
-      removedAliases: ['bear@example.org'],
+      removedAliases: ['bear@example.org', 'ursula@example.org'],
     });
     expect((await recipient('bear@example.org')).resolution).toEqual({ kind: 'nobody' });
     expect((await audit(fingerprint)).at(-1)).toMatchObject({ event: 'removed' });
@@ -675,7 +676,7 @@ describe('the cached directory', () => {
       await soon('zoe+x@fresh.example', (facts) => fingerprintsOf(facts).length === 0);
       await json('user', 'remove', 'zoe+x@fresh.example', '--yes');
       await soon('zoe+x@fresh.example', (facts) => fingerprintsOf(facts).includes(key));
-      await json('user', 'rename', 'zoe@fresh.example', 'zora@fresh.example');
+      await json('user', 'rename', 'zoe@fresh.example', 'zora@fresh.example', '--drop-old');
       await soon('zoe+x@fresh.example', ({ resolution }) => resolution.kind === 'alias');
       await soon('friend@outside2.example', ({ resolution }) => resolution.kind === 'nobody');
       await json('key', 'import', file('z.pgp', gpg.exportKey(key)), '--for', 'friend@outside2.example');

@@ -234,7 +234,7 @@ describe('a change', () => {
     await eventually('the new user', 'virtual_alias', 'new@example.org', `id_${user.id}@example.org`);
     const id = `id_${user.id}@example.org`;
     await eventually('whose id it is', 'sender_login', id, 'new@example.org');
-    await renameUser(database, 'new@example.org', 'newer@example.org', '+');
+    await renameUser(database, 'new@example.org', 'newer@example.org', '+', { dropOld: true });
     await eventually('whose id it is now', 'sender_login', id, 'newer@example.org');
     await eventually('the new name', 'virtual_alias', 'newer@example.org', `id_${user.id}@example.org`);
     await eventually('the old name to go', 'virtual_alias', 'new@example.org', null);

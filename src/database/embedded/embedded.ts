@@ -1,7 +1,7 @@
 // The embedded database (`embedded:`): one PostgreSQL below state_dir, used by the daemon, the command line and the pipe
 // filter at the same time. Whoever comes first starts it, the last one stops it, and nobody needs to be there for long.
 //
-// state_dir/postgres (0700) belongs to the server's account: state_dir's owner, else user sealpost, else nobody. So root
+// state_dir/postgres (0700) belongs to the server's account: state_dir's owner, else user sealpost. So root
 // and that account can use it. Login is by reaching the socket in it.
 import { createHash } from 'node:crypto';
 import { mkdirSync, realpathSync } from 'node:fs';

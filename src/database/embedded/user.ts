@@ -59,23 +59,48 @@ export function findAccount(passwd: string, name: string): Account | null {
   return null;
 }
 
+/** The user of the service. */
+const SERVICE_USER = 'sealpost';
+const ADD_USER = `adduser --system --group --home /var/lib/sealpost ${SERVICE_USER}`;
+
 /**
- * Chooses the account as root does: the owner of what is there already, else user `sealpost`, else `nobody`.
+ * Chooses the account as root does: the owner of what is there already, else user `sealpost`, which is made where it is
+ * missing. Never `nobody`: whatever else runs under that name could read the mail and the keys' owners.
  * @param existing the data folder, the folder around it and state_dir, in this order, as far as they exist
+ * @param makeUser adds the system user; false where it cannot
+ * @throws Error with the command that helps
  */
 export function chooseAccount(
   existing: readonly string[],
-  passwd: string = readFileSync('/etc/passwd', 'utf8'),
+  readPasswd: () => string = () => readFileSync('/etc/passwd', 'utf8'),
+  makeUser: () => boolean = addServiceUser,
 ): Account {
+  const nobody = findAccount(readPasswd(), 'nobody');
   for (const path of existing) {
     const owner = ownerOf(path);
-    if (owner && owner.uid !== 0) return owner;
+    if (owner === null || owner.uid === 0) continue;
+    if (owner.uid !== nobody?.uid) return owner;
+    throw new Error(
+      `${path} belongs to "nobody", whose every process can read it; with no sealpost running, ` +
+        `"${ADD_USER}" and "chown -R ${SERVICE_USER}:${SERVICE_USER} ${path}"`,
+    );
   }
-  const account = findAccount(passwd, 'sealpost') ?? findAccount(passwd, 'nobody');
-  if (account) return account;
+  const account =
+    findAccount(readPasswd(), SERVICE_USER) ?? (makeUser() ? findAccount(readPasswd(), SERVICE_USER) : null);
+  if (account !== null && account.uid !== nobody?.uid) return account;
   throw new Error(
-    'PostgreSQL does not run as root, and there is neither a user "sealpost" nor "nobody"; run `useradd -r sealpost`',
+    `PostgreSQL does not run as root, and there is no user "${SERVICE_USER}" that could be made; run "${ADD_USER}"`,
   );
+}
+
+/** useradd(8): a system user with a group of its own, without a home and a shell. */
+function addServiceUser(): boolean {
+  const words = ['--system', '--user-group', '--no-create-home', '--home-dir', '/var/lib/sealpost'];
+  const made = spawnSync('useradd', [...words, '--shell', '/usr/sbin/nologin', SERVICE_USER], {
+    stdio: 'ignore',
+  });
+  // 9: another process was first.
+  return made.status === 0 || made.status === 9;
 }
 
 /** The owner of a folder; null when it does not exist. */

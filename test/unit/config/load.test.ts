@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { isForeign } from '../../../src/config/find-file.ts';
 import { type LoadOptions, loadConfig } from '../../../src/config/load.ts';
 
 let folder: string;
@@ -27,6 +28,7 @@ function load(options: LoadOptions = {}) {
     cwd: join(folder, 'cwd'),
     env: {},
     systemFile: join(folder, 'system', 'sealpost.toml'),
+    uid: 1000,
     ...options,
   });
 }
@@ -50,6 +52,58 @@ describe('the file is looked for', () => {
       keysSet: 0,
       config: { filter: { bare_newline: 'normalise' } },
     });
+  });
+
+  test('by root in the system folder first, so that where it stands changes nothing', () => {
+    const local = write('cwd/sealpost.toml', 'hostname = "local"');
+    const system = write('system/sealpost.toml', 'hostname = "system"');
+    expect(load({ uid: 0 })).toMatchObject({ path: system, config: { hostname: 'system' } });
+    // As is a file that could not be trusted.
+    chmodSync(join(folder, 'cwd'), 0o777);
+    expect(load({ uid: 0 }).path).toBe(system);
+    expect(load().path).toBe(local);
+  });
+
+  test.each([
+    ['lies in a folder that everybody can write to', 'cwd', 0o777],
+    ['lies in a folder as /tmp', 'cwd', 0o1777],
+    ['is one that everybody can write to', 'cwd/sealpost.toml', 0o666],
+  ])('by root never as ./sealpost.toml where that %s', (_how, changed, mode) => {
+    const local = write('cwd/sealpost.toml', 'hostname = "local"');
+    chmodSync(join(folder, changed), mode);
+    expect(() => load({ uid: 0 })).toThrow(`${local}: found a file`);
+    expect(() => load({ uid: 0 })).toThrow('root looks in /etc/sealpost first, and --config names any other');
+    // Named, it is the caller's own choice.
+    expect(load({ uid: 0, path: local }).path).toBe(local);
+    expect(load({ uid: 0, env: { SEALPOST_CONFIG: local } }).path).toBe(local);
+  });
+
+  test('by root as nothing else where there is none at all', () => {
+    chmodSync(join(folder, 'cwd'), 0o777);
+    expect(load({ uid: 0 }).path).toBeNull();
+  });
+
+  test.each([
+    [
+      "root's own file in root's own folder",
+      { uid: 0, gid: 0, mode: 0o640 },
+      { uid: 0, gid: 0, mode: 0o755 },
+      false,
+    ],
+    ["with root's group", { uid: 0, gid: 0, mode: 0o660 }, { uid: 0, gid: 0, mode: 0o775 }, false],
+    ["another user's file", { uid: 1000, gid: 0, mode: 0o640 }, { uid: 0, gid: 0, mode: 0o755 }, true],
+    ["another user's folder", { uid: 0, gid: 0, mode: 0o640 }, { uid: 1000, gid: 0, mode: 0o755 }, true],
+    ['a file for a group', { uid: 0, gid: 50, mode: 0o660 }, { uid: 0, gid: 0, mode: 0o755 }, true],
+    ['a folder for a group', { uid: 0, gid: 0, mode: 0o640 }, { uid: 0, gid: 50, mode: 0o775 }, true],
+    [
+      'a file that a group may read',
+      { uid: 0, gid: 50, mode: 0o640 },
+      { uid: 0, gid: 50, mode: 0o755 },
+      false,
+    ],
+    ['a folder for all', { uid: 0, gid: 0, mode: 0o640 }, { uid: 0, gid: 0, mode: 0o1777 }, true],
+  ])('and may have been put there by somebody else: %s', (_name, file, directory, foreign) => {
+    expect(isForeign(file, directory)).toBe(foreign);
   });
 
   test('relative to cwd when its path is relative', () => {

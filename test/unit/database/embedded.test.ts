@@ -1,8 +1,12 @@
 // The pure parts of the embedded database: who runs it, what its files say, where its socket goes.
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { socketHome } from '../../../src/database/embedded/embedded.ts';
 import { parsePostmaster } from '../../../src/database/embedded/server.ts';
 import { chooseAccount, closedFolder, findAccount } from '../../../src/database/embedded/user.ts';
+import { skipWithout } from '../../support/needs.ts';
 
 const nobody = { uid: 65534, gid: 65534 };
 const folder = (path: string, mode: number, uid = 0, gid = 0) => ({ path, mode: 0o40000 | mode, uid, gid });
@@ -25,15 +29,54 @@ describe('the way to a folder', () => {
 
 describe("the server's account", () => {
   const passwd = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n';
-  it('is nobody where there is no user sealpost', () => expect(chooseAccount(['/'], passwd)).toEqual(nobody));
-  it('is sealpost where there is one', () => {
-    expect(chooseAccount(['/'], `${passwd}sealpost:x:110:120::/:/bin/false\n`)).toEqual({
-      uid: 110,
-      gid: 120,
-    });
+  const sealpost = 'sealpost:x:110:120::/:/bin/false\n';
+  const never = (): boolean => {
+    throw new Error('a user was made');
+  };
+  it('is made where there is no user sealpost, and never nobody', () => {
+    let text = passwd;
+    const account = chooseAccount(
+      ['/'],
+      () => text,
+      () => {
+        text += sealpost;
+        return true;
+      },
+    );
+    expect(account).toEqual({ uid: 110, gid: 120 });
   });
-  it('is refused with the help where there is neither', () => {
-    expect(() => chooseAccount([], 'root:x:0:0::/:/bin/sh\n')).toThrow('useradd -r sealpost');
+  it('is sealpost where there is one', () => {
+    expect(chooseAccount(['/'], () => `${passwd}${sealpost}`, never)).toEqual({ uid: 110, gid: 120 });
+  });
+  it('is refused with the help where it can neither be found nor made', () => {
+    for (const made of [true, false]) {
+      expect(() =>
+        chooseAccount(
+          ['/'],
+          () => passwd,
+          () => made,
+        ),
+      ).toThrow('run "adduser --system --group --home /var/lib/sealpost sealpost"');
+    }
+  });
+  it('is not nobody under the name of sealpost', () => {
+    expect(() =>
+      chooseAccount(['/'], () => `${passwd}sealpost:x:65534:65534::/:/bin/false\n`, never),
+    ).toThrow('adduser');
+  });
+  it("is the owner of what is there, but not where that is nobody's", (context) => {
+    skipWithout(context, 'root');
+    const data = mkdtempSync(join(tmpdir(), 'sealpost-owner-'));
+    try {
+      chownSync(data, 4711, 4712);
+      expect(chooseAccount([data], () => passwd, never)).toEqual({ uid: 4711, gid: 4712 });
+      chownSync(data, 65534, 65534);
+      expect(() => chooseAccount([data], () => `${passwd}${sealpost}`, never)).toThrow(
+        `"chown -R sealpost:sealpost ${data}"`,
+      );
+    } finally {
+      rmSync(data, { recursive: true });
+    }
   });
   it('is not read from a name that only begins the same', () =>
     expect(findAccount(passwd, 'nobod')).toBeNull());
