@@ -30,6 +30,9 @@ that of
 .Ev SEALPOST_CONFIG ,
 .Pa ./sealpost.toml ,
 .Pa /etc/sealpost/sealpost.toml .
+Root looks in /etc first, and uses no
+.Pa ./sealpost.toml
+that another user could have written.
 It is TOML.
 Every key has a default; an unknown key is an error, and all errors are reported at once
 .Pq Ql sealpost config check .

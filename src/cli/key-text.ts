@@ -7,14 +7,24 @@ import { printable } from './table.ts';
 
 /** Prints what became of each key of an upload; sets the exit code where one was refused. */
 export function reportImport(results: readonly ImportResult[], { print }: CommandContext): void {
-  const lines = results.flatMap(({ fingerprint, result, owners, news }) => {
+  const expired = results.filter((each) => each.expired !== undefined);
+  const lines = results.flatMap(({ fingerprint, result, owners, news, expired: lapsed }) => {
     const whose = owners.join(', ');
+    if (lapsed !== undefined) return [];
     if (result === 'added') return [`added ${fingerprint} for ${whose}`];
     if (result === 'merged') return [`updated ${fingerprint} of ${whose}: ${news.join('; ')}`];
     if (result === 'unchanged') return [`unchanged ${fingerprint} of ${whose}`];
     return news.length > 0 ? [`updated ${fingerprint} of ${whose}: ${news.join('; ')}`] : [];
   });
-  print(results, lines.map(printable).join('\n'));
+  const apart = expired.map(
+    ({ fingerprint, owners }) => `added EXPIRED ${fingerprint} for ${owners.join(', ')}`,
+  );
+  print(results, [...lines, ...apart].map(printable).join('\n'));
+  for (const { expired: sentence = '' } of expired) {
+    process.stderr.write(
+      `sealpost: warning: ${printable(sentence)}; until then on_expired_key decides what becomes of the mail\n`,
+    );
+  }
   const refused = results.filter(({ result }) => result === 'refused');
   for (const { refusal } of results)
     if (refusal !== null) process.stderr.write(`sealpost: ${printable(refusal.sentence)}\n`);

@@ -1,7 +1,7 @@
 // `sealpost key`: public keys, as an administrator imports, shows, exports, disables and removes them.
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
@@ -30,6 +30,14 @@ interface Options {
   readonly json?: boolean;
 }
 
+interface ImportFlags extends Options {
+  readonly for?: string;
+  readonly add?: boolean;
+  readonly replace?: boolean;
+  readonly yes?: boolean;
+  readonly pin?: boolean;
+}
+
 export function registerKey(program: Command): void {
   const key = program.command('key').description('public keys: OpenPGP, and X.509 certificates for S/MIME');
   registerImport(key);
@@ -52,9 +60,16 @@ function registerImport(key: Command): void {
         '--for <address>',
         'whose key it is: a user, an outside contact, or @domain; default: the users among its user IDs',
       )
+      .addOption(
+        new Option('--add', 'put it beside the other key of its owner: mail is sealed to both').conflicts(
+          'replace',
+        ),
+      )
+      .option('--replace', 'remove the other keys of its owner once this one is in place')
+      .option('--yes', 'take it for --for, though it names somebody else')
       .option('--pin', 'X.509: vouch for the certificate yourself, whoever issued it'),
     'sealpost key import alice.asc --for alice@example.org',
-  ).action((file: string, options: Options & { readonly for?: string; readonly pin?: boolean }) =>
+  ).action((file: string, options: ImportFlags) =>
     run(options, async (context) => {
       const { config } = context.loaded;
       const upload = await readUpload(file);
@@ -65,6 +80,9 @@ function registerImport(key: Command): void {
         actor: cliActor(),
         now: Date.now(),
         for: options.for,
+        add: options.add,
+        replace: options.replace,
+        anyName: options.yes,
         x509: () => x509Trust(config, options.pin === true),
       });
       reportImport(results, context);

@@ -23,7 +23,7 @@ export const settingsShape = {
     .meta({ description: 'keep the Subject outside, or show [...] there; the real one is always inside' }),
   header_policy: z.enum(['no_confidentiality', 'baseline', 'shy']).meta({
     description:
-      'what stands outside (RFC 9788): everything; baseline: no Subject, Comments, Keywords; shy: nor names, nor the time zone',
+      'what stands outside (RFC 9788): everything; baseline: no Subject, Comments, Keywords; shy: nor names, nor the time zone, nor what neither trace nor routing needs',
   }),
   on_missing_key: z
     .enum(['pass', 'defer', 'reject'])

@@ -2,7 +2,7 @@
 // a choice with its reasons out.
 import type { KeyKind, StoredKey } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
-import type { CertificateFacts, Flaw } from './facts.ts';
+import { type CertificateFacts, type Flaw, lastUsable } from './facts.ts';
 
 /** A stored key with what its certificate says; null where the certificate cannot be read. */
 export interface InspectedKey {
@@ -45,9 +45,6 @@ type Verdict = { readonly of: KeyKind } & (
   | { readonly kind: 'expired'; readonly use: RecipientKey; readonly because: string }
   | { readonly kind: 'dead'; readonly fingerprint: string; readonly because: string }
 );
-
-/** How long before its expiry an expired key is used as of: OpenPGP's times are whole seconds. */
-const BEFORE_EXPIRY_MS = 1000;
 
 /**
  * Chooses.
@@ -114,11 +111,11 @@ function weigh({ key, facts }: InspectedKey, now: number): Verdict {
   const current = facts.windows.some(({ from, until }) => from <= now && (until === null || now < until));
   if (current) return { of, kind: 'good', use: { fingerprint, certificate: facts.sealing, at: now } };
   const past = facts.windows.filter(({ until }) => until !== null && until <= now).at(-1);
-  if (past === undefined || past.until === null) {
+  const at = lastUsable(facts, now);
+  if (past === undefined || past.until === null || at === null) {
     return dead(`not valid before ${dateOf(facts.windows[0]?.from ?? 0)}`);
   }
   if (facts.newestRevoked) return dead('its last encryption subkey is revoked');
-  const at = Math.max(past.from, past.until - BEFORE_EXPIRY_MS);
   return {
     of,
     kind: 'expired',

@@ -77,3 +77,14 @@ export function usableUntil(facts: CertificateFacts): number | null {
 export function isTakenBack({ revoked, flaw }: CertificateFacts): boolean {
   return revoked || flaw?.kind === 'no user ID' || flaw?.kind === 'no encryption key';
 }
+
+/** How long before its expiry an expired key is used as of: OpenPGP's times are whole seconds. */
+const BEFORE_EXPIRY_MS = 1000;
+
+/** The last moment at which a certificate that has expired could be encrypted to. Unix milliseconds; null: it has not. */
+export function lastUsable({ windows }: Pick<CertificateFacts, 'windows'>, now: number): number | null {
+  const past = windows.filter(({ until }) => until !== null && until <= now).at(-1);
+  return past === undefined || past.until === null
+    ? null
+    : Math.max(past.from, past.until - BEFORE_EXPIRY_MS);
+}

@@ -17,6 +17,10 @@ export interface ImportOptions {
   readonly for?: string | undefined;
   /** Remove the owner's other keys of this kind, of this or a weaker source, once the new one is in place. */
   readonly replace?: boolean | undefined;
+  /** Put it beside the owner's other keys of this kind. Without one of both, an owner who has another key keeps it alone. */
+  readonly add?: boolean | undefined;
+  /** Take it for `for`, though its user IDs name somebody else. */
+  readonly anyName?: boolean | undefined;
   /** Who may vouch for X.509 certificates; default: nobody. Read only where there are some. */
   readonly x509?: (() => X509Trust) | undefined;
 }
@@ -29,6 +33,8 @@ export interface ImportResult {
   readonly owners: readonly string[];
   /** What was learned of a known certificate. */
   readonly news: readonly string[];
+  /** It was added, and has expired: on what day, and what helps. */
+  readonly expired?: string;
   /** Why it was refused, also where a known copy was merged all the same. */
   readonly refusal: KeyRefusal | null;
 }

@@ -1,7 +1,7 @@
 // Judges an upload: every certificate in it on its own, by what it says and by a trial encryption. Nothing is stored here.
 import { createMessage, encrypt, readKey } from 'openpgp';
 import { type Components, componentsOf } from './components.ts';
-import type { CertificateFacts } from './facts.ts';
+import { type CertificateFacts, lastUsable } from './facts.ts';
 import { inspectComponents } from './inspect.ts';
 import { type KeyPolicy, policyConfig } from './policy.ts';
 import { type Found, readCertificates } from './read.ts';
@@ -9,12 +9,19 @@ import { type KeyRefusal, refuseByFacts, refuseTrial, refuseUpload } from './ref
 
 /**
  * One certificate of an upload.
- * - `accepted`: it can be encrypted to now;
+ * - `accepted`: it can be encrypted to, now or, where it has expired, until `lapsed` tells; its owner most likely has the secret
+ *   key still;
  * - `refused` with components: readable, but not to be taken as a new key; a known fingerprint still learns from it;
  * - `refused` without: no certificate at all.
  */
 export type Judged =
-  | { readonly verdict: 'accepted'; readonly components: Components; readonly facts: CertificateFacts }
+  | {
+      readonly verdict: 'accepted';
+      readonly components: Components;
+      readonly facts: CertificateFacts;
+      /** What would refuse it where it is no user's; null where it has not expired. */
+      readonly lapsed: KeyRefusal | null;
+    }
   | {
       readonly verdict: 'refused';
       readonly refusal: KeyRefusal;
@@ -53,14 +60,23 @@ async function judge(found: Found, policy: KeyPolicy, now: number, trial: Trial)
     return { verdict: 'refused', refusal: refuseUpload('damaged'), components: null, facts: null };
   }
   const refusal = refuseByFacts(facts, now);
-  if (refusal !== null) return { verdict: 'refused', refusal, components, facts };
+  const lapsed = lapsedOnly(facts, refusal);
+  if (refusal !== null && lapsed === null) return { verdict: 'refused', refusal, components, facts };
   try {
-    await trial(facts, now, policy);
+    await trial(facts, lapsed === null ? now : (lastUsable(facts, now) ?? now), policy);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return { verdict: 'refused', refusal: refuseTrial(facts.fingerprint, reason), components, facts };
   }
-  return { verdict: 'accepted', components, facts };
+  return { verdict: 'accepted', components, facts, lapsed };
+}
+
+/** A refusal for nothing but an expiry that could be overlooked: keys/choose would use it. Pure. */
+export function lapsedOnly(
+  { newestRevoked }: Pick<CertificateFacts, 'newestRevoked'>,
+  refusal: KeyRefusal | null,
+): KeyRefusal | null {
+  return refusal?.code === 'expired' && !newestRevoked ? refusal : null;
 }
 
 /** The trial: what the filter would do, on a few bytes. */

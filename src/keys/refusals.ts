@@ -29,6 +29,8 @@ export type RefusalCode =
   | 'self-signed'
   | 'untrusted'
   | 'no known address'
+  | 'names others'
+  | 'second key'
   | 'weaker source'
   | 'disabled';
 
@@ -143,6 +145,29 @@ export function refuseUnknownAddress(fingerprint: string, addresses: readonly st
     sentence:
       `key ${fingerprint} ${found}, and expected is the address of a user; ` +
       'add the user with "sealpost user add ADDRESS", or say whom it is for with "sealpost key import --for ADDRESS"',
+  };
+}
+
+/** @param names the addresses in its user IDs */
+export function refuseNamesOthers(fingerprint: string, names: readonly string[], owner: string): KeyRefusal {
+  const shown = names.slice(0, 5).join(', ');
+  return {
+    code: 'names others',
+    fingerprint,
+    sentence:
+      `key ${fingerprint} names ${shown}, and not ${owner}, whose mail only the holder of this key could read; ` +
+      'if that is meant, say so with --yes',
+  };
+}
+
+/** @param known fingerprints of those that the owner has */
+export function refuseSecond(fingerprint: string, known: readonly string[], owner: string): KeyRefusal {
+  return {
+    code: 'second key',
+    fingerprint,
+    sentence:
+      `key ${fingerprint} is another one than ${known.slice(0, 3).join(', ')}, which ${owner} has already; ` +
+      'expected --add, which seals to all of them, or --replace, which removes what was there',
   };
 }
 

@@ -2,10 +2,19 @@
 import { eq, sql } from 'drizzle-orm';
 import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
+import { strongerOf } from './admit.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
-import { insertKey, strongerOf } from './insert.ts';
+import { insertKey } from './insert.ts';
 import type { JudgedX509 } from './judge-x509.ts';
-import { ensureOwner, type KeyOwner, ownerInWords, ownerNamed, ownersAmong, sameOwner } from './owner.ts';
+import {
+  belongsTo,
+  ensureOwner,
+  type KeyOwner,
+  ownerInWords,
+  ownerNamed,
+  ownersAmong,
+  sameOwner,
+} from './owner.ts';
 import { type KeyRefusal, refuseDisabled } from './refusals.ts';
 import { holdKeys, type OwnedKey } from './rows.ts';
 import { refuseUnnamed } from './x509-refusals.ts';
@@ -38,8 +47,9 @@ export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOpt
   let weaker: KeyRefusal | null = null;
   for (const owner of fresh) {
     const stored = await ensureOwner(tx, owner);
-    const refused = await insertKey(tx, stored, fingerprint, options, async () => ({
-      kind: 'x509',
+    const isOwn = await belongsTo(tx, stored, options.delimiters);
+    const candidate = { fingerprint, kind: 'x509', names: facts.addresses, isOwn, lapsed: null } as const;
+    const refused = await insertKey(tx, stored, candidate, options, async () => ({
       certificate: judged.certificate,
       expires_at: new Date(facts.notAfter),
       revoked: false,

@@ -7,12 +7,13 @@ import { keys } from '../database/schema.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import { isX509Upload } from '../smime/upload.ts';
+import { strongerOf } from './admit.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
 import { type CertificateFacts, isTakenBack, usableUntil } from './facts.ts';
-import { type Judged, judgeUpload } from './import.ts';
+import { type Judged, judgeUpload, lapsedOnly } from './import.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
-import { insertKey, strongerOf } from './insert.ts';
+import { insertKey } from './insert.ts';
 import { inspectComponents } from './inspect.ts';
 import { judgeX509 } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
@@ -137,24 +138,28 @@ async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<I
   }
   // A copy that was made before the key was revoked elsewhere is no way to give it to somebody else.
   const learned = merged.best;
+  const facts = await inspectComponents(learned, options.policy);
+  const byFacts = refuseByFacts(facts, options.now);
+  const lapsed = lapsedOnly(facts, byFacts);
   const refusal =
     copy.judged.verdict === 'refused'
       ? copy.judged.refusal
-      : (refuseDisabled(rows) ??
-        refuseByFacts(await inspectComponents(learned, options.policy), options.now));
+      : (refuseDisabled(rows) ?? (lapsed === null ? byFacts : null));
   if (refusal !== null)
     return outcome(rows.length > 0 && options.for === undefined ? asMerged : 'refused', known, refusal);
 
   const added: KeyOwner[] = [];
-  let weaker: KeyRefusal | null = null;
+  let refusedTo: KeyRefusal | null = null;
   for (const owner of fresh) {
     const stored = await ensureOwner(tx, owner);
-    const refused = await addKey(tx, stored, learned, options);
+    const refused = await addKey(tx, stored, { components: learned, names: addresses, lapsed }, options);
     if (refused === null) added.push(stored);
-    weaker = refused ?? weaker;
+    else if (stored.kind === 'contact') await forgetContact(tx, stored.id);
+    refusedTo = refused ?? refusedTo;
   }
-  if (added.length === 0) return outcome('refused', known, weaker);
-  return outcome('added', [...known, ...added], weaker);
+  if (added.length === 0) return outcome('refused', known, refusedTo);
+  const result = outcome('added', [...known, ...added], refusedTo);
+  return lapsed === null ? result : { ...result, expired: lapsed.sentence };
 }
 
 /** Every owner's row learns from the copy; the copy with what all of them know comes back as `best`. */
@@ -196,21 +201,28 @@ async function mergeIntoRows(
   return { owners, news, best };
 }
 
-/** Adds a key to an owner who has not got it; returns a refusal where a stronger source has spoken already. */
+/** Adds a key to an owner who has not got it; returns a refusal where they do not get it. */
 async function addKey(
   tx: Orm,
   owner: KeyOwner & { readonly id: number },
-  components: Components,
+  {
+    components,
+    names,
+    lapsed,
+  }: {
+    readonly components: Components;
+    readonly names: readonly string[];
+    readonly lapsed: KeyRefusal | null;
+  },
   options: ImportOptions,
 ): Promise<KeyRefusal | null> {
-  const { policy, delimiters } = options;
-  return insertKey(tx, owner, components.fingerprint, options, async () => {
-    const slim = await canonical(components, await belongsTo(tx, owner, delimiters), policy);
-    return {
-      kind: 'openpgp',
-      certificate: write(slim),
-      ...columnsOf(await inspectComponents(slim, policy)),
-    };
+  const { policy } = options;
+  const { fingerprint } = components;
+  const isOwn = await belongsTo(tx, owner, options.delimiters);
+  const candidate = { fingerprint, kind: 'openpgp', names, isOwn, lapsed } as const;
+  return insertKey(tx, owner, candidate, options, async () => {
+    const slim = await canonical(components, isOwn, policy);
+    return { certificate: write(slim), ...columnsOf(await inspectComponents(slim, policy)) };
   });
 }
 

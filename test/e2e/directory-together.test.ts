@@ -205,7 +205,9 @@ describe("a contact's key", () => {
   it('is imported while the contact is forgotten with the last other one', async () => {
     const next = gpg.make(curveKey({ address: contact }));
     const file = trial.file('n.pgp', gpg.exportKey(next));
-    expect(await during(removeContact(), 'key', 'import', file, '--for', contact)).toMatchObject({ code: 0 });
+    expect(await during(removeContact(), 'key', 'import', file, '--for', contact, '--add')).toMatchObject({
+      code: 0,
+    });
     expect(await keysOfContact()).toEqual([{ fingerprint: next }]);
   });
 

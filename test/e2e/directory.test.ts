@@ -393,12 +393,22 @@ describe('key import', () => {
     await json('user', 'add', 'nora@example.org');
     const key = gpg.make(curveKey({ address: 'nora@private.example' }));
     const upload = file('n.pgp', gpg.exportKey(key));
-    for (const [owner, kind] of [
-      ['nora@example.org', 'user'],
-      ['Nora@Private.example', 'contact'],
-      ['@example.org', 'domain'],
+    for (const [owner, kind, named] of [
+      ['nora@example.org', 'user', false],
+      ['Nora@Private.example', 'contact', true],
+      ['@example.org', 'domain', false],
     ] as const) {
-      expect(await json('key', 'import', upload, '--for', owner)).toMatchObject([{ result: 'added' }]);
+      if (!named) {
+        expect(await sealpost('key', 'import', upload, '--for', owner)).toMatchObject({
+          code: 1,
+          err: `sealpost: key ${key} names nora@private.example, and not ${owner}, whose mail only the holder of this key could read; if that is meant, say so with --yes\n`,
+        });
+        expect(await json('key', 'list', owner)).toEqual([]);
+      }
+      const yes = named ? [] : ['--yes'];
+      expect(await json('key', 'import', upload, '--for', owner, ...yes)).toMatchObject([
+        { result: 'added' },
+      ]);
       expect(await json('key', 'list', owner)).toMatchObject([
         { fingerprint: key, ownerKind: kind, owner: owner.toLowerCase() },
       ]);
@@ -437,8 +447,69 @@ describe('key import', () => {
       file('p.pgp', Buffer.concat(keys.map((key) => gpg.exportKey(key)))),
       '--for',
       'pia@example.org',
+      '--add',
     );
     expect(fingerprintsOf(await recipient('pia@example.org'))).toEqual(keys);
+  });
+
+  it('wants to hear what a second key is: another device, or the new one', async () => {
+    const first = await userWithKey('paul@example.org');
+    const [second, third] = [1, 2].map(() => gpg.make(curveKey({ address: 'paul@example.org' })));
+    if (second === undefined || third === undefined) throw new Error('no keys');
+    const upload = file('p2.pgp', gpg.exportKey(second));
+    for (const words of [[], ['--for', 'paul@example.org'], ['--yes']]) {
+      expect(await sealpost('key', 'import', upload, ...words)).toMatchObject({
+        code: 1,
+        err: `sealpost: key ${second} is another one than ${first}, which paul@example.org has already; expected --add, which seals to all of them, or --replace, which removes what was there\n`,
+      });
+    }
+    expect(fingerprintsOf(await recipient('paul@example.org'))).toEqual([first]);
+    expect(await json('key', 'import', upload, '--add')).toMatchObject([{ result: 'added' }]);
+    expect(fingerprintsOf(await recipient('paul@example.org'))).toEqual([first, second]);
+    // A copy of a known one is no second key.
+    expect(await json('key', 'import', upload)).toMatchObject([{ result: 'unchanged' }]);
+    const next = file('p3.pgp', gpg.exportKey(third));
+    expect((await sealpost('key', 'import', next, '--add', '--replace')).code).toBe(2);
+    expect(await json('key', 'import', next, '--replace')).toMatchObject([{ result: 'added' }]);
+    expect(fingerprintsOf(await recipient('paul@example.org'))).toEqual([third]);
+  });
+
+  it('takes an expired key of a user, says so loudly, and on_expired_key decides', async () => {
+    await json('user', 'add', 'lena@example.org');
+    const key = gpg.make(curveKey({ address: 'lena@example.org' }, '20200201T000000'), [
+      '--faked-system-time',
+      '20200101T000000!',
+    ]);
+    const good = await userWithKey('leo@example.org');
+    const expired = gpg.exportKey(key);
+    const upload = file('l.pgp', Buffer.concat([expired, gpg.exportKey(good)]));
+    const outcome = await sealpost('key', 'import', upload);
+    expect(outcome).toMatchObject({
+      code: 0,
+      out: `unchanged ${good} of leo@example.org\nadded EXPIRED ${key} for lena@example.org\n`,
+      err: expect.stringContaining(`warning: key ${key} expired on 2020-02-01`),
+    });
+    expect(await json('key', 'list', 'lena@example.org')).toMatchObject([{ state: 'expired' }]);
+    // It is no contact's, no domain's, and takes the place of no key that is good.
+    for (const owner of ['friend@lena.example', '@example.org']) {
+      expect(await sealpost('key', 'import', file('e.pgp', expired), '--for', owner, '--yes')).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('expired on 2020-02-01'),
+      });
+    }
+    expect((await recipient('friend@lena.example')).resolution).toEqual({ kind: 'nobody' });
+    expect(
+      await sealpost(
+        'key',
+        'import',
+        file('e.pgp', expired),
+        '--for',
+        'leo@example.org',
+        '--yes',
+        '--replace',
+      ),
+    ).toMatchObject({ code: 1 });
+    expect(fingerprintsOf(await recipient('leo@example.org'))).toEqual([good]);
   });
 
   it('never stores or prints a secret key', async () => {
@@ -566,7 +637,7 @@ describe('a known key', () => {
     expect(await json('key', 'list', 'friend@xaver.example')).toEqual([]);
     expect(await json('key', 'import', upload)).toMatchObject([{ result: 'unchanged' }]);
     await json('key', 'enable', key);
-    expect(await json('key', 'import', upload, '--for', 'friend@xaver.example')).toMatchObject([
+    expect(await json('key', 'import', upload, '--for', 'friend@xaver.example', '--yes')).toMatchObject([
       { result: 'added', owners: ['xaver@example.org', 'friend@xaver.example'] },
     ]);
   });
@@ -679,7 +750,14 @@ describe('the cached directory', () => {
       await json('user', 'rename', 'zoe@fresh.example', 'zora@fresh.example', '--drop-old');
       await soon('zoe+x@fresh.example', ({ resolution }) => resolution.kind === 'alias');
       await soon('friend@outside2.example', ({ resolution }) => resolution.kind === 'nobody');
-      await json('key', 'import', file('z.pgp', gpg.exportKey(key)), '--for', 'friend@outside2.example');
+      await json(
+        'key',
+        'import',
+        file('z.pgp', gpg.exportKey(key)),
+        '--for',
+        'friend@outside2.example',
+        '--yes',
+      );
       await soon('friend@outside2.example', (facts) => fingerprintsOf(facts).includes(key));
       await json('key', 'disable', key);
       await soon('friend@outside2.example', ({ resolution }) =>

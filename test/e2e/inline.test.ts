@@ -133,7 +133,7 @@ describe('the settings', () => {
     await trial.json('domain', 'add', 'example.net');
     await trial.json('user', 'add', BOB);
     const armored = trial.file('bob.asc', key('p256').secret.toPublic().armor());
-    await trial.json('key', 'import', armored, '--for', BOB);
+    await trial.json('key', 'import', armored, '--for', BOB, '--yes');
   });
 
   afterAll(async () => {

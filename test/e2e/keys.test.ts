@@ -45,7 +45,15 @@ afterEach(() => {
 
 async function importFor(owner: string, ...secrets: readonly PrivateKey[]): Promise<void> {
   for (const secret of secrets)
-    await trial.json('key', 'import', trial.file('key.asc', secret.toPublic().armor()), '--for', owner);
+    await trial.json(
+      'key',
+      'import',
+      trial.file('key.asc', secret.toPublic().armor()),
+      '--for',
+      owner,
+      '--add',
+      '--yes',
+    );
 }
 
 async function secretOf(kind: KeyKind): Promise<PrivateKey> {
@@ -263,6 +271,7 @@ describe('source ranks', () => {
             now: Date.now(),
             for: owner,
             replace: true,
+            anyName: true,
           });
         await replace(first, stored);
         const [result] = await replace(second, offered);

@@ -69,7 +69,15 @@ async function expiringKey(address: string, days: number): Promise<PrivateKey> {
 }
 
 async function importKey(secret: PrivateKey, owner: string): Promise<void> {
-  await trial.json('key', 'import', trial.file('key.asc', secret.toPublic().armor()), '--for', owner);
+  await trial.json(
+    'key',
+    'import',
+    trial.file('key.asc', secret.toPublic().armor()),
+    '--for',
+    owner,
+    '--add',
+    '--yes',
+  );
   // Stored long before the daily moment.
   await trial.database.pool.query("UPDATE keys SET created_at = now() - interval '300 days'");
 }

@@ -260,7 +260,7 @@ describe('a message that cannot be filed', () => {
     expect(stand.names('new')).toEqual([name]);
     expect(stand.bounces.deliveries()).toEqual([]);
 
-    await stand.must(['key', 'import', '--for', `ulla@${DOMAIN}`, '-'], stand.alice.publicKey);
+    await stand.must(['key', 'import', '--for', `ulla@${DOMAIN}`, '--yes', '-'], stand.alice.publicKey);
     await stand.waitForQueue(ULLA_ID, 1);
     await stand.waitForEmptySpool();
     expect(await attempts()).toEqual([]);

@@ -37,8 +37,8 @@ beforeAll(async () => {
   for (const address of [ALICE, BOB]) await trial.json('user', 'add', address);
   const key = await makeKey('curve25519-legacy');
   const armored = trial.file('alice.asc', key.secret.toPublic().armor());
-  await trial.json('key', 'import', armored, '--for', ALICE);
-  await trial.json('key', 'import', armored, '--for', BOB);
+  await trial.json('key', 'import', armored, '--for', ALICE, '--yes');
+  await trial.json('key', 'import', armored, '--for', BOB, '--yes');
   engine = await openEngine({
     config: trial.config,
     ...observed,

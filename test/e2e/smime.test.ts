@@ -211,7 +211,7 @@ describe('with the commands, an administrator', () => {
     const roleless = authority.issue('roleless', { issuer: root, extensions: ['keyUsage=keyAgreement'] });
     const upload = file('roleless.der', roleless.der);
     expect((await trial.sealpost('key', 'import', upload)).code).toBe(1);
-    expect(await json('key', 'import', upload, '--for', 'partner@outside.example')).toMatchObject([
+    expect(await json('key', 'import', upload, '--for', 'partner@outside.example', '--yes')).toMatchObject([
       { result: 'added', owners: ['partner@outside.example'] },
     ]);
     expect(await decision('partner@outside.example')).toMatchObject({ action: 'seal' });

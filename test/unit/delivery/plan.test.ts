@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../../../src/address/address.ts';
 import type { Settings, SettingsOverride } from '../../../src/config/settings.ts';
-import type { PlanInput } from '../../../src/delivery/decision.ts';
+import { type PlanInput, passesUnknown } from '../../../src/delivery/decision.ts';
 import { directoryUnavailable, planCopy } from '../../../src/delivery/plan.ts';
 import type { Domain, Reader, RecipientFacts, Resolution, StoredKey } from '../../../src/directory/types.ts';
 import type { KeyChoice } from '../../../src/keys/choose.ts';
@@ -455,5 +455,23 @@ describe('the plan for one copy', () => {
       });
       if ('reply' in decision) expect(decision.reply.text).not.toContain('@');
     }
+  });
+});
+
+describe('plaintext to an address that nobody has', () => {
+  const ours = { name: 'example.org' } as unknown as Domain;
+  it.each([
+    ['in a domain of ours', 'no key', 'nobody', ours, false, true],
+    ['in a domain of ours that does not seal', 'encryption off', 'nobody', ours, false, true],
+    ['by a rule', 'rule', 'nobody', ours, false, true],
+    ['outside', 'no key', 'nobody', null, false, false],
+    ['that somebody has', 'no key', 'user', ours, false, false],
+    ['that an alias has', 'no key', 'alias', ours, false, false],
+    ['of a message that is encrypted', 'already encrypted', 'nobody', ours, true, false],
+    ['of one that is encrypted, where nothing is sealed', 'encryption off', 'nobody', ours, true, false],
+  ] as const)('is told: %s', (_name, because, kind, domain, encrypted, told) => {
+    const facts = { resolution: { kind } as RecipientFacts['resolution'], domain };
+    expect(passesUnknown({ action: 'pass', because }, facts, { encrypted })).toBe(told);
+    expect(passesUnknown({ action: 'defer', because }, facts, { encrypted })).toBe(false);
   });
 });

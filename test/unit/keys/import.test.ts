@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { enums, generateKey, readKey } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Judged, judgeUpload } from '../../../src/keys/import.ts';
+import { type Judged, judgeUpload, lapsedOnly } from '../../../src/keys/import.ts';
 import { MAX_UPLOAD } from '../../../src/keys/refusals.ts';
 import { need } from '../../support/needs.ts';
 import { curveKey, type Gpg, openGpg } from './gpg.ts';
@@ -299,15 +299,6 @@ describe('what is no usable public key is refused with its own sentence:', () =>
       'cannot be encrypted to: none of its keys may encrypt; its owner can add a subkey with "gpg --quick-add-key FINGERPRINT rsa3072 encr"',
     ],
     [
-      'an expired key',
-      () =>
-        gpg.make(curveKey({ address: 'e@example.org' }, '20200201T000000'), [
-          '--faked-system-time',
-          '20200101T000000!',
-        ]),
-      'expired on 2020-02-01; its owner can extend it with "gpg --quick-set-expire FINGERPRINT 2y" and export it again',
-    ],
-    [
       'a key of the future',
       () => gpg.make(curveKey({ address: 'f@example.org' }), ['--faked-system-time', '20600101T000000!']),
       'is not valid before 2060-01-01; check the clock of the machine that made it',
@@ -420,3 +411,41 @@ function secretSubkeyPacket(exported: Buffer): Buffer {
   }
   throw new Error('no secret subkey');
 }
+
+describe('an expired key', () => {
+  it("is taken, with what would refuse it where it is no user's; a revoked one is not", async () => {
+    const lapsed = gpg.make(curveKey({ address: 'e@example.org' }, '20200201T000000'), [
+      '--faked-system-time',
+      '20200101T000000!',
+    ]);
+    const [judged] = await judgeUpload(gpg.exportKey(lapsed), strict, Date.now());
+    expect(judged).toMatchObject({
+      verdict: 'accepted',
+      lapsed: {
+        code: 'expired',
+        sentence: `key ${lapsed} expired on 2020-02-01; its owner can extend it with "gpg --quick-set-expire ${lapsed} 2y" and export it again`,
+      },
+    });
+  });
+
+  it('is tried as of its last moment, and refused where that fails', async () => {
+    const lapsed = gpg.make(curveKey({ address: 'e2@example.org' }, '20200201T000000'), [
+      '--faked-system-time',
+      '20200101T000000!',
+    ]);
+    const moments: number[] = [];
+    const [judged] = await judgeUpload(gpg.exportKey(lapsed), strict, Date.now(), (_facts, now) => {
+      moments.push(now);
+      return Promise.reject(new Error('no'));
+    });
+    expect(judged).toMatchObject({ verdict: 'refused', refusal: { code: 'trial encryption' } });
+    expect(moments.map((moment) => new Date(moment).toISOString().slice(0, 10))).toEqual(['2020-01-31']);
+  });
+
+  it('whose newest subkey is revoked is not used, and so not taken', () => {
+    const refusal = { code: 'expired', fingerprint: 'A', sentence: 'x' } as const;
+    expect(lapsedOnly({ newestRevoked: false }, refusal)).toBe(refusal);
+    expect(lapsedOnly({ newestRevoked: true }, refusal)).toBeNull();
+    expect(lapsedOnly({ newestRevoked: false }, { ...refusal, code: 'revoked' })).toBeNull();
+  });
+});
