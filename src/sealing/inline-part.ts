@@ -1,5 +1,6 @@
 // What becomes of one part in the inline style: what is encrypted of it, and how its header changes. Pure.
 import { isAscii, isUtf8 } from 'node:buffer';
+import { holdsAscii } from '../message/charset.ts';
 import { rawParameters } from '../message/content-type.ts';
 import { type Entity, mediaType } from '../message/entity.ts';
 import { fieldsNamed, fieldValue, type HeaderField, type LineEnding } from '../message/header.ts';
@@ -25,10 +26,6 @@ const DISPOSITION = 'content-disposition';
 
 /** What tells of the body as it was, its digest and its length: wrong afterwards, and the digest would betray a short text. */
 export const GONE: ReadonlySet<string> = new Set(['content-md5', 'content-length']);
-
-/** In these, ASCII is ASCII, so that armor may bear their name. UTF-16 and UTF-7 are no such character sets. */
-const ASCII_SUPERSET =
-  /^(?:us-ascii|utf-?8|iso-?8859-\d+|iso-2022-(?:jp|kr)|latin-?\d|windows-\d+|cp\d+|koi8-[ru]|euc-(?:jp|kr|cn|tw)|gb2312|gbk|gb18030|big5|shift_jis|tis-620|macintosh)$/i;
 
 /** Whether a part needs no sealing: it is encrypted already. */
 export function isSealedAlready({ entity, body, encrypted }: Leaf): boolean {
@@ -68,7 +65,7 @@ export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlineP
       'Content-Transfer-Encoding: 7bit',
       ...(changes.get(ENCODING) ?? []).slice(encoding.length),
     ]);
-  } else if (label !== undefined && !ASCII_SUPERSET.test(label)) {
+  } else if (label !== undefined && !holdsAscii(label)) {
     changes.set(TYPE, [asciiType(fields, entity, eol)]);
   }
   return {
