@@ -86,7 +86,7 @@ async function sealLetter(settings: Settings): Promise<Sealed> {
     leftOut: [],
     keys: [{ fingerprint: FINGERPRINT, certificate: new Uint8Array(), at: 0 }],
     kind: 'openpgp',
-    smimeCipher: 'gcm',
+    smimeCipher: 'cbc-pkcs1',
     style: 'mime',
     subject: 'keep',
     headerPolicy: 'no_confidentiality',

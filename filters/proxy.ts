@@ -3,6 +3,7 @@
 import type { Config, FilterListener } from '../src/config/schema.ts';
 import { formatEndpoint } from '../src/config/units.ts';
 import type { Engine } from '../src/delivery/engine.ts';
+import { queueIdOf } from '../src/delivery/transaction.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { classOf } from '../src/smtp/replies.ts';
@@ -159,8 +160,10 @@ async function answer(
   const { deliverer } = engine;
   if (protocol === 'smtp' || transaction.client === PIPE_CLIENT) {
     const { reply, forget } = await deliverer.deliverAsOne(transaction);
-    // Nobody confirms an exit code: what the pipe delivered stays remembered for its lifetime.
-    if (transaction.client !== PIPE_CLIENT) forgetting.set(transaction, forget);
+    // Nobody confirms an exit code: what the pipe delivered stays remembered for its lifetime. Without a queue ID a retry cannot be
+    // told from another letter with the same text, which must not be taken for delivered.
+    const retryIsKnown = transaction.client === PIPE_CLIENT && queueIdOf(transaction) !== '';
+    if (!retryIsKnown) forgetting.set(transaction, forget);
     return protocol === 'smtp' ? [reply] : transaction.envelope.recipients.map(() => reply);
   }
   const { outcomes, forget } = await deliverer.deliver(transaction);

@@ -50,7 +50,7 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
       : {}),
   });
   try {
-    const { reply } = await engine.deliverer.deliverAsOne({
+    const { reply, forget } = await engine.deliverer.deliverAsOne({
       id: `pipe-${process.pid}`,
       envelope: {
         sender: input.sender,
@@ -61,8 +61,10 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
       message: outcome.message,
       deadline: input.deadline,
     });
+    // The acceptances stay remembered: Postfix learns our end only from the exit code, which nobody confirms. Without a queue
+    // ID a retry cannot be told from another letter with the same text: such a letter must not be taken for delivered.
+    if (input.queueId === '') forget();
     await engine.settle(input.deadline + LATE_MARGIN_MS);
-    // The acceptances stay remembered: Postfix learns our end only from the exit code, which nobody confirms.
     return reply;
   } finally {
     await engine.close();

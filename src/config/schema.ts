@@ -30,7 +30,7 @@ const encryption = z.strictObject({
   on_unusable_key: settingsShape.on_unusable_key.default('defer'),
   hide_key_ids: settingsShape.hide_key_ids.prefault(false),
   prefer: settingsShape.prefer.default('openpgp'),
-  smime_cipher: settingsShape.smime_cipher.default('gcm'),
+  smime_cipher: settingsShape.smime_cipher.default('cbc-pkcs1'),
 });
 
 const database = z.strictObject({

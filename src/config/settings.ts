@@ -36,14 +36,14 @@ export const settingsShape = {
     .meta({ description: 'every key is revoked, disabled, or cannot encrypt' }),
   hide_key_ids: flag.meta({
     description:
-      'write wildcard key IDs, and no key= in Sealpost-Status; S/MIME names the key instead of issuer and serial number',
+      'write wildcard key IDs, and no key= in Sealpost-Status; S/MIME names the key instead of issuer and serial number, which gpgsm, and so neomutt, cannot open',
   }),
   prefer: z.enum(['openpgp', 'smime']).meta({
     description: 'which one seals for a reader who has both: an OpenPGP key or an X.509 certificate',
   }),
   smime_cipher: z.enum(['gcm', 'cbc', 'cbc-pkcs1']).meta({
     description:
-      'gcm: AES-256-GCM (S/MIME 4.0); cbc: AES-256-CBC for older clients, which do not see changes to the ciphertext; cbc-pkcs1: also RSA PKCS #1 v1.5 in place of OAEP, for the oldest',
+      "what the readers' programs open. cbc-pkcs1: AES-256-CBC with RSA PKCS #1 v1.5, opens in Thunderbird, Evolution, Claws, neomutt (gpgsm) and openssl; cbc: RSA-OAEP instead, opens in Thunderbird 153 and openssl only; gcm: AES-256-GCM (S/MIME 4.0), which alone protects the ciphertext against changes, opens in openssl only, and Thunderbird shows an empty message without a word",
   }),
 } as const;
 

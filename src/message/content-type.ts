@@ -34,7 +34,7 @@ export function parseContentType(value: string): ContentType | null {
     const name = scanner.token();
     // A semicolon at the end, or two in a row, mean nothing.
     if (name === null) continue;
-    const parameter = scanner.take('=') ? (scanner.quoted() ?? scanner.token()) : null;
+    const parameter = scanner.take('=') ? (scanner.quoted() ?? unquotedValue(scanner, name)) : null;
     if (parameter === null || parameters.has(name.toLowerCase())) ambiguous = true;
     else parameters.set(name.toLowerCase(), parameter);
   }
@@ -44,6 +44,14 @@ export function parseContentType(value: string): ContentType | null {
     parameters,
     ambiguous: ambiguous || !scanner.atEnd(),
   };
+}
+
+/** A token. A media type that lacks its quotes, as `protocol` often does, is read in one way all the same. */
+function unquotedValue(scanner: ReturnType<typeof createScanner>, name: string): string | null {
+  const token = scanner.token();
+  if (token === null || name.toLowerCase() !== 'protocol' || !scanner.at('/')) return token;
+  scanner.skip();
+  return `${token}/${scanner.token() ?? ''}`;
 }
 
 /**

@@ -7,6 +7,7 @@ import { splitMessage } from './header.ts';
 import { encryptedKeyIds, judgeLeaf, PGP_ENCRYPTED, rejectByHead } from './leaf.ts';
 import { nextDelimiter } from './mime-scanner.ts';
 import { trimBytes } from './transfer-encoding.ts';
+import { isControlPart, withoutText } from './without-text.ts';
 
 const PGP_MIME = 'multipart/encrypted';
 
@@ -30,6 +31,8 @@ interface Level {
   inside: 'preamble' | 'part' | 'epilogue';
   from: number;
   part: Entity | null;
+  /** Its first part is an empty text, as Exchange puts one in front of PGP/MIME. */
+  beginsEmpty: boolean;
 }
 
 /** How far the message has been read. */
@@ -42,6 +45,10 @@ interface Walk {
   readonly keyIds: Set<string>;
   /** Parts so far, of all multiparts. */
   parts: number;
+  /** Encrypted ones among them. */
+  encrypted: number;
+  /** Why the first part without text is no encrypted one. */
+  withoutText: Objection;
   /** Where the next delimiter is looked for. */
   at: number;
 }
@@ -55,9 +62,20 @@ type Objection = string | null;
  * @param body everything behind the message's header
  */
 export function detectInMultipart(root: Entity, body: Buffer): Detection {
-  const walk: Walk = { body, levels: [], active: new Map(), keyIds: new Set(), parts: 0, at: 0 };
+  const walk: Walk = {
+    body,
+    levels: [],
+    active: new Map(),
+    keyIds: new Set(),
+    parts: 0,
+    encrypted: 0,
+    withoutText: null,
+    at: 0,
+  };
   let objection = open(walk, root, 0);
   while (objection === null && walk.levels.length > 0) objection = step(walk);
+  // Nothing in it is encrypted, although nothing in it can be read.
+  if (objection === null && walk.encrypted === 0) objection = walk.withoutText;
   if (objection !== null) return { encrypted: false, because: objection };
   const type = root.contentType === null ? 'multipart' : mediaType(root.contentType);
   const keyIds = [...walk.keyIds];
@@ -68,7 +86,12 @@ export function detectInMultipart(root: Entity, body: Buffer): Detection {
         because: `${PGP_MIME} around one encrypted OpenPGP message`,
         keyIds,
       }
-    : { encrypted: true, how: 'multipart', because: `${type} whose every part is encrypted`, keyIds };
+    : {
+        encrypted: true,
+        how: 'multipart',
+        because: `${type} whose every part is encrypted${walk.withoutText === null ? '' : ', or holds no text'}`,
+        keyIds,
+      };
 }
 
 function open(walk: Walk, { contentType, encoding }: Entity, from: number): Objection {
@@ -81,7 +104,7 @@ function open(walk: Walk, { contentType, encoding }: Entity, from: number): Obje
   if (active.has(boundary)) return `${type} with the boundary of the multipart around it`;
   if (levels.length === MAX_DEPTH) return `more than ${MAX_DEPTH} multiparts inside each other`;
   active.set(boundary, levels.length);
-  levels.push({ boundary, type, parts: 0, inside: 'preamble', from, part: null });
+  levels.push({ boundary, type, parts: 0, inside: 'preamble', from, part: null, beginsEmpty: false });
   walk.at = from;
   return null;
 }
@@ -133,7 +156,7 @@ function openPart(walk: Walk, level: Level): Objection {
 function closeRegion(walk: Walk, level: Level, end: number): Objection {
   const region = walk.body.subarray(level.from, Math.max(level.from, end));
   if (level.inside === 'preamble') {
-    return region.length <= MAX_PREAMBLE || isEncrypted(walk, region)
+    return isRemark(region) || isEncrypted(walk, region)
       ? null
       : `${level.type} with a text before its first part`;
   }
@@ -145,9 +168,29 @@ function closeRegion(walk: Walk, level: Level, end: number): Objection {
   if (level.part === null) return null;
   if (level.type === PGP_MIME) return closePgpMimePart(walk, level, level.part, region);
   const verdict = judgeLeaf(level.part, region);
-  if (!verdict.encrypted) return verdict.because;
+  if (!verdict.encrypted) return passOver(walk, level, level.part, region) ? null : verdict.because;
+  walk.encrypted += 1;
   for (const keyId of verdict.keyIds) walk.keyIds.add(keyId);
   return null;
+}
+
+/** Whether no program takes this preamble for parts: one that reads the boundary in another way than we do would show them. */
+function isRemark(preamble: Buffer): boolean {
+  return preamble.length <= MAX_PREAMBLE && !/(?:^|[\r\n])--/.test(preamble.toString('latin1'));
+}
+
+/**
+ * Whether a part holds no text. A control part counts where Exchange leaves it: behind an empty text, in front of the
+ * ciphertext.
+ */
+function passOver(walk: Walk, level: Level, part: Entity, region: Buffer): boolean {
+  const found = withoutText(part, region);
+  if (found === 'empty-text' && level.parts === 1) level.beginsEmpty = true;
+  const misplaced = level.type !== 'multipart/mixed' || level.parts !== 2 || !level.beginsEmpty;
+  if (found === null || (found === 'control' && misplaced)) return false;
+  const verdict = judgeLeaf(part, Buffer.alloc(0));
+  if (!verdict.encrypted) walk.withoutText ??= verdict.because;
+  return true;
 }
 
 /** A text around the parts that the inline style has sealed. */
@@ -160,16 +203,14 @@ function isEncrypted(walk: Walk, region: Buffer): boolean {
 /** RFC 3156, section 4: a control part, then the message. */
 function closePgpMimePart(walk: Walk, level: Level, part: Entity, region: Buffer): Objection {
   if (level.parts === 1) {
-    const isControl = part.contentType !== null && mediaType(part.contentType) === PGP_ENCRYPTED;
-    // The version may be left out; anything else would be a text that nobody has encrypted.
-    const version = trimBytes(region).toString('latin1', 0, 64);
-    return isControl && /^(?:Version:[ \t]*1)?$/i.test(version)
+    return isControlPart(part, region)
       ? null
       : `${PGP_MIME} whose first part is not ${PGP_ENCRYPTED} with "Version: 1"`;
   }
   const isLeaf = part.contentType !== null && part.contentType.type !== 'multipart';
   const found = isLeaf ? encryptedKeyIds(region, part.encoding) : null;
   if (found === null) return `${PGP_MIME} whose second part is not an encrypted OpenPGP message`;
+  walk.encrypted += 1;
   for (const keyId of found) walk.keyIds.add(keyId);
   return null;
 }
@@ -190,8 +231,9 @@ function objectToMultipart(contentType: ContentType, encoding: string | null): O
   const type = mediaType(contentType);
   const boundary = contentType.parameters.get('boundary') ?? '';
   if (boundary === '' || boundary.endsWith('--')) return `${type} without a usable boundary`;
-  // RFC 2045, section 6.4.
-  if (!['7bit', '8bit', 'binary'].includes(encoding ?? '')) return `${type} in a transfer encoding`;
+  // RFC 2045, section 6.4. PGP/MIME that claims to be quoted-printable shows nothing else where somebody undoes that.
+  const identity = ['7bit', '8bit', 'binary', ...(type === PGP_MIME ? ['quoted-printable'] : [])];
+  if (!identity.includes(encoding ?? '')) return `${type} in a transfer encoding`;
   if (type === PGP_MIME && contentType.parameters.get('protocol')?.toLowerCase() !== PGP_ENCRYPTED) {
     return `${PGP_MIME} with another protocol than ${PGP_ENCRYPTED}`;
   }

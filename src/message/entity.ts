@@ -1,12 +1,14 @@
 // A MIME entity: the header fields that say what its body is, read strictly (RFC 2045, RFC 2046).
 import { type ContentType, parseContentType, parseTransferEncoding } from './content-type.ts';
-import { fieldsNamed, fieldValue, type MessageParts } from './header.ts';
+import { fieldsNamed, fieldValue, type HeaderField, type MessageParts } from './header.ts';
 
 export interface Entity {
   /** null where it cannot be read, or can be read in two ways. */
   readonly contentType: ContentType | null;
   /** Lower case; null where it cannot be read, or stands there twice. */
   readonly encoding: string | null;
+  /** The first Content-Disposition. */
+  readonly disposition: HeaderField | null;
 }
 
 const TEXT_PLAIN: ContentType = {
@@ -24,6 +26,7 @@ export function readEntity(parts: MessageParts, inDigest = false): Entity {
   return {
     contentType: soleContentType(parts, inDigest ? MESSAGE_RFC822 : TEXT_PLAIN),
     encoding: soleEncoding(parts),
+    disposition: fieldsNamed(parts, 'content-disposition')[0] ?? null,
   };
 }
 

@@ -1,8 +1,10 @@
 // One part that is no multipart: is it encrypted, and how?
 import { encryptedMessageKeyIds } from '../openpgp/encrypted-message.ts';
-import { beginsArmoredMessage, readArmoredMessage } from './armored-text.ts';
+import { beginsArmoredMessage, beginsBlock, readArmoredMessage } from './armored-text.ts';
 import { encryptedCmsKind } from './cms.ts';
 import { type Entity, mediaType } from './entity.ts';
+import { fieldValue } from './header.ts';
+import { parameterReadings } from './parameter.ts';
 import { decodeTransferEncoding } from './transfer-encoding.ts';
 
 export type LeafVerdict =
@@ -30,8 +32,10 @@ const CMS_TYPES: ReadonlySet<string> = new Set(['application/pkcs7-mime', 'appli
 export function rejectByHead(entity: Entity, body: Buffer): string | null {
   if (body.length <= HEAD_BYTES || (entity.contentType?.type !== 'text' && isCms(entity))) return null;
   const head = decodeHead(body, entity.encoding);
-  const binary = entity.contentType?.type !== 'text' && ((head?.[0] ?? 0) & 0x80) !== 0;
-  if (head !== null && (binary || beginsArmoredMessage(head))) return null;
+  const isFile = entity.contentType?.type !== 'text';
+  const binary = isFile && ((head?.[0] ?? 0) & 0x80) !== 0;
+  const isKey = isFile && head !== null && beginsBlock(head, 'PGP PUBLIC KEY BLOCK');
+  if (head !== null && (binary || isKey || beginsArmoredMessage(head))) return null;
   const verdict = judgeLeaf(entity, Buffer.alloc(0));
   return verdict.encrypted ? null : verdict.because;
 }
@@ -96,13 +100,13 @@ function armoredKeyIds(body: Buffer, encoding: string | null): readonly string[]
   return packets === null ? null : encryptedMessageKeyIds(packets);
 }
 
-function isCms({ contentType }: Entity): boolean {
+function isCms({ contentType, disposition }: Entity): boolean {
   if (contentType === null) return false;
-  const name = contentType.parameters.get('name') ?? '';
-  // RFC 8551, section 3.2.1: some send it as application/octet-stream with this ending.
-  return (
-    CMS_TYPES.has(mediaType(contentType)) || (contentType.subtype === 'octet-stream' && /\.p7m$/i.test(name))
-  );
+  if (CMS_TYPES.has(mediaType(contentType))) return true;
+  // RFC 8551, section 3.2.1: some send it as application/octet-stream with this ending, in either field.
+  if (contentType.subtype !== 'octet-stream') return false;
+  const names = disposition === null ? [] : parameterReadings(fieldValue(disposition), 'filename');
+  return [contentType.parameters.get('name') ?? '', ...names].some((name) => /\.p7m$/i.test(name));
 }
 
 /** The beginning of a body with its transfer encoding undone, as far as it can be told from a piece. */

@@ -13,6 +13,8 @@ export interface Delimiter {
 const LF = 0x0a;
 const CR = 0x0d;
 const HYPHEN = 0x2d;
+/** Space, tab, CR and LF. */
+const PADDING: ReadonlySet<number> = new Set([0x20, 0x09, CR, LF]);
 const DASHES = Buffer.from('\n--', 'latin1');
 
 /** RFC 2046 allows 70 characters; what is much longer is no delimiter line. */
@@ -35,7 +37,9 @@ export function nextDelimiter(
   while (line >= 0 && line < until) {
     const end = initials.has(body[line + 2] ?? LF) ? lineEnd(body, line) : null;
     const found =
-      end === null ? null : matchDelimiter(body.toString('latin1', line + 2, end).trimEnd(), active);
+      end === null
+        ? null
+        : matchDelimiter(body.toString('latin1', line + 2, textEnd(body, line + 2, end)), active);
     if (end !== null && found !== null)
       return { ...found, before: withoutLineEnding(body, from, line), after: end };
     line = nextDashes(body, line);
@@ -48,6 +52,13 @@ function lineEnd(body: Buffer, line: number): number | null {
   const lf = body.subarray(line, line + MAX_LINE).indexOf(LF);
   if (lf >= 0) return line + lf + 1;
   return body.length - line < MAX_LINE ? body.length : null;
+}
+
+/** Without the white space at its end: RFC 2046's transport padding, and the line ending. Other bytes belong to the line. */
+function textEnd(body: Buffer, from: number, end: number): number {
+  let at = end;
+  while (at > from && PADDING.has(body[at - 1] ?? 0)) at -= 1;
+  return at;
 }
 
 function nextDashes(body: Buffer, from: number): number {

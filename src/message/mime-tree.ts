@@ -1,17 +1,25 @@
 // A message as a row of pieces that together are its bytes: header sections, bodies, delimiter lines, and the text around parts.
 // The tree is walked in one pass and without recursion, multiparts and messages inside messages alike, and nothing is written anew:
 // who changes one piece leaves every other byte alone.
+import { parseContentType } from './content-type.ts';
 import { detectInMultipart } from './detect-multipart.ts';
 import { type Entity, mediaType, readEntity } from './entity.ts';
-import { type MessageParts, splitMessage } from './header.ts';
+import { fieldsNamed, fieldValue, type MessageParts, splitMessage } from './header.ts';
 import { type Delimiter, nextDelimiter } from './mime-scanner.ts';
+import { parameterReadings } from './parameter.ts';
 
 /** The header section of an entity: an mbox line, fields, and the empty line. */
 export type Head = Omit<MessageParts, 'body'>;
 
 export type Piece =
   /** The header of a multipart or of a message/rfc822, whose parts follow. */
-  | { readonly kind: 'container'; readonly head: Head; readonly entity: Entity }
+  | {
+      readonly kind: 'container';
+      readonly head: Head;
+      readonly entity: Entity;
+      /** As mail programs read it; null: a message. */
+      readonly multipart: Multipart | null;
+    }
   /** An entity without parts that can be told apart: header and body. */
   | {
       readonly kind: 'leaf';
@@ -21,11 +29,22 @@ export type Piece =
       readonly body: Buffer;
       /** An encrypted message of its own (RFC 3156), parts and all. */
       readonly encrypted: boolean;
+      /** It calls itself a multipart, and its parts cannot be made out: then its transfer encoding means nothing. */
+      readonly unopened: boolean;
+      /** Which of the pieces is the multipart that it is a part of; null: none. */
+      readonly within: number | null;
     }
   /** A delimiter line, the line ending before it included. */
   | { readonly kind: 'delimiter'; readonly bytes: Buffer }
   /** What stands before the first part of a multipart, or behind its last. */
   | { readonly kind: 'around'; readonly bytes: Buffer };
+
+/** A multipart whose parts are there. */
+export interface Multipart {
+  /** In lower case. */
+  readonly subtype: string;
+  readonly boundary: string;
+}
 
 const PGP_MIME = 'multipart/encrypted';
 const MESSAGE_TYPES: ReadonlySet<string> = new Set(['message/rfc822', 'message/global', 'message/news']);
@@ -43,6 +62,8 @@ const NO_HEAD: Head = { preamble: Buffer.alloc(0), fields: [], separator: Buffer
 interface Level {
   readonly boundary: string;
   readonly digest: boolean;
+  /** The piece that opened it. */
+  readonly piece: number;
   /** Containers around its parts, itself included. */
   readonly depth: number;
 }
@@ -66,40 +87,44 @@ export function readTree(message: Buffer, limit: number): readonly Piece[] | nul
     for (;;) {
       const { head, body: bodyAt } = readHead(message, at, active);
       const entity = readEntity({ ...head, body: message.subarray(0, 0) }, digest);
-      const container = depth < MAX_DEPTH ? containerKind(entity) : null;
-      if (container === 'message') {
-        pieces.push({ kind: 'container', head, entity });
+      const declared = declaredMultipart(head);
+      if (depth < MAX_DEPTH && isMessage(entity)) {
+        pieces.push({ kind: 'container', head, entity, multipart: null });
         at = bodyAt;
         digest = false;
         depth += 1;
         continue;
       }
-      const first = container === 'multipart' ? open(entity, bodyAt, depth) : null;
-      if (first !== null) {
-        pieces.push({ kind: 'container', head, entity });
+      const first = depth < MAX_DEPTH && declared !== null ? open(declared, bodyAt, depth) : null;
+      if (first !== null && declared !== null) {
+        const multipart = { subtype: declared.subtype, boundary: first.boundary };
+        pieces.push({ kind: 'container', head, entity, multipart });
         around(bodyAt, first.before);
         return first;
       }
       const end = nextDelimiter(message, bodyAt, message.length, active);
       const body = message.subarray(bodyAt, end?.before ?? message.length);
-      pieces.push({ kind: 'leaf', head, entity, body, encrypted: isPgpMime(entity, body) });
+      const encrypted = isPgpMime(entity, body);
+      const within = levels.at(-1)?.piece ?? null;
+      pieces.push({ kind: 'leaf', head, entity, body, encrypted, unopened: declared !== null, within });
       toSeal += 1;
       return end;
     }
   }
 
   /** Opens a multipart whose first delimiter is there; its boundary is active then. */
-  function open({ contentType }: Entity, bodyAt: number, depth: number): Delimiter | null {
-    const boundary = contentType?.parameters.get('boundary') ?? '';
-    if (boundary === '' || boundary.endsWith('--') || active.has(boundary)) return null;
-    active.set(boundary, levels.length);
-    const first = nextDelimiter(message, bodyAt, message.length, active);
-    if (first === null || first.closing || first.boundary !== boundary) {
+  function open({ subtype, boundaries }: Declared, bodyAt: number, depth: number): Delimiter | null {
+    for (const boundary of boundaries) {
+      if (active.has(boundary)) continue;
+      active.set(boundary, levels.length);
+      const first = nextDelimiter(message, bodyAt, message.length, active);
+      if (first !== null && !first.closing && first.boundary === boundary) {
+        levels.push({ boundary, digest: subtype === 'digest', piece: pieces.length, depth: depth + 1 });
+        return first;
+      }
       active.delete(boundary);
-      return null;
     }
-    levels.push({ boundary, digest: contentType?.subtype === 'digest', depth: depth + 1 });
-    return first;
+    return null;
   }
 
   /** Ends the multiparts inside the one that this delimiter is of, and that one too where it closes. */
@@ -160,13 +185,42 @@ function headWithin(message: Buffer, from: number, until: number, active: Readon
   return { head, body: end - body.length, end };
 }
 
-function containerKind({ contentType, encoding }: Entity): 'multipart' | 'message' | null {
-  // RFC 2045, section 6.4: where these are in a transfer encoding, their parts cannot be seen.
-  if (contentType === null || !IDENTITY.has(encoding)) return null;
-  const type = mediaType(contentType);
-  if (MESSAGE_TYPES.has(type)) return 'message';
+function isMessage({ contentType, encoding }: Entity): boolean {
+  // RFC 2046, section 5.2.1: where it is in a transfer encoding, its fields cannot be seen.
+  return contentType !== null && IDENTITY.has(encoding) && MESSAGE_TYPES.has(mediaType(contentType));
+}
+
+/** A multipart as its header announces it. */
+interface Declared {
+  readonly subtype: string;
+  /** What its boundary may be, best reading first. */
+  readonly boundaries: readonly string[];
+}
+
+/**
+ * Reads a multipart's type as mail programs do: what is wrong elsewhere in the field does not matter, a boundary may lack its
+ * quotes, and a transfer encoding (RFC 2045, section 6.4, forbids one) is not undone. Null for what is no multipart; of two
+ * fields each program takes another one.
+ */
+function declaredMultipart(head: Head): Declared | null {
+  const [field, ...more] = fieldsNamed(head, 'content-type');
+  if (field === undefined || more.length > 0) return null;
+  const value = fieldValue(field);
+  const contentType = parseContentType(value);
   // What is sealed as one stays one; what only says so has no parts that a mail program would show.
-  return contentType.type === 'multipart' && type !== PGP_MIME ? 'multipart' : null;
+  if (contentType?.type !== 'multipart' || contentType.subtype === 'encrypted') return null;
+  const readings = parameterReadings(value, 'boundary');
+  // "boundary=b charset=utf-8": some take all of it, most stop at the space.
+  const words = readings.map((each) => each.replace(/[ \t].*$/s, ''));
+  const boundaries = [...readings, ...words].map(withoutPadding).filter((each) => each !== '');
+  return { subtype: contentType.subtype, boundaries: [...new Set(boundaries)] };
+}
+
+/** A delimiter line cannot end in white space (RFC 2046, section 5.1.1). */
+function withoutPadding(boundary: string): string {
+  let end = boundary.length;
+  while (end > 0 && ' \t'.includes(boundary.charAt(end - 1))) end -= 1;
+  return boundary.slice(0, end);
 }
 
 function isPgpMime(entity: Entity, body: Buffer): boolean {

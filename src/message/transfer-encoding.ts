@@ -1,5 +1,6 @@
 // Content-Transfer-Encoding undone (RFC 2045, section 6), strictly: a stray character may be plaintext beside ciphertext, so
 // that what a lenient decoder would skip makes the whole not decodable.
+import { decodeBase64AsReaders } from './lenient-base64.ts';
 
 const BAD = 0;
 const DIGIT = 1;
@@ -90,14 +91,14 @@ const HEX = Int8Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * Undoes a transfer encoding where nothing can be lost by it: quoted-printable with stray characters is decoded around them,
- * base64 with stray characters is not decoded at all.
+ * Undoes a transfer encoding as mail programs do: quoted-printable and base64 with stray characters are decoded around them, and a
+ * text that stands behind base64, such as the footer of a list, is kept behind what it says.
  * @returns null when the encoding is unknown or broken: what is there has to be kept as it is
  */
 export function decodeLeniently(body: Buffer, encoding: string | null): Buffer | null {
-  return encoding === 'quoted-printable'
-    ? decodeQuotedPrintableLeniently(body)
-    : decodeTransferEncoding(body, encoding);
+  if (encoding === 'quoted-printable') return decodeQuotedPrintableLeniently(body);
+  const decoded = decodeTransferEncoding(body, encoding);
+  return decoded === null && encoding === 'base64' ? decodeBase64AsReaders(body) : decoded;
 }
 
 /**

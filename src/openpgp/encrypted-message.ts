@@ -20,7 +20,7 @@ const MAX_DRAFT_CHUNK_SIZE = 56;
 /** RFC 9580, section 4.2.1.4: the first partial length is at least 512 octets. */
 const MIN_FIRST_PARTIAL = 512;
 
-interface Packet {
+export interface Packet {
   readonly tag: number;
   /** The body; of a packet in partial lengths only the first piece. */
   readonly body: Uint8Array;
@@ -119,8 +119,8 @@ function isWholly(body: Uint8Array, packet: { read(bytes: Uint8Array): void; wri
   }
 }
 
-/** Reads one packet header (RFC 9580, section 4.2). Linear in the number of partial lengths. */
-function nextPacket(bytes: Uint8Array, from: number): Packet | null {
+/** Reads one packet header (RFC 9580, section 4.2). Linear in the number of partial lengths; null where none begins there. */
+export function nextPacket(bytes: Uint8Array, from: number): Packet | null {
   const head = bytes[from];
   if (head === undefined || (head & 0x80) === 0) return null;
   if ((head & 0x40) === 0) return legacyPacket(bytes, from, head);

@@ -20,10 +20,7 @@ export function sealedName(
   fields: readonly HeaderField[],
   contentType: ContentType | null,
 ): readonly NameParameter[] {
-  const found = [
-    ...nameParameters(fields, 'content-disposition', 'filename'),
-    ...nameParameters(fields, 'content-type', 'name'),
-  ];
+  const found = everyName(fields);
   const names = found.slice(0, 1).flatMap(({ base }) => found.filter((each) => each.base === base));
   if (names.length === 0) return [{ form: '', value: quote(`${defaultName(contentType)}${SUFFIX}`) }];
   const pieces = names.filter(({ form }) => pieceNumber(form) !== null);
@@ -32,6 +29,18 @@ export function sealedName(
     const number = pieceNumber(form);
     return { form, value: number === null || number === last ? withSuffix(value) : value };
   });
+}
+
+/** Whether a part has a file name. */
+export function hasName(fields: readonly HeaderField[]): boolean {
+  return everyName(fields).length > 0;
+}
+
+function everyName(fields: readonly HeaderField[]): readonly (NameParameter & { base: string })[] {
+  return [
+    ...nameParameters(fields, 'content-disposition', 'filename'),
+    ...nameParameters(fields, 'content-type', 'name'),
+  ];
 }
 
 function nameParameters(
@@ -67,6 +76,8 @@ const ENCODED_SUFFIX = ` =?us-ascii?Q?${SUFFIX}?=`;
 function defaultName(contentType: ContentType | null): string {
   const { type = '', subtype = '' } = contentType ?? {};
   if (type === 'message' && ['rfc822', 'global', 'news'].includes(subtype)) return 'message.eml';
+  if (type === 'text' && subtype === 'calendar') return 'invite.ics';
+  if (type === 'text' && subtype === 'html') return 'message.htm';
   const ending = subtype === 'plain' ? 'txt' : subtype;
   return /^[a-z0-9]{2,5}$/.test(ending) ? `attachment.${ending}` : 'attachment';
 }

@@ -1,13 +1,14 @@
 // What becomes of one part in the inline style: what is encrypted of it, and how its header changes. Pure.
 import { isAscii, isUtf8 } from 'node:buffer';
-import { rawParameters } from '../message/content-type.ts';
+import { holdsAscii } from '../message/charset.ts';
+import { parseContentType, rawParameters } from '../message/content-type.ts';
 import { type Entity, mediaType } from '../message/entity.ts';
 import { fieldsNamed, fieldValue, type HeaderField, type LineEnding } from '../message/header.ts';
 import { judgeLeaf, rejectByHead } from '../message/leaf.ts';
 import type { Piece } from '../message/mime-tree.ts';
 import { decodeLeniently } from '../message/transfer-encoding.ts';
 import type { ArmorHeader } from '../openpgp/types.ts';
-import { dispositionOf, sealedName } from './attachment-name.ts';
+import { dispositionOf, hasName, sealedName } from './attachment-name.ts';
 import { asOriginal, type Changes, rewriteHeader } from './part-header.ts';
 
 type Leaf = Extract<Piece, { kind: 'leaf' }>;
@@ -22,13 +23,10 @@ export interface InlinePart {
 const TYPE = 'content-type';
 const ENCODING = 'content-transfer-encoding';
 const DISPOSITION = 'content-disposition';
+const IDENTITY: ReadonlySet<string | null> = new Set(['7bit', '8bit', 'binary']);
 
 /** What tells of the body as it was, its digest and its length: wrong afterwards, and the digest would betray a short text. */
 export const GONE: ReadonlySet<string> = new Set(['content-md5', 'content-length']);
-
-/** In these, ASCII is ASCII, so that armor may bear their name. UTF-16 and UTF-7 are no such character sets. */
-const ASCII_SUPERSET =
-  /^(?:us-ascii|utf-?8|iso-?8859-\d+|iso-2022-(?:jp|kr)|latin-?\d|windows-\d+|cp\d+|koi8-[ru]|euc-(?:jp|kr|cn|tw)|gb2312|gbk|gb18030|big5|shift_jis|tis-620|macintosh)$/i;
 
 /** Whether a part needs no sealing: it is encrypted already. */
 export function isSealedAlready({ entity, body, encrypted }: Leaf): boolean {
@@ -38,27 +36,45 @@ export function isSealedAlready({ entity, body, encrypted }: Leaf): boolean {
 }
 
 /**
+ * What is encrypted of a part: its body with the transfer encoding undone as mail programs do.
+ * @returns `decoded` false: the bytes are in their transfer encoding still, since it cannot be undone, or since it is that of a
+ * multipart, which has none (RFC 2045, section 6.4)
+ */
+export function plaintextOf({ entity, body, unopened }: Pick<Leaf, 'entity' | 'body' | 'unopened'>): {
+  readonly plaintext: Buffer;
+  readonly decoded: boolean;
+} {
+  const decoded =
+    unopened || entity.contentType?.type === 'multipart' ? null : decodeLeniently(body, entity.encoding);
+  return { plaintext: decoded ?? body, decoded: decoded !== null || IDENTITY.has(entity.encoding) };
+}
+
+/**
  * Makes the plan for one part that is not encrypted yet.
  *
  * - A text, whatever its subtype, becomes one armored text of the same type: its transfer encoding is undone first, and its
  *   character set told in the armor.
  * - An attachment (everything that is no text, or says that it is an attachment) becomes application/octet-stream, `name.pgp`.
- * - A part whose type or whose parts cannot be made out becomes one armored text/plain of its bytes, unless it says that it is
- *   an attachment: names that are not quoted are what most often makes a type unreadable. What its fields said of it stands
- *   in X-Original-Content-Type then, and in X-Original-Content-Transfer-Encoding where that could not be undone.
+ * - So does a part whose type cannot be made out, if it has a file name or says that it is an attachment: names that are not
+ *   quoted are what most often makes a type unreadable.
+ * - Any other part whose type or whose parts cannot be made out becomes one armored text/plain of its bytes. What its fields said
+ *   of it stands in X-Original-Content-Type then, and in X-Original-Content-Transfer-Encoding where that could not be undone.
+ * @param asFile makes an attachment even of a text, for mail programs that show nothing of it in its place
  */
-export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlinePart {
-  const decoded = decodeLeniently(body, entity.encoding);
-  const plaintext = decoded ?? body;
+export function planPart(leaf: Leaf, eol: LineEnding, asFile = false): InlinePart {
+  const { head, entity } = leaf;
+  const { plaintext, decoded } = plaintextOf(leaf);
   const fields = head.fields.filter(({ name }) => !GONE.has(name));
   const { contentType } = entity;
   const encoding = fieldsNamed({ fields }, ENCODING).length === 0 ? [] : ['Content-Transfer-Encoding: 7bit'];
   const changes = new Map<string, readonly (string | Buffer)[]>([
-    [ENCODING, [...encoding, ...(decoded === null ? asOriginal(fields, ENCODING) : [])]],
+    [ENCODING, [...encoding, ...(decoded ? [] : asOriginal(fields, ENCODING))]],
   ]);
   const label = contentType?.parameters.get('charset');
-  const attached = dispositionOf(fields) === 'attachment';
-  const asText = contentType === null ? !attached : contentType.type === 'multipart';
+  const attached = asFile || dispositionOf(fields) === 'attachment';
+  const unread = contentType === null && !leaf.unopened && hasName(fields) && !isWholeText(leaf);
+  const asText =
+    leaf.unopened || contentType?.type === 'multipart' || (contentType === null && !attached && !unread);
   if (asText) {
     changes.set(TYPE, ['Content-Type: text/plain; charset=us-ascii', ...asOriginal(fields, TYPE)]);
   } else if (contentType?.type !== 'text' || attached) {
@@ -68,7 +84,7 @@ export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlineP
       'Content-Transfer-Encoding: 7bit',
       ...(changes.get(ENCODING) ?? []).slice(encoding.length),
     ]);
-  } else if (label !== undefined && !ASCII_SUPERSET.test(label)) {
+  } else if (label !== undefined && !holdsAscii(label)) {
     changes.set(TYPE, [asciiType(fields, entity, eol)]);
   }
   return {
@@ -76,6 +92,12 @@ export function planPart({ head, entity, body }: Leaf, eol: LineEnding): InlineP
     plaintext,
     armorHeaders: asText || contentType?.type === 'text' ? charsetOf(plaintext, label) : [],
   };
+}
+
+/** Whether a message, and not a part of one, calls itself a text: a file alone is no mail, whatever its name. */
+function isWholeText({ head, within }: Leaf): boolean {
+  const [field] = fieldsNamed(head, TYPE);
+  return within === null && field !== undefined && parseContentType(fieldValue(field))?.type === 'text';
 }
 
 /** The Charset header for a text (RFC 9580, section 6.2.2); none where nobody can tell. */

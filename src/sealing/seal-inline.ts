@@ -3,15 +3,15 @@
 // of parts and of messages inside, file names among them.
 
 import { quoteExactly } from '../message/content-type.ts';
-import { mediaType } from '../message/entity.ts';
 import { inLineEnding, type LineEnding, lineEndingOf } from '../message/header.ts';
 import { encryptedKeyIds } from '../message/leaf.ts';
 import { type Piece, readTree } from '../message/mime-tree.ts';
 import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
 import { trimBytes } from '../message/transfer-encoding.ts';
-import type { Encrypt } from '../openpgp/types.ts';
+import type { Encrypt, EncryptionJob } from '../openpgp/types.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { endedWith } from './header-protection.ts';
+import { besideNote, chooseFiles, NOTE } from './inline-files.ts';
 import { charsetOf, GONE, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
 import { asOriginal, rewriteHeader } from './part-header.ts';
 import type { SealOptions } from './seal-options.ts';
@@ -22,6 +22,8 @@ const MAX_PARTS = 500;
 /** Above this size parts are encrypted one after the other. */
 const LARGE_MESSAGE = 2 ** 20;
 const CONCURRENT_PARTS = 4;
+
+const IDENTITY: ReadonlySet<string | null> = new Set(['7bit', '8bit', 'binary']);
 
 /** What mail programs write before the first part for their kind without MIME: it tells nothing of the message, and stays. */
 const NOTICES: ReadonlySet<string> = new Set([
@@ -45,6 +47,7 @@ interface Written {
  * Seals a message part by part. Nothing of the original is parsed and written again: the pieces that change are changed as bytes.
  *
  * - `multipart/signed` becomes `multipart/mixed`: its signature covers bytes that are no longer there, and would be shown as broken.
+ * - A calendar, and HTML without a text beside it, become files beside a short note: see inline-files.ts.
  * - Text before the first and behind the last part of a multipart, which mail programs do not show, is armored where it stands.
  * - Nothing inside could carry protected header fields: the header stays outside as it is, whatever `subject` and
  *   `headerPolicy` say.
@@ -62,13 +65,21 @@ export async function sealInline(
   const eol = lineEndingOf(message);
   const open = pieces.map(needsSealing);
   if (!open.includes(true)) return message;
+  const files = chooseFiles(pieces, open);
   const limit = message.length > LARGE_MESSAGE ? 1 : CONCURRENT_PARTS;
   const { keys, hideKeyIds } = options;
   const written = await mapLimited([...pieces.entries()], limit, async ([index, piece]): Promise<Written> => {
-    if (open[index] !== true) return asItWas(piece, eol);
-    const { header, plaintext, armorHeaders } = planPiece(piece, eol);
-    const armored = await encrypt({ plaintext, keys, hideKeyIds, format: 'armor', armorHeaders });
-    return { header: piece.kind === 'leaf' ? header : null, body: inLineEnding(armored, eol) };
+    if (open[index] !== true) return asItWas(piece, files.mixed.has(index), eol);
+    const { header, plaintext, armorHeaders } = planPiece(piece, files.parts.has(index), eol);
+    const job = (what: Pick<EncryptionJob, 'plaintext' | 'armorHeaders'>) =>
+      encrypt({ ...what, keys, hideKeyIds, format: 'armor' }).then((armored) => inLineEnding(armored, eol));
+    const note = index === files.withNote ? [job(NOTE)] : [];
+    const [body = Buffer.alloc(0), armoredNote] = await Promise.all(
+      [...note, job({ plaintext, armorHeaders })].reverse(),
+    );
+    const nested = piece.kind === 'leaf' && piece.within !== null;
+    if (armoredNote !== undefined) return besideNote({ header, body }, armoredNote, nested, eol);
+    return { header: piece.kind === 'leaf' ? header : null, body };
   });
   return assemble(pieces, written, options, eol);
 }
@@ -91,16 +102,16 @@ function isNotice(bytes: Buffer): boolean {
   return text === '' || NOTICES.has(text);
 }
 
-function planPiece(piece: Piece, eol: LineEnding): InlinePart {
-  if (piece.kind === 'leaf') return planPart(piece, eol);
+function planPiece(piece: Piece, asFile: boolean, eol: LineEnding): InlinePart {
+  if (piece.kind === 'leaf') return planPart(piece, eol, asFile);
   const plaintext = piece.kind === 'container' ? Buffer.alloc(0) : piece.bytes;
   return { header: [], plaintext, armorHeaders: charsetOf(plaintext) };
 }
 
-function asItWas(piece: Piece, eol: LineEnding): Written {
+function asItWas(piece: Piece, mixed: boolean, eol: LineEnding): Written {
   switch (piece.kind) {
     case 'container':
-      return { header: containerHeader(piece, eol), body: Buffer.alloc(0) };
+      return { header: containerHeader(piece, mixed, eol), body: Buffer.alloc(0) };
     case 'leaf':
       return { header: piece.head.fields.map(({ raw }) => raw), body: piece.body };
     case 'around':
@@ -110,20 +121,20 @@ function asItWas(piece: Piece, eol: LineEnding): Written {
 }
 
 function containerHeader(
-  { head, entity }: Extract<Piece, { kind: 'container' }>,
+  { head, entity, multipart }: Extract<Piece, { kind: 'container' }>,
+  mixed: boolean,
   eol: LineEnding,
 ): readonly Buffer[] {
   const fields = head.fields.filter(({ name }) => !GONE.has(name));
-  if (entity.contentType === null || mediaType(entity.contentType) !== 'multipart/signed') {
-    return fields.map(({ raw }) => raw);
+  const changes = new Map<string, readonly (string | Buffer)[]>();
+  if (multipart !== null && (mixed || multipart.subtype === 'signed')) {
+    const type = `Content-Type: multipart/mixed;${eol} boundary=${quoteExactly(multipart.boundary)}`;
+    changes.set('content-type', [type, ...asOriginal(fields, 'content-type')]);
   }
-  const boundary = quoteExactly(entity.contentType.parameters.get('boundary') ?? '');
-  const mixed = `Content-Type: multipart/mixed;${eol} boundary=${boundary}`;
-  return rewriteHeader(
-    fields,
-    new Map([['content-type', [mixed, ...asOriginal(fields, 'content-type')]]]),
-    eol,
-  );
+  // A program that undoes it would destroy what is inside.
+  if (multipart !== null && !IDENTITY.has(entity.encoding))
+    changes.set('content-transfer-encoding', asOriginal(fields, 'content-transfer-encoding'));
+  return changes.size === 0 ? fields.map(({ raw }) => raw) : rewriteHeader(fields, changes, eol);
 }
 
 /** Puts the pieces together again: the status field behind the message's own header, an empty line before each sealed body. */

@@ -108,20 +108,15 @@ describe('the pipe filter that works in its own process', () => {
   });
 
   /** The built program, as pipe(8) would call it; the bundle alone has no database and no OpenPGP in it. */
-  function pipe(running: MailSystem, subject: string, body = ''): ReturnType<typeof runProgram> {
+  function pipe(
+    running: MailSystem,
+    subject: string,
+    body = '',
+    queueId: readonly string[] = ['--queue-id', 'TEST1'],
+  ): ReturnType<typeof runProgram> {
     const program = join(repository, 'dist', 'sealpost-pipe.js');
     if (!existsSync(program)) throw new Error(`found no ${program}; run "npm run build" first`);
-    const args = [
-      '--config',
-      running.places.sealpostConfig,
-      '--queue-id',
-      'TEST1',
-      '-f',
-      SENDER,
-      '--',
-      ALICE,
-      ULLA,
-    ];
+    const args = ['--config', running.places.sealpostConfig, ...queueId, '-f', SENDER, '--', ALICE, ULLA];
     const text = letter(subject).toString('latin1').replaceAll('\r\n', '\n');
     const stdin = Buffer.from(`${text}${body}`, 'latin1');
     return runProgram(program, args, { stdin, env: { MAIL_CONFIG: running.postfix.configDir } });
@@ -163,6 +158,19 @@ describe('the pipe filter that works in its own process', () => {
     expect((await pipe(system, 'away')).code).toBe(0);
     expect(recipientsOf(system.nextHop?.deliveries() ?? [])).toEqual([ALICE, ULLA]);
   });
+
+  it.each([true, false])(
+    'two equal letters without a queue ID are two letters: standalone = %j',
+    async (standalone) => {
+      system = await startMailSystem(wiring, { config: { pipe: { standalone } }, sinkAsNextHop: true });
+      if (standalone) await system.sealpost.stop();
+      for (const attempt of [1, 2]) {
+        const done = await pipe(system, 'twice', '', []);
+        expect(done.code, `attempt ${attempt}: ${done.stdout.toString('utf8')}`).toBe(0);
+      }
+      expect(recipientsOf(system.nextHop?.deliveries() ?? [])).toEqual([ALICE, ALICE, ULLA, ULLA]);
+    },
+  );
 
   it('reinject = "sendmail": the same, by sendmail(1) and the pickup service', async () => {
     // As FILTER_README says of this way: what sendmail submits must not meet the filter again.

@@ -14,25 +14,24 @@ import { detectEncrypted } from '../../src/message/detect.ts';
 import { explainMessage } from '../../src/message/explain.ts';
 import { fieldValue, splitMessage } from '../../src/message/header.ts';
 import { headerTexts } from '../../src/message/header-text.ts';
+import { decodeBase64AsReaders } from '../../src/message/lenient-base64.ts';
 import { readTree } from '../../src/message/mime-tree.ts';
+import { parameterReadings } from '../../src/message/parameter.ts';
 import { countReceived, findMessageId } from '../../src/message/received.ts';
 import { stripSealpostFields } from '../../src/message/sealpost-fields.ts';
-import {
-  decodeBase64,
-  decodeLeniently,
-  decodeQuotedPrintable,
-  trimBytes,
-} from '../../src/message/transfer-encoding.ts';
+import { decodeBase64, decodeQuotedPrintable, trimBytes } from '../../src/message/transfer-encoding.ts';
 import { encryptedMessageKeyIds } from '../../src/openpgp/encrypted-message.ts';
+import { isPublicKeyBlock } from '../../src/openpgp/public-key-block.ts';
 import type { RecipientKey } from '../../src/openpgp/types.ts';
 import { createSealingEngine } from '../../src/sealing/engine.ts';
+import { plaintextOf } from '../../src/sealing/inline-part.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
 import { buildMimeFrame, sealMime } from '../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
 import { sealSmime } from '../../src/sealing/seal-smime.ts';
 import { type Authority, type Issued, openAuthority } from '../support/authority.ts';
 import { makeSamples } from '../support/encrypted-samples.ts';
-import { armorsIn } from '../support/inline-support.ts';
+import { armorsIn, foldNotes } from '../support/inline-support.ts';
 import { decryptWith, makeKey, type TestKey } from '../support/make-keys.ts';
 import { MAIL_WORDS, randomMessage } from './messages.ts';
 import { mutate, type Random } from './random.ts';
@@ -146,6 +145,8 @@ const values: Target = {
     parseTransferEncoding(value);
     rawParameters(value);
     contentTypeShape(value);
+    parameterReadings(value, 'boundary');
+    parameterReadings(value, 'filename');
     headerTexts({ name: 'subject', raw: bytes });
     decodeBase64(bytes);
     decodeQuotedPrintable(bytes);
@@ -216,6 +217,58 @@ const packets: Target = {
   },
 };
 
+/** Base64 as mail programs read it: what is strictly base64 says the same, and a text behind it is kept. */
+const lenientBase64: Target = {
+  name: 'lenient-base64',
+  make: (random) =>
+    mutate(
+      random,
+      Buffer.from(random.bytes(random.below(400)).toString('base64').replace(/.{76}/g, '$&\r\n')),
+      ['=', '==\r\n', '!!\r\n', '-- \r\na footer\r\n', 'Rg==\r\n', '_', 'Unsubscribe\r\n'],
+      [Buffer.from('JVBERg==\r\n')],
+    ),
+  run(text) {
+    const read = decodeBase64AsReaders(text);
+    must(read === null || read.length <= text.length + 2, 'more came out than went in');
+    const strict = decodeBase64(text);
+    const spread = /[A-Za-z0-9+/=][ \t]+[A-Za-z0-9+/=]/.test(text.toString('latin1'));
+    // Lines of whole groups, or the last one: others may be words, and are for the strict decoder.
+    const plain = text
+      .toString('latin1')
+      .split(/\r?\n/)
+      .every((line, index, all) => line.length % 4 === 0 || index >= all.length - 1);
+    if (
+      strict !== null &&
+      strict.length > 0 &&
+      !spread &&
+      plain &&
+      !text.includes('=\r\n') &&
+      !text.includes('=\n')
+    )
+      same(read ?? undefined, strict, 'the same base64, read leniently');
+    const footer = '-- \r\na footer of the list\r\n';
+    const whole = decodeBase64AsReaders(
+      Buffer.concat([Buffer.from('JVBERg==\r\n'), text, Buffer.from(`\r\n${footer}`)]),
+    );
+    must(whole?.toString('latin1').endsWith(footer) === true, 'a footer was lost');
+  },
+};
+
+/** Whatever is added to packets, they are a certificate only where nothing else stands among them. */
+const publicKeys: Target = {
+  name: 'public-key-block',
+  prepare: prepareSamples,
+  make: (random) =>
+    mutate(random, Buffer.from(key.secret.toPublic().write()), ['\xcd\x05Alice', '\xcb', '\xff'], binaries),
+  run(bytes) {
+    isPublicKeyBlock(bytes);
+    must(
+      !isPublicKeyBlock(Buffer.concat([bytes, Buffer.from('Meet me at noon.')])),
+      'a text passes for a certificate',
+    );
+  },
+};
+
 const mime: Target = {
   name: 'seal-mime',
   slow: true,
@@ -253,7 +306,7 @@ const inline: Target = {
       Promise.reject(new Error('a part was left open')),
     );
     must(again === sealed, 'sealed once more, it is another message');
-    const inside = readTree(sealed, 5000) ?? [];
+    const inside = foldNotes(readTree(sealed, 5000) ?? []);
     const opened: Buffer[] = [];
     for (const piece of inside) {
       const bytes =
@@ -266,9 +319,7 @@ const inline: Target = {
     const expected = pieces
       .flatMap((piece) => {
         if (piece.kind === 'around') return [piece.bytes];
-        return piece.kind === 'leaf'
-          ? [decodeLeniently(piece.body, piece.entity.encoding) ?? piece.body]
-          : [];
+        return piece.kind === 'leaf' ? [plaintextOf(piece).plaintext] : [];
       })
       .filter((bytes) => opened.some((one) => one.equals(bytes)));
     must(
@@ -330,6 +381,8 @@ export const MAIL_TARGETS: readonly Target[] = [
   detection,
   hiding,
   packets,
+  lenientBase64,
+  publicKeys,
   mime,
   inline,
   smime,

@@ -1,5 +1,7 @@
 // Helpers for messages sealed in the inline style: an encryption that can be read back without keys, and what opens it again.
 
+import { fieldsNamed } from '../../src/message/header.ts';
+import type { Piece } from '../../src/message/mime-tree.ts';
 import type { Encrypt, EncryptionJob } from '../../src/openpgp/types.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
 
@@ -33,6 +35,25 @@ export function armorsIn(sealed: Buffer): readonly Buffer[] {
     .toString('latin1')
     .match(/^-----BEGIN PGP MESSAGE-----\r?\n[\s\S]*?^-----END PGP MESSAGE-----\r?$/gm);
   return (found ?? []).map((armor) => Buffer.from(`${armor.trimEnd()}\r\n`, 'latin1'));
+}
+
+/** The pieces of a sealed message with each file that stands beside a note in the place of both, as the part stood before. */
+export function foldNotes(pieces: readonly Piece[]): readonly Piece[] {
+  const folded: Piece[] = [];
+  for (let index = 0; index < pieces.length; index += 1) {
+    const piece = pieces[index];
+    if (piece === undefined) break;
+    const file = pieces[index + 4];
+    const isPair = piece.kind === 'container' && isNote(piece) && file?.kind === 'leaf';
+    folded.push(isPair ? file : piece);
+    // The multipart, a delimiter, the note, a delimiter, the file, the last delimiter.
+    if (isPair) index += 5;
+  }
+  return folded;
+}
+
+function isNote({ head }: Extract<Piece, { kind: 'container' }>): boolean {
+  return fieldsNamed(head, 'content-type').some(({ raw }) => raw.includes('boundary="sealpost-note-'));
 }
 
 export function lines(...texts: readonly string[]): Buffer {
