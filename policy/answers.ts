@@ -24,7 +24,7 @@ export const LOOP: Answer = {
 
 const NO_ADDRESS = notFound('the key is no address');
 const NOT_OURS = notFound('the domain is not ours');
-const NOBODY = notFound('nobody has this address');
+const NOBODY: Answer = { kind: 'not found', reason: 'nobody has this address', nobody: true };
 
 /** `id_12@domain`: what a user is always referred to by. */
 export function idAddress(user: User, { mailboxDomain }: AnswerOptions): string {

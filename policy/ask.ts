@@ -2,6 +2,7 @@
 import { type AddressParts, normaliseDomain, parsePath } from '../src/address/normalise.ts';
 import type { Decider } from '../src/delivery/decide.ts';
 import { normaliseFingerprint } from '../src/directory/fingerprint.ts';
+import type { Told } from './answer-cache.ts';
 import {
   clientFingerprint,
   domainClass,
@@ -16,6 +17,16 @@ import { checkRecipient } from './check-recipient.ts';
 import { type AddressFacts, type Answer, type AnswerOptions, type MapName, notFound } from './facts.ts';
 import { pathOfKey } from './internal-form.ts';
 
+/** What a question is about, beside the map. */
+export interface Asked {
+  /** One character per byte. */
+  readonly key: string;
+  /** Bytes of the message where they are known. */
+  readonly size: number | null;
+  /** Is told whether the answer is stale. */
+  readonly told: Told;
+}
+
 export interface AskContext {
   readonly caches: LookupCaches;
   readonly decider: Pick<Decider, 'beforehand'>;
@@ -28,62 +39,55 @@ type AddressMap = Exclude<MapName, 'virtual_domains' | 'relay_domains' | 'client
 
 /**
  * Asks a map; at once where everything is cached.
- * @param key one character per byte
- * @param size bytes of the message where they are known
  * @throws DirectoryUnavailable, or rejects with it, when the answer cannot be known now
  */
-export function ask(
-  context: AskContext,
-  map: MapName,
-  key: string,
-  size: number | null,
-): Answer | Promise<Answer> {
+export function ask(context: AskContext, map: MapName, asked: Asked): Answer | Promise<Answer> {
   switch (map) {
     case 'virtual_domains':
-      return askDomain(context, key, 'virtual');
+      return askDomain(context, asked, 'virtual');
     case 'relay_domains':
-      return askDomain(context, key, 'relay');
+      return askDomain(context, asked, 'relay');
     case 'client_fingerprint':
-      return askFingerprint(context, key);
+      return askFingerprint(context, asked);
     default:
-      return askAddress(context, map, key, size);
+      return askAddress(context, map, asked);
   }
 }
 
 function askDomain(
   { caches, options }: AskContext,
-  key: string,
+  { key, told }: Asked,
   wanted: 'virtual' | 'relay',
 ): Answer | Promise<Answer> {
   const name = normaliseDomain(textOf(key));
   if (name === null) return domainClass(name, null, wanted, options);
-  return after(caches.domain(name), (facts) => domainClass(name, facts, wanted, options));
+  return after(caches.domain(name, told), (facts) => domainClass(name, facts, wanted, options));
 }
 
-function askFingerprint({ caches, clock }: AskContext, key: string): Answer | Promise<Answer> {
+function askFingerprint({ caches, clock }: AskContext, { key, told }: Asked): Answer | Promise<Answer> {
   const canonical = normaliseFingerprint(key);
   const today = new Date(clock()).toISOString().slice(0, 10);
   if (canonical === null) return clientFingerprint(null, null, today);
-  return after(caches.fingerprint(canonical), (expiresOn) => clientFingerprint(canonical, expiresOn, today));
+  return after(caches.fingerprint(canonical, told), (expiresOn) =>
+    clientFingerprint(canonical, expiresOn, today),
+  );
 }
 
-function askAddress(
-  context: AskContext,
-  map: AddressMap,
-  key: string,
-  size: number | null,
-): Answer | Promise<Answer> {
+function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer | Promise<Answer> {
   const { caches, options } = context;
+  const { key, told } = asked;
   // An access map has an answer for the quoted form of every address of ours: there is no second question.
   const parts = parsePath(map === 'check_recipient' ? key : pathOfKey(key));
   if (parts === null) {
     const name = map === 'transport' ? normaliseDomain(textOf(key)) : null;
-    return name === null ? notFound('the key is no address') : after(caches.domain(name), domainTransport);
+    return name === null
+      ? notFound('the key is no address')
+      : after(caches.domain(name, told), domainTransport);
   }
-  const facts = caches.address(parts);
+  const facts = caches.address(parts, told);
   switch (map) {
     case 'check_recipient':
-      return after(facts, (known) => askRecipient(context, known, size));
+      return after(facts, (known) => askRecipient(context, known, asked));
     case 'virtual_alias':
       return after(facts, (known) => virtualAlias(known, options));
     case 'virtual_mailbox':
@@ -91,30 +95,34 @@ function askAddress(
     case 'transport':
       return after(facts, transport);
     case 'sender_login':
-      return after(facts, (known) => askSender(context, known, parts));
+      return after(facts, (known) => askSender(context, known, parts, told));
   }
 }
 
-function askSender({ caches }: AskContext, facts: AddressFacts, parts: AddressParts) {
-  return after(caches.grants(parts), (grants) => senderLogin(facts, grants));
+function askSender({ caches }: AskContext, facts: AddressFacts, parts: AddressParts, told: Told) {
+  return after(caches.grants(parts, told), (grants) => senderLogin(facts, grants));
 }
 
 /** check_recipient asks what the key settings say of each reader, for which the keys must be seen. */
 function askRecipient(
   context: AskContext,
   unread: AddressFacts,
-  size: number | null,
+  { size, told }: Asked,
 ): Answer | Promise<Answer> {
   const { decider, options } = context;
-  return after(withKeys(context, unread), (facts) =>
+  return after(withKeys(context, unread, told), (facts) =>
     after(decider.beforehand(facts.recipient), (decided) => checkRecipient(facts, size, decided, options)),
   );
 }
 
-function withKeys({ caches }: AskContext, facts: AddressFacts): AddressFacts | Promise<AddressFacts> {
+function withKeys(
+  { caches }: AskContext,
+  facts: AddressFacts,
+  told: Told,
+): AddressFacts | Promise<AddressFacts> {
   const { keysUnread: id, recipient } = facts;
   if (id === null) return facts;
-  return after(caches.keys(id), (keys) => {
+  return after(caches.keys(id, told), (keys) => {
     const { resolution } = recipient;
     const [user] = resolution.kind === 'user' ? resolution.readers : [];
     if (user?.kind !== 'user') throw new Error('keys of no user');

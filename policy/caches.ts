@@ -5,7 +5,7 @@ import type { Change } from '../src/database/notifications.ts';
 import { dependencyName } from '../src/directory/read.ts';
 import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
-import { type AnswerCache, type CacheResult, createAnswerCache } from './answer-cache.ts';
+import { type AnswerCache, type CacheResult, createAnswerCache, type Told } from './answer-cache.ts';
 import { readersOf, type SenderGrant } from './answers.ts';
 import { type ChangeLog, createChangeLog } from './change-log.ts';
 import type { LookupDatabase } from './database.ts';
@@ -21,14 +21,17 @@ export interface CachesContext {
   readonly clock: () => number;
 }
 
-/** Facts, at once where they are cached; all reject with DirectoryUnavailable when they cannot be known now. */
+/**
+ * Facts, at once where they are cached and true as of the last second; all reject with DirectoryUnavailable when they cannot be
+ * known now. `told` hears where they are stale.
+ */
 export interface LookupCaches {
   /** @param name normalised */
-  domain(name: string): DomainFacts | null | Promise<DomainFacts | null>;
-  address(parts: AddressParts): AddressFacts | Promise<AddressFacts>;
-  keys(userId: number): readonly StoredKey[] | Promise<readonly StoredKey[]>;
-  grants(parts: AddressParts): readonly SenderGrant[] | Promise<readonly SenderGrant[]>;
-  fingerprint(canonical: string): string | null | Promise<string | null>;
+  domain(name: string, told: Told): DomainFacts | null | Promise<DomainFacts | null>;
+  address(parts: AddressParts, told: Told): AddressFacts | Promise<AddressFacts>;
+  keys(userId: number, told: Told): readonly StoredKey[] | Promise<readonly StoredKey[]>;
+  grants(parts: AddressParts, told: Told): readonly SenderGrant[] | Promise<readonly SenderGrant[]>;
+  fingerprint(canonical: string, told: Told): string | null | Promise<string | null>;
   /** Forgets what depends on a changed row. */
   invalidate(change: Change): void;
   /** Change notifications are missed from now on. */
@@ -55,23 +58,27 @@ export function createLookupCaches(context: CachesContext): LookupCaches {
   const userKeys = cacheOf<readonly StoredKey[]>((keys) => ENTRY_BYTES + keyBytes(keys));
   const fingerprints = cacheOf<string | null>(() => ENTRY_BYTES);
 
-  const domain = (name: string, allowStale = true) =>
-    domains.get(name, () => readDomain(facts, name), allowStale);
+  const domain = (name: string, told: Told | null) => domains.get(name, () => readDomain(facts, name), told);
   const facts = {
     database,
     resolving: {
       delimiters: config.recipient_delimiter,
       mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
     },
-    domainOf: (name: string) => domain(name, false),
+    domainOf: (name: string) => domain(name, null),
   };
+  database.onChange((change) => {
+    if (change === null) changes.noteAll();
+    else noteChange(changes, change);
+  });
   return {
-    domain: (name) => domain(name),
+    domain,
     // Folding is the domain's affair: the same address in another case is another cache entry.
-    address: (parts) => addresses.get(toAddress(parts, false), () => readAddress(facts, parts)),
-    keys: (userId) => userKeys.get(String(userId), () => readKeys(facts, userId)),
-    grants: (parts) => senders.get(toAddress(parts, false), () => readGrants(facts, parts)),
-    fingerprint: (canonical) => fingerprints.get(canonical, () => readClientFingerprint(facts, canonical)),
+    address: (parts, told) => addresses.get(toAddress(parts, false), () => readAddress(facts, parts), told),
+    keys: (userId, told) => userKeys.get(String(userId), () => readKeys(facts, userId), told),
+    grants: (parts, told) => senders.get(toAddress(parts, false), () => readGrants(facts, parts), told),
+    fingerprint: (canonical, told) =>
+      fingerprints.get(canonical, () => readClientFingerprint(facts, canonical), told),
     invalidate(change) {
       database.changed();
       noteChange(changes, change);
@@ -104,6 +111,7 @@ function cacheMaker(
     createAnswerCache({
       changes,
       trust,
+      freshness: database.freshness,
       databaseAway: () => database.away(),
       isAway: (error) => error instanceof DirectoryUnavailable,
       maxEntries: config.policy.cache_entries,

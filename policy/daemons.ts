@@ -1,6 +1,7 @@
 // The lookup daemons of one process: their database connections, the cache that change notifications keep true, and the
 // listeners of [policy.tcp], [policy.socketmap] and [policy.delegation].
 import type { Config } from '../src/config/schema.ts';
+import { createVersionTracker } from '../src/database/directory-version.ts';
 import { listenForChanges } from '../src/database/notifications.ts';
 import { openDatabase } from '../src/database/open.ts';
 import type { Logger } from '../src/observe/log.ts';
@@ -56,6 +57,7 @@ export async function openLookupDatabase(
     replica: replica?.pool ?? null,
     replicaLag: config.policy.replica_lag,
     logger,
+    versions: createVersionTracker(),
   });
   return {
     database,

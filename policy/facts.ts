@@ -26,7 +26,8 @@ export function isMapName(name: string): name is MapName {
 /** An answer, and why. The reason is for the log and for `sealpost lookup`: no keys, no content. */
 export type Answer =
   | { readonly kind: 'found'; readonly value: string; readonly reason: string }
-  | { readonly kind: 'not found'; readonly reason: string }
+  /** `nobody`: the domain is ours, and Postfix refuses the address for good. */
+  | { readonly kind: 'not found'; readonly reason: string; readonly nobody?: true }
   /** Never to be read as "not found". `enhanced` is an RFC 3463 code for protocols that have a use for it. */
   | {
       readonly kind: 'temporary';
@@ -36,6 +37,12 @@ export type Answer =
 
 export const found = (value: string, reason: string): Answer => ({ kind: 'found', value, reason });
 export const notFound = (reason: string): Answer => ({ kind: 'not found', reason });
+
+/** Whether the sender gets the mail back for it, or the client is refused for good. */
+export function refusesForGood(answer: Answer): boolean {
+  if (answer.kind === 'not found') return answer.nobody === true;
+  return answer.kind === 'found' && /^(?:REJECT|error:) ?5/.test(answer.value);
+}
 
 /** A domain of ours with everything that a lookup needs of it. */
 export interface DomainFacts {

@@ -47,12 +47,14 @@ const USAGE_TABLES = `users u LEFT JOIN user_usage g ON g.user_id = u.id
 export const USAGE = {
   name: 'sealpost-lookup-usage',
   text: `SELECT ${USAGE_COLUMNS} FROM ${USAGE_TABLES} WHERE u.id = $1`,
-};
+  unversioned: true,
+} as const;
 export const MAILBOXES = {
   name: 'sealpost-lookup-mailboxes',
   text: `SELECT u.id, u.transport, u.quota_messages, u.forwards, ${USAGE_COLUMNS}
     FROM ${USAGE_TABLES} WHERE u.id = ANY ($1::int[])`,
-};
+  unversioned: true,
+} as const;
 export const GRANTS = {
   name: 'sealpost-lookup-senders',
   text: `SELECT s.address AS granted, s.user_id, a.address AS login, u.status FROM sender_logins s

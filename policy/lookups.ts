@@ -10,10 +10,11 @@ import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { within } from '../src/pacing/within.ts';
 import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
+import type { Told } from './answer-cache.ts';
 import { ask } from './ask.ts';
 import { createLookupCaches } from './caches.ts';
 import type { LookupDatabase } from './database.ts';
-import type { Answer, MapName } from './facts.ts';
+import { type Answer, type MapName, refusesForGood } from './facts.ts';
 import { createLookupRecorder } from './record-lookup.ts';
 import type { LookupProtocol } from './reply-limits.ts';
 
@@ -60,6 +61,12 @@ const TOO_LATE: Answer = {
   enhanced: LOOKUP_FAILED.notReached,
   reason: 'the database did not answer in time',
 };
+/** What was true before the database went away may refuse somebody who is there by now. */
+const MAY_BE_STALE: Answer = {
+  kind: 'temporary',
+  enhanced: LOOKUP_FAILED.notReached,
+  reason: 'the database does not answer, and a refusal from the cache could be wrong by now',
+};
 
 /** Makes the lookups. Nothing is asked before the first question. */
 export function createLookups(context: LookupsContext): Lookups {
@@ -84,10 +91,11 @@ export function createLookups(context: LookupsContext): Lookups {
       const started = performance.now();
       const question = { map, key, protocol: details.protocol };
       try {
-        const answer = ask(asking, map, key, details.size ?? null);
-        if (!(answer instanceof Promise)) return record(question, answer, started);
+        const told = { stale: false };
+        const answer = ask(asking, map, { key, size: details.size ?? null, told });
+        if (!(answer instanceof Promise)) return record(question, unlessStale(answer, told), started);
         return within(DEADLINE_MS, answer, TOO_LATE).then(
-          (known) => record(question, known, started),
+          (known) => record(question, unlessStale(known, told), started),
           (error: unknown) => record(question, failed(map, error, logger), started),
         );
       } catch (error) {
@@ -102,6 +110,10 @@ export function createLookups(context: LookupsContext): Lookups {
     },
     cached: () => caches.entries(),
   };
+}
+
+function unlessStale(answer: Answer, { stale }: Told): Answer {
+  return stale && refusesForGood(answer) ? MAY_BE_STALE : answer;
 }
 
 function failed(map: MapName, error: unknown, logger: Logger): Answer {

@@ -230,17 +230,22 @@ async function ofAnything(
       : await database.query<MailboxColumns & UsageColumns & { id: number }>(MAILBOXES, [
           users.map(({ id }) => id),
         ]);
+  const mailboxes = new Map(found.map((row) => [row.id, mailboxOf(row, row)]));
+  // What a mailbox holds changes with every message: only a limit makes the answer depend on it.
+  const limited = users.filter(
+    ({ id, quotaBytes }) => quotaBytes !== null || (mailboxes.get(id)?.quotaMessages ?? null) !== null,
+  );
   const strangers = await strangersAmong(context, readers, rows);
   return {
     value: {
       asked: parts,
       recipient: facts,
       domain: domain ?? (facts.domain === null ? null : await domainOf(facts.domain.name)),
-      mailboxes: new Map(found.map((row) => [row.id, mailboxOf(row, row)])),
+      mailboxes,
       strangers,
       keysUnread: null,
     },
-    dependsOn: [...dependsOn, ...users.map(({ id }) => `usage:${id}`)],
+    dependsOn: [...dependsOn, ...limited.map(({ id }) => `usage:${id}`)],
   };
 }
 

@@ -41,6 +41,8 @@ export interface VersionTracker {
    * @throws DatabaseUnavailable when it comes from an older state than the one that is known
    */
   check(version: DirectoryVersion): void;
+  /** Whether it is the very version that is known: on a standby, whose timeline says nothing, no other one counts. */
+  isKnown(version: DirectoryVersion): boolean;
   /** Calls back for every change; null: everything may have changed. */
   onChange(listener: (change: Change | null) => void): void;
 }
@@ -105,6 +107,7 @@ export function createVersionTracker(): VersionTracker {
       const older = timeline === 0 || timeline === known.timeline ? version.version < known.version : false;
       if (older || (timeline !== 0 && timeline < known.timeline)) throw new DatabaseUnavailable(BEHIND);
     },
+    isKnown: ({ version, stamp }) => version === known.version && stamp === known.stamp,
     onChange: (listener) => listeners.push(listener),
   };
 }

@@ -18,6 +18,10 @@ interface World {
   epoch: number | null;
   ended: number | undefined;
   away: boolean;
+  fresh: boolean;
+  trueAt: number;
+  refresh: () => Promise<boolean>;
+  told: { stale: boolean };
   now: number;
   reads: number;
   /** Answers of the database in order; a function is called when it is asked. */
@@ -33,12 +37,21 @@ function world(maxEntries = 100): World {
     epoch: 1,
     ended: undefined,
     away: false,
+    fresh: true,
+    trueAt: 1_000_000,
+    refresh: async () => true,
+    told: { stale: false },
     now: 1_000_000,
     reads: 0,
     database: async () => ({ value: `value ${self.reads}`, dependsOn: ['name'] }),
     cache: createAnswerCache<string>({
       changes,
       trust: { epoch: () => self.epoch, endOf: () => self.ended },
+      freshness: {
+        isFresh: () => self.fresh,
+        refresh: () => self.refresh(),
+        trueAt: () => (self.fresh ? self.now : self.trueAt),
+      },
       databaseAway: () => self.away,
       isAway: (error) => error instanceof Away,
       maxEntries,
@@ -51,10 +64,14 @@ function world(maxEntries = 100): World {
       clock: () => self.now,
     }),
     get: (key = 'key') =>
-      self.cache.get(key, () => {
-        self.reads += 1;
-        return self.database();
-      }),
+      self.cache.get(
+        key,
+        () => {
+          self.reads += 1;
+          return self.database();
+        },
+        self.told,
+      ),
   };
   return self;
 }
@@ -282,5 +299,72 @@ describe('the change log', () => {
     for (let index = 0; index < 100; index += 1) log.note(`name ${index}`);
     expect(log.holds(before, ['never changed'])).toBe(false);
     expect(log.holds(log.now(), ['name 0', 'never changed'])).toBe(true);
+  });
+});
+
+describe('before an answer rests on the cache', () => {
+  async function cached(): Promise<World> {
+    const w = world();
+    await w.get();
+    w.fresh = false;
+    return w;
+  }
+  it('the version is asked for, and nothing is read again where nothing changed', async () => {
+    const w = await cached();
+    expect(await w.get()).toBe('value 1');
+    expect([w.reads, w.counts.hit, w.told.stale]).toEqual([1, 1, false]);
+  });
+  it('what has changed by that version is read again', async () => {
+    const w = await cached();
+    w.refresh = async () => {
+      w.changes.note('name');
+      return true;
+    };
+    expect(await w.get()).toBe('value 2');
+  });
+  it('the database is asked where the version cannot be', async () => {
+    const w = await cached();
+    w.refresh = async () => false;
+    expect(await w.get()).toBe('value 2');
+  });
+  it('where neither can be asked it is given as stale, up to stale_max after the version was known', async () => {
+    const w = await cached();
+    w.refresh = async () => false;
+    w.database = refuse;
+    w.now = w.trueAt + 3_600_000;
+    expect(await w.get()).toBe('value 1');
+    expect(w.told.stale).toBe(true);
+    w.now += 1;
+    await expect(w.get()).rejects.toThrow(Away);
+  });
+  it('nobody waits for a version while the database is known to be away', async () => {
+    const w = await cached();
+    w.away = true;
+    w.database = refuse;
+    w.refresh = () => new Promise(() => undefined);
+    expect(w.get()).toBe('value 1');
+    expect(w.told.stale).toBe(true);
+  });
+});
+
+describe('what rests on a quota', () => {
+  it('is read again after a second, since no version tells of what a mailbox holds', async () => {
+    const w = world();
+    w.database = async () => ({ value: `value ${w.reads}`, dependsOn: ['name', 'usage:1'] });
+    await w.get();
+    w.now += 999;
+    expect(w.get()).toBe('value 1');
+    w.now += 1;
+    expect(await w.get()).toBe('value 2');
+    w.now -= 5000;
+    expect(await w.get()).toBe('value 3');
+  });
+});
+
+describe('what nobody tells of when it changes', () => {
+  it('is not kept', async () => {
+    const w = world();
+    w.database = async () => ({ value: `value ${w.reads}`, dependsOn: [], passing: true });
+    expect([await w.get(), await w.get()]).toEqual(['value 1', 'value 2']);
   });
 });

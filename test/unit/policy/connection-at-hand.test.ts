@@ -1,7 +1,7 @@
 // The connection kept at hand: one of the pool's, used when it is free, given back when it breaks or at the end.
 import { EventEmitter } from 'node:events';
 import type pg from 'pg';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { keepConnectionAtHand } from '../../../policy/connection-at-hand.ts';
 
 class FakeClient extends EventEmitter {
@@ -15,10 +15,10 @@ class FakeClient extends EventEmitter {
   }
 }
 
-function fakePool(max = 10) {
+function fakePool(max = 10, maxLifetimeSeconds = 0) {
   const clients: FakeClient[] = [];
   const pool = {
-    options: { max },
+    options: { max, maxLifetimeSeconds },
     query: async () => 'by pool',
     connect: async () => {
       const client = new FakeClient();
@@ -100,5 +100,22 @@ describe('a connection at hand', () => {
     await ask();
     await settled();
     expect(clients).toHaveLength(1);
+  });
+  it.each([
+    ['10 s', 0, 10_000],
+    ['10 s, whatever the longest life of a connection', 600, 10_000],
+    ['the longest life of a connection', 1, 1000],
+  ])('goes back to the pool, whole, after %s: the pool knows its age', async (_what, longest, kept) => {
+    const { clients, ask } = fakePool(10, longest);
+    await ask();
+    await settled();
+    const now = performance.now();
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(now + kept - 100);
+    expect(await ask()).toBe('by hand');
+    clock.mockReturnValue(now + kept + 100);
+    expect(await ask()).toBe('by pool');
+    clock.mockRestore();
+    expect(clients[0]?.releases).toEqual([false]);
+    expect(clients[0]?.listenerCount('end')).toBe(0);
   });
 });

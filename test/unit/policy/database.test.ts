@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import { describe, expect, it, vi } from 'vitest';
 import { createLookupDatabase, type LookupDatabase } from '../../../policy/database.ts';
+import { createVersionTracker } from '../../../src/database/directory-version.ts';
 import { DatabaseUnavailable } from '../../../src/database/open.ts';
 import { DirectoryUnavailable } from '../../../src/directory/types.ts';
 
@@ -119,5 +120,77 @@ describe('with a replica', () => {
     expect(await ask(database)).toBe('primary');
     expect(await ask(database)).toBe('primary');
     expect([database.away(), replica.asked]).toEqual([false, 1]);
+  });
+});
+
+describe('with the version of the directory', () => {
+  const VERSION = { version: 7, stamp: 'seven', timeline: 1 };
+  // biome-ignore lint/suspicious/noThenProperty: the name in the report
+  const report = { now: { ...VERSION, floor: 1 }, then: null, changes: [] };
+
+  /** Answers statements as of a version, and tells that version itself. */
+  function of(name: string, version = VERSION) {
+    const self = server(name);
+    const answer = async (config: { name?: string }) =>
+      config.name === 'sealpost-directory-version'
+        ? { rows: [{ report: { ...report, now: { ...version, floor: 1 } } }] }
+        : { rows: [{ directory: version, is_row: true, name }] };
+    const pool = {
+      discarded: 0,
+      query: (config: { name?: string }) => {
+        self.asked += 1;
+        return answer(config);
+      },
+      discard() {
+        pool.discarded += 1;
+      },
+    };
+    return { self, pool };
+  }
+  const lookup = (primary: ReturnType<typeof of>, replica?: ReturnType<typeof of>) =>
+    createLookupDatabase({
+      primary: primary.pool as unknown as Pool,
+      replica: (replica?.pool ?? null) as unknown as Pool | null,
+      replicaLag: 60_000,
+      logger,
+      versions: createVersionTracker(),
+    });
+
+  it('the replica is asked while it has the version of the primary', async () => {
+    const [primary, replica] = [of('primary'), of('replica', { ...VERSION, timeline: 0 })];
+    const database = lookup(primary, replica);
+    expect(await ask(database)).toBe('replica');
+    expect([primary.self.asked, replica.self.asked]).toEqual([1, 1]);
+  });
+  it.each([
+    ['an older version', { version: 6, stamp: 'six', timeline: 0 }],
+    ['the same count of another history', { version: 7, stamp: 'other', timeline: 0 }],
+    ['a version that the primary has not told of yet', { version: 8, stamp: 'eight', timeline: 0 }],
+  ])('the primary is asked where the replica has %s', async (_what, version) => {
+    expect(await ask(lookup(of('primary'), of('replica', version)))).toBe('primary');
+  });
+  it('the replica is never asked for what no version tells of', async () => {
+    const database = lookup(of('primary'), of('replica', { ...VERSION, timeline: 0 }));
+    const [row] = await database.query<{ name: string }>({ ...STATEMENT, unversioned: true }, []);
+    expect(row?.name).toBe('primary');
+  });
+  it('an empty answer is one, and its version row is no row of it', async () => {
+    const primary = of('primary');
+    primary.pool.query = async () => ({ rows: [{ directory: VERSION, is_row: null as never, name: '' }] });
+    expect(await lookup(primary).query(STATEMENT, [])).toEqual([]);
+  });
+  it('an old primary is not believed, and its connection is not kept', async () => {
+    const primary = of('primary');
+    const database = lookup(primary);
+    expect(await database.freshness.refresh()).toBe(true);
+    primary.pool.query = of('old', { version: 9, stamp: 'nine', timeline: 0.5 }).pool.query;
+    await expect(ask(database)).rejects.toThrow(DirectoryUnavailable);
+    expect(await database.freshness.refresh()).toBe(false);
+    expect(primary.pool.discarded).toBe(3);
+  });
+  it('a primary that does not say its version gives no answer', async () => {
+    const primary = of('primary');
+    primary.pool.query = async () => ({ rows: [] });
+    await expect(ask(lookup(primary))).rejects.toThrow(DirectoryUnavailable);
   });
 });

@@ -2,6 +2,8 @@
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import type { LookupDatabase } from '../../../policy/database.ts';
+import { found, notFound, refusesForGood } from '../../../policy/facts.ts';
+import { ALWAYS_FRESH } from '../../../policy/freshness.ts';
 import { createLookups } from '../../../policy/lookups.ts';
 import { configSchema } from '../../../src/config/schema.ts';
 
@@ -15,6 +17,8 @@ function played() {
     changed: () => undefined,
     away: () => false,
     back: () => undefined,
+    freshness: ALWAYS_FRESH,
+    onChange: () => undefined,
   } as unknown as LookupDatabase;
   const lookups = createLookups({
     config: configSchema.parse({}),
@@ -50,5 +54,20 @@ describe('when notifications are restored', () => {
     questions[1]?.([DOMAIN_ROW]);
     expect((await before).kind).toBe('not found');
     expect((await after).kind).toBe('found');
+  });
+});
+
+describe('a refusal from the cache, while the database is away', () => {
+  it.each([
+    [found('REJECT 5.1.1 No such recipient here', ''), true],
+    [found('REJECT 5.7.5 No key', ''), true],
+    [found('error:5.2.1 This mailbox is disabled', ''), true],
+    [found('DEFER_IF_PERMIT 4.2.2 Full', ''), false],
+    [found('DUNNO', ''), false],
+    [found('rejecting@example.org', ''), false],
+    [notFound('the domain is not ours'), false],
+    [{ kind: 'not found', reason: 'nobody has this address', nobody: true } as const, true],
+  ])('%o is for good: %s, and so becomes temporary', (answer, forGood) => {
+    expect(refusesForGood(answer)).toBe(forGood);
   });
 });
