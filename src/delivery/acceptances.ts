@@ -1,5 +1,6 @@
 // The no-duplicates memory: which recipients the next hop has already accepted, in the
 // table `deliveries`, so that a retry after a half-finished delivery or a lost reply sends only the rest.
+import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';
 import type { VersionTracker } from '../database/directory-version.ts';
@@ -239,14 +240,27 @@ function writeAgain(state: State): void {
   state.retry = setTimeout(() => {
     state.retry = undefined;
     void retryAll(state).then((done) => {
-      if (!done) writeAgain(state);
+      if (!done || state.refused !== null) writeAgain(state);
     });
   }, RETRY_MS);
   state.retry.unref();
 }
 
+/** Writes a row of no message: what was refused may be forgotten by now, and nothing else says when rows are taken again. */
+async function tryToWrite(state: State): Promise<void> {
+  const row = { message: randomBytes(32).toString('hex'), recipient: randomBytes(32).toString('hex') };
+  try {
+    await state.step({ kind: 'remember', row, reply: '' });
+    state.refused = null;
+    await state.step({ kind: 'forget', rows: [row] });
+  } catch {
+    // Still refused; or the row goes with those that are too old.
+  }
+}
+
 /** As long as it gets on. @returns whether nothing waits any more */
 async function retryAll(state: State): Promise<boolean> {
+  if (state.refused !== null && state.unsaved.size === 0) await tryToWrite(state);
   for (let before = Number.POSITIVE_INFINITY; ; ) {
     await saveUnsaved(state);
     await removeUnremoved(state);

@@ -66,6 +66,7 @@ export async function describeRunning(
   { config, path, started, absent }: StatusOptions,
 ): Promise<RunningStatus> {
   const { in_flight, ...told } = await describeParts(parts);
+  const complaints = await complaintsOf(parts);
   return {
     version: packageVersion(),
     pid: process.pid,
@@ -79,6 +80,7 @@ export async function describeRunning(
       late: engine.deliverer.lateDeliveries(),
     },
     last_minute: await rates.lastMinute(),
+    ...(complaints.length === 0 ? {} : { complaints }),
     ...Object.assign({}, ...absent),
     ...told,
   };

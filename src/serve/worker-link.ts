@@ -23,6 +23,8 @@ export interface RunningStatus {
   /** What its parts say of themselves. */
   readonly [more: string]: unknown;
   readonly pid: number;
+  /** Why parts are not well; absent where all are. */
+  readonly complaints?: readonly string[];
   readonly listeners: readonly {
     readonly name: string;
     readonly address: string;
@@ -65,8 +67,10 @@ export function combinedStatus(
   }
   const sum = (part: keyof RunningStatus['in_flight']): number =>
     statuses.reduce((total, status) => total + status.in_flight[part], 0);
+  const complaints = new Set(statuses.flatMap((status) => status.complaints ?? []));
   return {
     ...statuses[0],
+    ...(complaints.size === 0 ? {} : { complaints: [...complaints] }),
     pid: process.pid,
     workers: statuses.map((status) => ({ pid: status.pid, in_flight: status.in_flight })),
     listeners: [...listeners.values()],

@@ -1,6 +1,13 @@
 // The proxy filter as a part of serve.
 import { startProxyFilter } from '../../../filters/proxy.ts';
+import type { Acceptances } from '../../delivery/acceptances.ts';
 import type { WorkingPart } from './part.ts';
+
+/** Mail is deferred while acceptances cannot be written: what is delivered then could be delivered again. */
+function complaintsOf({ refused }: Pick<Acceptances, 'refused'>): readonly string[] {
+  const reason = refused();
+  return reason === null ? [] : [`mail is deferred: the database takes no acceptances: ${reason}`];
+}
 
 export const filterPart: WorkingPart = {
   name: 'filter',
@@ -13,7 +20,7 @@ export const filterPart: WorkingPart = {
     const proxy = await startProxyFilter(config, engine, logger, metrics, passed);
     return {
       listeners: proxy.listeners,
-      complaints: async () => [],
+      complaints: async () => complaintsOf(engine.memory),
       describe: async () => ({
         in_flight: { transactions: proxy.inFlight(), bytes: proxy.bytesInFlight() },
       }),

@@ -85,6 +85,13 @@ describe('the status of all workers', () => {
   });
 });
 
+describe('a worker that is not well', () => {
+  it('is in the status of all, whichever of them it is, and two with one trouble say it once', () => {
+    const ill = { ...status(12, 3), complaints: ['mail is deferred'] };
+    expect(combinedStatus([status(11, 2), ill, ill])).toMatchObject({ complaints: ['mail is deferred'] });
+  });
+});
+
 describe('the health of all workers', () => {
   const well = { ready: true, reasons: [] };
   const ill = { ready: false, reasons: ['the database does not answer'] };
