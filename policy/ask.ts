@@ -16,6 +16,7 @@ import type { LookupCaches } from './caches.ts';
 import { checkRecipient } from './check-recipient.ts';
 import { type AddressFacts, type Answer, type AnswerOptions, type MapName, notFound } from './facts.ts';
 import { pathOfKey } from './internal-form.ts';
+import { countsReadOn, mayBeReadOn } from './read-on.ts';
 
 /** What a question is about, beside the map. */
 export interface Asked {
@@ -77,7 +78,8 @@ function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer 
   const { caches, options } = context;
   const { key, told } = asked;
   // An access map has an answer for the quoted form of every address of ours: there is no second question.
-  const parts = parsePath(map === 'check_recipient' ? key : pathOfKey(key));
+  const path = map === 'check_recipient' ? key : pathOfKey(key);
+  const parts = parsePath(path);
   if (parts === null) {
     const name = map === 'transport' ? normaliseDomain(textOf(key)) : null;
     return name === null
@@ -87,7 +89,11 @@ function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer 
   const facts = caches.address(parts, told);
   switch (map) {
     case 'check_recipient':
-      return after(facts, (known) => askRecipient(context, known, asked));
+      return after(facts, (known) =>
+        after(asPostfixReads(context, known, path, parts, told), (counts) =>
+          askRecipient(context, counts, asked),
+        ),
+      );
     case 'virtual_alias':
       return after(facts, (known) => virtualAlias(known, options));
     case 'virtual_mailbox':
@@ -101,6 +107,26 @@ function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer 
 
 function askSender({ caches }: AskContext, facts: AddressFacts, parts: AddressParts, told: Told) {
   return after(caches.grants(parts, told), (grants) => senderLogin(facts, grants));
+}
+
+/** What check_recipient rests on: the address as it is written, or what Postfix makes of it. */
+function asPostfixReads(
+  { caches, options }: AskContext,
+  written: AddressFacts,
+  path: string,
+  parts: AddressParts,
+  told: Told,
+): AddressFacts | Promise<AddressFacts> {
+  const ours = written.domain !== null || parts.domain === options.mailboxDomain;
+  const may = mayBeReadOn(parts, ours, caches.machineNames);
+  if (may === 'no') return written;
+  return after(may === 'yes' || caches.anotherName(parts.domain, told), (reads) =>
+    reads
+      ? after(caches.readOn(path, parts, told), (readOn) =>
+          countsReadOn(readOn.recipient, ours) ? readOn : written,
+        )
+      : written,
+  );
 }
 
 /** check_recipient asks what the key settings say of each reader, for which the keys must be seen. */

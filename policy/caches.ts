@@ -1,7 +1,8 @@
 // What the lookups keep of the directory, and until when it holds: one cache for each kind of facts, made untrue by changes.
-import { type AddressParts, normaliseDomain, toAddress } from '../src/address/normalise.ts';
+import { type AddressParts, toAddress } from '../src/address/normalise.ts';
 import type { Config } from '../src/config/schema.ts';
 import type { Change } from '../src/database/notifications.ts';
+import { readOnSettings } from '../src/directory/lookup.ts';
 import { dependencyName } from '../src/directory/read.ts';
 import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
@@ -10,11 +11,12 @@ import { readersOf, type SenderGrant } from './answers.ts';
 import { type ChangeLog, createChangeLog } from './change-log.ts';
 import type { LookupDatabase } from './database.ts';
 import type { AddressFacts, DomainFacts } from './facts.ts';
-import { readAddress, readClientFingerprint, readDomain, readGrants, readKeys } from './read-facts.ts';
+import { readAnotherName, readClientFingerprint, readGrants, readKeys } from './read-by-name.ts';
+import { readAddress, readDomain, readOn } from './read-facts.ts';
 import { createTrust, type TrustKeeper } from './trust.ts';
 
 export interface CachesContext {
-  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'policy'>;
+  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'hostname' | 'postfix' | 'policy'>;
   readonly database: LookupDatabase;
   readonly metrics: Metrics | undefined;
   /** Unix milliseconds. */
@@ -29,6 +31,12 @@ export interface LookupCaches {
   /** @param name normalised */
   domain(name: string, told: Told): DomainFacts | null | Promise<DomainFacts | null>;
   address(parts: AddressParts, told: Told): AddressFacts | Promise<AddressFacts>;
+  /** The address as the filter reads it. @param path one character per byte */
+  readOn(path: string, parts: AddressParts, told: Told): AddressFacts | Promise<AddressFacts>;
+  /** Whether a domain is another name of one of ours. @param name normalised */
+  anotherName(name: string, told: Told): boolean | Promise<boolean>;
+  /** The machine's own names. */
+  readonly machineNames: ReadonlySet<string>;
   keys(userId: number, told: Told): readonly StoredKey[] | Promise<readonly StoredKey[]>;
   grants(parts: AddressParts, told: Told): readonly SenderGrant[] | Promise<readonly SenderGrant[]>;
   fingerprint(canonical: string, told: Told): string | null | Promise<string | null>;
@@ -54,17 +62,18 @@ export function createLookupCaches(context: CachesContext): LookupCaches {
   const cacheOf = cacheMaker(context, changes, trust);
   const domains = cacheOf<DomainFacts | null>(sizeOfDomain);
   const addresses = cacheOf<AddressFacts>(sizeOfAddress);
+  const readings = cacheOf<AddressFacts>(sizeOfAddress);
+  const names = cacheOf<boolean>(() => ENTRY_BYTES);
   const senders = cacheOf<readonly SenderGrant[]>(() => ENTRY_BYTES);
   const userKeys = cacheOf<readonly StoredKey[]>((keys) => ENTRY_BYTES + keyBytes(keys));
   const fingerprints = cacheOf<string | null>(() => ENTRY_BYTES);
 
+  const kept = [domains, addresses, readings, names, senders, userKeys, fingerprints];
+
   const domain = (name: string, told: Told | null) => domains.get(name, () => readDomain(facts, name), told);
   const facts = {
     database,
-    resolving: {
-      delimiters: config.recipient_delimiter,
-      mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
-    },
+    ...readOnSettings(config),
     domainOf: (name: string) => domain(name, null),
   };
   database.onChange((change) => {
@@ -75,6 +84,9 @@ export function createLookupCaches(context: CachesContext): LookupCaches {
     domain,
     // Folding is the domain's affair: the same address in another case is another cache entry.
     address: (parts, told) => addresses.get(toAddress(parts, false), () => readAddress(facts, parts), told),
+    readOn: (path, parts, told) => readings.get(path, () => readOn(facts, path, parts), told),
+    anotherName: (name, told) => names.get(name, () => readAnotherName(facts, name), told),
+    machineNames: facts.resolving.machineNames,
     keys: (userId, told) => userKeys.get(String(userId), () => readKeys(facts, userId), told),
     grants: (parts, told) => senders.get(toAddress(parts, false), () => readGrants(facts, parts), told),
     fingerprint: (canonical, told) =>
@@ -91,7 +103,7 @@ export function createLookupCaches(context: CachesContext): LookupCaches {
       database.changed();
       database.back();
     },
-    entries: () => domains.size + addresses.size + userKeys.size + senders.size + fingerprints.size,
+    entries: () => kept.reduce((total, { size }) => total + size, 0),
   };
 }
 

@@ -4,8 +4,8 @@ import type { RefusalReason } from '../src/config/refusal-texts.ts';
 import type { EachDecided } from '../src/delivery/decide.ts';
 import type { Verdict as KeyVerdict } from '../src/delivery/decision.ts';
 import type { ReaderDecision } from '../src/delivery/plan.ts';
-import type { Reader, User } from '../src/directory/types.ts';
-import { RECIPIENT_REFUSALS } from '../src/smtp/our-replies.ts';
+import type { Reader, Unclear, User } from '../src/directory/types.ts';
+import { RECIPIENT_REFUSALS, readerUnclear } from '../src/smtp/our-replies.ts';
 import { LOOP, readersOf } from './answers.ts';
 import {
   type AddressFacts,
@@ -32,6 +32,7 @@ export function checkRecipient(
   if (facts.asked === null) return notFound('the key is no address');
   const { resolution } = facts.recipient;
   if (resolution.kind === 'loop') return LOOP;
+  if (resolution.kind === 'unclear') return unclear(resolution.because);
   if (facts.domain === null && facts.asked.domain !== options.mailboxDomain)
     return notFound('the domain is not ours');
   const readers = readersOf(facts).map((reader) => ({ reader, verdict: verdictOn(reader, facts, size) }));
@@ -115,6 +116,12 @@ export function isOverQuota(
   const { quotaMessages, usedBytes, usedMessages } = mailbox;
   if (quotaMessages !== null && usedMessages >= quotaMessages) return true;
   return quotaBytes !== null && (usedBytes >= quotaBytes || usedBytes + (size ?? 0) > quotaBytes);
+}
+
+/** As the filter will: told while the client listens, the sender learns of it at once. */
+function unclear(because: Unclear): Answer {
+  const { enhanced, text } = readerUnclear(because);
+  return found(`DEFER_IF_PERMIT ${enhanced} ${text}`, because);
 }
 
 const REASONS: Readonly<Record<RefusalReason, string>> = {

@@ -18,6 +18,10 @@ export const DOMAIN = {
       EXISTS (SELECT FROM addresses c WHERE c.address = '@' || d.name) AS catch_all, ${KEY_COLUMNS}
     FROM domains d LEFT JOIN keys k ON k.domain_id = d.id WHERE d.name = $1 ORDER BY k.id`,
 };
+export const OTHER_NAME = {
+  name: 'sealpost-lookup-other-name',
+  text: 'SELECT domain_id FROM domain_names WHERE name = $1',
+};
 /** The most frequent question, hence no column and no table more than it needs. */
 export const ADDRESS = {
   name: 'sealpost-lookup-address',

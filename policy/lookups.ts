@@ -12,7 +12,7 @@ import { within } from '../src/pacing/within.ts';
 import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 import type { Told } from './answer-cache.ts';
 import { ask } from './ask.ts';
-import { createLookupCaches } from './caches.ts';
+import { type CachesContext, createLookupCaches } from './caches.ts';
 import type { LookupDatabase } from './database.ts';
 import { type Answer, type MapName, refusesForGood } from './facts.ts';
 import { createLookupRecorder } from './record-lookup.ts';
@@ -45,7 +45,7 @@ export interface Lookups {
 }
 
 export interface LookupsContext {
-  readonly config: Pick<Config, 'recipient_delimiter' | 'mailbox_domain' | 'encryption' | 'keys' | 'policy'>;
+  readonly config: CachesContext['config'] & Pick<Config, 'encryption' | 'keys'>;
   readonly database: LookupDatabase;
   readonly logger: Logger;
   readonly metrics?: Metrics;

@@ -10,14 +10,15 @@ import {
   stripExtension,
   toAddress,
 } from '../src/address/normalise.ts';
+import { type ReadingRules, readingsOf } from '../src/address/readings.ts';
 import { refusalOverrideSchema } from '../src/config/refusal-texts.ts';
 import { settingsOverrideSchema } from '../src/config/settings.ts';
-import { readRecipient } from '../src/directory/read.ts';
-import type { DirectoryRows, ResolveOptions } from '../src/directory/resolve.ts';
+import { type ReadRecipient, readReadings, readRecipient } from '../src/directory/read.ts';
+import type { ReadOnOptions } from '../src/directory/read-on.ts';
+import type { DirectoryRows } from '../src/directory/resolve.ts';
 import { rulesOf } from '../src/directory/rule-rows.ts';
 import type { Reader, StoredKey } from '../src/directory/types.ts';
 import type { ReadValue } from './answer-cache.ts';
-import type { SenderGrant } from './answers.ts';
 import { isStranger } from './check-recipient.ts';
 import type { LookupDatabase } from './database.ts';
 import type { AddressFacts, DomainFacts, Mailbox } from './facts.ts';
@@ -27,16 +28,12 @@ import {
   DOMAIN,
   type DomainRow,
   EITHER_ADDRESS,
-  FINGERPRINT,
-  GRANTS,
-  type KeyColumns,
   MAILBOXES,
   type MailboxColumns,
   mailboxOf,
   storedKeysOf,
   USAGE,
   USER,
-  USER_KEYS,
   type UsageColumns,
   userOf,
 } from './lookup-rows.ts';
@@ -44,7 +41,8 @@ import {
 /** What reading stands on. Everything here rejects with DirectoryUnavailable when it cannot be known now. */
 export interface FactsContext {
   readonly database: LookupDatabase;
-  readonly resolving: ResolveOptions;
+  readonly resolving: ReadOnOptions;
+  readonly reading: ReadingRules;
   /** A domain, from the cache where it is there and true. `name` is normalised. */
   readonly domainOf: (name: string) => DomainFacts | null | Promise<DomainFacts | null>;
 }
@@ -120,44 +118,6 @@ export async function readAddress(
     : ofAnything(context, parts, domain);
 }
 
-/** The keys of a user. */
-export async function readKeys(
-  { database }: FactsContext,
-  userId: number,
-): Promise<ReadValue<readonly StoredKey[]>> {
-  const rows = await database.query<KeyColumns>(USER_KEYS, [userId]);
-  return { value: storedKeysOf(rows), dependsOn: [`key of user:${userId}`] };
-}
-
-/** Who may use an address as sender without reading its mail. */
-export async function readGrants(
-  { database, resolving }: FactsContext,
-  parts: AddressParts,
-): Promise<ReadValue<readonly SenderGrant[]>> {
-  // Both spellings: a grant may be for an address outside, whose domain says nothing about folding.
-  const wanted = [true, false].flatMap((fold) => lookupCandidates(parts, resolving.delimiters, fold));
-  const names = [...new Set(wanted)];
-  const rows = await database.query<SenderGrant & { granted: Address; user_id: number }>(GRANTS, [names]);
-  const best = names.find((name) => rows.some(({ granted }) => granted === name));
-  const grants = rows.filter(({ granted }) => granted === best);
-  return {
-    value: grants.map(({ login, status }) => ({ login, status })),
-    dependsOn: [
-      ...names.map((name) => `sender:${name}`),
-      ...grants.flatMap(({ user_id, login }) => [`user:${user_id}`, `address:${login}`]),
-    ],
-  };
-}
-
-/** The last day on which a client's fingerprint counts, YYYY-MM-DD; null where it is unknown. */
-export async function readClientFingerprint(
-  { database }: FactsContext,
-  canonical: string,
-): Promise<ReadValue<string | null>> {
-  const [row] = await database.query<{ expires_on: string }>(FINGERPRINT, [canonical]);
-  return { value: row?.expires_on ?? null, dependsOn: [`fingerprint:${canonical}`] };
-}
-
 /** A user found by a primary address or by id: what the directory's resolution says of both. */
 async function ofUser(
   { database, domainOf }: FactsContext,
@@ -214,14 +174,40 @@ async function strangersAmong(
   return strangers;
 }
 
+/**
+ * An address as the filter reads it: as it is written, or what Postfix may make of it.
+ * @param path one character per byte
+ * @param parts the same as it is written
+ */
+export async function readOn(
+  context: FactsContext,
+  path: string,
+  parts: AddressParts,
+): Promise<ReadValue<AddressFacts>> {
+  const { database, resolving, reading } = context;
+  const read = await readReadings(database.pool, readingsOf(path, reading), resolving);
+  const value = await withMailboxes(context, parts, null, read);
+  return read.mayBeKept ? value : { ...value, passing: true };
+}
+
 /** Aliases, catch-alls, contacts, and whatever else is not simple. */
 async function ofAnything(
   context: FactsContext,
   parts: AddressParts,
   domain: DomainFacts | null,
 ): Promise<ReadValue<AddressFacts>> {
-  const { database, resolving, domainOf } = context;
-  const { facts, rows, dependsOn } = await readRecipient(database.pool, parts, resolving);
+  const { database, resolving } = context;
+  return withMailboxes(context, parts, domain, await readRecipient(database.pool, parts, resolving));
+}
+
+/** @param domain of the address, where it is known */
+async function withMailboxes(
+  context: FactsContext,
+  parts: AddressParts,
+  domain: DomainFacts | null,
+  { facts, rows, dependsOn }: ReadRecipient,
+): Promise<ReadValue<AddressFacts>> {
+  const { database, domainOf } = context;
   const readers = 'readers' in facts.resolution ? facts.resolution.readers : [];
   const users = readers.flatMap((reader) => (reader.kind === 'user' ? [reader.user] : []));
   const found =

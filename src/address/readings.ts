@@ -53,8 +53,8 @@ export function readingsOf(path: string, rules: ReadingRules): Readings {
   return { written, readings, gaveUp: end === 'gave up' };
 }
 
-/** Whether there is nothing to read on. */
-function isPlain({ local, domain }: AddressParts): boolean {
+/** Whether there is nothing to read on, unless the domain is another name of one of ours. */
+export function isPlain({ local, domain }: AddressParts): boolean {
   return local !== '' && !/[@!%]/.test(local) && !domain.includes('xn--');
 }
 

@@ -79,15 +79,9 @@ export function createDirectory(context: DirectoryContext): CachedDirectory {
       }
     },
   });
-  const { config } = context;
   const kept: Kept = {
     context,
-    resolving: {
-      delimiters: config.recipient_delimiter,
-      mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
-      machineNames: ownNames(config.hostname),
-    },
-    reading: readingRulesOf(config),
+    ...readOnSettings(context.config),
     answers,
     dependants,
     inFlight: new Map(),
@@ -180,6 +174,21 @@ function dropAll(kept: Kept): void {
   kept.generation++;
   kept.inFlight.clear();
   kept.answers.clear();
+}
+
+/** How a configuration has addresses resolved and read on, for everybody who does. */
+export function readOnSettings(config: DirectoryContext['config']): {
+  readonly resolving: ReadOnOptions;
+  readonly reading: ReadingRules;
+} {
+  return {
+    resolving: {
+      delimiters: config.recipient_delimiter,
+      mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
+      machineNames: ownNames(config.hostname),
+    },
+    reading: readingRulesOf(config),
+  };
 }
 
 /** What [postfix] and the host name say of reading an address. */
