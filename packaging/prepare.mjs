@@ -24,6 +24,7 @@ const TEST = [
   'dovecot-imapd',
   'dovecot-lmtpd',
   'dovecot-pgsql',
+  'pgbouncer',
   'groff-base',
 ];
 
