@@ -17,6 +17,8 @@ export interface ReadValue<T> {
 export interface Told {
   /** The value may have become false, since the database cannot be asked. */
   stale: boolean;
+  /** What is cached is true as of the second before the question: nothing else of it asks again. */
+  fresh: boolean;
 }
 
 export type CacheResult = 'hit' | 'miss' | 'merged' | 'stale' | 'error';
@@ -127,7 +129,8 @@ function get<T>(state: State<T>, question: Question<T>): T | Promise<T> {
       entry.epoch === trust.epoch() &&
       (entry.readFrom === null || isWithin(USAGE_MS, clock() - entry.readFrom));
     if (!changes.holds(entry.since, entry.dependsOn)) entries.delete(key);
-    else if (current && (fresh ?? freshness.isFresh())) {
+    else if (current && (fresh ?? (told?.fresh === true || freshness.isFresh()))) {
+      if (told !== null) told.fresh = true;
       count('hit');
       return entry.value;
     } else if (current && fresh === null && !databaseAway())

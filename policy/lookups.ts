@@ -91,7 +91,7 @@ export function createLookups(context: LookupsContext): Lookups {
       const started = performance.now();
       const question = { map, key, protocol: details.protocol };
       try {
-        const told = { stale: false };
+        const told = { stale: false, fresh: false };
         const answer = ask(asking, map, { key, size: details.size ?? null, told });
         if (!(answer instanceof Promise)) return record(question, unlessStale(answer, told), started);
         return within(DEADLINE_MS, answer, TOO_LATE).then(

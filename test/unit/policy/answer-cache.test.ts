@@ -21,7 +21,7 @@ interface World {
   fresh: boolean;
   trueAt: number;
   refresh: () => Promise<boolean>;
-  told: { stale: boolean };
+  told: { stale: boolean; fresh: boolean };
   now: number;
   reads: number;
   /** Answers of the database in order; a function is called when it is asked. */
@@ -40,7 +40,7 @@ function world(maxEntries = 100): World {
     fresh: true,
     trueAt: 1_000_000,
     refresh: async () => true,
-    told: { stale: false },
+    told: { stale: false, fresh: false },
     now: 1_000_000,
     reads: 0,
     database: async () => ({ value: `value ${self.reads}`, dependsOn: ['name'] }),
@@ -70,7 +70,7 @@ function world(maxEntries = 100): World {
           self.reads += 1;
           return self.database();
         },
-        self.told,
+        Object.assign(self.told, { fresh: false }),
       ),
   };
   return self;
@@ -344,6 +344,16 @@ describe('before an answer rests on the cache', () => {
     w.refresh = () => new Promise(() => undefined);
     expect(w.get()).toBe('value 1');
     expect(w.told.stale).toBe(true);
+  });
+});
+
+describe('one question that looks several things up', () => {
+  it('asks for the version once', async () => {
+    const w = world();
+    await w.get();
+    const told = { stale: false, fresh: true };
+    w.fresh = false;
+    expect(w.cache.get('key', w.database, told)).toBe('value 1');
   });
 });
 
