@@ -4,6 +4,8 @@
 import { isWhiteSpace, trimBytes } from './white-space.ts';
 
 const LF = 0x0a;
+/** Bare within a line, some programs' line ending. */
+const CR = 0x0d;
 const EQUALS = 0x3d;
 
 /** The value of each digit, -1 for every other byte. */
@@ -128,7 +130,7 @@ function count(line: Buffer): Counted {
     } else if (byte === EQUALS) {
       counted.padding += 1;
       counted.padded = true;
-    } else counted.stray += isWhiteSpace(byte) ? WORDS : 1;
+    } else if (byte !== CR) counted.stray += isWhiteSpace(byte) ? WORDS : 1;
   }
   return counted;
 }
