@@ -5,7 +5,8 @@ import { detectEncrypted } from '../../src/message/detect.ts';
 import { mediaType, readEntity } from '../../src/message/entity.ts';
 import { splitMessage } from '../../src/message/header.ts';
 import { nextDelimiter } from '../../src/message/mime-scanner.ts';
-import { decodeTransferEncoding, trimBytes } from '../../src/message/transfer-encoding.ts';
+import { decodeTransferEncoding } from '../../src/message/transfer-encoding.ts';
+import { trimBytes } from '../../src/message/white-space.ts';
 
 export type SenderParts =
   /** Nothing of that kind. */

@@ -23,6 +23,9 @@ import { toData } from './wire.ts';
 /** Reaching the daemon and reading its greeting; it greets within milliseconds, or it hangs. */
 const GREETING_TIMEOUT_MS = 30_000;
 
+/** The daemon answers QUIT within milliseconds; the message is delivered either way. */
+const GOODBYE_TIMEOUT_MS = 2000;
+
 export interface LmtpMessage {
   readonly queueId: string;
   readonly sender: RawPath;
@@ -44,10 +47,24 @@ export async function deliverOverLmtp(
   try {
     const replies = await transact(conversation, message);
     conversation.write('QUIT\r\n');
+    if (message.queueId === '') await goodbye(conversation);
     return replies;
   } finally {
     conversation.end();
   }
+}
+
+/**
+ * Waits for the reply to QUIT, so that the daemon knows that we have all the others, and forgets the message: without a queue ID it
+ * would take the next one with the same text for a retry. What goes wrong here changes nothing.
+ */
+async function goodbye(conversation: Conversation): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, GOODBYE_TIMEOUT_MS);
+  });
+  await Promise.race([conversation.next().catch(() => undefined), enough]);
+  clearTimeout(timer);
 }
 
 async function transact(conversation: Conversation, message: LmtpMessage): Promise<readonly Reply[]> {

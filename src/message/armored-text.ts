@@ -1,6 +1,7 @@
 // A text that is one armored OpenPGP block and nothing else (RFC 9580, section 6.2). Read strictly: a line that is no base64
 // would be plaintext that the reader of the decrypted message never sees, and that everybody else does.
-import { decodeBase64, trimBytes } from './transfer-encoding.ts';
+import { decodeBase64 } from './transfer-encoding.ts';
+import { trimBytes } from './white-space.ts';
 
 /** What a block's first and last line call it. */
 type BlockName = 'PGP MESSAGE' | 'PGP PUBLIC KEY BLOCK';

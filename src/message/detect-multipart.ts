@@ -6,7 +6,7 @@ import { type Entity, mediaType, readEntity } from './entity.ts';
 import { splitMessage } from './header.ts';
 import { encryptedKeyIds, judgeLeaf, PGP_ENCRYPTED, rejectByHead } from './leaf.ts';
 import { nextDelimiter } from './mime-scanner.ts';
-import { trimBytes } from './transfer-encoding.ts';
+import { trimBytes } from './white-space.ts';
 import { isControlPart, withoutText } from './without-text.ts';
 
 const PGP_MIME = 'multipart/encrypted';

@@ -1,10 +1,11 @@
 // Base64 as mail programs decode it (RFC 2045, section 6.8: "Any characters outside of the base64 alphabet are to be ignored"): with
 // stray characters, in pieces that each have their padding, and with a text behind it that a program on the way has put there.
 
+import { isWhiteSpace, trimBytes } from './white-space.ts';
+
 const LF = 0x0a;
+/** Bare within a line, some programs' line ending. */
 const CR = 0x0d;
-const SPACE = 0x20;
-const TAB = 0x09;
 const EQUALS = 0x3d;
 
 /** The value of each digit, -1 for every other byte. */
@@ -18,6 +19,8 @@ const DIGIT = Int8Array.from({ length: 256 }, (_, byte) =>
 const LONG_LINE = 40;
 /** A line with more stray characters than these is a text. */
 const MOST_STRAY = 2;
+/** White space within a line: words with spaces between them are a text. */
+const WORDS = MOST_STRAY + 1;
 
 /** What a line looks like. `surely`: nothing but base64 looks like it; `maybe`: a word may. */
 type Look = 'surely' | 'maybe' | 'blank' | 'text';
@@ -106,34 +109,38 @@ function lastSureLine(text: Buffer): number {
 function readLine(text: Buffer, from: number): Line {
   const lf = text.indexOf(LF, from);
   const end = lf < 0 ? text.length : lf + 1;
-  let at = from;
-  let behind = end;
-  while (at < behind && isSpace(text[at])) at += 1;
-  while (behind > at && isSpace(text[behind - 1])) behind -= 1;
-  let digits = 0;
-  let padding = 0;
-  let stray = 0;
-  for (let index = at; index < behind; index += 1) {
-    const byte = text[index] ?? 0;
-    if ((DIGIT[byte] ?? -1) >= 0) digits += 1;
-    else if (byte === EQUALS) padding += 1;
-    // Words with spaces between them are a text.
-    else stray += isSpace(byte) ? MOST_STRAY + 1 : 1;
-  }
-  const padded = padding > 0 && text[behind - 1] === EQUALS;
-  return { from, end, padded, look: look(digits, padding, stray, padded) };
+  const counted = count(trimBytes(text.subarray(from, end)));
+  return { from, end, padded: counted.padded, look: lookOf(counted) };
 }
 
-function look(digits: number, padding: number, stray: number, padded: boolean): Look {
+interface Counted {
+  digits: number;
+  padding: number;
+  stray: number;
+  /** No digit behind the last equals sign. */
+  padded: boolean;
+}
+
+function count(line: Buffer): Counted {
+  const counted: Counted = { digits: 0, padding: 0, stray: 0, padded: false };
+  for (const byte of line) {
+    if ((DIGIT[byte] ?? -1) >= 0) {
+      counted.digits += 1;
+      counted.padded = false;
+    } else if (byte === EQUALS) {
+      counted.padding += 1;
+      counted.padded = true;
+    } else if (byte !== CR) counted.stray += isWhiteSpace(byte) ? WORDS : 1;
+  }
+  return counted;
+}
+
+function lookOf({ digits, padding, stray, padded }: Counted): Look {
   if (digits + padding + stray === 0) return 'blank';
   if (stray > MOST_STRAY || digits === 0) return 'text';
   const whole = (digits + padding) % 4 === 0;
   if (whole && (padded || digits >= LONG_LINE)) return 'surely';
   return stray === 0 ? 'maybe' : 'text';
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === SPACE || byte === TAB || byte === CR || byte === LF;
 }
 
 function decodeLine(out: Reading, line: Line): void {

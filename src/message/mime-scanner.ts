@@ -1,5 +1,7 @@
 // Finds the delimiter lines of nested multiparts (RFC 2046, section 5.1) in one pass over a body.
 
+import { isWhiteSpace } from './white-space.ts';
+
 export interface Delimiter {
   /** Where the region before it ends; the line ending before the delimiter belongs to the delimiter. */
   readonly before: number;
@@ -13,8 +15,6 @@ export interface Delimiter {
 const LF = 0x0a;
 const CR = 0x0d;
 const HYPHEN = 0x2d;
-/** Space, tab, CR and LF. */
-const PADDING: ReadonlySet<number> = new Set([0x20, 0x09, CR, LF]);
 const DASHES = Buffer.from('\n--', 'latin1');
 
 /** RFC 2046 allows 70 characters; what is much longer is no delimiter line. */
@@ -57,7 +57,7 @@ function lineEnd(body: Buffer, line: number): number | null {
 /** Without the white space at its end: RFC 2046's transport padding, and the line ending. Other bytes belong to the line. */
 function textEnd(body: Buffer, from: number, end: number): number {
   let at = end;
-  while (at > from && PADDING.has(body[at - 1] ?? 0)) at -= 1;
+  while (at > from && isWhiteSpace(body[at - 1])) at -= 1;
   return at;
 }
 

@@ -120,12 +120,3 @@ export function decodeTransferEncoding(body: Buffer, encoding: string | null): B
       return null;
   }
 }
-
-/** White space of text cut off at both ends. */
-export function trimBytes(text: Buffer): Buffer {
-  let from = 0;
-  let end = text.length;
-  while (from < end && KIND[text[from] ?? 0] === SPACE) from += 1;
-  while (end > from && KIND[text[end - 1] ?? 0] === SPACE) end -= 1;
-  return text.subarray(from, end);
-}

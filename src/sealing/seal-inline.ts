@@ -7,7 +7,7 @@ import { inLineEnding, type LineEnding, lineEndingOf } from '../message/header.t
 import { encryptedKeyIds } from '../message/leaf.ts';
 import { type Piece, readTree } from '../message/mime-tree.ts';
 import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
-import { trimBytes } from '../message/transfer-encoding.ts';
+import { trimBytes } from '../message/white-space.ts';
 import type { Encrypt, EncryptionJob } from '../openpgp/types.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { endedWith } from './header-protection.ts';
