@@ -142,12 +142,22 @@ async function explode(
       bomb,
       bytes: message.length,
       ...measured,
-      growth: message.length < GROWTH_COUNTS_FROM ? 1 : sink.largest() / message.length,
+      growth: message.length < GROWTH_COUNTS_FROM ? 1 : sink.largest() / sizeAsCounted(message),
       seconds: (performance.now() - started) / 1000,
     };
   } finally {
     child.kill();
   }
+}
+
+/** As filter.max_message_size counts it: every line ends in CRLF. */
+function sizeAsCounted(message: Buffer): number {
+  let bare = 0;
+  for (let at = 0; at < message.length; at += 1) {
+    if (message[at] === 0x0a && message[at - 1] !== 0x0d) bare += 1;
+    if (message[at] === 0x0d && message[at + 1] !== 0x0a) bare += 1;
+  }
+  return message.length + bare;
 }
 
 function endOf(message: Buffer): string {

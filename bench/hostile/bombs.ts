@@ -27,7 +27,7 @@ const RULE = { name: 'list-id', pattern: '*announce*of*the*club*' };
 
 /** As often as it fits. */
 function filled(bytes: number, unit: string | Buffer): Buffer {
-  return Buffer.alloc(bytes - (bytes % unit.length), unit);
+  return Buffer.alloc(Math.floor(bytes / unit.length) * unit.length, unit);
 }
 
 function simple(header: string, body: Buffer): Buffer {
@@ -53,10 +53,7 @@ const marks = Buffer.from('\u0301\u0323', 'utf8');
 /** Bytes that no armor checksum and no MIME structure says anything about. */
 function armored(packets: Buffer): Buffer {
   const text = packets.toString('base64').replace(/.{76}/g, '$&\r\n');
-  return Buffer.from(
-    `-----BEGIN PGP MESSAGE-----\r\n\r\n${text}\r\n-----END PGP MESSAGE-----\r\n`,
-    'latin1',
-  );
+  return Buffer.from(`-----BEGIN PGP MESSAGE-----\r\n\r\n${text}\r\n-----END PGP MESSAGE-----\r\n`, 'latin1');
 }
 
 function pgpMime(encrypted: Buffer, encoding = '7bit'): Buffer {
@@ -143,7 +140,8 @@ const HEADER_BOMBS: readonly Bomb[] = [
     name: 'ten thousand fields that a rule asks for',
     rule: { name: 'x', pattern: '*announce*' },
     recipients: 28,
-    letter: (bytes) => Buffer.concat([filled(Math.min(bytes, 90_000), 'X: aaaa\r\n'), Buffer.from('\r\nHello.\r\n')]),
+    letter: (bytes) =>
+      Buffer.concat([filled(Math.min(bytes, 90_000), 'X: aaaa\r\n'), Buffer.from('\r\nHello.\r\n')]),
   },
   {
     name: 'To fields of 100 KB under shy',
@@ -175,7 +173,8 @@ const HEADER_BOMBS: readonly Bomb[] = [
   },
   {
     name: 'nothing but user-facing fields',
-    letter: (bytes) => Buffer.concat([filled(bytes, `List-Post: ${'a'.repeat(4400)}\r\n`), Buffer.from('\r\nx\r\n')]),
+    letter: (bytes) =>
+      Buffer.concat([filled(bytes, `List-Post: ${'a'.repeat(4400)}\r\n`), Buffer.from('\r\nx\r\n')]),
   },
   {
     name: 'a header as large as a message',
@@ -189,16 +188,20 @@ const HEADER_BOMBS: readonly Bomb[] = [
   },
   {
     name: 'bare carriage returns in a field',
-    letter: (bytes) => inHeader('Subject', filled(bytes, 'a\r b\r ')),
+    letter: (bytes) => inHeader('Subject', filled(bytes * 0.7, 'a\r b\r ')),
   },
   {
     name: 'parameters of a Content-Type',
     letter: (bytes) =>
-      simple(`Content-Type: text/plain; ${times(FIELD / 8, (index) => `a${index}=b; `)}\r\n`, filled(bytes, 'a\r\n')),
+      simple(
+        `Content-Type: text/plain; ${times(FIELD / 8, (index) => `a${index}=b; `)}\r\n`,
+        filled(bytes, 'a\r\n'),
+      ),
   },
   {
     name: 'Sealpost fields of somebody else',
-    letter: (bytes) => Buffer.concat([filled(bytes, 'Sealpost-Status: sealed\r\n'), Buffer.from('\r\nHello.\r\n')]),
+    letter: (bytes) =>
+      Buffer.concat([filled(bytes, 'Sealpost-Status: sealed\r\n'), Buffer.from('\r\nHello.\r\n')]),
   },
   {
     name: 'a Message-ID as large as a message',
@@ -211,7 +214,8 @@ const BODY_BOMBS: readonly Bomb[] = [
   { name: 'session key packets', letter: (bytes) => pgpMime(armored(filled(bytes * 0.72, SESSION_KEY))) },
   {
     name: 'partial lengths',
-    letter: (bytes) => pgpMime(armored(Buffer.concat([SESSION_KEY, Buffer.from([0xd2]), filled(bytes * 0.72, PARTIAL)]))),
+    letter: (bytes) =>
+      pgpMime(armored(Buffer.concat([SESSION_KEY, Buffer.from([0xd2]), filled(bytes * 0.72, PARTIAL)]))),
   },
   {
     name: 'an armored letter with a text at its end',
@@ -226,7 +230,10 @@ const BODY_BOMBS: readonly Bomb[] = [
   {
     name: 'an S/MIME message that is none',
     letter: (bytes) =>
-      simple('Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n', filled(bytes, `${'MIIB'.repeat(19)}\r\n`)),
+      simple(
+        'Content-Type: application/pkcs7-mime\r\nContent-Transfer-Encoding: base64\r\n',
+        filled(bytes, `${'MIIB'.repeat(19)}\r\n`),
+      ),
   },
   { name: 'parts without end', letter: (bytes) => manyParts(bytes, '\r\na\r\n') },
   { name: 'parts without end, inline', settings: INLINE, letter: (bytes) => manyParts(bytes, '\r\na\r\n') },
@@ -237,7 +244,11 @@ const BODY_BOMBS: readonly Bomb[] = [
   },
   {
     name: 'parts that are encrypted, and one that is not',
-    letter: (bytes) => manyParts(bytes, `Content-Type: application/octet-stream\r\n\r\n${armored(Buffer.concat([SESSION_KEY, PARTIAL]))}`),
+    letter: (bytes) =>
+      manyParts(
+        bytes,
+        `Content-Type: application/octet-stream\r\n\r\n${armored(Buffer.concat([SESSION_KEY, PARTIAL]))}`,
+      ),
   },
   {
     name: 'multiparts inside each other, each line nearly a boundary',
@@ -246,19 +257,21 @@ const BODY_BOMBS: readonly Bomb[] = [
   {
     name: 'messages inside each other, inline',
     settings: INLINE,
-    letter: (bytes) => Buffer.concat([Buffer.from(FROM), filled(bytes, 'Content-Type: message/rfc822\r\n\r\n')]),
+    letter: (bytes) =>
+      Buffer.concat([Buffer.from(FROM), filled(bytes, 'Content-Type: message/rfc822\r\n\r\n')]),
   },
   {
     name: 'lines that begin with two hyphens, inline',
     settings: INLINE,
     letter: (bytes) => Buffer.concat([Buffer.from(nested(20)), filled(bytes, '--\r\n--c')]),
   },
-  { name: 'nothing but bare line feeds', letter: (bytes) => simple('', filled(bytes, '\n')) },
+  { name: 'nothing but bare line feeds', letter: (bytes) => simple('', filled(bytes * 0.45, '\n')) },
   { name: 'nothing but line endings', letter: (bytes) => simple('', filled(bytes, '\r\n')) },
   { name: 'a dot on every line', letter: (bytes) => simple('', filled(bytes, '.\r\n')) },
   {
     name: 'white space without end',
-    letter: (bytes) => simple('', Buffer.concat([filled(bytes, ' \t'), Buffer.from('-----BEGIN PGP MESSAGE-----\r\n')])),
+    letter: (bytes) =>
+      simple('', Buffer.concat([filled(bytes, ' \t'), Buffer.from('-----BEGIN PGP MESSAGE-----\r\n')])),
   },
   {
     name: 'one line of text, inline',

@@ -96,8 +96,17 @@ function domainOf({ settings = {}, rule }: Pick<Bomb, 'settings' | 'rule'>): Dom
 /** Read as the directory does, up to the spellings that it would ask the database for. */
 function factsOf(path: string, domain: Domain, key: StoredKey): RecipientFacts {
   const parts = parsePath(path);
-  const [address = `unreadable@${DOMAIN}` as Address] = parts === null ? [] : lookupCandidates(parts, '+', true);
-  const user = { id: 1, address, status: 'active', settings: {}, domain, quotaBytes: null, rules: [] } as const;
+  const [address = `unreadable@${DOMAIN}` as Address] =
+    parts === null ? [] : lookupCandidates(parts, '+', true);
+  const user = {
+    id: 1,
+    address,
+    status: 'active',
+    settings: {},
+    domain,
+    quotaBytes: null,
+    rules: [],
+  } as const;
   return {
     address,
     resolution: { kind: 'user', readers: [{ kind: 'user', user, keys: [key] }], via: [] },

@@ -37,9 +37,7 @@ export function matchesPattern(pattern: string, text: string | Subject): boolean
     if (end === null) return false;
     at = end;
   }
-  return (
-    characters.length - last.length >= at && standsAt(last, characters, characters.length - last.length)
-  );
+  return characters.length - last.length >= at && standsAt(last, characters, characters.length - last.length);
 }
 
 /** Letter by letter, so that `?` is one: ß is not ss here. */

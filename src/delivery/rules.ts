@@ -48,12 +48,14 @@ export function ruledMessage(
       if (values === undefined) {
         parts ??= splitMessage(message);
         let left = MOST_HEADER_BYTES;
-        values = fieldsNamed(parts, name).slice(0, MOST_FIELDS).flatMap((field) => {
-          if (left <= 0) return [];
-          const raw = field.raw.subarray(0, left);
-          left -= raw.length;
-          return headerTexts({ name, raw }).map(subjectOf);
-        });
+        values = fieldsNamed(parts, name)
+          .slice(0, MOST_FIELDS)
+          .flatMap((field) => {
+            if (left <= 0) return [];
+            const raw = field.raw.subarray(0, left);
+            left -= raw.length;
+            return headerTexts({ name, raw }).map(subjectOf);
+          });
         known.set(name, values);
       }
       return values;

@@ -117,8 +117,7 @@ function walkOn(message: Buffer, walk: HeaderWalk, visit: Visit, until: number):
     if (positionOf(walk) >= until) return null;
     if (walk.open === null) {
       const first = message[walk.at];
-      if (first === CR || first === LF)
-        return { preamble, fields: walk.at, body: lineEnd(message, walk.at) };
+      if (first === CR || first === LF) return { preamble, fields: walk.at, body: lineEnd(message, walk.at) };
       const nameEnd = fieldNameEnd(message, walk.at);
       if (nameEnd === null) break;
       walk.open = { nameEnd, end: lineEnd(message, walk.at) };

@@ -1,5 +1,12 @@
 // What the filter reads from a header section for itself: hops, against loops, and the Message-ID, against duplicates.
-import { fieldsNamed, fieldValue, splitMessage, type Visit, walkHeader, walkHeaderInSteps } from './header.ts';
+import {
+  fieldsNamed,
+  fieldValue,
+  splitMessage,
+  type Visit,
+  walkHeader,
+  walkHeaderInSteps,
+} from './header.ts';
 
 /** The number of Received fields: each hop adds one (RFC 5321, section 6.3). */
 export function countReceived(message: Buffer): number {
