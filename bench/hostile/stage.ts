@@ -13,7 +13,7 @@ import { createDeliverer, type Deliverer } from '../../src/delivery/deliver.ts';
 import type { Domain, RecipientFacts, Rule, StoredKey } from '../../src/directory/types.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
-import { createSealer } from '../../src/sealing/pool.ts';
+import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
 import type { Bomb } from './bombs.ts';
 
 export interface Stage {
@@ -24,21 +24,26 @@ export interface Stage {
 /** Of every recipient. */
 export const DOMAIN = 'example.org';
 
-/** @param nextHop takes the copies; the caller closes it */
+/**
+ * @param nextHop takes the copies; the caller closes it
+ * @param sealer closed with the stage
+ */
 export async function createStage(
   bomb: Pick<Bomb, 'settings' | 'rule'>,
   config: Config,
   nextHop: DeliveryContext['nextHop'],
   logger: Logger,
+  sealer: Sealer = createSealer(),
 ): Promise<Stage> {
   const key = await storedKey();
   const domain = domainOf(bomb);
-  const sealer = createSealer();
   const deliverer = createDeliverer({
     config: () => config,
     directory: { recipient: async (path) => factsOf(path, domain, key) },
     decider: deciderOf(() => config, sealer.certificates),
     encrypt: sealer.encrypt,
+    detect: sealer.detect,
+    sealInline: sealer.sealInline,
     giveBack: sealer.giveBack,
     memory: {
       recall: async () => new Map(),
