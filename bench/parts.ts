@@ -9,6 +9,7 @@
 //   },
 import { attackPart } from './attack.ts';
 import { growthPart } from './growth.ts';
+import { hostilePart } from './hostile.ts';
 import { largePart } from './large.ts';
 import { limitsPart } from './limits.ts';
 import { lookupsPart } from './lookups.ts';
@@ -30,6 +31,7 @@ export const PARTS: readonly Part[] = [
   { name: 'limits', title: 'The limits of this machine', seconds: 10, quickSeconds: 5, run: limitsPart },
   { name: 'growth', title: 'Growth of the directory', seconds: 280, quickSeconds: 75, run: growthPart },
   { name: 'attack', title: 'The memory budget under attack', seconds: 45, quickSeconds: 0, run: attackPart },
+  { name: 'hostile', title: 'Hostile mail', seconds: 150, quickSeconds: 0, run: hostilePart },
   { name: 'maps', title: 'Lookups', seconds: 80, quickSeconds: 0, run: lookupsPart },
   { name: 'receiver', title: 'The receiver', seconds: 40, quickSeconds: 15, run: receiverPart },
   { name: 'pull', title: 'pull, the client', seconds: 25, quickSeconds: 8, run: pullPart },

@@ -23,6 +23,8 @@ export const COLUMNS = [
   'CPU ms/message',
   'peak MB',
   'event loop p99 ms',
+  'longest block ms',
+  'growth',
 ] as const;
 
 export type Column = (typeof COLUMNS)[number];

@@ -8,6 +8,8 @@ import { simpleParser } from 'mailparser';
 import { type SealDecision, sealCopy } from '../src/delivery/seal-copy.ts';
 import { fieldsNamed, fieldValue, splitMessage } from '../src/message/header.ts';
 import { type Seal, wholePlaintext } from '../src/openpgp/types.ts';
+import type { Sealer } from '../src/sealing/pool.ts';
+import { sealInline } from '../src/sealing/seal-inline.ts';
 
 export const README = fileURLToPath(new URL('../README.md', import.meta.url));
 
@@ -94,8 +96,13 @@ async function sealLetter(settings: Settings): Promise<Sealed> {
     ...settings,
   };
   const status = { host: HOST, queueId: '', date: new Date(DATE) };
+  const inline: Sealer['sealInline'] = (message, options) => sealInline(message, options, seal);
   return {
-    outside: withoutChance(Buffer.concat(await sealCopy(LETTER, decision, status, seal)).toString('latin1')),
+    outside: withoutChance(
+      Buffer.concat(await sealCopy(LETTER, decision, status, { encrypt: seal, sealInline: inline })).toString(
+        'latin1',
+      ),
+    ),
     inside,
   };
 }

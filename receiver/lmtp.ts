@@ -8,7 +8,7 @@ import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { queueIdOf } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
-import { countReceived, findMessageId } from '../src/message/received.ts';
+import { countReceivedInSteps, findMessageId } from '../src/message/received.ts';
 import type { EventCode } from '../src/observe/events.ts';
 import { createBatcher } from '../src/pacing/group-commit.ts';
 import { mapLimited } from '../src/pacing/map-limited.ts';
@@ -82,7 +82,7 @@ export function createQueueDelivery(context: QueueDeliveryContext): QueueDeliver
   return {
     async deliver(transaction) {
       const { recipients } = transaction.envelope;
-      if (countReceived(transaction.message) > context.maxReceived())
+      if ((await countReceivedInSteps(transaction.message)) > context.maxReceived())
         return recipients.map(() => TOO_MANY_HOPS);
       const hash = await acceptanceHash(transaction);
       const ruled = ruledMessage(transaction.message, transaction.envelope.sender);

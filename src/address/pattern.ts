@@ -9,25 +9,35 @@ export const MAX_PATTERN = 256;
 /** One character of a piece; null stands for any one. */
 type Unit = string | null;
 
+/** A text made ready to be matched, once for many patterns. */
+export interface Subject {
+  /** Folded, character by character. */
+  readonly characters: readonly string[];
+}
+
+/** Prepares a text. */
+export function subjectOf(text: string): Subject {
+  return { characters: Array.from(fold(text)) };
+}
+
 /**
- * Whether a pattern matches a whole text. Takes at most (length of the pattern) x (length of the text) steps, and usually
- * no more than the text is long.
+ * Whether a pattern matches a whole text. Takes time in proportion to the text's length, for each 32 characters of the pattern's longest
+ * piece.
  */
-export function matchesPattern(pattern: string, text: string): boolean {
-  const pieces = piecesOf(fold(pattern));
-  const subject = Array.from(fold(text));
-  const [first = [], ...rest] = pieces;
-  if (!standsAt(first, subject, 0)) return false;
+export function matchesPattern(pattern: string, text: string | Subject): boolean {
+  const { characters } = typeof text === 'string' ? subjectOf(text) : text;
+  const [first = [], ...rest] = piecesOf(fold(pattern));
+  if (!standsAt(first, characters, 0)) return false;
   const last = rest.pop();
-  if (last === undefined) return subject.length === first.length;
+  if (last === undefined) return characters.length === first.length;
   let at = first.length;
   // The leftmost place for each piece leaves the most room for the others.
   for (const piece of rest) {
-    const found = find(piece, subject, at);
-    if (found === null) return false;
-    at = found + piece.length;
+    const end = endOfFirst(piece, characters, at);
+    if (end === null) return false;
+    at = end;
   }
-  return subject.length - last.length >= at && standsAt(last, subject, subject.length - last.length);
+  return characters.length - last.length >= at && standsAt(last, characters, characters.length - last.length);
 }
 
 /** Letter by letter, so that `?` is one: ß is not ss here. */
@@ -54,10 +64,45 @@ function piecesOf(pattern: string): readonly (readonly Unit[])[] {
   return pieces;
 }
 
-function find(piece: readonly Unit[], subject: readonly string[], from: number): number | null {
-  for (let at = from; at + piece.length <= subject.length; at += 1)
-    if (standsAt(piece, subject, at)) return at;
+/**
+ * Where the first match of a piece ends, from an offset on. Looks at each character once (Baeza-Yates and Gonnet, "shift-and"): one bit for
+ * each unit of the piece tells whether the text so far ends with the piece up to there.
+ */
+function endOfFirst(piece: readonly Unit[], subject: readonly string[], from: number): number | null {
+  if (piece.length === 0) return from;
+  const words = Math.ceil(piece.length / WORD);
+  const masks = masksOf(piece, words);
+  const any = masks.get(null) ?? new Uint32Array(words);
+  const state = new Uint32Array(words);
+  const lastBit = 1 << ((piece.length - 1) % WORD);
+  for (let at = from; at < subject.length; at += 1) {
+    const mask = masks.get(subject[at] ?? null) ?? any;
+    let carry = 1;
+    for (let word = 0; word < words; word += 1) {
+      const before = state[word] ?? 0;
+      state[word] = ((before << 1) | carry) & (mask[word] ?? 0);
+      carry = before >>> (WORD - 1);
+    }
+    if (((state[words - 1] ?? 0) & lastBit) !== 0) return at + 1;
+  }
   return null;
+}
+
+/** Bits of a word of the state. */
+const WORD = 32;
+
+/** For each character of the piece the units that it may stand for; under null those that any character may. */
+function masksOf(piece: readonly Unit[], words: number): ReadonlyMap<Unit, Uint32Array> {
+  const masks = new Map<Unit, Uint32Array>([[null, new Uint32Array(words)]]);
+  for (const unit of piece) if (!masks.has(unit)) masks.set(unit, new Uint32Array(words));
+  for (const [character, mask] of masks) {
+    for (const [index, unit] of piece.entries()) {
+      if (unit !== null && unit !== character) continue;
+      const word = Math.floor(index / WORD);
+      mask[word] = (mask[word] ?? 0) | (1 << (index % WORD));
+    }
+  }
+  return masks;
 }
 
 function standsAt(piece: readonly Unit[], subject: readonly string[], at: number): boolean {

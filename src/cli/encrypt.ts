@@ -52,7 +52,7 @@ export function registerEncrypt(program: Command): void {
               message,
               decision,
               { host: config.hostname, queueId: '', date: new Date() },
-              sealer.encrypt,
+              sealer,
               (sentence) => process.stderr.write(`sealpost: ${sentence}\n`),
             ),
           );

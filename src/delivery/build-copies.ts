@@ -1,7 +1,7 @@
 // What one transaction becomes: every open recipient planned, and every copy built, before anything is sent.
 import { DirectoryUnavailable } from '../directory/types.ts';
-import { detectEncrypted } from '../message/detect.ts';
 import type { Logger } from '../observe/log.ts';
+import { createBreather } from '../pacing/breather.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createRation } from '../pacing/ration.ts';
 import { SEALING_FAILED } from '../smtp/our-replies.ts';
@@ -65,7 +65,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     const refused = new Map<string, Reply>();
     const endings = new Map<string, Ending>();
     const seen: Seen = {
-      detection: detectEncrypted(message),
+      detection: await context.detect(message),
       message: ruledMessage(message, transaction.envelope.sender),
     };
     const outgoing = createOutgoing(
@@ -76,7 +76,10 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     );
     const passing: Pending[] = [];
     const sealed: Group[] = [];
+    const breathe = createBreather();
     await mapLimited(open, copiesAtOnce(message), async (entry) => {
+      // A header of many words is read for each recipient's rules.
+      await breathe();
       const decision = await decide(entry.recipient.path, seen, log);
       metrics.copies.inc({ action: decision.action, because: decision.because });
       logDecision(log, entry, decision, seen);
@@ -89,7 +92,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
             message,
             decision,
             { host: context.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
-            context.encrypt,
+            context,
             (sentence) => log.info({ to: entry.hash.slice(0, 12) }, sentence),
           );
           stop();

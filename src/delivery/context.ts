@@ -6,6 +6,7 @@ import type { MessageEvent } from '../observe/events.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Seal } from '../openpgp/types.ts';
+import type { Sealer } from '../sealing/pool.ts';
 import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import type { Acceptances } from './acceptances.ts';
 import type { Claims } from './claims.ts';
@@ -17,6 +18,9 @@ export interface DeliveryContext {
   readonly directory: Directory;
   readonly decider: Pick<Decider, 'copy'>;
   readonly encrypt: Seal;
+  /** Whether a message is encrypted already. */
+  readonly detect: Sealer['detect'];
+  readonly sealInline: Sealer['sealInline'];
   /** Gets ciphertext of `encrypt` that nobody reads any more. */
   readonly giveBack: (ciphertext: Uint8Array) => void;
   readonly memory: Acceptances;

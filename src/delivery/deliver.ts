@@ -1,8 +1,8 @@
 // One transaction from end of data to the outcome of every recipient: recall, plan, build, send, remember. Both filters
 // run through here; every failure that has no better name is a temporary one.
 
-import { countReceived, findMessageId } from '../message/received.ts';
-import { stripSealpostFields } from '../message/sealpost-fields.ts';
+import { countReceivedInSteps, findMessageId } from '../message/received.ts';
+import { stripSealpostFieldsInSteps } from '../message/sealpost-fields.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
 import { within } from '../pacing/within.ts';
@@ -96,7 +96,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   const { logger, metrics, claims } = deliveries.context;
   const started = process.hrtime.bigint();
   const log = logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
-  const message = stripSealpostFields(transaction.message);
+  const message = await stripSealpostFieldsInSteps(transaction.message);
   const hash = transaction.identity ?? (await hashOf(transaction, message));
   const replies = new Map<string, Reply>();
   const endings = new Map<string, Ending>();
@@ -266,7 +266,7 @@ async function deliverClaimed(
   const { log } = progress;
   const { context, turns } = deliveries;
   const { max_received } = context.config().filter;
-  if (countReceived(message) > max_received) {
+  if ((await countReceivedInSteps(message)) > max_received) {
     log.warn({ max_received }, 'mail loop: too many Received fields');
     endAll(progress, claimed, TOO_MANY_HOPS, 'mail loop');
     return;

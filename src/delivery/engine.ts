@@ -120,6 +120,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       directory,
       decider,
       encrypt: sealer.encrypt,
+      detect: sealer.detect,
+      sealInline: sealer.sealInline,
       giveBack: sealer.giveBack,
       memory,
       claims: options.claims ?? createClaims(null),

@@ -1,11 +1,14 @@
 // Rules before sealing: which exception an administrator made for this very mail. The user's rules come before the domain's,
 // and the first one that matches decides. Pure.
 import { parsePath, toAddress } from '../address/normalise.ts';
-import { matchesPattern } from '../address/pattern.ts';
+import { matchesPattern, type Subject, subjectOf } from '../address/pattern.ts';
 import type { Rule } from '../directory/types.ts';
 import { fieldsNamed, MOST_HEADER_BYTES, splitMessage } from '../message/header.ts';
 import { headerTexts } from '../message/header-text.ts';
 import type { RawPath } from '../smtp/types.ts';
+
+/** Fields of one name that are looked at: each costs more than its bytes. */
+const MOST_FIELDS = 1000;
 
 /** What rules look at. */
 export interface RuledMessage {
@@ -14,7 +17,7 @@ export interface RuledMessage {
   /** Bytes, as the message came in. */
   readonly size: number;
   /** The values of the fields of that name (in lower case), in every spelling under which a pattern may know them. */
-  readonly values: (name: string) => readonly string[];
+  readonly values: (name: string) => readonly (string | Subject)[];
 }
 
 /** A rule with the level that it was found on. */
@@ -36,7 +39,7 @@ export function ruledMessage(
   size: number = message.length,
 ): RuledMessage {
   let parts: ReturnType<typeof splitMessage> | undefined;
-  const known = new Map<string, readonly string[]>();
+  const known = new Map<string, readonly Subject[]>();
   return {
     sender: sender === null || sender === '' ? sender : normalised(sender),
     size,
@@ -45,12 +48,14 @@ export function ruledMessage(
       if (values === undefined) {
         parts ??= splitMessage(message);
         let left = MOST_HEADER_BYTES;
-        values = fieldsNamed(parts, name).flatMap((field) => {
-          if (left <= 0) return [];
-          const raw = field.raw.subarray(0, left);
-          left -= raw.length;
-          return headerTexts({ name, raw });
-        });
+        values = fieldsNamed(parts, name)
+          .slice(0, MOST_FIELDS)
+          .flatMap((field) => {
+            if (left <= 0) return [];
+            const raw = field.raw.subarray(0, left);
+            left -= raw.length;
+            return headerTexts({ name, raw }).map(subjectOf);
+          });
         known.set(name, values);
       }
       return values;

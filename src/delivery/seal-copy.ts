@@ -1,7 +1,7 @@
 // One recipient's copy as the plan says: which builder, with which options. The filters and `encrypt` seal through here.
 
 import type { Seal } from '../openpgp/types.ts';
-import { sealInline } from '../sealing/seal-inline.ts';
+import type { Sealer } from '../sealing/pool.ts';
 import { sealMime } from '../sealing/seal-mime.ts';
 import { sealSmime } from '../sealing/seal-smime.ts';
 import type { Verdict } from './decision.ts';
@@ -17,7 +17,7 @@ export interface SealStatus {
 }
 
 /**
- * Seals a message as decided. Rejects with the Error of `seal`: a temporary failure.
+ * Seals a message as decided. Rejects with the Error of `sealer`: a temporary failure.
  * @returns the sealed message in parts
  * @param note gets a sentence where the message could not be sealed in the style that was wished
  */
@@ -25,16 +25,17 @@ export async function sealCopy(
   message: Buffer,
   decision: SealDecision,
   status: SealStatus,
-  seal: Seal,
+  sealer: { readonly encrypt: Seal; readonly sealInline: Sealer['sealInline'] },
   note: (sentence: string) => void = () => undefined,
 ): Promise<readonly Buffer[]> {
   const { subject, headerPolicy, hideKeyIds, keys } = decision;
   const options = { subject, headerPolicy, hideKeyIds, keys, status };
-  if (decision.kind === 'x509') return sealSmime(message, { ...options, cipher: decision.smimeCipher }, seal);
+  if (decision.kind === 'x509')
+    return sealSmime(message, { ...options, cipher: decision.smimeCipher }, sealer.encrypt);
   if (decision.style === 'inline') {
-    const sealed = await sealInline(message, options, seal);
+    const sealed = await sealer.sealInline(message, options);
     if (sealed !== null) return [sealed];
     note('sealed as PGP/MIME: the message has too many parts for the inline style');
   }
-  return sealMime(message, options, seal);
+  return sealMime(message, options, sealer.encrypt);
 }

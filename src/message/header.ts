@@ -1,5 +1,6 @@
 // The header section over raw bytes (RFC 5322, section 2.2): fields with everything that belongs to them, and the body. Nothing
 // is decoded, copied or repaired here: the parts put together again are the message.
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** One header field as it stands in the message. */
 export interface HeaderField {
@@ -37,6 +38,12 @@ export const MAX_FIELDS = 10_000;
  */
 export const MOST_HEADER_BYTES = 102_400;
 
+/**
+ * Bytes of fields in all. A field that ends behind them, and what follows it, is taken for body, and sealed: Postfix passes on no field
+ * above header_size_limit, and a header section of this size is no letter's.
+ */
+export const MAX_HEADER_BYTES = 2 ** 20;
+
 /** Where the parts of a message lie. */
 interface Extent {
   /** End of the mbox line. */
@@ -47,38 +54,102 @@ interface Extent {
   readonly body: number;
 }
 
-/** The raw header section: its fields, and nothing of what follows. */
+/** The raw header section: its fields, as far as {@link splitMessage} takes them for fields, and nothing of what follows. */
 export function rawHeader(message: Buffer): Buffer {
-  const { preamble, fields } = walkHeader(message, () => true);
+  const { preamble, fields } = walkWithinLimits(message, () => undefined);
   return message.subarray(preamble, fields);
 }
+
+/**
+ * Gets the offsets of a field: begin, end of the name, end of the field. False ends the walk, and what follows counts as body.
+ */
+export type Visit = (from: number, nameEnd: number, end: number) => boolean;
 
 /**
  * Walks through the header section, keeping nothing. Linear in its length.
  *
  * A line ends with CRLF, LF or a bare CR: what one program takes for a body and another for a header field must be
  * sealed. A line that is neither a field nor the continuation of one begins the body, as in Postfix's cleanup(8).
- * @param visit gets the offsets of each field: begin, end of the name, end of the field; false ends the walk, and what
- * follows counts as body
  */
-export function walkHeader(
-  message: Buffer,
-  visit: (from: number, nameEnd: number, end: number) => boolean,
-): Extent {
-  const preamble = isMboxLine(message) ? lineEnd(message, 0) : 0;
-  let at = preamble;
-  while (at < message.length) {
-    const first = message[at];
-    if (first === CR || first === LF) return { preamble, fields: at, body: lineEnd(message, at) };
-    const nameEnd = fieldNameEnd(message, at);
-    if (nameEnd === null) break;
-    let end = lineEnd(message, at);
-    while (end < message.length && (message[end] === SPACE || message[end] === TAB))
-      end = lineEnd(message, end);
-    if (!visit(at, nameEnd, end)) break;
-    at = end;
+export function walkHeader(message: Buffer, visit: Visit): Extent {
+  const walk = beginWalk(message);
+  for (;;) {
+    const extent = walkOn(message, walk, visit, Number.POSITIVE_INFINITY);
+    if (extent !== null) return extent;
   }
-  return { preamble, fields: at, body: at };
+}
+
+/** {@link walkHeader}, of a header as large as a message in steps: other work gets its turn between them. */
+export async function walkHeaderInSteps(message: Buffer, visit: Visit): Promise<Extent> {
+  const walk = beginWalk(message);
+  for (;;) {
+    const extent = walkOn(message, walk, visit, positionOf(walk) + WALK_BYTES);
+    if (extent !== null) return extent;
+    await nextTurn();
+  }
+}
+
+/** Some milliseconds' work where every line is a field. */
+const WALK_BYTES = 256 * 1024;
+
+/** How far a header section has been read. */
+interface HeaderWalk {
+  readonly preamble: number;
+  /** Where the next field begins; while one is being read, that one. */
+  at: number;
+  /** The field that is being read, and how far. */
+  open: { readonly nameEnd: number; end: number } | null;
+}
+
+function beginWalk(message: Buffer): HeaderWalk {
+  const preamble = isMboxLine(message) ? lineEnd(message, 0) : 0;
+  return { preamble, at: preamble, open: null };
+}
+
+function positionOf({ at, open }: HeaderWalk): number {
+  return open?.end ?? at;
+}
+
+/** Walks on. @returns null where it has come to `until` before the header's end */
+function walkOn(message: Buffer, walk: HeaderWalk, visit: Visit, until: number): Extent | null {
+  const { preamble } = walk;
+  while (walk.at < message.length) {
+    if (positionOf(walk) >= until) return null;
+    if (walk.open === null) {
+      const first = message[walk.at];
+      if (first === CR || first === LF) return { preamble, fields: walk.at, body: lineEnd(message, walk.at) };
+      const nameEnd = fieldNameEnd(message, walk.at);
+      if (nameEnd === null) break;
+      walk.open = { nameEnd, end: lineEnd(message, walk.at) };
+    }
+    const { open } = walk;
+    while (open.end < message.length && isBlank(message[open.end])) {
+      if (open.end >= until) return null;
+      open.end = lineEnd(message, open.end);
+    }
+    if (!visit(walk.at, open.nameEnd, open.end)) break;
+    walk.at = open.end;
+    walk.open = null;
+  }
+  return { preamble, fields: walk.at, body: walk.at };
+}
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === SPACE || byte === TAB;
+}
+
+/** {@link walkHeader}, up to where fields are too many, or too large, to be taken for fields. */
+function walkWithinLimits(message: Buffer, visit: (...offsets: Parameters<Visit>) => void): Extent {
+  const { preamble } = beginWalk(message);
+  const most = preamble + MAX_HEADER_BYTES;
+  let fields = 0;
+  // Behind the limit no line is looked at, however long the field is that goes beyond it; an empty line there is the separator.
+  return walkHeader(message.subarray(0, most + 2), (from, nameEnd, end) => {
+    if (fields === MAX_FIELDS || end > most) return false;
+    fields += 1;
+    visit(from, nameEnd, end);
+    return true;
+  });
 }
 
 /** "From alice@example.org Mon Feb 5 ...", and not the field "From :". */
@@ -86,14 +157,12 @@ export function isMboxLine(message: Buffer): boolean {
   return message.toString('latin1', 0, 5) === 'From ' && fieldNameEnd(message, 0) === null;
 }
 
-/** Takes a message apart. The parts are views into `message`. */
+/** Takes a message apart, its header up to {@link MAX_FIELDS} and {@link MAX_HEADER_BYTES}. The parts are views into `message`. */
 export function splitMessage(message: Buffer): MessageParts {
   const fields: HeaderField[] = [];
-  const extent = walkHeader(message, (from, nameEnd, end) => {
-    if (fields.length === MAX_FIELDS) return false;
+  const extent = walkWithinLimits(message, (from, nameEnd, end) => {
     const name = message.toString('latin1', from, nameEnd).toLowerCase();
     fields.push({ name, raw: message.subarray(from, end) });
-    return true;
   });
   return {
     preamble: message.subarray(0, extent.preamble),
@@ -105,12 +174,26 @@ export function splitMessage(message: Buffer): MessageParts {
 
 /** The offset behind the line that `from` lies in, its ending included. */
 function lineEnd(message: Buffer, from: number): number {
-  for (let at = from; at < message.length; at += 1) {
+  const near = Math.min(message.length, from + SHORT_LINE);
+  for (let at = from; at < near; at += 1) {
     if (message[at] === LF) return at + 1;
     if (message[at] === CR) return message[at + 1] === LF ? at + 2 : at + 1;
   }
+  // A long line; never further than one window beyond its end, or lines that end in a bare CR would cost the square.
+  for (let at = near; at < message.length; at += WINDOW_BYTES) {
+    const window = message.subarray(at, at + WINDOW_BYTES);
+    const lf = window.indexOf(LF);
+    const cr = (lf < 0 ? window : window.subarray(0, lf)).indexOf(CR);
+    if (cr >= 0) return message[at + cr + 1] === LF ? at + cr + 2 : at + cr + 1;
+    if (lf >= 0) return at + lf + 1;
+  }
   return message.length;
 }
+
+/** A line that is looked through byte by byte. */
+const SHORT_LINE = 128;
+/** Of a longer one so much at a time. */
+const WINDOW_BYTES = 4096;
 
 /**
  * Where the name of the field that begins at `from` ends; null where none begins. White space before the colon is obsolete

@@ -1,14 +1,36 @@
 // What the filter reads from a header section for itself: hops, against loops, and the Message-ID, against duplicates.
-import { fieldsNamed, fieldValue, splitMessage, walkHeader } from './header.ts';
+import {
+  fieldsNamed,
+  fieldValue,
+  splitMessage,
+  type Visit,
+  walkHeader,
+  walkHeaderInSteps,
+} from './header.ts';
 
 /** The number of Received fields: each hop adds one (RFC 5321, section 6.3). */
 export function countReceived(message: Buffer): number {
+  const count = counter(message);
+  walkHeader(message, count.visit);
+  return count.found();
+}
+
+/** {@link countReceived}, of a header as large as a message in steps: other work gets its turn between them. */
+export async function countReceivedInSteps(message: Buffer): Promise<number> {
+  const count = counter(message);
+  await walkHeaderInSteps(message, count.visit);
+  return count.found();
+}
+
+function counter(message: Buffer): { readonly visit: Visit; found(): number } {
   let count = 0;
-  walkHeader(message, (from, nameEnd) => {
-    if (nameEnd - from === 'received'.length && isNamed(message, from, nameEnd, 'received')) count += 1;
-    return true;
-  });
-  return count;
+  return {
+    visit(from, nameEnd) {
+      if (nameEnd - from === 'received'.length && isNamed(message, from, nameEnd, 'received')) count += 1;
+      return true;
+    },
+    found: () => count,
+  };
 }
 
 function isNamed(message: Buffer, from: number, nameEnd: number, name: string): boolean {

@@ -7,6 +7,8 @@ const MAX_SESSION_KEY_PACKET = 4096;
 /** The longest way to write a password (Argon2, nonce, key, tag) takes 100 bytes. */
 const MAX_PASSWORD_PACKET = 128;
 const MAX_SESSION_KEY_PACKETS = 5000;
+/** One is what old programs wrote. What begins with a thousand is no message, and each of them takes time. */
+const MAX_MARKERS = 16;
 /** Sections 5.1 and 5.3, and version 5 of the drafts before them. A body of another version may be anything. */
 const KEY_VERSIONS: ReadonlySet<number | undefined> = new Set([3, 6]);
 const PASSWORD_VERSIONS: ReadonlySet<number | undefined> = new Set([4, 5, 6]);
@@ -37,6 +39,7 @@ export interface Packet {
 export function encryptedMessageKeyIds(bytes: Uint8Array): string[] | null {
   const keyIds: string[] = [];
   let sessionKeys = 0;
+  let markers = 0;
   let at = 0;
   for (;;) {
     const packet = nextPacket(bytes, at);
@@ -49,7 +52,8 @@ export function encryptedMessageKeyIds(bytes: Uint8Array): string[] | null {
     if (packet.partial || body.length >= MAX_SESSION_KEY_PACKET) return null;
     if (tag === enums.packet.marker) {
       // To be ignored, whoever still writes it (section 5.8).
-      if (Buffer.from(body).toString('latin1') !== 'PGP') return null;
+      markers += 1;
+      if (markers > MAX_MARKERS || Buffer.from(body).toString('latin1') !== 'PGP') return null;
     } else {
       const keyId = readSessionKey(tag, body);
       sessionKeys += 1;

@@ -35,13 +35,13 @@ export function outerFields(
   fields: readonly HeaderField[],
   { subject, policy = 'no_confidentiality', eol }: OuterHeaderOptions,
 ): readonly HeaderField[] {
-  const hidesSubject = subject === 'hide' || policy !== 'no_confidentiality';
+  const hidden = hidesSubject({ subject, policy });
   const firstSubject = fields.find(({ name }) => name === 'subject');
-  const repeatsSubject = hidesSubject ? subjectRepeats(fields) : () => false;
+  const repeatsSubject = hidden ? subjectRepeats(fields) : () => false;
   return fields.flatMap((field) => {
     if (isInsideOnly(field) || repeatsSubject(field)) return [];
     if (field.name === 'subject') {
-      if (!hidesSubject) return [field];
+      if (!hidden) return [field];
       return field === firstSubject ? [withValue(field, HIDDEN_SUBJECT, eol, 'Subject')] : [];
     }
     if (policy === 'shy' && !isTraceOrRouting(field)) return [];
@@ -64,6 +64,14 @@ export function outerFields(
 /** Whether a field stands inside only, whatever the settings and whatever the root is. */
 export function isInsideOnly(field: HeaderField): boolean {
   return field.name === 'hp-outer' || quotesBody(field);
+}
+
+/** Whether the Subject does not stand outside. */
+export function hidesSubject({
+  subject,
+  policy = 'no_confidentiality',
+}: Pick<OuterHeaderOptions, 'subject' | 'policy'>): boolean {
+  return subject === 'hide' || policy !== 'no_confidentiality';
 }
 
 function withoutNames(field: HeaderField, eol: LineEnding): HeaderField {

@@ -10,7 +10,7 @@ import {
   type MessageParts,
   MOST_HEADER_BYTES,
 } from '../message/header.ts';
-import { isInsideOnly, type OuterHeaderOptions, outerFields } from './header-policy.ts';
+import { hidesSubject, isInsideOnly, type OuterHeaderOptions, outerFields } from './header-policy.ts';
 
 export interface ProtectedHeader {
   /** Header section of what gets encrypted, without the empty line. */
@@ -40,6 +40,13 @@ const CIPHER = 'hp="cipher"';
 const PROTECTED = 'protected-headers="v1"';
 /** Room for the fields of the sealed message itself, and for those that it gains on its way: all of them are to be found. */
 const MOST_OUTSIDE = MAX_FIELDS - 100;
+/**
+ * Bytes of user-facing fields that stand outside as well as inside. There they stand twice, in HP-Outer too: of a header as large as a
+ * message, that would make a message four times as large.
+ */
+export const MOST_REPEATED = 32 * 1024;
+/** Fields without which a message is hard to deliver and to sort. They come first. */
+const ESSENTIAL: ReadonlySet<string> = new Set(['from', 'date', 'message-id', 'subject']);
 /** Lines that would become longer than this are folded (RFC 5322, section 2.1.1). */
 const LONG_LINE = 78;
 
@@ -50,7 +57,8 @@ const LONG_LINE = 78;
  * stays outside as it is, Subject included, since mail programs read no protected field there. Only what quotes the body goes
  * inside: no signature covers the fields beside the root's own.
  *
- * Of more fields than may stand outside, the last ones are inside only, of a signed root, too.
+ * Of more fields than may stand outside, the last ones are inside only, of a signed root, too. So are user-facing fields that
+ * together would be larger than {@link MOST_REPEATED}.
  */
 export function protectHeader(parts: MessageParts, options: OuterHeaderOptions): ProtectedHeader {
   const { eol } = options;
@@ -63,7 +71,11 @@ export function protectHeader(parts: MessageParts, options: OuterHeaderOptions):
       outer: rest.filter((field) => !isInsideOnly(field)).map((field) => endedWith(field.raw, eol)),
     };
   }
-  const outer = outerFields(rest, options).slice(0, MOST_OUTSIDE);
+  const inOnly = tooLargeToRepeat(rest, options);
+  const outer = outerFields(
+    rest.filter((field) => !inOnly.has(field)),
+    options,
+  ).slice(0, MOST_OUTSIDE);
   const unchanged = new Set(outer);
   // What is not outside is inside, or it would be lost.
   const inside = rest.filter((field) => isUserFacing(field) || !unchanged.has(field));
@@ -75,6 +87,25 @@ export function protectHeader(parts: MessageParts, options: OuterHeaderOptions):
     ],
     outer: outer.map((field) => endedWith(field.raw, eol)),
   };
+}
+
+/** The user-facing fields for which there is no room outside; one whose value is not told outside takes none. */
+function tooLargeToRepeat(
+  fields: readonly HeaderField[],
+  options: OuterHeaderOptions,
+): ReadonlySet<HeaderField> {
+  const hidden = hidesSubject(options);
+  const repeated = fields.filter((field) => isUserFacing(field) && !(hidden && field.name === 'subject'));
+  const inOnly = new Set<HeaderField>();
+  let left = MOST_REPEATED;
+  for (const essential of [true, false]) {
+    for (const field of repeated) {
+      if (ESSENTIAL.has(field.name) !== essential) continue;
+      if (field.raw.length > left) inOnly.add(field);
+      else left -= field.raw.length;
+    }
+  }
+  return inOnly;
 }
 
 function isContentField(field: HeaderField): boolean {

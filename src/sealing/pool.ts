@@ -3,6 +3,8 @@
 // ones in worker threads, where 10 MB cost 60 to 80 ms that this thread spends on other mail.
 import { availableParallelism } from 'node:os';
 import Tinypool from 'tinypool';
+import { detectEncrypted } from '../message/detect.ts';
+import type { Detection } from '../message/detection.ts';
 import { armoredSize } from '../openpgp/armor.ts';
 import type { Certificates } from '../openpgp/certificates.ts';
 import { engineCertificates, IN_PIECES_BYTES } from '../openpgp/engine.ts';
@@ -17,6 +19,8 @@ import {
 } from '../openpgp/types.ts';
 import { copyInSteps } from '../pacing/in-steps.ts';
 import { createSealingEngine } from './engine.ts';
+import { sealInline } from './seal-inline.ts';
+import type { SealOptions } from './seal-options.ts';
 import { createSharedMemory, WORTH_SHARING } from './shared-memory.ts';
 
 export interface SealerOptions {
@@ -32,6 +36,10 @@ export interface SealerOptions {
 
 export interface Sealer {
   readonly encrypt: Seal;
+  /** Whether a message is encrypted already; rejects as `encrypt` does. Large ones are read in a worker. */
+  readonly detect: (message: Buffer) => Promise<Detection>;
+  /** Seals a message in the inline style, as sealInline does; rejects as `encrypt` does. Large ones are taken apart in a worker. */
+  readonly sealInline: (message: Buffer, options: SealOptions) => Promise<Buffer | null>;
   /** What small messages are sealed with, in this thread: who has inspected a certificate may give it, and spare a second parsing. */
   readonly certificates: Certificates;
   /**
@@ -45,6 +53,8 @@ export interface Sealer {
 
 const MOST_WORKERS = 4;
 const INLINE_BYTES = 32 * 1024;
+/** To read a message of this size takes some milliseconds at the worst, whatever is in it. */
+const READ_HERE_BYTES = 128 * 1024;
 /** Each key costs about as much as 64 KB of data. */
 const INLINE_KEYS = 4;
 const DEADLINE_MS = 120_000;
@@ -67,7 +77,7 @@ export function createSealer(options: SealerOptions = {}): Sealer {
   // Apart from one another: where plaintext was is never given out as ciphertext.
   const plaintexts = createSharedMemory(PLAINTEXTS_KEPT);
   const armor = createSharedMemory(ARMOR_KEPT);
-  const underWay = new Set<Promise<Uint8Array>>();
+  const underWay = new Set<Promise<unknown>>();
   let pool: Tinypool | undefined;
   let closed = false;
 
@@ -112,6 +122,32 @@ export function createSealer(options: SealerOptions = {}): Sealer {
     return sealed;
   }
 
+  /** What reads a large message whole is done by a worker: there it holds up nobody. */
+  async function read<Result>(
+    name: 'detect' | 'inline',
+    message: Buffer,
+    more: object = {},
+  ): Promise<Result> {
+    if (closed) throw new Error('the sealer has been closed');
+    pool ??= startPool(workers, options.workerFile ?? workerFile());
+    const signal = AbortSignal.timeout(deadline);
+    const shared = new Uint8Array(plaintexts.take(message.length), 0, message.length);
+    await copyInSteps([message], shared);
+    try {
+      const result: Result = await pool.run({ message: shared, ...more }, { name, signal });
+      plaintexts.giveBack(shared.buffer);
+      return result;
+    } catch (error) {
+      if (signal.aborted) throw new Error(`a message took longer than ${deadline / 1000} s to read`);
+      throw error;
+    }
+  }
+
+  function counted<Result>(running: Promise<Result>): Promise<Result> {
+    underWay.add(running);
+    return running.finally(() => underWay.delete(running));
+  }
+
   async function fed(
     threads: Tinypool,
     job: AnyEncryptionJob,
@@ -126,19 +162,29 @@ export function createSealer(options: SealerOptions = {}): Sealer {
     }
   }
 
+  async function encrypt(job: SealingJob): Promise<Uint8Array> {
+    if (closed) throw new Error('the sealer has been closed');
+    const small = plaintextSize(job.plaintext) <= inlineBytes && job.keys.length <= INLINE_KEYS;
+    return counted(workers === 0 || small ? inline(job) : inWorker(job));
+  }
+
   return {
     certificates,
-    async encrypt(job) {
-      if (closed) throw new Error('the sealer has been closed');
-      const small = plaintextSize(job.plaintext) <= inlineBytes && job.keys.length <= INLINE_KEYS;
-      const running = workers === 0 || small ? inline(job) : inWorker(job);
-      underWay.add(running);
-      try {
-        return await running;
-      } finally {
-        underWay.delete(running);
-      }
+    async detect(message) {
+      if (workers === 0 || message.length <= READ_HERE_BYTES) return detectEncrypted(message);
+      return counted(read<Detection>('detect', message));
     },
+    async sealInline(message, sealing) {
+      if (workers === 0 || message.length <= READ_HERE_BYTES) return sealInline(message, sealing, encrypt);
+      const sealed = await counted(
+        read<Uint8Array | 'unchanged' | null>('inline', message, { options: sealing }),
+      );
+      if (sealed === null) return null;
+      return sealed === 'unchanged'
+        ? message
+        : Buffer.from(sealed.buffer, sealed.byteOffset, sealed.byteLength);
+    },
+    encrypt,
     giveBack: ({ buffer }) => armor.giveBack(buffer),
     async close() {
       closed = true;

@@ -3,4 +3,4 @@
 import { register } from 'tsx/esm/api';
 
 register();
-export const { encrypt } = await import('./worker.ts');
+export const { encrypt, detect, inline } = await import('./worker.ts');

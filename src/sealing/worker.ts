@@ -2,8 +2,12 @@
 import { setPriority } from 'node:os';
 import { isMainThread } from 'node:worker_threads';
 import Tinypool from 'tinypool';
+import { detectEncrypted } from '../message/detect.ts';
+import type { Detection } from '../message/detection.ts';
 import type { SealingJob } from '../openpgp/types.ts';
 import { createSealingEngine } from './engine.ts';
+import { sealInline } from './seal-inline.ts';
+import type { SealOptions } from './seal-options.ts';
 
 /** As nice(1) has it by default. */
 const NICENESS = 10;
@@ -22,4 +26,32 @@ export async function encrypt(job: SealingJob): Promise<unknown> {
   if (sealed.buffer instanceof SharedArrayBuffer) return sealed;
   // Engines and base64 give buffers of their own, so that moving one takes nothing else with it.
   return Tinypool.move(new Uint8Array(sealed.buffer, sealed.byteOffset, sealed.byteLength));
+}
+
+/** A message in memory that threads share; it is wiped. */
+export interface SharedMessage {
+  readonly message: Uint8Array;
+}
+
+/** Whether a message is encrypted already. */
+export function detect(shared: SharedMessage): Detection {
+  return detectEncrypted(taken(shared));
+}
+
+/** Seals a message part by part. @returns as sealInline; `unchanged` where every part was encrypted already */
+export async function inline({
+  options,
+  ...shared
+}: SharedMessage & { readonly options: SealOptions }): Promise<unknown> {
+  const message = taken(shared);
+  const sealed = await sealInline(message, options, encryptJob);
+  if (sealed === null) return null;
+  return sealed === message ? 'unchanged' : Tinypool.move(new Uint8Array(sealed));
+}
+
+/** A copy of this thread's own, since not everything reads memory that threads share. */
+function taken({ message }: SharedMessage): Buffer {
+  const own = Buffer.from(message);
+  message.fill(0);
+  return own;
 }

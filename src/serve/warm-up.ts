@@ -233,6 +233,8 @@ function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): 
     },
     decider: deciderOf(() => config, sealer.certificates),
     encrypt: sealer.encrypt,
+    detect: sealer.detect,
+    sealInline: sealer.sealInline,
     giveBack: sealer.giveBack,
     memory: {
       recall: async () => new Map(),

@@ -16,10 +16,12 @@ export interface Lease {
 /** What a connection asks before it takes a message. */
 export interface Admission {
   /**
-   * @param bytes the declared SIZE, or 0 where none was declared
+   * @param bytes that are held from now on
    * @returns a lease, or null when the budget is used up
    */
   request(bytes: number): Lease | null;
+  /** Whether a message of so many bytes would be admitted now. Holds nothing. */
+  fits(bytes: number): boolean;
 }
 
 export interface Budget extends Admission {
@@ -28,23 +30,23 @@ export interface Budget extends Admission {
 }
 
 /**
- * A budget of `limitBytes`. One message is always admitted, and may always grow, while nothing else is in flight: else
+ * A budget of `limitBytes`. One message is always admitted, and may always grow, while no other one holds anything: else
  * a message larger than the budget would wait for ever.
  */
 export function createBudget(limitBytes: number): Budget {
   let used = 0;
-  let leases = 0;
+  const fits = (bytes: number): boolean => used === 0 || (used < limitBytes && used + bytes <= limitBytes);
   return {
     used: () => used,
+    fits,
     request(bytes) {
-      if (leases > 0 && (used >= limitBytes || used + bytes > limitBytes)) return null;
-      leases += 1;
+      if (!fits(bytes)) return null;
       used += bytes;
       let held = bytes;
       let open = true;
       return {
         grow(more) {
-          if (!open || (leases > 1 && used + more > limitBytes)) return false;
+          if (!open || (used > held && used + more > limitBytes)) return false;
           held += more;
           used += more;
           return true;
@@ -57,7 +59,6 @@ export function createBudget(limitBytes: number): Budget {
         release() {
           if (!open) return;
           open = false;
-          leases -= 1;
           used -= held;
         },
       };

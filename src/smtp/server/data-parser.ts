@@ -1,5 +1,6 @@
 // The content of DATA: finds the final dot however the bytes are split, keeps or swallows what comes before it, and
 // turns it into the message: dot-stuffing undone, every line ending in CRLF (RFC 5321, sections 4.5.2 and 2.3.8).
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { copyInSteps, STEP_BYTES } from '../../pacing/in-steps.ts';
 
 const CR = 13;
@@ -109,7 +110,7 @@ function finish(content: Content): DataOutcome | Promise<DataOutcome> {
     : judgeContent(content, wire);
 }
 
-function judgeContent({ options, survey }: Content, wire: Buffer): DataOutcome {
+function judgeContent({ options, survey }: Content, wire: Buffer): DataOutcome | Promise<DataOutcome> {
   // Without the final dot, which the survey has taken for a stuffed one, and its CRLF.
   const kept = wire.subarray(0, wire.length - 3);
   const { bare } = survey;
@@ -122,7 +123,10 @@ function judgeContent({ options, survey }: Content, wire: Buffer): DataOutcome {
     options.dropped?.();
     return { ok: false, because: 'too-large' };
   }
-  return { ok: true, message: bare + dots === 0 ? kept : rewrite(kept, kept.length + bare - dots) };
+  if (bare + dots === 0) return { ok: true, message: kept };
+  const rewriting = beginRewrite(kept, kept.length + bare - dots);
+  if (rewriteOn(rewriting, STEP_BYTES)) return { ok: true, message: rewriting.message };
+  return restOf(rewriting).then((message) => ({ ok: true, message }));
 }
 
 /** The bytes so far. */
@@ -197,7 +201,7 @@ interface Survey {
 
 /**
  * Counts on through the next bytes, while the rest of the message is still on its way. Plain loops, here and in
- * {@link rewrite}: the cost of a call for each line would be at the sender's mercy, who may send nothing but line feeds.
+ * {@link rewriteOn}: the cost of a call for each line would be at the sender's mercy, who may send nothing but line feeds.
  */
 function surveyOn(survey: Survey, bytes: Buffer): void {
   const { length } = bytes;
@@ -240,12 +244,36 @@ function skipLine(words: Int32Array, from: number): number {
   return index;
 }
 
-/** Removes the stuffed dots and makes every bare CR and bare LF a CRLF. */
-function rewrite(content: Buffer, size: number): Buffer {
-  const message = Buffer.allocUnsafe(size);
+/** Content on its way to become a message. */
+interface Rewriting {
+  readonly content: Buffer;
+  readonly message: Buffer;
+  /** How much of the content is read, and of the message written. */
+  from: number;
+  to: number;
+}
+
+function beginRewrite(content: Buffer, size: number): Rewriting {
+  return { content, message: Buffer.allocUnsafe(size), from: content[0] === DOT ? 1 : 0, to: 0 };
+}
+
+async function restOf(rewriting: Rewriting): Promise<Buffer> {
+  do await nextTurn();
+  while (!rewriteOn(rewriting, STEP_BYTES));
+  return rewriting.message;
+}
+
+/**
+ * Removes the stuffed dots and makes every bare CR and bare LF a CRLF, for so many bytes of the content.
+ * @returns whether it is done
+ */
+function rewriteOn(rewriting: Rewriting, bytes: number): boolean {
+  const { content, message } = rewriting;
   const { length } = content;
-  let to = 0;
-  for (let index = content[0] === DOT ? 1 : 0; index < length; index += 1) {
+  const until = Math.min(length, rewriting.from + bytes);
+  let to = rewriting.to;
+  let index = rewriting.from;
+  for (; index < until; index += 1) {
     const byte = content[index] ?? 0;
     if (byte !== CR && byte !== LF) {
       message[to++] = byte;
@@ -258,5 +286,7 @@ function rewrite(content: Buffer, size: number): Buffer {
       if (content[index + 1] === DOT) index += 1;
     }
   }
-  return message;
+  rewriting.from = index;
+  rewriting.to = to;
+  return index >= length;
 }

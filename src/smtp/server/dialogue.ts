@@ -38,6 +38,8 @@ export interface OpenTransaction {
   readonly declared: number;
   /** Bytes of content so far. */
   received: number;
+  /** Bytes of the memory budget so far. */
+  held: number;
 }
 
 export interface DialogueOptions {
@@ -124,10 +126,11 @@ export function createDialogue({ protocol, config, admission, mayForward }: Dial
       const refusal = checkMailParameters(parsed, config().max_message_size);
       if (refusal !== null) return refusal;
       const declared = declaredSize(parsed.parameters) ?? 0;
-      const lease = admission.request(declared);
+      // What is only announced takes no room: clients that say MAIL and wait would have all of it.
+      const lease = admission.fits(declared) ? admission.request(0) : null;
       if (lease === null) return NO_STORAGE;
       const { path, parameters } = parsed;
-      open = { sender: path, parameters, recipients: [], lease, declared, received: 0 };
+      open = { sender: path, parameters, recipients: [], lease, declared, received: 0, held: 0 };
       return SENDER_OK;
     },
     // Every RCPT is a recipient of its own, the same path twice included: LMTP owes each one a reply.

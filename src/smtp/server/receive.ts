@@ -31,12 +31,25 @@ export function beginData(connection: OpenConnection, argument: string): void {
   }
 }
 
-/** The lease holds the declared size from the beginning; only what exceeds it is asked for. */
+/**
+ * Memory is reserved as bytes come, and ahead of them in proportion, up to the declared size: of many large messages at once those that
+ * will not fit are put off early, while the others are received to their end.
+ */
 function growLease(transaction: OpenTransaction, bytes: number): boolean {
-  const before = Math.max(transaction.received, transaction.declared);
+  const { declared, lease } = transaction;
   transaction.received += bytes;
-  return transaction.received <= before || transaction.lease.grow(transaction.received - before);
+  const { received, held } = transaction;
+  if (received <= held) return true;
+  const ahead = Math.min(declared, Math.max(received * AHEAD, LEAST_AHEAD));
+  const wanted = Math.max(received, ahead) - held;
+  if (!lease.grow(wanted)) return false;
+  transaction.held += wanted;
+  return true;
 }
+
+/** So many times of what has come is reserved. */
+const AHEAD = 4;
+const LEAST_AHEAD = 64 * 1024;
 
 /** The final dot has come: judges the content, and hands a good message over. */
 export function endData(connection: OpenConnection): void {

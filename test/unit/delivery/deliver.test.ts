@@ -10,6 +10,7 @@ import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.t
 import { bounceHash } from '../../../src/delivery/message-hash.ts';
 import { planCopy } from '../../../src/delivery/plan.ts';
 import { DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../../../src/directory/types.ts';
+import { detectEncrypted } from '../../../src/message/detect.ts';
 import type { MessageEvent } from '../../../src/observe/events.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
@@ -103,6 +104,8 @@ function stage(script: Script = {}): Stage {
     },
     claims: createClaims(null),
     tell: (event) => void told.push(event),
+    detect: async (message) => detectEncrypted(message),
+    sealInline: async () => null,
     giveBack: (sealed) => void givenBack.push(sealed),
     encrypt: async (job) => {
       script.encrypt?.(job);

@@ -41,22 +41,59 @@ describe('the message size', () => {
   });
 });
 
+/** Announces a message, and sends its beginning. */
+async function begin(client: RawClient, size: number, content: string): Promise<void> {
+  expect(await client.command(`MAIL FROM:<> SIZE=${size}`)).toMatch(/^250/);
+  expect(await client.command('RCPT TO:<a@x.test>')).toMatch(/^250/);
+  expect(await client.command('DATA')).toMatch(/^354/);
+  client.write(content);
+}
+
 describe('the memory budget', () => {
   it('refuses MAIL with 452 4.3.1 while others hold it, and one message always fits', async () => {
     const listener = await openListener({ budgetBytes: 1000 });
     const [first, second] = [await session(listener), await session(listener)];
-    expect(await first.command('MAIL FROM:<> SIZE=5000')).toMatch(/^250/);
-    expect(listener.budget.used()).toBe(5000);
+    await begin(first, 5000, 'x'.repeat(1200));
+    await eventually(() => listener.budget.used() === 5000, 'the first one holds what it announced');
     expect(await second.command('MAIL FROM:<> SIZE=10')).toMatch(/^452 4\.3\.1 /);
     expect(await second.command('RCPT TO:<a@x.test>')).toMatch(/^503 5\.5\.1 /);
-    expect(await first.command('RSET')).toMatch(/^250/);
+    expect(await first.command('\r\n.')).toMatch(/^250/);
     expect(await second.command('MAIL FROM:<> SIZE=10')).toMatch(/^250/);
+  });
+
+  it('is not taken by clients that announce a message and wait', async () => {
+    const listener = await openListener({ budgetBytes: 1000 });
+    const idle = await Promise.all(Array.from({ length: 10 }, () => session(listener)));
+    for (const [index, client] of idle.entries()) {
+      expect(await client.command('MAIL FROM:<> SIZE=1000')).toMatch(/^250/);
+      if (index < 5) continue;
+      expect(await client.command('RCPT TO:<a@x.test>')).toMatch(/^250/);
+      expect(await client.command('DATA')).toMatch(/^354/);
+    }
+    expect(listener.budget.used()).toBe(0);
+    const busy = await session(listener);
+    expect((await send(busy, `${'x'.repeat(900)}\r\n.\r\n`, ' SIZE=900'))[0]).toMatch(/^250/);
+    // Nor is one message that is larger than the budget kept out by them.
+    expect((await send(busy, `${'x'.repeat(3000)}\r\n.\r\n`, ' SIZE=3000'))[0]).toMatch(/^250/);
+  });
+
+  it('is reserved ahead in proportion to what has come', async () => {
+    const listener = await openListener({ budgetBytes: 10_000_000 });
+    const client = await session(listener);
+    await begin(client, 5_000_000, 'x');
+    await eventually(() => listener.budget.used() === 65_536, 'a little is reserved ahead');
+    client.write(`${'x'.repeat(99_999)}`);
+    await eventually(() => listener.budget.used() >= 100_000, 'more is reserved');
+    expect(listener.budget.used()).toBeLessThanOrEqual(400_000);
+    client.write(`${'x'.repeat(4_800_000)}`);
+    await eventually(() => listener.budget.used() === 5_000_000, 'never more than announced');
   });
 
   it('is given back when the client goes, and after the replies', async () => {
     const listener = await openListener({ budgetBytes: 1000 });
     const first = await session(listener);
-    await first.command('MAIL FROM:<> SIZE=900');
+    await begin(first, 900, 'x');
+    await eventually(() => listener.budget.used() === 900, 'the first one holds what it announced');
     first.socket.destroy();
     await eventually(() => listener.budget.used() === 0, 'the budget is free');
     const second = await session(listener);
@@ -79,7 +116,8 @@ describe('the memory budget', () => {
   it('refuses at the end of data when the message outgrows it, and swallows the rest', async () => {
     const listener = await openListener({ budgetBytes: 3000 });
     const [first, second] = [await session(listener), await session(listener)];
-    await first.command('MAIL FROM:<> SIZE=2000');
+    await begin(first, 2000, 'x');
+    await eventually(() => listener.budget.used() === 2000, 'the first one holds what it announced');
     const replies = await send(second, `${'x'.repeat(40_000)}\r\n.\r\n`);
     expect(replies).toEqual([expect.stringMatching(/^452 4\.3\.1 /), expect.stringMatching(/^452 4\.3\.1 /)]);
     expect(listener.budget.used()).toBe(2000);

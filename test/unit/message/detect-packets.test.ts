@@ -143,6 +143,10 @@ const FORGED: readonly (readonly [name: string, packets: Buffer])[] = [
   ['data without integrity protection', join(RSA_SESSION_KEY, packet(9, ciphertext()))],
   ['data without a session key', seipd1()],
   ['a marker and data without a session key', join(packet(10, Buffer.from('PGP')), seipd1())],
+  [
+    'more markers than any program writes',
+    join(...Array.from({ length: 17 }, () => packet(10, Buffer.from('PGP'))), RSA_SESSION_KEY, seipd1()),
+  ],
   ['a session key without data', RSA_SESSION_KEY],
   ['data in front of its session key', join(seipd1(), RSA_SESSION_KEY)],
   ['two data packets', join(RSA_SESSION_KEY, seipd1(), seipd1())],
