@@ -54,6 +54,7 @@ export async function createStage(
       close: async () => undefined,
     },
     claims: createClaims(null),
+    tell: () => undefined,
     nextHop,
     outgoingDirectory: join(tmpdir(), `sealpost-hostile-${process.pid}`),
     logger,
