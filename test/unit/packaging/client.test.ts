@@ -31,7 +31,7 @@ function loaded(): readonly string[] {
 
 describe('the package sealpost-pull', () => {
   it('is made of the client and of rooms that know no server: no database, no configuration, no npm package', () => {
-    const rooms = ['client/', 'src/queue-api/', 'src/host/', 'src/message/', 'src/openpgp/'];
+    const rooms = ['client/', 'src/pacing/', 'src/queue-api/', 'src/host/', 'src/message/', 'src/openpgp/'];
     const inputs = Object.keys(metafile.inputs);
     expect(inputs).toContain('client/pull/pull.ts');
     expect(inputs.filter((input) => !rooms.some((room) => input.startsWith(room)))).toEqual([]);
