@@ -155,12 +155,17 @@ function assemble(
         out.push(...header.filter((field) => !isOurs(field)).map((field) => endedWith(field, eol)));
         out.push(Buffer.from(`${statusField(options, eol)}${eol}`, 'latin1'));
       } else out.push(preamble, ...header);
-      const sealed = piece.kind === 'leaf' && body !== piece.body;
-      out.push((index === 0 || sealed) && separator.at(-1) !== 0x0a ? lineEnd : separator);
+      // A field that was added must not be read as a text because no empty line ends its header.
+      const changed = piece.kind === 'leaf' ? body !== piece.body : isRewritten(piece, header);
+      out.push((index === 0 || changed) && separator.at(-1) !== 0x0a ? lineEnd : separator);
     }
     out.push(endsBefore(pieces[index + 1], piece, body) ? body.subarray(0, body.length - eol.length) : body);
   }
   return Buffer.concat(out);
+}
+
+function isRewritten(piece: Piece, header: readonly Buffer[]): boolean {
+  return piece.kind === 'container' && header.some((field, index) => field !== piece.head.fields[index]?.raw);
 }
 
 /** Whether the last line ending of a sealed body is not its own: the next delimiter brings one along. */

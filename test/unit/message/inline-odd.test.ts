@@ -92,6 +92,34 @@ describe('a multipart that claims a transfer encoding: each part is sealed where
   });
 });
 
+describe('a multipart whose header no empty line ends', () => {
+  it.each([
+    ['signed', 'Content-Type: multipart/signed; boundary=c'],
+    [
+      'in a transfer encoding',
+      'Content-Transfer-Encoding: x-uuencode\r\nContent-Type: multipart/mixed; boundary=c',
+    ],
+  ])('is not sealed twice, although a field was added: %s', async (_about, fields) => {
+    const message = lines(
+      'Content-Type: multipart/mixed; boundary=b',
+      '',
+      '--b',
+      fields,
+      '--c',
+      '',
+      'one',
+      '--c--',
+      '--b--',
+    );
+    const key = await makeKey('p256');
+    const options = { ...OPTIONS, keys: [key.recipient] };
+    const sealed = await sealInline(message, options, createEngine());
+    expect(sealed?.toString('latin1')).toContain('\r\nX-Original-Content-');
+    expect(sealed?.toString('latin1')).not.toContain('one');
+    expect(await sealInline(sealed ?? message, options, createEngine())).toBe(sealed);
+  });
+});
+
 describe('a boundary as mail programs read it', () => {
   it.each([
     ['unquoted, with = and /', '----=_Part_1/2=3', 'boundary=----=_Part_1/2=3'],
