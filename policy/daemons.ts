@@ -102,6 +102,8 @@ export async function startPolicyDaemons(
     );
     // What changed before anybody listened may not have reached the replica, and nobody would ever say so.
     opened.database.changed();
+    // The first version that is known makes everything untrue that was read before it.
+    await opened.database.freshness.refresh();
     for (const listener of listenersOf(config, lookups, own, metrics)) {
       open.push(await listenForLookups({ ...listener, fd: passed.get(listener.name) }));
     }

@@ -98,8 +98,14 @@ afterAll(async () => {
 const recipient = async ({ maps }: Stand, key: string): Promise<string> =>
   (await askTcp(maps, [key]))[0] ?? 'not found';
 
+/** As Postfix does, which tries again what is deferred: the first prepared statement that a pooler loses is a temporary failure. */
+async function letterTo(stand: Stand, address: string): Promise<string | number> {
+  const became = await attemptTo(stand, address);
+  return became === 451 ? attemptTo(stand, address) : became;
+}
+
 /** One letter; `sealed`, `plaintext`, or the code of the refusal. */
-async function letterTo({ engine, hop }: Stand, address: string): Promise<string | number> {
+async function attemptTo({ engine, hop }: Stand, address: string): Promise<string | number> {
   const { outcomes } = await engine.deliverer.deliver(mail('Subject: x\r\n\r\nHello\r\n', address));
   const code = outcomes[0]?.reply.code ?? 0;
   if (code !== 250) return code;
