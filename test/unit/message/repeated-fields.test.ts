@@ -236,13 +236,12 @@ describe('time and room', () => {
       `X-Blanks: ${'=?utf-8?Q? '.repeat(9_000)}?=`,
     ];
     const started = performance.now();
-    const { inner, outer } = protect(fields, { subject: 'hide' });
+    const { outer } = protect(fields, { subject: 'hide' });
     // Quadratic time would take minutes.
     expect(performance.now() - started).toBeLessThan(10_000);
     // A megabyte of fields is searched; what lies behind it counts as body, which is sealed.
     expect(outer).toContain('X-5: a');
     expect(outer).not.toContain('X-100: a');
-    expect(inner).toContain('X-5: a');
     expect(
       protect(['Subject: secret one', `X-Long: ${'x'.repeat(102_400)}`], { subject: 'hide' }).outer,
     ).toBe('Subject: [...]\r\n');
