@@ -444,3 +444,14 @@ describe('how the answer is told', () => {
     });
   });
 });
+
+describe('armor fields that fit in two ways', () => {
+  it('cost linear time: sixty lines that a program is known to write, and one that nobody does', () => {
+    const lines = 'Hash: a\n'.repeat(60);
+    const text = `-----BEGIN PGP MESSAGE-----\n${lines}!\n\n-----END PGP MESSAGE-----\n`;
+    const started = process.cpuUsage();
+    expect(detectEncrypted(Buffer.from(`Content-Type: text/plain\r\n\r\n${text}`)).encrypted).toBe(false);
+    const { user } = process.cpuUsage(started);
+    expect(user).toBeLessThan(1_000_000);
+  });
+});

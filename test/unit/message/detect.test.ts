@@ -512,7 +512,7 @@ const NOT_ENCRYPTED: readonly Case[] = [
   [
     'a multipart whose boundary never comes',
     () => named('boundary-wrong'),
-    no('multipart/mixed without parts'),
+    no('multipart/mixed with a text before its first part'),
   ],
   [
     'a multipart in base64',
