@@ -65,25 +65,29 @@ const ADD_USER = `adduser --system --group --home /var/lib/sealpost ${SERVICE_US
 
 /**
  * Chooses the account as root does: the owner of what is there already, else user `sealpost`, which is made where it is
- * missing. Never `nobody`: whatever else runs under that name could read the mail and the keys' owners.
+ * missing. Nothing new is `nobody`'s: whatever else runs under that name could read the mail and the keys' owners.
  * @param existing the data folder, the folder around it and state_dir, in this order, as far as they exist
  * @param makeUser adds the system user; false where it cannot
+ * @param warn is told of data that is nobody's, with the commands that help
  * @throws Error with the command that helps
  */
 export function chooseAccount(
   existing: readonly string[],
   readPasswd: () => string = () => readFileSync('/etc/passwd', 'utf8'),
   makeUser: () => boolean = addServiceUser,
+  warn: (sentence: string) => void = (sentence) => process.emitWarning(sentence),
 ): Account {
   const nobody = findAccount(readPasswd(), 'nobody');
   for (const path of existing) {
     const owner = ownerOf(path);
     if (owner === null || owner.uid === 0) continue;
-    if (owner.uid !== nobody?.uid) return owner;
-    throw new Error(
-      `${path} belongs to "nobody", whose every process can read it; with no sealpost running, ` +
-        `"${ADD_USER}" and "chown -R ${SERVICE_USER}:${SERVICE_USER} ${path}"`,
-    );
+    // Data of an earlier version: it is served on, or an upgrade would stop the mail of everybody.
+    if (owner.uid === nobody?.uid)
+      warn(
+        `${path} belongs to "nobody", whose every process can read it; with no sealpost running: ` +
+          `"${ADD_USER}" and "chown -R ${SERVICE_USER}:${SERVICE_USER} ${path}"`,
+      );
+    return owner;
   }
   const account =
     findAccount(readPasswd(), SERVICE_USER) ?? (makeUser() ? findAccount(readPasswd(), SERVICE_USER) : null);
