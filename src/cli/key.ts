@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
-import { armorCertificates, pemCertificates } from '../keys/export.ts';
+import { armorCertificates, originalOf, pemCertificates } from '../keys/export.ts';
 import type { X509Trust } from '../keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../keys/refusals.ts';
 import {
@@ -153,10 +153,12 @@ function registerExport(key: Command): void {
         openPgp.length === 0
           ? ''
           : armorCertificates(
-              openPgp.map(({ fingerprint, certificate }) => ({
-                certificate,
-                version: views.find((view) => view.fingerprint === fingerprint)?.version ?? 4,
-              })),
+              await Promise.all(
+                openPgp.map(async (row) => ({
+                  certificate: await originalOf(row),
+                  version: views.find((view) => view.fingerprint === row.fingerprint)?.version ?? 4,
+                })),
+              ),
             );
       const pem = pemCertificates(
         rows.filter(({ kind }) => kind === 'x509').map(({ certificate }) => certificate),
