@@ -140,10 +140,11 @@ function registerExport(key: Command): void {
   withCommonOptions(
     key
       .command('export')
-      .description('print keys, armored; X.509 certificates in PEM')
-      .argument('<address>', 'an owner, or a full fingerprint'),
+      .description('print keys as they were handed over, armored; X.509 certificates in PEM')
+      .argument('<address>', 'an owner, or a full fingerprint')
+      .option('--reduced', 'only what mail is sealed with, for programs that cannot read newer subkeys'),
     'sealpost key export alice@example.org > alice.asc',
-  ).action((name: string, options: Options) =>
+  ).action((name: string, options: Options & { readonly reduced?: boolean }) =>
     run(options, async (context) => {
       const found = await findKeys(context, name);
       const views = await viewAll(found, context);
@@ -155,7 +156,7 @@ function registerExport(key: Command): void {
           : armorCertificates(
               await Promise.all(
                 openPgp.map(async (row) => ({
-                  certificate: await originalOf(row),
+                  certificate: options.reduced === true ? row.certificate : await originalOf(row),
                   version: views.find((view) => view.fingerprint === row.fingerprint)?.version ?? 4,
                 })),
               ),

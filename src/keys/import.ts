@@ -4,17 +4,11 @@ import { readCertificate } from '../openpgp/read-certificate.ts';
 import { type Components, componentsOf } from './components.ts';
 import { type CertificateFacts, lastUsable } from './facts.ts';
 import { inspectComponents } from './inspect.ts';
-import { readOriginal } from './original.ts';
+import { type Original, readOriginal } from './original.ts';
 import { type KeyPolicy, policyConfig } from './policy.ts';
 import { type Found, readCertificates } from './read.ts';
-import {
-  type KeyRefusal,
-  refuseByFacts,
-  refuseDesignatedRevoker,
-  refuseTrial,
-  refuseUpload,
-} from './refusals.ts';
-import { designatedRevoker } from './revoker.ts';
+import { type KeyRefusal, refuseByFacts, refuseTrial, refuseUpload } from './refusals.ts';
+import { refuseByRevoker } from './revoker.ts';
 import { unusedInWords, unusedSubkeys } from './unused.ts';
 
 /**
@@ -68,21 +62,22 @@ async function judge(found: Found, policy: KeyPolicy, now: number, trial: Trial)
   if (!found.ok) return { verdict: 'refused', refusal: found.refusal, ...NOTHING };
   let components: Components;
   let facts: CertificateFacts;
+  let original: Original;
   try {
     components = await componentsOf(found.key);
-    facts = await withTrueCause(await inspectComponents(components, policy), components, found.given);
+    original = await readOriginal(found.given);
+    facts = withTrueCause(await inspectComponents(components, policy), components, found.given, original);
   } catch {
     return { verdict: 'refused', refusal: refuseUpload('damaged'), ...NOTHING };
   }
   const { given } = found;
-  const refusal = refuseByFacts(facts, now);
+  const hasUserId = facts.flaw?.kind !== 'no user ID';
+  const byRevoker = refuseByRevoker(facts.fingerprint, given, original, hasUserId);
+  const byFacts = refuseByFacts(facts, now);
+  const refusal =
+    byFacts === null || byFacts.code === 'expired' || !hasUserId ? (byRevoker ?? byFacts) : byFacts;
   const lapsed = lapsedOnly(facts, refusal);
   if (refusal !== null && lapsed === null) return { verdict: 'refused', refusal, components, facts, given };
-  const revoker = designatedRevoker(found.key, components);
-  if (revoker !== null) {
-    const revoked = refuseDesignatedRevoker(facts.fingerprint, revoker);
-    return { verdict: 'refused', refusal: revoked, components, facts, given };
-  }
   try {
     await trial(facts, lapsed === null ? now : (lastUsable(facts, now) ?? now), policy);
   } catch (error) {
@@ -93,13 +88,13 @@ async function judge(found: Found, policy: KeyPolicy, now: number, trial: Trial)
 }
 
 /** Where nothing can be encrypted to: which subkeys were left out, and why. */
-async function withTrueCause(
+function withTrueCause(
   facts: CertificateFacts,
   components: Components,
   given: Uint8Array,
-): Promise<CertificateFacts> {
+  { subkeys }: Original,
+): CertificateFacts {
   if (facts.flaw?.kind !== 'no encryption key') return facts;
-  const { subkeys } = await readOriginal(given);
   const vouched = (body: Uint8Array) => subkeys.some(({ piece }) => Buffer.compare(piece.body, body) === 0);
   const because = unusedInWords(unusedSubkeys(given, vouched, components));
   return because === null ? facts : { ...facts, flaw: { kind: 'no encryption key', because } };

@@ -87,7 +87,7 @@ async function verified(
   const types = TYPES.get(piece.tag);
   const kept = new Map<string, PacketPiece>();
   for (const each of signatures) {
-    const signature = parsed(each);
+    const signature = readSignature(each);
     if (types === undefined || signature === null || !types.has(signature.signatureType)) continue;
     if (!signature.issuerKeyID.equals(verifier.id) || kept.has(nameOf(signature))) continue;
     if (verifier.budget-- <= 0) break;
@@ -96,7 +96,8 @@ async function verified(
   return [...kept.values()];
 }
 
-function parsed({ body }: PacketPiece): SignaturePacket | null {
+/** A signature packet as OpenPGP.js reads it; null where it cannot. */
+export function readSignature({ body }: PacketPiece): SignaturePacket | null {
   try {
     const signature = new SignaturePacket();
     signature.read(body);
@@ -120,6 +121,8 @@ async function isSigned(
 ): Promise<boolean> {
   const { signatureType } = signature;
   if (signatureType === null) return false;
+  // OpenPGP.js refuses to verify what names a designated revoker (RFC 9580, section 5.2.3.23), whoever signed it.
+  signature.revocationKeyClass = null;
   // A subkey of another version is hashed as one of its own by GnuPG, and as one of the signature's by OpenPGP.js.
   for (const version of new Set([piece.body[0] ?? 4, signature.version])) {
     const data = {
@@ -165,7 +168,7 @@ function unite(some: readonly OriginalPart[], more: readonly OriginalPart[]): re
     const kept = parts.get(name) ?? new Map<string, PacketPiece>();
     parts.set(name, kept);
     for (const each of signatures) {
-      const signature = parsed(each);
+      const signature = readSignature(each);
       const id = signature === null ? Buffer.from(each.body).toString('latin1') : nameOf(signature);
       if (!kept.has(id)) kept.set(id, each);
     }

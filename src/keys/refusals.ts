@@ -87,6 +87,17 @@ export function refuseDesignatedRevoker(fingerprint: string, revoker: string): K
   };
 }
 
+/** @param revoker a fingerprint */
+export function refuseNamedRevoker(fingerprint: string, revoker: string): KeyRefusal {
+  return {
+    code: 'designated revoker',
+    fingerprint,
+    sentence:
+      `key ${fingerprint} names a designated revoker (${revoker}) where it certifies its user IDs, which is not supported here; ` +
+      'its owner can certify them anew without one, by setting the expiry anew',
+  };
+}
+
 /** @param bytes how large the upload is */
 export function refuseTooLarge(bytes: number): KeyRefusal {
   return {

@@ -13,7 +13,9 @@ export interface TextBlock {
   readonly aloneInLine: boolean;
 }
 
-const LINE = /-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ,/]{0,63})-----/g;
+const DASHES = '-----';
+/** The dashes behind a label may be those before the next one. */
+const LINE = /-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ,/]{0,63})(?=-----)/g;
 
 /**
  * Every block, in order. An end belongs to the beginning right before it; a beginning without an end has no body.
@@ -31,7 +33,7 @@ export function textBlocks(text: string, wanted: (label: string) => boolean): re
   });
   for (const match of text.matchAll(LINE)) {
     const [line, which, label = ''] = match;
-    const to = match.index + line.length;
+    const to = match.index + line.length + DASHES.length;
     if (!wanted(label)) continue;
     if (which === 'BEGIN') {
       if (open !== null) blocks.push(block(open, null, match.index));

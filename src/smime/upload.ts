@@ -102,9 +102,18 @@ function readBlock(label: string, text: string): X509Upload {
   return readStructure(Buffer.from(base64, 'base64'), label === 'TRUSTED CERTIFICATE');
 }
 
+/** asn1js tells most faults by an offset of -1, and throws at strings that are none. */
+function parseBer(bytes: Buffer): Pick<ReturnType<typeof fromBER>, 'offset'> & { readonly result: unknown } {
+  try {
+    return fromBER(bytes);
+  } catch {
+    return { offset: -1, result: null };
+  }
+}
+
 /** @param trailing OpenSSL appends what it trusts a certificate for */
 function readStructure(bytes: Buffer, trailing = false): X509Upload {
-  const { offset, result } = fromBER(bytes);
+  const { offset, result } = parseBer(bytes);
   if (offset === -1 || !(result instanceof Sequence)) return { ok: false, because: 'damaged' };
   if (offset !== bytes.length && !trailing) return { ok: false, because: 'damaged' };
   const [first, second] = result.valueBlock.value;
