@@ -194,6 +194,16 @@ export function withUsersOf(original: Original, certificate: Uint8Array): Origin
   return { ...original, users };
 }
 
+/** How many subkeys a certificate has not got of those that were given. */
+export function leftOutSubkeys(given: Uint8Array, certificate: Uint8Array): number {
+  const bodies = (bytes: Uint8Array) =>
+    (packetPieces(bytes) ?? [])
+      .filter(({ tag }) => tag === enums.packet.publicSubkey)
+      .map(({ body }) => Buffer.from(body).toString('latin1'));
+  const has = new Set(bodies(certificate));
+  return new Set(bodies(given).filter((body) => !has.has(body))).size;
+}
+
 /**
  * What is stored beside a certificate.
  * @param given what was stored so far, or the certificate where nothing was

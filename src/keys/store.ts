@@ -17,7 +17,7 @@ import { insertKey } from './insert.ts';
 import { inspectComponents } from './inspect.ts';
 import { judgeX509 } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
-import { originalColumn } from './original.ts';
+import { leftOutSubkeys, originalColumn } from './original.ts';
 import {
   belongsTo,
   ensureOwner,
@@ -209,7 +209,9 @@ async function mergeIntoRows(
         .where(eq(keys.id, row.id));
     }
     owners.push(owner);
-    news.push(...learned);
+    const leftOut = leftOutSubkeys(original ?? certificate, certificate);
+    const isNew = leftOut > leftOutSubkeys(givenOf(row), row.certificate);
+    news.push(...learned, ...(isNew ? ['a subkey that is not used is new'] : []));
     best = (await mergeCertificates(best, stored, options.policy)).components;
   }
   return { owners, news, best };
