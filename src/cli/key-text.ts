@@ -71,6 +71,9 @@ export function describeKey(view: KeyView): string {
               : `expires ${subkey.expires}`
         }`,
     ),
+    ...view.unusedSubkeys.map(
+      ({ fingerprint, because }) => `not used     ${fingerprint ?? 'a subkey'}: ${because}`,
+    ),
     ...(view.x509 === null
       ? [`AEAD         ${view.aead ? 'announced' : 'not announced'}`]
       : [

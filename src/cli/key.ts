@@ -5,7 +5,7 @@ import { type Command, Option } from 'commander';
 import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
-import { armorCertificates, pemCertificates } from '../keys/export.ts';
+import { armorCertificates, originalOf, pemCertificates } from '../keys/export.ts';
 import type { X509Trust } from '../keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../keys/refusals.ts';
 import {
@@ -140,10 +140,11 @@ function registerExport(key: Command): void {
   withCommonOptions(
     key
       .command('export')
-      .description('print keys, armored; X.509 certificates in PEM')
-      .argument('<address>', 'an owner, or a full fingerprint'),
+      .description('print keys as they were handed over, armored; X.509 certificates in PEM')
+      .argument('<address>', 'an owner, or a full fingerprint')
+      .option('--reduced', 'only what mail is sealed with, for programs that cannot read newer subkeys'),
     'sealpost key export alice@example.org > alice.asc',
-  ).action((name: string, options: Options) =>
+  ).action((name: string, options: Options & { readonly reduced?: boolean }) =>
     run(options, async (context) => {
       const found = await findKeys(context, name);
       const views = await viewAll(found, context);
@@ -153,10 +154,12 @@ function registerExport(key: Command): void {
         openPgp.length === 0
           ? ''
           : armorCertificates(
-              openPgp.map(({ fingerprint, certificate }) => ({
-                certificate,
-                version: views.find((view) => view.fingerprint === fingerprint)?.version ?? 4,
-              })),
+              await Promise.all(
+                openPgp.map(async (row) => ({
+                  certificate: options.reduced === true ? row.certificate : await originalOf(row),
+                  version: views.find((view) => view.fingerprint === row.fingerprint)?.version ?? 4,
+                })),
+              ),
             );
       const pem = pemCertificates(
         rows.filter(({ kind }) => kind === 'x509').map(({ certificate }) => certificate),

@@ -142,6 +142,8 @@ export const keys = pgTable(
     domain_id: integer('domain_id').references(() => domains.id, { onDelete: 'cascade' }),
     /** The certificate in binary, canonical: third-party certifications and unrelated user IDs stripped; X.509: the DER. */
     certificate: bytea('certificate').notNull(),
+    /** OpenPGP: what was handed over, as far as the primary key vouches for it, at most 256 KiB; mail is not sealed with it. */
+    original: bytea('original'),
     status: text('status', { enum: ['active', 'disabled'] })
       .notNull()
       .default('active'),

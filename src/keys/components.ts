@@ -7,12 +7,12 @@ import {
   PublicKey,
   type PublicKeyPacket,
   type PublicSubkeyPacket,
-  readKey,
   type SignaturePacket,
   type Subkey,
   type User,
   type UserIDPacket,
 } from 'openpgp';
+import { readCertificate, userIdName } from '../openpgp/read-certificate.ts';
 import { isWeakHash, lenientConfig } from './policy.ts';
 
 export interface UserComponent {
@@ -48,7 +48,9 @@ const ANY_TIME = null as unknown as Date;
 
 /** Reads one binary certificate and keeps what its primary key signed. Rejects where it is no certificate. */
 export async function readComponents(certificate: Uint8Array): Promise<Components> {
-  return componentsOf(await readKey({ binaryKey: certificate, config: lenientConfig }));
+  const key = await readCertificate(certificate, lenientConfig);
+  if (key === null) throw new Error('a secret key is no certificate');
+  return componentsOf(key);
 }
 
 /** Verifies a parsed certificate's self-signatures, and drops user attributes, third-party and invalid signatures. */
@@ -80,8 +82,8 @@ export async function componentsOf(key: Key): Promise<Components> {
     const packet = user.userID;
     if (packet === null) continue;
     const component = await userComponent(user, packet, valid);
-    const other = users.get(packet.userID);
-    users.set(packet.userID, {
+    const other = users.get(userIdName(packet));
+    users.set(userIdName(packet), {
       packet,
       certifications: union(other?.certifications ?? [], component.certifications),
       revocations: union(other?.revocations ?? [], component.revocations),
@@ -108,7 +110,10 @@ export async function componentsOf(key: Key): Promise<Components> {
       {},
     ),
     users: [...users.values()].filter(({ certifications }) => certifications.length > 0),
-    subkeys: [...subkeys.values()].filter(({ bindings }) => bindings.length > 0),
+    // One of another version than its primary key (RFC 9580, section 10.1.5) is opened by hardly any program.
+    subkeys: [...subkeys.values()].filter(
+      ({ bindings, packet }) => bindings.length > 0 && packet.version === primary.version,
+    ),
     weakUnverified,
   };
 }

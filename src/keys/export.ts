@@ -1,6 +1,25 @@
 // Certificates out again: armored, as `gpg --import` takes them, or in PEM.
 import { X509Certificate } from 'node:crypto';
 import { armor, config, enums } from 'openpgp';
+import { readOriginal, withUsersOf, writeOriginal } from './original.ts';
+import type { KeyRow } from './rows.ts';
+
+/**
+ * A stored OpenPGP certificate as it was handed over, without user attributes, other people's certifications, and user IDs that
+ * are not its owner's; the reduced form where nothing else is kept, or what is kept cannot be read.
+ * @returns binary
+ */
+export async function originalOf({
+  certificate,
+  original,
+}: Pick<KeyRow, 'certificate' | 'original'>): Promise<Uint8Array> {
+  if (original === null) return certificate;
+  try {
+    return writeOriginal(withUsersOf(await readOriginal(original), certificate));
+  } catch {
+    return certificate;
+  }
+}
 
 /**
  * One armored block with all the certificates, LF line endings. With CRC24, which GnuPG 2.2 wants; a block of version 6

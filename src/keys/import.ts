@@ -1,11 +1,15 @@
 // Judges an upload: every certificate in it on its own, by what it says and by a trial encryption. Nothing is stored here.
-import { createMessage, encrypt, readKey } from 'openpgp';
+import { createMessage, encrypt } from 'openpgp';
+import { readCertificate } from '../openpgp/read-certificate.ts';
 import { type Components, componentsOf } from './components.ts';
 import { type CertificateFacts, lastUsable } from './facts.ts';
 import { inspectComponents } from './inspect.ts';
+import { type Original, readOriginal } from './original.ts';
 import { type KeyPolicy, policyConfig } from './policy.ts';
 import { type Found, readCertificates } from './read.ts';
 import { type KeyRefusal, refuseByFacts, refuseTrial, refuseUpload } from './refusals.ts';
+import { refuseByRevoker } from './revoker.ts';
+import { unusedInWords, unusedSubkeys } from './unused.ts';
 
 /**
  * One certificate of an upload.
@@ -19,6 +23,8 @@ export type Judged =
       readonly verdict: 'accepted';
       readonly components: Components;
       readonly facts: CertificateFacts;
+      /** Its packets as they were handed over, in binary. */
+      readonly given: Uint8Array;
       /** What would refuse it where it is no user's; null where it has not expired. */
       readonly lapsed: KeyRefusal | null;
     }
@@ -27,7 +33,10 @@ export type Judged =
       readonly refusal: KeyRefusal;
       readonly components: Components | null;
       readonly facts: CertificateFacts | null;
+      readonly given: Uint8Array | null;
     };
+
+const NOTHING = { components: null, facts: null, given: null } as const;
 
 /** Encrypts a few bytes to the certificate; rejects where that fails. */
 export type Trial = (facts: CertificateFacts, now: number, policy: KeyPolicy) => Promise<void>;
@@ -50,25 +59,45 @@ export async function judgeUpload(
 }
 
 async function judge(found: Found, policy: KeyPolicy, now: number, trial: Trial): Promise<Judged> {
-  if (!found.ok) return { verdict: 'refused', refusal: found.refusal, components: null, facts: null };
+  if (!found.ok) return { verdict: 'refused', refusal: found.refusal, ...NOTHING };
   let components: Components;
   let facts: CertificateFacts;
+  let original: Original;
   try {
     components = await componentsOf(found.key);
-    facts = await inspectComponents(components, policy);
+    original = await readOriginal(found.given);
+    facts = withTrueCause(await inspectComponents(components, policy), components, found.given, original);
   } catch {
-    return { verdict: 'refused', refusal: refuseUpload('damaged'), components: null, facts: null };
+    return { verdict: 'refused', refusal: refuseUpload('damaged'), ...NOTHING };
   }
-  const refusal = refuseByFacts(facts, now);
+  const { given } = found;
+  const hasUserId = facts.flaw?.kind !== 'no user ID';
+  const byRevoker = refuseByRevoker(facts.fingerprint, given, original, hasUserId);
+  const byFacts = refuseByFacts(facts, now);
+  const refusal =
+    byFacts === null || byFacts.code === 'expired' || !hasUserId ? (byRevoker ?? byFacts) : byFacts;
   const lapsed = lapsedOnly(facts, refusal);
-  if (refusal !== null && lapsed === null) return { verdict: 'refused', refusal, components, facts };
+  if (refusal !== null && lapsed === null) return { verdict: 'refused', refusal, components, facts, given };
   try {
     await trial(facts, lapsed === null ? now : (lastUsable(facts, now) ?? now), policy);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return { verdict: 'refused', refusal: refuseTrial(facts.fingerprint, reason), components, facts };
+    return { verdict: 'refused', refusal: refuseTrial(facts.fingerprint, reason), components, facts, given };
   }
-  return { verdict: 'accepted', components, facts, lapsed };
+  return { verdict: 'accepted', components, facts, given, lapsed };
+}
+
+/** Where nothing can be encrypted to: which subkeys were left out, and why. */
+function withTrueCause(
+  facts: CertificateFacts,
+  components: Components,
+  given: Uint8Array,
+  { subkeys }: Original,
+): CertificateFacts {
+  if (facts.flaw?.kind !== 'no encryption key') return facts;
+  const vouched = (body: Uint8Array) => subkeys.some(({ piece }) => Buffer.compare(piece.body, body) === 0);
+  const because = unusedInWords(unusedSubkeys(given, vouched, components));
+  return because === null ? facts : { ...facts, flaw: { kind: 'no encryption key', because } };
 }
 
 /** A refusal for nothing but an expiry that could be overlooked: keys/choose would use it. Pure. */
@@ -82,9 +111,10 @@ export function lapsedOnly(
 /** The trial: what the filter would do, on a few bytes. */
 async function trialEncryption(facts: CertificateFacts, now: number, policy: KeyPolicy): Promise<void> {
   const config = policyConfig(policy);
+  const key = await readCertificate(facts.sealing, config);
   await encrypt({
     message: await createMessage({ binary: new TextEncoder().encode('sealpost') }),
-    encryptionKeys: await readKey({ binaryKey: facts.sealing, config }),
+    encryptionKeys: key === null ? [] : [key],
     format: 'binary',
     date: new Date(now),
     config,

@@ -8,7 +8,10 @@ import type { KeyOwner } from './owner.ts';
 import type { KeyRefusal } from './refusals.ts';
 
 /** What differs between the kinds of key in a new row. */
-export type KeyColumns = Pick<typeof keys.$inferInsert, 'certificate' | 'expires_at' | 'revoked' | 'pinned'>;
+export type KeyColumns = Pick<
+  typeof keys.$inferInsert,
+  'certificate' | 'original' | 'expires_at' | 'revoked' | 'pinned'
+>;
 
 /**
  * Stores a key of an owner who has not got it, and removes what it replaces.

@@ -157,11 +157,27 @@ async function flawOf(components: Components, policy: KeyPolicy): Promise<Flaw> 
     .map(({ packet }) => weaknessOf(algorithmOf(packet.getAlgorithmInfo())))
     .find((what) => what !== null);
   if (weak !== undefined) return { kind: 'weak', what: weak };
-  if (encrypting.length === 0) return { kind: 'no encryption key', because: 'none of its keys may encrypt' };
+  if (encrypting.length === 0) {
+    return { kind: 'no encryption key', because: whyNoneEncrypts(components) };
+  }
   if (encrypting.every(({ revocations }) => revocations.length > 0)) {
     return { kind: 'no encryption key', because: 'every encryption subkey is revoked' };
   }
   return { kind: 'no encryption key', because: 'its encryption subkeys were never valid' };
+}
+
+/** Old programs wrote no key flags: such a key says of no use that it is meant for it. */
+function whyNoneEncrypts({ primary, direct, users, subkeys }: Components): string {
+  const own = [...direct, ...users.flatMap(({ certifications }) => certifications)];
+  const unflagged = (signatures: readonly SignaturePacket[]) =>
+    signatures.every(({ keyFlags }) => keyFlags === null);
+  const candidates = subkeys.filter(({ packet }) => ENCRYPTING.has(packet.algorithm));
+  const isMissing =
+    candidates.some(({ bindings }) => unflagged(bindings)) ||
+    (subkeys.length === 0 && ENCRYPTING.has(primary.algorithm) && unflagged(own));
+  return isMissing
+    ? 'its key flags are missing, which say that a key may encrypt'
+    : 'none of its keys may encrypt';
 }
 
 /** A weak algorithm in words, or null. */

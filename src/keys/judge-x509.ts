@@ -5,6 +5,7 @@ import { validateChain } from '../smime/chain.ts';
 import { createCmsEngine } from '../smime/engine.ts';
 import { readX509Upload } from '../smime/upload.ts';
 import { type KeyRefusal, MAX_UPLOAD } from './refusals.ts';
+import { plainUpload } from './upload-text.ts';
 import {
   refuseLargeX509,
   refuseUntrusted,
@@ -43,7 +44,7 @@ export async function judgeX509(
   now: number,
 ): Promise<readonly JudgedX509[]> {
   if (upload.byteLength > MAX_UPLOAD) return [unread(refuseLargeX509(upload.byteLength))];
-  const read = readX509Upload(upload);
+  const read = readX509Upload(plainUpload(upload));
   if (!read.ok) return [unread(refuseX509Upload(read.because))];
   let all: readonly { readonly certificate: Buffer; readonly facts: X509Facts }[];
   try {

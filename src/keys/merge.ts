@@ -1,6 +1,7 @@
 // A copy of a certificate that is already known: its news are taken, and nothing that is known is undone.
 
 import type { SignaturePacket } from 'openpgp';
+import { userIdName } from '../openpgp/read-certificate.ts';
 import { type Components, type SubkeyComponent, type UserComponent, union } from './components.ts';
 import { type CertificateFacts, usableUntil } from './facts.ts';
 import { inspectComponents } from './inspect.ts';
@@ -38,7 +39,7 @@ export async function mergeCertificates(
     ],
   };
   const newUsers = copy.users.filter(
-    (user) => !stored.users.some((other) => other.packet.userID === user.packet.userID),
+    (user) => !stored.users.some((other) => userIdName(other.packet) === userIdName(user.packet)),
   );
   const components = {
     ...known,
@@ -61,7 +62,7 @@ function newer(
 }
 
 function mergeUser(user: UserComponent, copies: readonly UserComponent[]): UserComponent {
-  const copy = copies.find(({ packet }) => packet.userID === user.packet.userID);
+  const copy = copies.find(({ packet }) => userIdName(packet) === userIdName(user.packet));
   if (copy === undefined) return user;
   return {
     ...user,

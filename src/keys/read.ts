@@ -1,23 +1,22 @@
 // Finds the OpenPGP certificates in what somebody handed over: armored or binary, one or several, with prose around them. The
 // armor is read by hand because mail clients break it in ways that OpenPGP.js refuses; the packets are read by OpenPGP.js.
-import {
-  type AnyPacket,
-  enums,
-  PacketList,
-  PublicKey,
-  PublicKeyPacket,
-  PublicSubkeyPacket,
-  SignaturePacket,
-  UnparseablePacket,
-  UserAttributePacket,
-  UserIDPacket,
-} from 'openpgp';
+import { type AnyPacket, enums, PacketList, PublicKey, SignaturePacket, UnparseablePacket } from 'openpgp';
+import { CERTIFICATE_PACKETS, packetsByTag } from '../openpgp/read-certificate.ts';
+import { type ArmorBlock, armorBlocks } from './armor-blocks.ts';
+import { joinPieces, type PacketPiece, packetPieces } from './packet-pieces.ts';
 import { lenientConfig } from './policy.ts';
-import { type KeyRefusal, MAX_UPLOAD, refuseTooLarge, refuseUpload } from './refusals.ts';
+import { type KeyRefusal, MAX_UPLOAD, refuseTooLarge, refuseUnsupported, refuseUpload } from './refusals.ts';
+import { unsupportedInWords } from './unsupported.ts';
+import { plainUpload } from './upload-text.ts';
 
 /** A certificate as it was found, unjudged, or why that piece of the upload is none. */
 export type Found =
-  | { readonly ok: true; readonly key: PublicKey }
+  | {
+      readonly ok: true;
+      readonly key: PublicKey;
+      /** Its packets as they were given, in binary. */
+      readonly given: Buffer;
+    }
   | { readonly ok: false; readonly refusal: KeyRefusal };
 
 /** A secret key packet whose content is never looked at. */
@@ -33,20 +32,7 @@ function ignoredPacket(tag: enums.packet) {
 const SecretKey = ignoredPacket(enums.packet.secretKey);
 const SecretSubkey = ignoredPacket(enums.packet.secretSubkey);
 
-const READABLE = [
-  PublicKeyPacket,
-  PublicSubkeyPacket,
-  UserIDPacket,
-  UserAttributePacket,
-  SignaturePacket,
-  SecretKey,
-  SecretSubkey,
-] as const;
-
-/** OpenPGP.js takes a plain object here; its types say Map. */
-const ALLOWED = Object.fromEntries(READABLE.map((packet) => [packet.tag, packet])) as unknown as Parameters<
-  typeof PacketList.fromBinary
->[1];
+const ALLOWED = packetsByTag([...CERTIFICATE_PACKETS, SecretKey, SecretSubkey]);
 
 /**
  * Takes an upload apart. Never rejects, never keeps a secret.
@@ -55,8 +41,8 @@ const ALLOWED = Object.fromEntries(READABLE.map((packet) => [packet.tag, packet]
  */
 export async function readCertificates(upload: Uint8Array): Promise<readonly Found[]> {
   if (upload.byteLength > MAX_UPLOAD) return [refused(refuseTooLarge(upload.byteLength))];
-  const bytes = Buffer.from(upload.buffer, upload.byteOffset, upload.byteLength);
-  const text = bytes.toString('latin1').replace(/^\xef\xbb\xbf/, '');
+  const bytes = plainUpload(upload);
+  const text = bytes.toString('latin1');
   if (text.trim() === '') return [refused(refuseUpload('empty'))];
   const blocks = armorBlocks(text);
   if (blocks.length > 0) return (await Promise.all(blocks.map(readBlock))).flat();
@@ -85,51 +71,6 @@ function isDer(bytes: Buffer): boolean {
   );
 }
 
-interface ArmorBlock {
-  /** Such as `PUBLIC KEY BLOCK`. */
-  readonly type: string;
-  /** What the base64 says, or null where it is none. */
-  readonly bytes: Buffer | null;
-}
-
-/**
- * Every armored block (RFC 9580, section 6.2), tolerant of CRLF, white space and `> ` before the lines, headers of any name,
- * and a missing empty line after them. The CRC24 is not checked (section 6.1): damage shows in packets and signatures.
- */
-function armorBlocks(text: string): readonly ArmorBlock[] {
-  const lines = text.split(/\r\n|\r|\n/).map((line) => line.replace(/^(?:> ?)+/, '').trim());
-  const blocks: ArmorBlock[] = [];
-  for (let index = 0; index < lines.length; index++) {
-    const type = /^-----BEGIN PGP ([A-Z0-9 ,/]+)-----$/.exec(lines[index] ?? '')?.[1];
-    if (type === undefined) continue;
-    const end = lines.indexOf(`-----END PGP ${type}-----`, index);
-    if (type === 'SIGNED MESSAGE') {
-      blocks.push({ type, bytes: null });
-      const signatureEnd = lines.indexOf('-----END PGP SIGNATURE-----', index);
-      if (signatureEnd !== -1) index = signatureEnd;
-      continue;
-    }
-    if (end === -1) {
-      blocks.push({ type, bytes: null });
-      continue;
-    }
-    blocks.push({ type, bytes: decodeBody(lines.slice(index + 1, end)) });
-    index = end;
-  }
-  return blocks;
-}
-
-function decodeBody(lines: readonly string[]): Buffer | null {
-  const body = lines
-    .filter(
-      (line) =>
-        line !== '' && !/^[A-Za-z][A-Za-z0-9-]*:(?: |$)/.test(line) && !/^=[A-Za-z0-9+/]{4}$/.test(line),
-    )
-    .join('');
-  if (body === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(body)) return null;
-  return Buffer.from(body, 'base64');
-}
-
 async function readBlock({ type, bytes }: ArmorBlock): Promise<readonly Found[]> {
   if (/PRIVATE KEY|SECRET KEY/.test(type)) return [refused(refuseUpload('secret key'))];
   if (/MESSAGE/.test(type)) return [refused(refuseUpload('message'))];
@@ -149,69 +90,73 @@ const MESSAGE_TAGS: ReadonlySet<number> = new Set([
   enums.packet.aeadEncryptedData,
 ]);
 
-/** The packet type in a first octet (RFC 9580, section 4.2), or null where it begins no packet. */
-function packetTag(octet: number | undefined): number | null {
-  if (octet === undefined || (octet & 0x80) === 0) return null;
+async function readPackets(bytes: Buffer): Promise<readonly Found[]> {
+  if (((bytes[0] ?? 0) & 0x80) === 0) return [refused(refuseUpload('not OpenPGP'))];
+  const pieces = packetPieces(bytes);
+  const first = pieces?.[0]?.tag ?? firstTag(bytes[0] ?? 0);
+  if (MESSAGE_TAGS.has(first)) return [refused(refuseUpload('message'))];
+  if (SECRET_TAGS.has(first)) return [refused(refuseUpload('secret key'))];
+  if (pieces === null) return [refused(refuseUpload(KEY_TAGS.has(first) ? 'damaged' : 'not OpenPGP'))];
+  if (first === enums.packet.signature) return [refused(refuseUpload(await signatureKind(pieces)))];
+  if (!KEY_TAGS.has(first)) return [refused(refuseUpload('not OpenPGP'))];
+  const found: Found[] = [];
+  for (const certificate of certificatesOf(pieces)) found.push(await readCertificatePieces(certificate));
+  return found;
+}
+
+/** The packet type in a first octet (RFC 9580, section 4.2). */
+function firstTag(octet: number): number {
   return (octet & 0x40) !== 0 ? octet & 0x3f : (octet & 0x3c) >> 2;
 }
 
-async function readPackets(bytes: Buffer): Promise<readonly Found[]> {
-  const first = packetTag(bytes[0]);
-  if (first === null) return [refused(refuseUpload('not OpenPGP'))];
-  if (MESSAGE_TAGS.has(first)) return [refused(refuseUpload('message'))];
-  if (first === enums.packet.secretKey || first === enums.packet.secretSubkey) {
-    return [refused(refuseUpload('secret key'))];
-  }
-  let packets: PacketList<AnyPacket>;
-  try {
-    packets = await PacketList.fromBinary(new Uint8Array(bytes), ALLOWED, lenientConfig);
-  } catch {
-    return [refused(refuseUpload(KEY_TAGS.has(first) ? 'damaged' : 'not OpenPGP'))];
-  }
-  if (first === enums.packet.signature)
-    return [refused(refuseUpload(isRevocation(packets) ? 'revocation certificate' : 'signature'))];
-  if (!KEY_TAGS.has(first)) return [refused(refuseUpload('not OpenPGP'))];
-  return certificatesOf(packets).map(readCertificate);
-}
+const SECRET_TAGS: ReadonlySet<number> = new Set([enums.packet.secretKey, enums.packet.secretSubkey]);
 
 const KEY_TAGS: ReadonlySet<number> = new Set([enums.packet.publicKey, enums.packet.publicSubkey]);
 
-function tagOf(packet: AnyPacket): number {
-  return packet instanceof UnparseablePacket
-    ? packet.tag
-    : (packet.constructor as unknown as { tag: number }).tag;
+async function signatureKind(
+  pieces: readonly PacketPiece[],
+): Promise<'revocation certificate' | 'signature' | 'not OpenPGP'> {
+  const packets = await parse(pieces.slice(0, 1));
+  const [packet] = packets ?? [];
+  if (packets === null) return 'not OpenPGP';
+  return packet instanceof SignaturePacket && packet.signatureType === enums.signature.keyRevocation
+    ? 'revocation certificate'
+    : 'signature';
 }
 
-function isRevocation(packets: readonly AnyPacket[]): boolean {
-  const [packet] = packets;
-  return packet instanceof SignaturePacket && packet.signatureType === enums.signature.keyRevocation;
+async function parse(pieces: readonly PacketPiece[]): Promise<PacketList<AnyPacket> | null> {
+  try {
+    return await PacketList.fromBinary(new Uint8Array(joinPieces(pieces)), ALLOWED, lenientConfig);
+  } catch {
+    return null;
+  }
 }
 
 /** Each certificate begins with its primary key packet. */
-function certificatesOf(packets: readonly AnyPacket[]): readonly (readonly AnyPacket[])[] {
-  const certificates: AnyPacket[][] = [];
-  for (const packet of packets) {
-    const tag = tagOf(packet);
-    if (tag === enums.packet.publicKey || tag === enums.packet.secretKey || certificates.length === 0)
+function certificatesOf(pieces: readonly PacketPiece[]): readonly (readonly PacketPiece[])[] {
+  const certificates: PacketPiece[][] = [];
+  for (const piece of pieces) {
+    if (
+      piece.tag === enums.packet.publicKey ||
+      piece.tag === enums.packet.secretKey ||
+      certificates.length === 0
+    )
       certificates.push([]);
-    certificates.at(-1)?.push(packet);
+    certificates.at(-1)?.push(piece);
   }
   return certificates;
 }
 
-function readCertificate(packets: readonly AnyPacket[]): Found {
-  const tags = packets.map(tagOf);
-  if (tags.includes(enums.packet.secretKey) || tags.includes(enums.packet.secretSubkey)) {
-    return refused(refuseUpload('secret key'));
-  }
-  const [primary] = packets;
-  if (primary === undefined || tagOf(primary) !== enums.packet.publicKey)
-    return refused(refuseUpload('damaged'));
-  if (primary instanceof UnparseablePacket) return refused(refuseUpload('unsupported'));
+async function readCertificatePieces(pieces: readonly PacketPiece[]): Promise<Found> {
+  if (pieces.some(({ tag }) => SECRET_TAGS.has(tag))) return refused(refuseUpload('secret key'));
+  const [first] = pieces;
+  if (first?.tag !== enums.packet.publicKey) return refused(refuseUpload('damaged'));
+  const packets = await parse(pieces);
+  const [primary] = packets ?? [];
+  if (packets === null || primary === undefined) return refused(refuseUpload('damaged'));
+  if (primary instanceof UnparseablePacket) return refused(refuseUnsupported(unsupportedInWords(first.body)));
   try {
-    const list = new PacketList<AnyPacket>();
-    list.push(...packets);
-    return { ok: true, key: new PublicKey(list) };
+    return { ok: true, key: new PublicKey(packets), given: joinPieces(pieces) };
   } catch {
     return refused(refuseUpload('damaged'));
   }

@@ -18,6 +18,7 @@ export type RefusalCode =
   | 'secret key'
   | 'unsupported'
   | 'revoked'
+  | 'designated revoker'
   | 'expired'
   | 'not yet valid'
   | 'weak algorithm'
@@ -57,12 +58,44 @@ const UPLOAD_SENTENCES = {
   'secret key':
     'this is a secret key: it was not stored, and nothing of it was logged; ' +
     `hand over the public key only ("${EXPORT}"), and keep the secret one to yourself`,
-  unsupported: 'this key has a version or an algorithm that is not supported; version 4 and 6 keys are',
 } as const satisfies Partial<Record<RefusalCode, string>>;
 
 /** The refusal of something that is no readable certificate. */
 export function refuseUpload(code: keyof typeof UPLOAD_SENTENCES): KeyRefusal {
   return { code, fingerprint: null, sentence: UPLOAD_SENTENCES[code] };
+}
+
+/** @param what the version and algorithm in words; null where there is nothing to name */
+export function refuseUnsupported(what: string | null): KeyRefusal {
+  return {
+    code: 'unsupported',
+    fingerprint: null,
+    sentence:
+      `this key has a version or an algorithm that is not supported${what === null ? '' : ` (${what})`}; ` +
+      'version 4 and 6 keys are',
+  };
+}
+
+/** @param revoker the fingerprint of the key that says so */
+export function refuseDesignatedRevoker(fingerprint: string, revoker: string): KeyRefusal {
+  return {
+    code: 'designated revoker',
+    fingerprint,
+    sentence:
+      `key ${fingerprint} carries a revocation by ${revoker}, whom its owner named as revoker, which cannot be checked here; ` +
+      `ask its owner, and where the key is in use, stop that with "sealpost key disable ${fingerprint}"`,
+  };
+}
+
+/** @param revoker a fingerprint */
+export function refuseNamedRevoker(fingerprint: string, revoker: string): KeyRefusal {
+  return {
+    code: 'designated revoker',
+    fingerprint,
+    sentence:
+      `key ${fingerprint} names a designated revoker (${revoker}) where it certifies its user IDs, which is not supported here; ` +
+      'its owner can certify them anew without one, by setting the expiry anew',
+  };
 }
 
 /** @param bytes how large the upload is */

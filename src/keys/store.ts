@@ -17,6 +17,7 @@ import { insertKey } from './insert.ts';
 import { inspectComponents } from './inspect.ts';
 import { judgeX509 } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
+import { leftOutSubkeys, originalColumn } from './original.ts';
 import {
   belongsTo,
   ensureOwner,
@@ -28,9 +29,16 @@ import {
   ownersAmong,
   sameOwner,
 } from './owner.ts';
-import { type KeyRefusal, refuseByFacts, refuseDisabled, refuseUnknownAddress } from './refusals.ts';
+import {
+  type KeyRefusal,
+  MAX_UPLOAD,
+  refuseByFacts,
+  refuseDisabled,
+  refuseUnknownAddress,
+} from './refusals.ts';
 import { holdKeys, keysByFingerprint, type OwnedKey } from './rows.ts';
 import { importX509 } from './store-x509.ts';
+import { plainUpload } from './upload-text.ts';
 
 /**
  * Imports an upload: every certificate in it on its own, each in a transaction of its own.
@@ -38,9 +46,10 @@ import { importX509 } from './store-x509.ts';
  */
 export async function importKeys(
   database: Pick<Database, 'orm'>,
-  upload: Uint8Array,
+  handedOver: Uint8Array,
   options: ImportOptions,
 ): Promise<readonly ImportResult[]> {
+  const upload = handedOver.byteLength > MAX_UPLOAD ? handedOver : plainUpload(handedOver);
   if (options.for !== undefined) await ownerNamed(database.orm, options.for, options.delimiters);
   const results: ImportResult[] = [];
   if (isX509Upload(upload)) {
@@ -51,8 +60,8 @@ export async function importKeys(
     if (!holdsOpenPgp(upload)) return results;
   }
   for (const judged of await judgeUpload(upload, options.policy, options.now)) {
-    const { components, facts } = judged;
-    if (components === null || facts === null) {
+    const { components, facts, given } = judged;
+    if (components === null || facts === null || given === null) {
       const refusal = judged.verdict === 'refused' ? judged.refusal : null;
       results.push({
         fingerprint: refusal?.fingerprint ?? null,
@@ -65,7 +74,7 @@ export async function importKeys(
     }
     results.push(
       await changeKeys(database, options.actor, (tx) =>
-        importOne(tx, { judged, components, facts }, options),
+        importOne(tx, { judged, components, facts, given }, options),
       ),
     );
   }
@@ -93,6 +102,7 @@ interface Copy {
   readonly judged: Judged;
   readonly components: Components;
   readonly facts: CertificateFacts;
+  readonly given: Uint8Array;
 }
 
 async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<ImportResult> {
@@ -108,7 +118,7 @@ async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<I
       ? await ownersAmong(tx, addresses, options.delimiters)
       : [await ownerNamed(tx, options.for, options.delimiters)];
 
-  const merged = await mergeIntoRows(tx, rows, copy.components, options);
+  const merged = await mergeIntoRows(tx, rows, copy, options);
   const known = merged.owners;
   const fresh = wanted.filter((owner) => !known.some((other) => sameOwner(owner, other)));
   const news = [...new Set(merged.news)];
@@ -127,7 +137,7 @@ async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<I
 
   if (fresh.length === 0) {
     return rows.length > 0
-      ? outcome(asMerged, known, null)
+      ? outcome(asMerged, known, unprovenRevocation(copy.judged))
       : outcome(
           'refused',
           [],
@@ -148,11 +158,13 @@ async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<I
   if (refusal !== null)
     return outcome(rows.length > 0 && options.for === undefined ? asMerged : 'refused', known, refusal);
 
+  const original = await originalColumn([copy.given, ...rows.map(({ row }) => givenOf(row))]);
   const added: KeyOwner[] = [];
   let refusedTo: KeyRefusal | null = null;
   for (const owner of fresh) {
     const stored = await ensureOwner(tx, owner);
-    const refused = await addKey(tx, stored, { components: learned, names: addresses, lapsed }, options);
+    const candidate = { components: learned, names: addresses, lapsed, original };
+    const refused = await addKey(tx, stored, candidate, options);
     if (refused === null) added.push(stored);
     else if (stored.kind === 'contact') await forgetContact(tx, stored.id);
     refusedTo = refused ?? refusedTo;
@@ -166,7 +178,7 @@ async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<I
 async function mergeIntoRows(
   tx: Orm,
   rows: readonly OwnedKey[],
-  copy: Components,
+  { components: copy, given }: Copy,
   options: ImportOptions,
 ): Promise<{
   readonly owners: readonly KeyOwner[];
@@ -184,18 +196,22 @@ async function mergeIntoRows(
     const certificate = write(components);
     const source = strongerOf(row.source, options.source);
     const columns = columnsOf(facts);
+    const original = await originalColumn([givenOf(row), given]);
     if (
       Buffer.compare(certificate, row.certificate) !== 0 ||
+      !sameBytes(original, row.original) ||
       source !== row.source ||
       columns.revoked !== row.revoked
     ) {
       await tx
         .update(keys)
-        .set({ certificate, source, ...columns, updated_at: sql`now()` })
+        .set({ certificate, original, source, ...columns, updated_at: sql`now()` })
         .where(eq(keys.id, row.id));
     }
     owners.push(owner);
-    news.push(...learned);
+    const leftOut = leftOutSubkeys(original ?? certificate, certificate);
+    const isNew = leftOut > leftOutSubkeys(givenOf(row), row.certificate);
+    news.push(...learned, ...(isNew ? ['a subkey that is not used is new'] : []));
     best = (await mergeCertificates(best, stored, options.policy)).components;
   }
   return { owners, news, best };
@@ -209,10 +225,12 @@ async function addKey(
     components,
     names,
     lapsed,
+    original,
   }: {
     readonly components: Components;
     readonly names: readonly string[];
     readonly lapsed: KeyRefusal | null;
+    readonly original: Buffer | null;
   },
   options: ImportOptions,
 ): Promise<KeyRefusal | null> {
@@ -222,8 +240,22 @@ async function addKey(
   const candidate = { fingerprint, kind: 'openpgp', names, isOwn, lapsed } as const;
   return insertKey(tx, owner, candidate, options, async () => {
     const slim = await canonical(components, isOwn, policy);
-    return { certificate: write(slim), ...columnsOf(await inspectComponents(slim, policy)) };
+    return { certificate: write(slim), original, ...columnsOf(await inspectComponents(slim, policy)) };
   });
+}
+
+/** What is known of what was given: rows of older versions have the reduced form only. */
+function givenOf({ original, certificate }: OwnedKey['row']): Uint8Array {
+  return original ?? certificate;
+}
+
+function sameBytes(a: Buffer | null, b: Uint8Array | null): boolean {
+  return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
+}
+
+/** It says nothing of a key in use that could be obeyed, and must not go unheard. */
+function unprovenRevocation(judged: Judged): KeyRefusal | null {
+  return judged.verdict === 'refused' && judged.refusal.code === 'designated revoker' ? judged.refusal : null;
 }
 
 function columnsOf(facts: CertificateFacts) {

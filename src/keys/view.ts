@@ -2,11 +2,13 @@
 import type { KeyKind } from '../directory/types.ts';
 import { readX509, type X509Facts } from '../smime/certificate.ts';
 import { chooseKeys } from './choose.ts';
+import { readComponents } from './components.ts';
 import { type AlgorithmFacts, type CertificateFacts, usableUntil } from './facts.ts';
-import { inspectCertificate } from './inspect.ts';
+import { inspectComponents } from './inspect.ts';
 import { ownerInWords } from './owner.ts';
 import type { KeyPolicy } from './policy.ts';
 import type { OwnedKey } from './rows.ts';
+import { type UnusedSubkey, unusedSubkeys } from './unused.ts';
 import { factsOf } from './x509.ts';
 
 /** Times are RFC 3339, null: never. */
@@ -35,6 +37,10 @@ export interface KeyView {
     readonly expires: string | null;
     readonly revoked: boolean;
   }[];
+  /** Subkeys that look as if mail were sealed to them, and are not used; of what was handed over. */
+  readonly unusedSubkeys: readonly UnusedSubkey[];
+  /** OpenPGP: the certificate is kept as it was handed over, and not only in the reduced form. */
+  readonly original: boolean;
   /** Announces AEAD (SEIPD version 2). */
   readonly aead: boolean;
   /** What only an X.509 certificate has; null for OpenPGP, and where it cannot be read. */
@@ -56,10 +62,8 @@ export interface KeyView {
  */
 export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: number): Promise<KeyView> {
   const x509 = row.kind === 'x509' ? readable(row.certificate) : null;
-  const facts =
-    row.kind === 'x509'
-      ? x509 && factsOf(x509, row.certificate)
-      : await inspectCertificate(row.certificate, policy).catch(() => null);
+  const openPgp = row.kind === 'x509' ? null : await inspected(row, policy).catch(() => null);
+  const facts = row.kind === 'x509' ? x509 && factsOf(x509, row.certificate) : (openPgp?.facts ?? null);
   const key = {
     kind: row.kind,
     fingerprint: row.fingerprint,
@@ -94,6 +98,8 @@ export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: 
         revoked,
       }),
     ),
+    unusedSubkeys: openPgp?.unused ?? [],
+    original: row.original !== null,
     aead: facts?.aead ?? false,
     x509: x509 && {
       subject: x509.subject,
@@ -103,6 +109,14 @@ export async function viewKey({ row, owner }: OwnedKey, policy: KeyPolicy, now: 
       pinned: row.pinned,
     },
     added: row.created_at.toISOString(),
+  };
+}
+
+async function inspected({ certificate, original }: OwnedKey['row'], policy: KeyPolicy) {
+  const components = await readComponents(certificate);
+  return {
+    facts: await inspectComponents(components, policy),
+    unused: original === null ? [] : unusedSubkeys(original, () => true, components),
   };
 }
 

@@ -1,7 +1,8 @@
 // The certificates that this thread seals with, as OpenPGP.js's objects: parsed once, their signatures verified once.
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import { type Config, type PublicKey, readKey } from 'openpgp';
+import type { Config, PublicKey } from 'openpgp';
+import { readCertificate } from './read-certificate.ts';
 import type { RecipientKey } from './types.ts';
 
 export interface Certificates {
@@ -33,9 +34,10 @@ export function createCertificates(config: Partial<Config>): Certificates {
       const digest = digestOf(certificate);
       let key = kept.get(digest);
       if (key === undefined) {
-        key = await readKey({ binaryKey: certificate, config });
-        if (key.isPrivate())
+        const read = await readCertificate(certificate, config);
+        if (read === null)
           throw new Error(`a secret key was given for ${fingerprint}, a certificate was expected`);
+        key = read;
         kept.set(digest, key);
       }
       if (key.getFingerprint() !== fingerprint.toLowerCase()) {

@@ -91,11 +91,16 @@ export function readX509(der: Uint8Array): X509Facts {
       purposes.includes(ID_EMAIL_PROTECTION) ||
       purposes.includes(ID_ANY_EXT_KEY_USAGE),
     authority: parsed(certificate, ID_BASIC_CONSTRAINTS, BasicConstraints)?.cA === true,
-    selfSigned: openssl.checkIssued(openssl) && openssl.verify(publicKey),
+    selfSigned: isSelfSigned(openssl),
     unknownCritical:
       certificate.extensions?.find(({ critical, extnID }) => critical && !UNDERSTOOD_EXTENSIONS.has(extnID))
         ?.extnID ?? null,
   };
+}
+
+/** OpenSSL's own check asks for keyCertSign as well, which a certificate that vouches for nobody else need not have. */
+function isSelfSigned(certificate: X509Certificate): boolean {
+  return certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey);
 }
 
 /** Node.js writes one attribute a line. */

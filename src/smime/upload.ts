@@ -11,6 +11,7 @@ import {
   Sequence,
 } from 'asn1js';
 import { Certificate, CertificationRequest, ContentInfo } from 'pkijs';
+import { type TextBlock, textBlocks } from '../openpgp/text-blocks.ts';
 import { ID_SIGNED_DATA } from './object-identifiers.ts';
 
 /** Why a piece of an upload is no certificate. */
@@ -30,14 +31,15 @@ export type X509Upload =
 /** More than this is a trust store, not somebody's certificate with its chain. */
 const MAX_CERTIFICATES = 32;
 
-/** A PEM block that is not OpenPGP's or SSH's (RFC 7468). */
-const PEM_BLOCK = /-----BEGIN ((?!PGP |OPENSSH |SSH2 )[A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/g;
-const PEM_BEGIN = /-----BEGIN (?!PGP |OPENSSH |SSH2 )[A-Z0-9 ]+-----/;
+/** PEM blocks that are not OpenPGP's or SSH's (RFC 7468). */
+function pemBlocks(bytes: Buffer): readonly TextBlock[] {
+  return textBlocks(bytes.toString('latin1'), (label) => !/^(?:PGP|OPENSSH|SSH2) /.test(label));
+}
 
 /** Whether an upload is for this reader: PEM with labels of X.509, or one DER or BER structure. */
 export function isX509Upload(upload: Uint8Array): boolean {
   const bytes = bufferOf(upload);
-  return PEM_BEGIN.test(bytes.toString('latin1')) || isStructure(bytes);
+  return isStructure(withoutNewline(bytes)) || pemBlocks(bytes).length > 0;
 }
 
 /** The beginning of a SEQUENCE that is as long as the rest, or of indefinite length (BER). */
@@ -52,18 +54,26 @@ function isStructure(bytes: Buffer): boolean {
 /** Takes an upload apart. Never throws, never keeps a secret: with a private key in it nothing of it is read. */
 export function readX509Upload(upload: Uint8Array): X509Upload {
   const bytes = bufferOf(upload);
-  if (isStructure(bytes)) return gather([readStructure(bytes)]);
-  const blocks = [...bytes.toString('latin1').matchAll(PEM_BLOCK)];
-  if (blocks.some(([, label = '']) => label.endsWith('PRIVATE KEY')) || hasPrivateKey(bytes)) {
-    return { ok: false, because: 'private key' };
-  }
+  const structure = withoutNewline(bytes);
+  if (isStructure(structure)) return gather([readStructure(structure)]);
+  const text = bytes.toString('latin1');
+  const private_ = textBlocks(text, (label) => /PRIVATE KEY$/.test(label) && !label.startsWith('PGP '));
+  // Also one that was cut off.
+  if (private_.length > 0) return { ok: false, because: 'private key' };
+  const blocks = pemBlocks(bytes).filter(({ body }) => body !== null);
   if (blocks.length === 0) return { ok: false, because: 'damaged' };
-  return gather(blocks.map(([, label = '', text = '']) => readBlock(label, text)));
+  return gather(blocks.map(({ label, body }) => readBlock(label, body ?? '')));
 }
 
-/** Also one that was cut off. */
-function hasPrivateKey(bytes: Buffer): boolean {
-  return /-----BEGIN (?!PGP )[A-Z0-9 ]*PRIVATE KEY-----/.test(bytes.toString('latin1'));
+/** What "echo" and editors put behind a file of one structure. */
+function withoutNewline(bytes: Buffer): Buffer {
+  if (bytes[0] !== 0x30) return bytes;
+  for (const end of ['\r\n', '\n'] as const) {
+    const whole = bytes.subarray(0, bytes.length - end.length);
+    if (!isStructure(bytes) && bytes.subarray(-end.length).toString('latin1') === end && isStructure(whole))
+      return whole;
+  }
+  return bytes;
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {
@@ -86,14 +96,24 @@ function readBlock(label: string, text: string): X509Upload {
   if (/PUBLIC KEY$/.test(label)) return { ok: false, because: 'public key' };
   // Parameters of an elliptic curve say nothing, and are put before the key by some tools; a revocation list is not asked.
   if (/PARAMETERS$|^X509 CRL$/.test(label)) return { ok: true, certificates: [] };
-  const base64 = text.replace(/[ \t\r\n]/g, '');
+  // Quoted in a reply, or dash-escaped in a clear-signed mail, lines have something before them.
+  const base64 = text.replace(/^[ \t]*(?:>[ \t]?)+|^[ \t]*-[ \t]?$/gm, '').replace(/\s+/g, '');
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(base64)) return { ok: false, because: 'damaged' };
   return readStructure(Buffer.from(base64, 'base64'), label === 'TRUSTED CERTIFICATE');
 }
 
+/** asn1js tells most faults by an offset of -1, and throws at strings that are none. */
+function parseBer(bytes: Buffer): Pick<ReturnType<typeof fromBER>, 'offset'> & { readonly result: unknown } {
+  try {
+    return fromBER(bytes);
+  } catch {
+    return { offset: -1, result: null };
+  }
+}
+
 /** @param trailing OpenSSL appends what it trusts a certificate for */
 function readStructure(bytes: Buffer, trailing = false): X509Upload {
-  const { offset, result } = fromBER(bytes);
+  const { offset, result } = parseBer(bytes);
   if (offset === -1 || !(result instanceof Sequence)) return { ok: false, because: 'damaged' };
   if (offset !== bytes.length && !trailing) return { ok: false, because: 'damaged' };
   const [first, second] = result.valueBlock.value;

@@ -1,5 +1,6 @@
 // A short fuzz run of everything that reads what others wrote. `npm run fuzz` does it for as long as one likes.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KEY_TARGETS } from '../fuzz/key-targets.ts';
 import { MAIL_TARGETS } from '../fuzz/mail-targets.ts';
 import { runOnce, type Target } from '../fuzz/target.ts';
 import { WIRE_TARGETS } from '../fuzz/wire-targets.ts';
@@ -9,7 +10,7 @@ const SEED = Date.now() % 2 ** 31;
 const QUICK = 300;
 const SLOW = 40;
 
-describe.each([...MAIL_TARGETS, ...WIRE_TARGETS])('$name', (target: Target) => {
+describe.each([...MAIL_TARGETS, ...WIRE_TARGETS, ...KEY_TARGETS])('$name', (target: Target) => {
   beforeAll(() => target.prepare?.());
   afterAll(() => target.close?.());
 

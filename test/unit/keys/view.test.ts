@@ -21,6 +21,8 @@ function view(name: string, left: number | null, state: KeyView['state'] = 'usab
     revoked: state === 'revoked',
     userIds: [],
     encryptionKeys: [],
+    unusedSubkeys: [],
+    original: false,
     aead: false,
     x509: null,
     added: '',
