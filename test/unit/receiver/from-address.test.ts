@@ -26,10 +26,10 @@ describe('the address in From', () => {
     expect(fromAddress(mail('To: carol@example.net'))).toBeNull();
   });
 
-  it('needs neither stack nor patience for a name of millions of characters', () => {
-    expect(fromAddress(mail(`From: "${'\\"'.repeat(2_000_000)}" <carol@example.net>`))).toBe(
-      'carol@example.net',
-    );
+  it('needs neither stack nor patience for a name as long as a header may be; what is longer is no header', () => {
+    const named = (quotes: number) => mail(`From: "${'\\"'.repeat(quotes)}" <carol@example.net>`);
+    expect(fromAddress(named(500_000))).toBe('carol@example.net');
+    expect(fromAddress(named(2_000_000))).toBeNull();
     expect(fromAddress(mail(`From: ${'x'.repeat(4_000_000)}`))).toBeNull();
   });
 });
