@@ -11,6 +11,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
@@ -670,8 +671,10 @@ describe('the embedded PostgreSQL, shared', () => {
         env: { ...process.env, HOME: '/nonexistent', TMPDIR: '/tmp' },
         encoding: 'utf8',
       });
+      const { uid } = statSync(join(stateDir, 'postgres', 'data'));
+      expect(uid).not.toBe(65534);
       expect(output).toContain(
-        'it belongs to uid 65534, and this is uid 12345; run sealpost as that user or as root',
+        `it belongs to uid ${uid}, and this is uid 12345; run sealpost as that user or as root`,
       );
     });
   }
