@@ -53,13 +53,12 @@ function makeKey(stateDir: string, path: string): Buffer {
   return readKey(path) ?? randomBytes(KEY_BYTES);
 }
 
-/** Makes pseudonyms with one key: `<16 hexadecimal digits>@domain`, the same for the same address in any case. */
+/**
+ * Makes pseudonyms with one key: 16 hexadecimal digits, the same for the same address in any case. Without the domain: a small
+ * one names its people.
+ */
 export function createPseudonym(key: Uint8Array): (path: string) => string {
-  return (path) => {
-    const at = path.lastIndexOf('@');
-    const digits = createHmac('sha256', key).update(path.toLowerCase()).digest('hex').slice(0, DIGITS);
-    return at < 0 ? digits : `${digits}@${path.slice(at + 1)}`;
-  };
+  return (path) => createHmac('sha256', key).update(path.toLowerCase()).digest('hex').slice(0, DIGITS);
 }
 
 /**

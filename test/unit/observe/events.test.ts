@@ -40,8 +40,8 @@ describe('docs/log-events.md', () => {
 describe('a recipient in the log', () => {
   const cases = [
     ['own', true, /^alice@example\.org$/],
-    ['own', false, /^[0-9a-f]{16}@example\.org$/],
-    ['hmac', true, /^[0-9a-f]{16}@example\.org$/],
+    ['own', false, /^[0-9a-f]{16}$/],
+    ['hmac', true, /^[0-9a-f]{16}$/],
     ['none', true, /^$/],
   ] as const;
   it.each(cases)('%s, ours: %s', (mode, ours, expected) => {
@@ -51,7 +51,7 @@ describe('a recipient in the log', () => {
   });
 
   it('has the same digits in any case, and others with another key', () => {
-    expect(pseudonym('Carol@example.net')).toBe(pseudonym('carol@EXAMPLE.net').replace('EXAMPLE', 'example'));
+    expect(pseudonym('Carol@example.net')).toBe(pseudonym('carol@EXAMPLE.net'));
     expect(createPseudonym(Buffer.alloc(32, 2))('carol@example.net')).not.toBe(
       pseudonym('carol@example.net'),
     );
