@@ -64,6 +64,7 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     { words: ['lookup', 'virtual_alias', ALICE], says: /id_1@example\.org/ },
     { words: ['lookup', 'virtual_alias', 'nobody@example.org'], code: 1, says: /not found/ },
   ],
+  trace: [{ words: ['trace', 'nobody@example.org'], code: 1, says: /no event of .* mail log of Postfix/ }],
   encrypt: [
     {
       words: ['encrypt', '--to', ALICE],
