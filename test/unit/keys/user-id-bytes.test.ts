@@ -127,7 +127,9 @@ it('is encrypted to by gpg and sq as it is stored', async () => {
     expect((await decryptWith(made.secret, byGpg)).toString()).toBe('by gpg');
     const help = execFileSync('sq', ['encrypt', '--help']).toString();
     const recipientOption = help.includes('--recipient-cert') ? '--recipient-cert' : '--recipient-file';
-    const bySq = execFileSync('sq', ['encrypt', recipientOption, file], { input: 'by sq', stdio: 'pipe' });
+    // What sq compresses, OpenPGP.js does not open on Node.js 24, which minds bytes behind the end of a stream.
+    const words = ['encrypt', '--compression', 'none', recipientOption, file];
+    const bySq = execFileSync('sq', words, { input: 'by sq', stdio: 'pipe' });
     expect((await decryptWith(made.secret, bySq)).toString()).toBe('by sq');
   } finally {
     rmSync(file);
