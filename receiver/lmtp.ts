@@ -4,6 +4,7 @@ import type { Pool } from 'pg';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
 import { inTransaction } from '../src/database/transaction.ts';
 import type { Engine } from '../src/delivery/engine.ts';
+import { eventOf, type Fate } from '../src/delivery/fate.ts';
 import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
 import { queueIdOf } from '../src/delivery/transaction.ts';
@@ -12,7 +13,6 @@ import { countReceivedInSteps, findMessageId } from '../src/message/received.ts'
 import type { EventCode } from '../src/observe/events.ts';
 import { createBatcher } from '../src/pacing/group-commit.ts';
 import { mapLimited } from '../src/pacing/map-limited.ts';
-import { logReply } from '../src/smtp/log-reply.ts';
 import {
   DATABASE_AWAY,
   INTERNAL_ERROR,
@@ -86,8 +86,9 @@ export function createQueueDelivery(context: QueueDeliveryContext): QueueDeliver
         return recipients.map(() => TOO_MANY_HOPS);
       const hash = await acceptanceHash(transaction);
       const ruled = ruledMessage(transaction.message, transaction.envelope.sender);
+      const messageId = findMessageId(transaction.message);
       const replies = await mapLimited(recipients, COPIES_AT_ONCE, ({ path }) =>
-        deliverAndTell({ transaction, ruled, path, hash }, queue),
+        deliverAndTell({ transaction, ruled, path, hash, messageId }, queue),
       );
       // Where some have to wait, the client will come again, and may ask for all of them.
       if (!replies.some((reply) => classOf(reply) === 'temporary')) {
@@ -119,39 +120,29 @@ interface Asked {
   readonly path: RawPath;
   /** Of the message, for the acceptance. */
   readonly hash: string;
+  /** For the event. */
+  readonly messageId: string;
 }
 
-/** What became of one recipient. */
-interface Told {
+/** What became of one recipient; the event follows from the reply. */
+interface Told extends Omit<Fate, 'event'> {
   readonly reply: Reply;
-  readonly because: string;
-  readonly reason: string;
-  readonly keys: readonly string[];
-  readonly ours: boolean;
 }
 
 /** Never rejects. */
 async function deliverAndTell(asked: Asked, queue: Queue): Promise<Reply> {
   const started = Date.now();
-  const { transaction, path } = asked;
-  const { reply, ...told } = await deliverTo(asked, queue);
+  const { transaction, path: recipient, messageId } = asked;
+  const told = await deliverTo(asked, queue);
   const at = Date.now();
-  queue.context.engine.tell({
-    ...told,
-    event: eventOf(reply),
-    at,
-    queueId: queueIdOf(transaction),
-    transaction: transaction.id,
-    messageId: findMessageId(transaction.message),
-    recipient: path,
-    size: transaction.message.length,
-    duration: at - started,
-    reply: logReply(reply),
-  });
-  return reply;
+  const event = codeOf(told.reply);
+  queue.context.engine.tell(
+    eventOf(transaction, { ...told, event, at, duration: at - started, messageId, recipient }),
+  );
+  return told.reply;
 }
 
-function eventOf(reply: Reply): EventCode {
+function codeOf(reply: Reply): EventCode {
   if (reply === QUEUED_BEFORE) return 'duplicate';
   const byClass = { accepted: 'filed', temporary: 'deferred', permanent: 'refused' } as const;
   return byClass[classOf(reply)];

@@ -6,6 +6,7 @@ import { generateKey } from 'openpgp';
 import type { Address } from '../../src/address/address.ts';
 import { lookupCandidates, parsePath } from '../../src/address/normalise.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
+import { NO_ACCEPTANCES } from '../../src/delivery/acceptances.ts';
 import { createClaims } from '../../src/delivery/claims.ts';
 import type { DeliveryContext } from '../../src/delivery/context.ts';
 import { deciderOf } from '../../src/delivery/decide.ts';
@@ -45,14 +46,7 @@ export async function createStage(
     detect: sealer.detect,
     sealInline: sealer.sealInline,
     giveBack: sealer.giveBack,
-    memory: {
-      recall: async () => new Map(),
-      remember: async () => undefined,
-      forget: () => undefined,
-      refused: () => null,
-      expire: async () => 0,
-      close: async () => undefined,
-    },
+    memory: NO_ACCEPTANCES,
     claims: createClaims(null),
     tell: () => undefined,
     nextHop,

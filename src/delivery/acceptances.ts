@@ -28,6 +28,16 @@ export interface Acceptances {
   close(): Promise<void>;
 }
 
+/** Remembers nothing: for a rehearsal without a database. */
+export const NO_ACCEPTANCES: Acceptances = {
+  recall: async () => new Map(),
+  remember: async () => undefined,
+  forget: () => undefined,
+  refused: () => null,
+  expire: async () => 0,
+  close: async () => undefined,
+};
+
 /** How long removals wait for an acceptance to share a statement with. */
 const FORGET_WITHIN_MS = 250;
 

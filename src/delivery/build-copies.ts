@@ -5,11 +5,11 @@ import { createBreather } from '../pacing/breather.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createRation } from '../pacing/ration.ts';
 import { SEALING_FAILED } from '../smtp/our-replies.ts';
-import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../smtp/types.ts';
+import type { EnvelopeRecipient, RawPath, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
 import type { Seen } from './decide.ts';
 import { type Decision, passesUnknown, type Verdict } from './decision.ts';
-import type { Ending } from './fate.ts';
+import type { End } from './fate.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { directoryUnavailable } from './plan.ts';
 import { ruledMessage } from './rules.ts';
@@ -23,9 +23,14 @@ export interface Pending {
   readonly hash: string;
 }
 
+/** One for whom there is a copy. */
+export interface Planned extends Pending {
+  readonly verdict: Verdict | Decision;
+}
+
 /** Copies that go out in one transaction of the next hop. */
 export interface Group {
-  readonly recipients: readonly Pending[];
+  readonly recipients: readonly Planned[];
   readonly copy: BuiltCopy;
 }
 
@@ -50,9 +55,7 @@ export type CopyBuilder = (
 ) => Promise<{
   readonly groups: readonly Group[];
   /** By recipient hash: those who get no copy. */
-  readonly refused: ReadonlyMap<string, Reply>;
-  /** By recipient hash: what the outcome of each will rest on. */
-  readonly endings: ReadonlyMap<string, Ending>;
+  readonly refused: ReadonlyMap<string, End>;
 }>;
 
 /** The builder never rejects for one recipient's sake: whoever cannot be planned or sealed for is refused for now. */
@@ -62,8 +65,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
 
   const build: CopyBuilder = async (transaction, message, open, log) => {
     const now = Date.now();
-    const refused = new Map<string, Reply>();
-    const endings = new Map<string, Ending>();
+    const refused = new Map<string, End>();
     const seen: Seen = {
       detection: await context.detect(message),
       message: ruledMessage(message, transaction.envelope.sender),
@@ -74,17 +76,17 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
       MEMORY_PER_TRANSACTION,
       context.giveBack,
     );
-    const passing: Pending[] = [];
+    const passing: Planned[] = [];
     const sealed: Group[] = [];
     const breathe = createBreather();
     await mapLimited(open, copiesAtOnce(message), async (entry) => {
       // A header of many words is read for each recipient's rules.
       await breathe();
       const decision = await decide(entry.recipient.path, seen, log);
+      const planned = { ...entry, verdict: decision };
       metrics.copies.inc({ action: decision.action, because: decision.because });
       logDecision(log, entry, decision, seen);
-      endings.set(entry.hash, { by: 'next hop', verdict: decision });
-      if (decision.action === 'pass') passing.push(entry);
+      if (decision.action === 'pass') passing.push(planned);
       else if (decision.action === 'seal') {
         try {
           const stop = metrics.sealSeconds.startTimer();
@@ -96,20 +98,21 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
             (sentence) => log.info({ to: entry.hash.slice(0, 12) }, sentence),
           );
           stop();
-          sealed.push({ recipients: [entry], copy: await outgoing.keep(ciphertext) });
+          sealed.push({ recipients: [planned], copy: await outgoing.keep(ciphertext) });
         } catch (error) {
           log.error({ err: error }, 'sealing failed; Postfix keeps the mail');
-          refused.set(entry.hash, SEALING_FAILED);
-          endings.set(entry.hash, { by: 'us', because: 'sealing failed' });
+          refused.set(entry.hash, {
+            reply: SEALING_FAILED,
+            ending: { by: 'us', because: 'sealing failed' },
+          });
         }
       } else {
-        refused.set(entry.hash, decision.reply);
-        endings.set(entry.hash, { by: 'decision', verdict: decision });
+        refused.set(entry.hash, { reply: decision.reply, ending: { by: 'decision', verdict: decision } });
       }
     });
     const groups =
       passing.length > 0 ? [...sealed, { recipients: passing, copy: inMemory(message) }] : sealed;
-    return { groups, refused, endings };
+    return { groups, refused };
   };
 
   async function decide(path: RawPath, seen: Seen, log: Logger): Promise<Verdict | Decision> {

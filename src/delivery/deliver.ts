@@ -6,11 +6,9 @@ import { stripSealpostFieldsInSteps } from '../message/sealpost-fields.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
 import { within } from '../pacing/within.ts';
-import { logReply } from '../smtp/log-reply.ts';
 import {
   DATABASE_AWAY,
   deliveredBefore,
-  INTERNAL_ERROR,
   TOO_MANY_HOPS,
   TOO_MANY_LARGE,
   UNDER_WAY,
@@ -29,7 +27,7 @@ import {
 } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
-import { type Ending, fateOf, type Hindrance } from './fate.ts';
+import { type End, eventOf, fateOf, type Hindrance, NO_END } from './fate.ts';
 import { messageHash, recipientHash } from './message-hash.ts';
 import { type CopySender, claimId, createCopySender, type Progress } from './send-copy.ts';
 import { queueIdOf } from './transaction.ts';
@@ -98,10 +96,9 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   const log = logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
   const message = await stripSealpostFieldsInSteps(transaction.message);
   const hash = transaction.identity ?? (await hashOf(transaction, message));
-  const replies = new Map<string, Reply>();
-  const endings = new Map<string, Ending>();
+  const ends = new Map<string, End>();
   const { claimed, shared } = claim(deliveries, hash, transaction);
-  const settled = new Set(claimed);
+  const settled = new Set(claimed.map((entry) => entry.hash));
   const { claimedBy, goneEarly } = deliveries;
   claimedBy.set(
     transaction,
@@ -109,7 +106,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   );
   if (goneEarly.has(transaction)) abandon(deliveries, transaction);
   deliveries.active += 1;
-  const progress = { transaction, hash, replies, endings, settled, log };
+  const progress = { transaction, hash, ends, settled, log };
   try {
     await deliverClaimed(deliveries, progress, message, claimed);
   } catch (error) {
@@ -123,53 +120,34 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   deliveries.active -= 1;
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   metrics.transactionSeconds.observe(seconds);
-  tellAll(deliveries.context, transaction, progress, seconds);
-  return deliveredOf(deliveries.context, transaction, hash, replies);
+  tellAll(deliveries.context, progress, [...claimed, ...shared.map(({ entry }) => entry)], seconds);
+  return deliveredOf(deliveries.context, transaction, hash, ends);
 }
 
 /** The same end for several recipients. */
-function endAll(
-  { replies, endings }: Progress,
-  entries: readonly Pending[],
-  reply: Reply,
-  because: Hindrance,
-): void {
-  for (const entry of entries) {
-    replies.set(entry.hash, reply);
-    endings.set(entry.hash, { by: 'us', because });
-  }
+function endAll({ ends }: Progress, entries: readonly Pending[], reply: Reply, because: Hindrance): void {
+  for (const entry of entries) ends.set(entry.hash, { reply, ending: { by: 'us', because } });
 }
 
 /** Tells what became of each distinct recipient. */
 function tellAll(
   { tell }: DeliveryContext,
-  transaction: Transaction,
-  { replies, endings }: Pick<Progress, 'replies' | 'endings'>,
+  { transaction, ends }: Progress,
+  entries: readonly Pending[],
   seconds: number,
 ): void {
-  const told = new Set<string>();
-  const at = Date.now();
-  const messageId = findMessageId(transaction.message);
-  for (const { path } of transaction.envelope.recipients) {
-    const hash = recipientHash(path);
-    if (told.has(hash)) continue;
-    told.add(hash);
-    const reply = replies.get(hash) ?? INTERNAL_ERROR;
-    const fate = fateOf(reply, replies.has(hash) ? endings.get(hash) : undefined);
+  const common = {
+    at: Date.now(),
+    duration: Math.round(seconds * 1000),
+    messageId: findMessageId(transaction.message),
+  };
+  for (const { recipient, hash } of entries) {
+    const { reply, ending } = ends.get(hash) ?? NO_END;
+    const fate = fateOf(reply, ending);
     // A message of our own that was accepted is a notification of non-delivery.
     const returned = transaction.identity !== undefined && classOf(reply) === 'accepted';
-    tell({
-      ...fate,
-      ...(returned ? { event: 'returned' } : {}),
-      at,
-      queueId: queueIdOf(transaction),
-      transaction: transaction.id,
-      messageId,
-      recipient: path,
-      size: transaction.message.length,
-      duration: Math.round(seconds * 1000),
-      reply: logReply(reply),
-    });
+    const event = returned ? 'returned' : fate.event;
+    tell(eventOf(transaction, { ...fate, ...common, event, recipient: recipient.path, reply }));
   }
 }
 
@@ -213,9 +191,9 @@ function claim(
 }
 
 /** The claims that end with this delivery, and how. */
-function fatesOf({ hash, replies, settled }: Progress): [ClaimId[], Map<ClaimId, Reply>] {
+function fatesOf({ hash, ends, settled }: Progress): [ClaimId[], Map<ClaimId, Reply>] {
   const fates = new Map<ClaimId, Reply>();
-  for (const entry of settled) fates.set(claimId(hash, entry), replies.get(entry.hash) ?? INTERNAL_ERROR);
+  for (const each of settled) fates.set(claimId(hash, { hash: each }), (ends.get(each) ?? NO_END).reply);
   return [[...fates.keys()], fates];
 }
 
@@ -224,9 +202,10 @@ async function share({ context }: Deliveries, progress: Progress, { entry, fate 
   const { transaction } = progress;
   const reply = await within(Math.max(0, transaction.deadline - Date.now()), fate, null);
   const accepted = reply !== null && classOf(reply) === 'accepted';
-  if (accepted) context.metrics.duplicatesSuppressed.inc();
-  if (accepted) endAll(progress, [entry], deliveredBefore(reply.text), 'accepted before');
-  else endAll(progress, [entry], reply ?? UNDER_WAY, 'under way');
+  if (accepted) {
+    context.metrics.duplicatesSuppressed.inc();
+    endAll(progress, [entry], deliveredBefore(reply.text), 'accepted before');
+  } else endAll(progress, [entry], reply ?? UNDER_WAY, 'under way');
 }
 
 /** Every recipient's outcome, in the envelope's order. */
@@ -234,14 +213,14 @@ function deliveredOf(
   { memory }: DeliveryContext,
   { envelope: { recipients } }: Transaction,
   hash: string,
-  replies: ReadonlyMap<string, Reply>,
+  ends: ReadonlyMap<string, End>,
 ): Delivered {
   const hashes = recipients.map((recipient) => recipientHash(recipient.path));
   return {
     messageHash: hash,
     outcomes: recipients.map((recipient, index) => ({
       recipient,
-      reply: replies.get(hashes[index] ?? '') ?? INTERNAL_ERROR,
+      reply: (ends.get(hashes[index] ?? '') ?? NO_END).reply,
     })),
     forget: (indices) =>
       memory.forget(
@@ -296,15 +275,13 @@ async function sealAndSend(
   message: Buffer,
   open: readonly Pending[],
 ): Promise<void> {
-  const { transaction, replies, endings, log } = progress;
+  const { transaction, ends, log } = progress;
   if (Date.now() >= transaction.deadline) {
     endAll(progress, open, TOO_MANY_LARGE, 'no turn in time');
     return;
   }
-  const built = await build(transaction, message, open, log);
-  const { groups } = built;
-  for (const [hash, reply] of built.refused) replies.set(hash, reply);
-  for (const [hash, ending] of built.endings) endings.set(hash, ending);
+  const { groups, refused } = await build(transaction, message, open, log);
+  for (const [hash, end] of refused) ends.set(hash, end);
   /** Those whose last byte has reached the next hop, or never will. */
   const over = new Set<Group>();
   try {

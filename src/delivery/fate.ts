@@ -1,9 +1,12 @@
 // What became of one recipient of one transaction, in words: what the reply, the decision and the memory say is put together
 // into one event. Pure.
-import type { EventCode } from '../observe/events.ts';
+import type { EventCode, MessageEvent } from '../observe/events.ts';
+import { logReply } from '../smtp/log-reply.ts';
+import { INTERNAL_ERROR } from '../smtp/our-replies.ts';
 import { classOf } from '../smtp/replies.ts';
-import type { Reply } from '../smtp/types.ts';
+import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Decision, Verdict } from './decision.ts';
+import { queueIdOf } from './transaction.ts';
 
 /** How a recipient's outcome came about. */
 export type Ending =
@@ -36,6 +39,17 @@ const HINDRANCES: Readonly<Record<Hindrance, string>> = {
   'internal error': 'a fault of ours; the line before says which',
 };
 
+/** What a recipient is answered, and how that came about. */
+export interface End {
+  readonly reply: Reply;
+  readonly ending: Ending;
+}
+
+const OUR_FAULT: Ending = { by: 'us', because: 'internal error' };
+
+/** Of a recipient whose turn never came. */
+export const NO_END: End = { reply: INTERNAL_ERROR, ending: OUR_FAULT };
+
 /** The words of one event. */
 export interface Fate {
   readonly event: EventCode;
@@ -45,33 +59,43 @@ export interface Fate {
   readonly ours: boolean;
 }
 
-/** @param ending undefined where the delivery ended before the recipient's turn came */
-export function fateOf(reply: Reply, ending: Ending | undefined): Fate {
-  const { by } = ending ?? { by: 'us', because: 'internal error' as const };
-  if (ending === undefined || ending.by === 'us') {
-    const because = ending?.because ?? 'internal error';
+/** @param ending default: that of a recipient whose turn never came */
+export function fateOf(reply: Reply, ending: Ending = OUR_FAULT): Fate {
+  if (ending.by === 'us') {
+    const { because } = ending;
     const event = because === 'accepted before' ? 'duplicate' : refusal(reply);
     return { event, because, reason: HINDRANCES[because], keys: [], ours: false };
   }
-  const { verdict } = ending;
-  const ours = isOurs(verdict);
+  const { by, verdict } = ending;
+  const { because, reason } = verdict;
+  const done = verdict.action === 'seal' ? 'sealed' : 'passed';
   const keys = verdict.action === 'seal' ? verdict.keys.map((key) => key.fingerprint) : [];
-  if (by === 'decision')
-    return { event: refusal(reply), because: verdict.because, reason: verdict.reason, keys, ours };
-  if (classOf(reply) === 'accepted')
-    return {
-      event: verdict.action === 'seal' ? 'sealed' : 'passed',
-      because: verdict.because,
-      reason: verdict.reason,
-      keys,
-      ours,
-    };
+  const ours = isOurs(verdict);
+  if (by === 'decision') return { event: refusal(reply), because, reason, keys, ours };
+  if (classOf(reply) === 'accepted') return { event: done, because, reason, keys, ours };
   return {
     event: refusal(reply),
     because: 'next hop',
-    reason: `the next hop did not take the copy that was ${verdict.action === 'seal' ? 'sealed' : 'passed'} because of: ${verdict.because}`,
+    reason: `the next hop did not take the copy that was ${done} because of: ${because}`,
     keys,
     ours,
+  };
+}
+
+/** The event of one recipient of a transaction. */
+export function eventOf(
+  transaction: Transaction,
+  {
+    reply,
+    ...told
+  }: Fate & Pick<MessageEvent, 'at' | 'duration' | 'messageId' | 'recipient'> & { readonly reply: Reply },
+): MessageEvent {
+  return {
+    ...told,
+    queueId: queueIdOf(transaction),
+    transaction: transaction.id,
+    size: transaction.message.length,
+    reply: logReply(reply),
   };
 }
 

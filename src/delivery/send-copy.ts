@@ -6,7 +6,7 @@ import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Group, Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
-import type { Ending } from './fate.ts';
+import type { End } from './fate.ts';
 
 /** What one delivery has come to so far. */
 export interface Progress {
@@ -14,11 +14,9 @@ export interface Progress {
   /** What the message is remembered by. */
   readonly hash: string;
   /** By recipient hash. */
-  readonly replies: Map<string, Reply>;
-  /** By recipient hash: how each reply came about. */
-  readonly endings: Map<string, Ending>;
-  /** Those whose claim ends with the delivery; a recipient with a late answer is taken out. */
-  readonly settled: Set<Pending>;
+  readonly ends: Map<string, End>;
+  /** Hashes of those whose claim ends with the delivery; a recipient with a late answer is taken out. */
+  readonly settled: Set<string>;
   readonly log: Logger;
 }
 
@@ -29,8 +27,8 @@ export interface CopySender {
   readonly late: () => number;
 }
 
-export function claimId(message: string, entry: Pending): ClaimId {
-  return `${message} ${entry.hash}`;
+export function claimId(message: string, { hash }: Pick<Pending, 'hash'>): ClaimId {
+  return `${message} ${hash}`;
 }
 
 export function createCopySender(context: DeliveryContext): CopySender {
@@ -47,7 +45,7 @@ export function createCopySender(context: DeliveryContext): CopySender {
   }
 
   async function send(progress: Progress, group: Group): Promise<boolean> {
-    const { transaction, hash, replies, log } = progress;
+    const { transaction, hash, ends, log } = progress;
     const result = await context.nextHop(transaction.nextHop).send({
       envelope: {
         sender: transaction.envelope.sender,
@@ -66,7 +64,10 @@ export function createCopySender(context: DeliveryContext): CopySender {
     group.recipients.forEach((entry, index) => {
       const recipient = result.recipients[index];
       if (recipient === undefined) return;
-      replies.set(entry.hash, recipient.reply);
+      ends.set(entry.hash, {
+        reply: recipient.reply,
+        ending: { by: 'next hop', verdict: entry.verdict },
+      });
       metrics.nextHopReplies.inc({ class: recipient.class });
     });
     if (result.late === undefined) return true;
@@ -81,7 +82,7 @@ export function createCopySender(context: DeliveryContext): CopySender {
     group: Group,
   ): void {
     const ids = group.recipients.map((entry) => claimId(hash, entry));
-    for (const entry of group.recipients) settled.delete(entry);
+    for (const entry of group.recipients) settled.delete(entry.hash);
     claims.abandon(ids);
     late += 1;
     void answers

@@ -9,6 +9,7 @@ import type { Pool } from 'pg';
 import { parsePath } from '../address/normalise.ts';
 import type { Config } from '../config/schema.ts';
 import type { NextHop } from '../config/units.ts';
+import { NO_ACCEPTANCES } from '../delivery/acceptances.ts';
 import { createClaims } from '../delivery/claims.ts';
 import { deciderOf } from '../delivery/decide.ts';
 import { createDeliverer, type Deliverer } from '../delivery/deliver.ts';
@@ -236,14 +237,7 @@ function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): 
     detect: sealer.detect,
     sealInline: sealer.sealInline,
     giveBack: sealer.giveBack,
-    memory: {
-      recall: async () => new Map(),
-      remember: async () => undefined,
-      forget: () => undefined,
-      refused: () => null,
-      expire: async () => 0,
-      close: async () => undefined,
-    },
+    memory: NO_ACCEPTANCES,
     claims: createClaims(null),
     tell: () => undefined,
     nextHop: () => nextHop,
