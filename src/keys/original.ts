@@ -163,13 +163,13 @@ function unite(some: readonly OriginalPart[], more: readonly OriginalPart[]): re
   const parts = new Map<string, Map<string, PacketPiece>>();
   const pieces = new Map<string, PacketPiece>();
   for (const { piece, signatures } of [...some, ...more]) {
-    const name = Buffer.from(piece.body).toString('latin1');
+    const name = bodyOf(piece);
     if (!pieces.has(name)) pieces.set(name, piece);
     const kept = parts.get(name) ?? new Map<string, PacketPiece>();
     parts.set(name, kept);
     for (const each of signatures) {
       const signature = readSignature(each);
-      const id = signature === null ? Buffer.from(each.body).toString('latin1') : nameOf(signature);
+      const id = signature === null ? bodyOf(each) : nameOf(signature);
       if (!kept.has(id)) kept.set(id, each);
     }
   }
@@ -185,23 +185,24 @@ export function writeOriginal({ primary, users, subkeys }: Original): Buffer {
 
 /** The same without the user IDs that another certificate does not have. */
 export function withUsersOf(original: Original, certificate: Uint8Array): Original {
-  const names = new Set(
-    (packetPieces(certificate) ?? [])
-      .filter(({ tag }) => tag === enums.packet.userID)
-      .map(({ body }) => Buffer.from(body).toString('latin1')),
-  );
-  const users = original.users.filter(({ piece }) => names.has(Buffer.from(piece.body).toString('latin1')));
+  const names = bodiesOf(certificate, enums.packet.userID);
+  const users = original.users.filter(({ piece }) => names.has(bodyOf(piece)));
   return { ...original, users };
 }
 
 /** How many subkeys a certificate has not got of those that were given. */
 export function leftOutSubkeys(given: Uint8Array, certificate: Uint8Array): number {
-  const bodies = (bytes: Uint8Array) =>
-    (packetPieces(bytes) ?? [])
-      .filter(({ tag }) => tag === enums.packet.publicSubkey)
-      .map(({ body }) => Buffer.from(body).toString('latin1'));
-  const has = new Set(bodies(certificate));
-  return new Set(bodies(given).filter((body) => !has.has(body))).size;
+  const has = bodiesOf(certificate, enums.packet.publicSubkey);
+  return [...bodiesOf(given, enums.packet.publicSubkey)].filter((body) => !has.has(body)).length;
+}
+
+/** The bodies of all packets of a kind, comparable. */
+function bodiesOf(certificate: Uint8Array, wanted: enums.packet): ReadonlySet<string> {
+  return new Set((packetPieces(certificate) ?? []).filter(({ tag }) => tag === wanted).map(bodyOf));
+}
+
+function bodyOf({ body }: PacketPiece): string {
+  return Buffer.from(body).toString('latin1');
 }
 
 /**

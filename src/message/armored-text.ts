@@ -17,8 +17,11 @@ const MAX_HEADERS = 512;
  * version or a number has them: a sentence might be a letter. No line fits in two ways, or trying both for each of fifty lines
  * would never end.
  */
-const ARMOR_HEADERS =
-  /^-----BEGIN PGP [A-Z ]{1,20}-----[ \t]*\r?\n(?:(?:(?:Version|Comment|MessageID|Hash|Charset|Note):[^\r\n]*|(?!(?:Version|Comment|MessageID|Hash|Charset|Note):)[A-Za-z][\w-]{0,39}:(?:[ \t]{1,4}[!-~]{1,80}){0,3}[ \t]*)\r?\n)*[ \t]*\r?\n/;
+const KNOWN = '(?:Version|Comment|MessageID|Hash|Charset|Note):';
+const UNKNOWN = String.raw`(?!${KNOWN})[A-Za-z][\w-]{0,39}:(?:[ \t]{1,4}[!-~]{1,80}){0,3}[ \t]*`;
+const ARMOR_HEADERS = new RegExp(
+  String.raw`^-----BEGIN PGP [A-Z ]{1,20}-----[ \t]*\r?\n(?:(?:${KNOWN}[^\r\n]*|${UNKNOWN})\r?\n)*[ \t]*\r?\n`,
+);
 const CHECKSUM = /\n=[A-Za-z0-9+/]{4}[ \t\r\n]*$/;
 
 /** U+FEFF in UTF-8, which some editors put in front of a text: nobody sees it. */
