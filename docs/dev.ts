@@ -31,18 +31,13 @@ function wordsOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-async function must(sealpost: SealpostProcess, args: readonly string[], stdin = ''): Promise<void> {
-  const { code, stderr } = await sealpost.cli(args, { stdin });
-  if (code !== 0) throw new Error(`sealpost ${args.join(' ')}: exit ${code}: ${stderr}`);
-}
-
 /** Two users, one of them with a key that nobody keeps the secret half of. */
 async function fillDirectory(sealpost: SealpostProcess): Promise<void> {
   const { publicKey } = await generateKey({ userIDs: [{ name: 'Alice', email: ALICE }], format: 'armored' });
-  await must(sealpost, ['domain', 'add', 'example.org']);
-  await must(sealpost, ['user', 'add', ALICE]);
-  await must(sealpost, ['user', 'add', BOB]);
-  await must(sealpost, ['key', 'import', '-'], publicKey);
+  await sealpost.must(['domain', 'add', 'example.org']);
+  await sealpost.must(['user', 'add', ALICE]);
+  await sealpost.must(['user', 'add', BOB]);
+  await sealpost.must(['key', 'import', '-'], publicKey);
 }
 
 function tellWhatToTry(demo: Demo): void {

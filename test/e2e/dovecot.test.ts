@@ -42,8 +42,7 @@ beforeAll(async () => {
     [['key', 'import', '-'], key.publicKey],
   ];
   for (const [args, stdin] of commands) {
-    const done = await sealpost.cli(args, { stdin });
-    if (done.code !== 0) throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}: ${done.stderr}`);
+    await sealpost.must(args, stdin);
   }
   postfix = await startPostfix({
     places,

@@ -16,7 +16,7 @@ import { type Engine, openEngine } from '../../src/delivery/engine.ts';
 import { importKeys } from '../../src/keys/store.ts';
 import { formatReply } from '../../src/smtp/replies.ts';
 import { decryptWith, type KeyKind, makeKey } from '../support/make-keys.ts';
-import { listedHop, mail, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
+import { importFor, listedHop, mail, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
 
 const MESSAGE = 'From: <carol@outside.example>\r\nSubject: hello\r\n\r\nThe body.\r\n';
 const DAY = 86_400_000;
@@ -43,17 +43,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function importFor(owner: string, ...secrets: readonly PrivateKey[]): Promise<void> {
-  for (const secret of secrets)
-    await trial.json(
-      'key',
-      'import',
-      trial.file('key.asc', secret.toPublic().armor()),
-      '--for',
-      owner,
-      '--add',
-      '--yes',
-    );
+async function importAll(owner: string, ...secrets: readonly PrivateKey[]): Promise<void> {
+  for (const secret of secrets) await importFor(trial, owner, secret);
 }
 
 async function secretOf(kind: KeyKind): Promise<PrivateKey> {
@@ -93,12 +84,12 @@ async function packetsOf(text: string) {
 describe('a message is sealed', () => {
   it("to the domain's key where a user has none, to the user's own where there is one, and not to both", async () => {
     const [ofDomain, own] = [await secretOf('curve25519-legacy'), await secretOf('curve25519-legacy')];
-    await importFor('@keyed.example', ofDomain);
+    await importAll('@keyed.example', ofDomain);
     await trial.json('user', 'add', 'dora@keyed.example');
     const before = await deliver('dora@keyed.example');
     expect(await opens(ofDomain, before)).toBe(true);
     expect(await opens(ofDomain, await deliver('nobody@keyed.example'))).toBe(true);
-    await importFor('dora@keyed.example', own);
+    await importAll('dora@keyed.example', own);
     const after = await deliver('dora@keyed.example');
     expect(await opens(own, after)).toBe(true);
     expect(await opens(ofDomain, after)).toBe(false);
@@ -107,7 +98,7 @@ describe('a message is sealed', () => {
   it('to the key of an outside contact', async () => {
     const secret = await secretOf('curve25519-legacy');
     expect(await deliver('friend@outside.example')).toBe(MESSAGE);
-    await importFor('friend@outside.example', secret);
+    await importAll('friend@outside.example', secret);
     expect(await opens(secret, await deliver('friend@outside.example'))).toBe(true);
     expect(await deliver('other@outside.example')).toBe(MESSAGE);
   });
@@ -115,7 +106,7 @@ describe('a message is sealed', () => {
   it('to every active key of a user, and no more to one that was disabled', async () => {
     const devices = [await secretOf('curve25519-legacy'), await secretOf('p256')];
     await trial.json('user', 'add', 'devices@example.org');
-    await importFor('devices@example.org', ...devices);
+    await importAll('devices@example.org', ...devices);
     const text = await deliver('devices@example.org');
     for (const secret of devices) expect(await opens(secret, text)).toBe(true);
     const [lost, ...kept] = devices;
@@ -129,7 +120,7 @@ describe('a message is sealed', () => {
   it('without key IDs where hide_key_ids says so, and its owner opens it all the same', async () => {
     const secret = await secretOf('curve25519-legacy');
     await trial.json('user', 'add', 'hidden@example.org');
-    await importFor('hidden@example.org', secret);
+    await importAll('hidden@example.org', secret);
     await trial.json('user', 'set', 'hidden@example.org', 'hide_key_ids=on');
     const text = await deliver('hidden@example.org');
     const { sessionKeys } = await packetsOf(text);
@@ -145,7 +136,7 @@ describe('a message is sealed', () => {
   it('to a version 6 key, with AEAD', async () => {
     const secret = await secretOf('curve25519-v6');
     await trial.json('user', 'add', 'six@example.org');
-    await importFor('six@example.org', secret);
+    await importAll('six@example.org', secret);
     const text = await deliver('six@example.org');
     expect((await packetsOf(text)).versions).toEqual([2]);
     expect(text.toUpperCase()).toContain(`KEY=${secret.getFingerprint().toUpperCase()}`);
@@ -163,9 +154,9 @@ describe('a message is sealed', () => {
     });
     const old = await secretOf('curve25519-legacy');
     await trial.json('user', 'add', 'aead@example.org');
-    await importFor('aead@example.org', modern);
+    await importAll('aead@example.org', modern);
     expect((await packetsOf(await deliver('aead@example.org'))).versions).toEqual([2]);
-    await importFor('aead@example.org', old);
+    await importAll('aead@example.org', old);
     const both = await deliver('aead@example.org');
     expect((await packetsOf(both)).versions).toEqual([1]);
     expect(await opens(modern, both)).toBe(true);
@@ -192,7 +183,7 @@ describe('a key that expires while everything about it is cached', () => {
     await trial.json('user', 'add', 'lapse@example.org');
     await trial.json('user', 'set', 'lapse@example.org', 'on_expired_key=defer');
     const { secret, expires } = await expiringKey('lapse@example.org', 3_600_000);
-    await importFor('lapse@example.org', secret);
+    await importAll('lapse@example.org', secret);
     engine.directory.watch(true);
     expect(await opens(secret, await deliver('lapse@example.org'))).toBe(true);
     const queries = vi.spyOn(engine.database.pool, 'query');
@@ -216,7 +207,7 @@ describe('a key that expires while everything about it is cached', () => {
   it('goes on being used after it by default, since its owner still has the secret key', async () => {
     await trial.json('user', 'add', 'default@example.org');
     const { secret, expires } = await expiringKey('default@example.org', 3_600_000);
-    await importFor('default@example.org', secret);
+    await importAll('default@example.org', secret);
     vi.useFakeTimers({ toFake: ['Date'], now: expires });
     const text = await deliver('default@example.org');
     vi.useRealTimers();
@@ -230,7 +221,7 @@ describe('key list --expiring', () => {
   it('lists what expires within the period, for people and machines, and of one owner where it is named', async () => {
     await trial.json('user', 'add', 'soon@example.org');
     const { secret } = await expiringKey('soon@example.org', 20 * DAY);
-    await importFor('soon@example.org', secret);
+    await importAll('soon@example.org', secret);
     const fingerprint = secret.getFingerprint().toUpperCase();
     const listed = (await trial.json('key', 'list', '--expiring', '30d')) as readonly {
       readonly fingerprint: string;

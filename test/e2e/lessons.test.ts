@@ -31,9 +31,7 @@ function keyOf(address: string): TestKey {
 }
 
 async function must(args: readonly string[], stdin?: string): Promise<unknown> {
-  const done = await sealpost.cli([...args, '--json'], stdin === undefined ? {} : { stdin });
-  if (done.code !== 0) throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}: ${done.stderr}`);
-  return done.json;
+  return (await sealpost.must([...args, '--json'], stdin)).json;
 }
 
 async function action(address: string): Promise<unknown> {

@@ -54,11 +54,6 @@ async function follow(words: string, program: string): Promise<void> {
   expect(stderr.toString()).not.toMatch(/warning|error|fatal/);
 }
 
-async function say(...args: readonly string[]): Promise<void> {
-  const { code, stdout, stderr } = await sealpost.cli(args);
-  expect(code, `sealpost ${args.join(' ')}: ${stdout}${stderr}`).toBe(0);
-}
-
 const send = (recipient: string) =>
   sendRoadMail({
     port: postfix.submitPort,
@@ -88,9 +83,9 @@ beforeAll(async () => {
   });
   closing.push(() => sealpost.close());
   await sealpost.start();
-  await say('domain', 'add', 'example.org');
-  await say('user', 'add', 'alice@example.org');
-  await say('alias', 'add', 'root@example.org', 'alice@example.org');
+  await sealpost.must(['domain', 'add', 'example.org']);
+  await sealpost.must(['user', 'add', 'alice@example.org']);
+  await sealpost.must(['alias', 'add', 'root@example.org', 'alice@example.org']);
   postfix = await startPostfix({
     places,
     example: null,

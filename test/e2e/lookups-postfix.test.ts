@@ -30,9 +30,7 @@ let unchecked = 0;
 let virtualAlias = 0;
 
 async function run(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await sealpost.cli(args);
-  if (code !== 0) throw new Error(`sealpost ${args.join(' ')}: exit ${code}\n${stdout}${stderr}`);
-  return stdout.toString('utf8');
+  return (await sealpost.must(args)).stdout.toString('utf8');
 }
 
 beforeAll(async () => {

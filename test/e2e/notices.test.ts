@@ -11,7 +11,15 @@ import type { Config } from '../../src/config/schema.ts';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
 import { type NoticeParts, type NoticeReport, runNotices, startNotices } from '../../src/notices/notices.ts';
 import { decryptWith } from '../support/make-keys.ts';
-import { type ListedHop, listedHop, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
+import {
+  importFor,
+  type ListedHop,
+  listedHop,
+  openTrial,
+  silent,
+  type Trial,
+  textOf,
+} from '../support/trial.ts';
 
 const ADMINISTRATOR = 'postmaster@outside.example';
 const DAY = 86_400_000;
@@ -69,15 +77,7 @@ async function expiringKey(address: string, days: number): Promise<PrivateKey> {
 }
 
 async function importKey(secret: PrivateKey, owner: string): Promise<void> {
-  await trial.json(
-    'key',
-    'import',
-    trial.file('key.asc', secret.toPublic().armor()),
-    '--for',
-    owner,
-    '--add',
-    '--yes',
-  );
+  await importFor(trial, owner, secret);
   // Stored long before the daily moment.
   await trial.database.pool.query("UPDATE keys SET created_at = now() - interval '300 days'");
 }

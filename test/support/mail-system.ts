@@ -123,11 +123,7 @@ export async function pipeCommand(places: Places): Promise<string> {
 }
 
 async function fillDirectory(sealpost: SealpostProcess, keys: ReadonlyMap<string, TestKey>): Promise<void> {
-  const must = async (args: readonly string[], stdin?: string): Promise<void> => {
-    const done = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
-    if (done.code !== 0)
-      throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}\n${done.stdout}${done.stderr}`);
-  };
+  const { must } = sealpost;
   await must(['domain', 'add', DOMAIN]);
   for (const address of [ALICE, BOB, ULLA]) await must(['user', 'add', address]);
   for (const alias of [TEAM, CREW]) await must(['alias', 'add', alias, ALICE, BOB]);

@@ -8,7 +8,7 @@ import { createSealer } from '../../src/sealing/pool.ts';
 import { createGpgHome, type GpgHome, makeKey, type TestKey } from './keys.ts';
 import { allocatePlaces, freePorts, type Places } from './places.ts';
 import { type PrivatePostgres, startPostgres } from './private-postgres.ts';
-import { type CliResult, createSealpost, type SealpostProcess } from './sealpost-process.ts';
+import { createSealpost, type SealpostProcess } from './sealpost-process.ts';
 
 export interface QueueUser {
   readonly address: string;
@@ -28,7 +28,7 @@ export interface QueueStand {
   readonly pool: pg.Pool;
   user(address: string): Promise<QueueUser>;
   /** Runs a command that must end with 0. */
-  must(args: readonly string[]): Promise<CliResult>;
+  readonly must: SealpostProcess['must'];
   /** Seals messages to a user's key and files them in one transaction. @returns their ids */
   file(user: QueueUser, messages: readonly Buffer[]): Promise<readonly string[]>;
   /** Files bytes as they are. */
@@ -104,12 +104,7 @@ export async function createQueueStand(api: Readonly<Record<string, unknown>> = 
   const pool = new pg.Pool({ connectionString: postgres.url, max: 2 });
   pool.on('error', () => undefined);
 
-  async function must(args: readonly string[]): Promise<CliResult> {
-    const done = await sealpost.cli(args);
-    if (done.code !== 0) throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}\n${done.stderr}`);
-    return done;
-  }
-
+  const { must } = sealpost;
   const stand: QueueStand = {
     places,
     sealpost,
@@ -122,8 +117,7 @@ export async function createQueueStand(api: Readonly<Record<string, unknown>> = 
       await sealpost.cli(['domain', 'add', address.split('@')[1] ?? '']);
       const added = await must(['user', 'add', address, '--json']);
       const key = await makeKey(home, address);
-      const imported = await sealpost.cli(['key', 'import', '-'], { stdin: key.publicKey });
-      if (imported.code !== 0) throw new Error(imported.stderr);
+      await must(['key', 'import', '-'], key.publicKey);
       const { token } = (await must(['token', 'add', address, '--json'])).json as { token: string };
       return { address, id: (added.json as { id: number }).id, key, token };
     },

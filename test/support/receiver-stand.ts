@@ -29,7 +29,7 @@ export interface ReceiverStand {
   readonly spool: string;
   readonly lmtpPort: number;
   /** Runs a command that must succeed. */
-  must(args: readonly string[], stdin?: string): Promise<void>;
+  readonly must: SealpostProcess['must'];
   /** Puts a message into new/ as Maildir wants it, by a rename from tmp/. */
   deliver(name: string, message: string | Uint8Array, into?: string): void;
   /** What is in a folder of the spool. */
@@ -114,11 +114,7 @@ export async function startReceiverStand(
     cleanups.push(() => sealpost.close());
     const gpg = await createGpgHome();
     cleanups.push(() => gpg.close());
-    const must = async (args: readonly string[], stdin?: string): Promise<void> => {
-      const done = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
-      if (done.code !== 0)
-        throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}\n${done.stdout}${done.stderr}`);
-    };
+    const { must } = sealpost;
     await must(['domain', 'add', DOMAIN]);
     await must(['user', 'add', `alice@${DOMAIN}`]);
     await must(['user', 'add', `ulla@${DOMAIN}`]);

@@ -56,6 +56,8 @@ export interface SealpostProcess {
   restart(): Promise<void>;
   /** Runs a command with this configuration, whatever its exit code. */
   cli(args: readonly string[], options?: CliOptions): Promise<CliResult>;
+  /** As cli(); throws with what the command said unless it ends with 0. */
+  must(args: readonly string[], stdin?: Uint8Array | string): Promise<CliResult>;
   /** As cli(), and always as a program of its own. */
   program(args: readonly string[], options?: CliOptions): Promise<CliResult>;
   /** Everything that serve has logged so far. */
@@ -246,6 +248,11 @@ export async function createSealpost(options: SealpostOptions): Promise<Sealpost
       if (!inProcess || ownInput) return program(args, stdin === undefined ? {} : { stdin });
       const finished = await runInProcess([...args, '--config', configPath], stdin);
       return { ...finished, json: parseJson(finished.stdout.toString('utf8')) };
+    },
+    must: async (args, stdin) => {
+      const done = await sealpost.cli(args, stdin === undefined ? {} : { stdin });
+      if (done.code === 0) return done;
+      throw new Error(`sealpost ${args.join(' ')}: exit ${done.code}\n${done.stdout}${done.stderr}`);
     },
     program,
     log: serve.log,

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import type { PrivateKey } from 'openpgp';
 import { loadConfig } from '../../src/config/load.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
@@ -33,6 +34,12 @@ export interface Trial {
   /** Writes a file into the folder, and gives its path. */
   file(name: string, content: Uint8Array | string): string;
   close(): Promise<void>;
+}
+
+/** Imports the public half for an owner, whatever keys the owner has and whomever its user IDs name. */
+export async function importFor(trial: Trial, owner: string, secret: PrivateKey): Promise<void> {
+  const file = trial.file('key.asc', secret.toPublic().armor());
+  await trial.json('key', 'import', file, '--for', owner, '--add', '--yes');
 }
 
 /**
