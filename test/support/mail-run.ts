@@ -138,7 +138,7 @@ export async function checkRun(
         const problem = await copyProblem(
           sent[group.by],
           delivery,
-          sealed ? readersOf(address, system, index < 2) : null,
+          sealed ? readersOf(address, system, index < 1) : null,
         );
         if (problem !== null) problems.push(`"${group.subject}" for ${address}: ${problem}`);
       }

@@ -8,15 +8,23 @@ import type { SinkBehaviour } from './sink.ts';
 import { sendRaw } from './submit.ts';
 import { unsealAndCompare } from './unseal.ts';
 
-const BURST = 200;
+/** How many messages the tests of a wiring send at once. */
+export interface BurstSizes {
+  /** Through a healthy system, and through one whose sealpost stops or is killed on the way. */
+  readonly burst: number;
+  /** Before a next hop in trouble. */
+  readonly fault: number;
+}
+
+/** What `npm test` sends; `npm run test:long -- wirings` sends more. */
+const SMALL: BurstSizes = { burst: 100, fault: 20 };
 /** Milliseconds for a burst to leave Postfix's queue. */
 const PATIENCE = 150_000;
-const FAULT_BURST = 50;
 /** Postfix's own limit, small, so that a message just below it is quickly sealed. */
 const SIZE_LIMIT = 1_000_000;
 
 /** Registers the tests of one wiring. */
-export function describeWiring(wiring: Wiring): void {
+export function describeWiring(wiring: Wiring, { burst, fault }: BurstSizes = SMALL): void {
   describe(`mail through Postfix wired as postfix-examples/${wiring.example}`, () => {
     let system: MailSystem;
     beforeAll(async () => {
@@ -25,8 +33,8 @@ export function describeWiring(wiring: Wiring): void {
     afterAll(() => system?.close());
     afterEach(() => cleanAfterTest(system));
 
-    it(`${BURST} messages to keyed, unkeyed, aliased and unknown users arrive exactly once, sealed where they must be`, async () => {
-      const groups = mixedRun('whole', BURST);
+    it(`${burst} messages to keyed, unkeyed, aliased and unknown users arrive exactly once, sealed where they must be`, async () => {
+      const groups = mixedRun('whole', burst);
       await sendRun(groups, system.postfix.submitPort);
       await system.postfix.waitForEmptyQueue(PATIENCE);
       await checkRun(groups, system.mailboxes.deliveries(), system);
@@ -43,7 +51,7 @@ export function describeWiring(wiring: Wiring): void {
     });
 
     it('sealpost stopped in the middle of a burst and started again: nothing lost, nothing twice', async () => {
-      const groups = await interrupted('sigterm', system, async () => {
+      const groups = await interrupted('sigterm', burst, system, async () => {
         expect(await system.sealpost.stop(), 'exit code after SIGTERM').toBe(0);
       });
       await checkRun(groups, system.mailboxes.deliveries(), system);
@@ -51,7 +59,7 @@ export function describeWiring(wiring: Wiring): void {
 
     it('sealpost killed in the middle of a burst and started again: nothing lost, nothing twice that was remembered', async () => {
       let killedAt = 0;
-      const groups = await interrupted('sigkill', system, async () => {
+      const groups = await interrupted('sigkill', burst, system, async () => {
         killedAt = Date.now();
         await system.sealpost.kill9();
       });
@@ -68,11 +76,11 @@ export function describeWiring(wiring: Wiring): void {
     afterEach(() => cleanAfterTest(system));
 
     it('down for a while: nothing lost, nothing twice', async () => {
-      const groups = mixedRun('down', FAULT_BURST);
+      const groups = mixedRun('down', fault);
       await nextHopOf(system).down();
       await sendRun(groups, system.postfix.submitPort);
-      await everyMessageDeferred(system, FAULT_BURST);
-      await queueHolds(system, FAULT_BURST);
+      await everyMessageDeferred(system, fault);
+      await queueHolds(system, fault);
       await nextHopOf(system).up();
       await system.postfix.waitForEmptyQueue(PATIENCE);
       await checkRun(groups, nextHopOf(system).deliveries(), system);
@@ -80,7 +88,7 @@ export function describeWiring(wiring: Wiring): void {
 
     for (const [trouble, behaviour] of TROUBLES) {
       it(`${trouble}: nothing lost, nothing twice`, async () => {
-        const groups = mixedRun(trouble.replace(/\W+/g, '-'), FAULT_BURST);
+        const groups = mixedRun(trouble.replace(/\W+/g, '-'), fault);
         nextHopOf(system).behave(behaviour, 15);
         await sendRun(groups, system.postfix.submitPort);
         await system.postfix.waitForEmptyQueue(PATIENCE);
@@ -150,14 +158,19 @@ async function arrivesSealed(system: MailSystem, body: Buffer): Promise<void> {
  * Sends half of a burst, ends sealpost by `end` when a part of it has arrived, sends the other half to a Postfix without a
  * filter, and starts sealpost again.
  */
-async function interrupted(name: string, system: MailSystem, end: () => Promise<void>): Promise<Group[]> {
-  const [first, second] = [mixedRun(`${name}-1`, BURST / 2), mixedRun(`${name}-2`, BURST / 2)];
+async function interrupted(
+  name: string,
+  burst: number,
+  system: MailSystem,
+  end: () => Promise<void>,
+): Promise<Group[]> {
+  const [first, second] = [mixedRun(`${name}-1`, burst / 2), mixedRun(`${name}-2`, burst / 2)];
   const sending = sendRun(first, system.postfix.submitPort);
   await system.mailboxes.waitForDeliveries(Math.floor(expectedArrivals(first) / 10), PATIENCE);
   await end();
   await sending;
   await sendRun(second, system.postfix.submitPort);
-  await queueHolds(system, BURST / 2);
+  await queueHolds(system, burst / 2);
   await system.sealpost.start();
   await system.postfix.waitForEmptyQueue(PATIENCE);
   return [...first, ...second];
