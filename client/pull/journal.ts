@@ -2,7 +2,7 @@
 // process that was killed at any point knows, when it runs again, what it has delivered, wherever the mail program has moved it.
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { syncFolder } from '../../src/host/sync-folder.ts';
 
 /** A message between its complete file in tmp/ and the server's answer to the acknowledgement. */

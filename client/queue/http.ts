@@ -1,5 +1,5 @@
 // The HTTP interface as `pull` uses it: a thin client over fetch, which checks every answer.
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { BrokenBatch, type Frame, readFrames } from '../../src/queue-api/frames.ts';
 import { acknowledgedSchema, listSchema, MOST_IN_ONE } from '../../src/queue-api/shapes.ts';
 import { createEventReader, type ServerEvent } from './event-stream.ts';

@@ -1,7 +1,7 @@
 // The routes of the queue for its clients. Each is its schema, which also becomes the OpenAPI document, and a few lines.
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   acknowledgedSchema,
   BATCH_TYPE,

@@ -5,7 +5,7 @@
 // address, in plaintext, known by the file's name. A *parcel* is that message sealed: a copy for each user who reads the
 // address, filed together or not at all; by LMTP a message becomes a parcel without having been a spool file. A *queued
 // message* is one user's copy once it is committed: ciphertext with an id, which the user's client fetches and acknowledges.
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** 32 hexadecimal digits in lower case; opaque to everybody but the receiver, and no secret. */
 export type MessageId = string;

@@ -1,6 +1,6 @@
 // `sealpost alias`: addresses that expand to users or outside addresses, and catch-alls.
 import type { Command } from 'commander';
-import { type AliasView, addAlias, listAliases, removeAlias } from '../directory/aliases.ts';
+import type { AliasView } from '../directory/aliases.ts';
 import { run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { table } from './table.ts';
@@ -22,6 +22,7 @@ export function registerAlias(program: Command): void {
     'sealpost alias add sales@example.org alice@example.org bob@partner.example',
   ).action((address: string, targets: string[], options: Options) =>
     run(options, async ({ loaded, database, print }) => {
+      const { addAlias } = await import('../directory/aliases.ts');
       const added = await addAlias(await database(), address, targets, loaded.config.recipient_delimiter);
       for (const warning of added.warnings) process.stderr.write(`sealpost: warning: ${warning}\n`);
       print({ address: added.address, targets: added.targets }, row(added).join(' '));
@@ -36,6 +37,7 @@ export function registerAlias(program: Command): void {
     'sealpost alias list sales@example.org',
   ).action((address: string | undefined, options: Options) =>
     run(options, async ({ database, print }) => {
+      const { listAliases } = await import('../directory/aliases.ts');
       const aliases = await listAliases(await database(), address);
       print(aliases, table(aliases.map(row)));
     }),
@@ -50,6 +52,7 @@ export function registerAlias(program: Command): void {
     'sealpost alias remove sales@example.org --yes',
   ).action((address: string, options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
+      const { removeAlias } = await import('../directory/aliases.ts');
       await confirm(`remove the alias ${address}`, options.yes === true);
       const removed = await removeAlias(await database(), address);
       print(removed, `removed ${removed.address}`);

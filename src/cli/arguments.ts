@@ -1,8 +1,6 @@
 // Arguments that several commands read alike. What makes no sense is wrong usage: exit 2.
 import { userInfo } from 'node:os';
 import { parseSize } from '../config/units.ts';
-import { type Assignments, parseAssignments } from '../directory/assignments.ts';
-import { ChangeRefused } from '../directory/refused.ts';
 import { WrongUsage } from '../host/exit-codes.ts';
 import { fieldsNamed, fieldValue, splitMessage } from '../message/header.ts';
 
@@ -43,16 +41,6 @@ export function readSender(typed: string | undefined, message: Buffer): string |
         : fieldValue(field)
       : Buffer.from(typed).toString('latin1');
   return text === null ? null : text.trim().replace(/^<(.*)>$/, '$1');
-}
-
-/** @throws WrongUsage */
-export function readAssignments(words: readonly string[], level: 'domain' | 'user'): Assignments {
-  try {
-    return parseAssignments(words, level);
-  } catch (error) {
-    if (error instanceof ChangeRefused) throw new WrongUsage(error.message);
-    throw error;
-  }
 }
 
 /** Who types, for the audit of key changes. */

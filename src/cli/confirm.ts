@@ -1,5 +1,4 @@
 // Asking before something is removed.
-import { createInterface } from 'node:readline/promises';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 
 /**
@@ -12,6 +11,7 @@ export async function confirm(what: string, yes: boolean): Promise<void> {
   if (yes) return;
   if (!process.stdin.isTTY)
     throw new WrongUsage(`this would ${what}; there is no terminal to ask on: add --yes`);
+  const { createInterface } = await import('node:readline/promises');
   const dialogue = createInterface({ input: process.stdin, output: process.stderr });
   try {
     const answer = await dialogue.question(`sealpost: ${what}? [y/N] `);

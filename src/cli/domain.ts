@@ -1,15 +1,7 @@
 // `sealpost domain`: the domains of ours, their settings and their class.
 import type { Command } from 'commander';
-import {
-  addDomain,
-  type DomainView,
-  listDomains,
-  removeDomain,
-  setDomain,
-  showDomain,
-} from '../directory/domains.ts';
+import type { DomainView } from '../directory/domains.ts';
 import { WrongUsage } from '../host/exit-codes.ts';
-import { readAssignments } from './arguments.ts';
 import { run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { settingsInWords, table } from './table.ts';
@@ -27,6 +19,7 @@ export function registerDomain(program: Command): void {
     'sealpost domain add example.org',
   ).action((name: string, options: Options) =>
     run(options, async ({ database, print }) => {
+      const { addDomain } = await import('../directory/domains.ts');
       const added = await addDomain(await database(), name);
       print(added, `added ${added.name}`);
     }),
@@ -35,6 +28,7 @@ export function registerDomain(program: Command): void {
   withCommonOptions(domain.command('list').description('list the domains'), 'sealpost domain list').action(
     (options: Options) =>
       run(options, async ({ database, print }) => {
+        const { listDomains } = await import('../directory/domains.ts');
         const domains = await listDomains(await database());
         print(domains, table(domains.map(row)));
       }),
@@ -48,6 +42,7 @@ export function registerDomain(program: Command): void {
     'sealpost domain show example.org',
   ).action((name: string, options: Options) =>
     run(options, async ({ database, print }) => {
+      const { showDomain } = await import('../directory/domains.ts');
       const shown = await showDomain(await database(), name);
       print(shown, table([row(shown)]));
     }),
@@ -65,6 +60,8 @@ export function registerDomain(program: Command): void {
     'sealpost domain set example.org style=inline on_missing_key=reject transport=',
   ).action((name: string, words: string[], options: Options) =>
     run(options, async ({ database, print }) => {
+      const { setDomain } = await import('../directory/domains.ts');
+      const { readAssignments } = await import('./assignments.ts');
       if (words.length === 0) throw new WrongUsage('nothing to set; expected key=value');
       const changed = await setDomain(await database(), name, readAssignments(words, 'domain'));
       print(changed, table([row(changed)]));
@@ -80,6 +77,7 @@ export function registerDomain(program: Command): void {
     'sealpost domain remove example.org --yes',
   ).action((name: string, options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
+      const { removeDomain } = await import('../directory/domains.ts');
       await confirm(`remove the domain ${name} and its keys`, options.yes === true);
       const removed = await removeDomain(await database(), name);
       print(removed, `removed ${removed.name}`);

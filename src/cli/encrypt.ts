@@ -1,15 +1,7 @@
 // `sealpost encrypt`: the filter's own path for one message and one recipient, to standard output. Nothing is sent.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { deciderOf } from '../delivery/decide.ts';
-import { ruledMessage } from '../delivery/rules.ts';
-import { sealCopy } from '../delivery/seal-copy.ts';
-import { createDirectory } from '../directory/lookup.ts';
 import { Refused, Temporary } from '../host/exit-codes.ts';
-import { detectEncrypted } from '../message/detect.ts';
-import { stripSealpostFields } from '../message/sealpost-fields.ts';
-import { createSealer } from '../sealing/pool.ts';
-import { formatReply } from '../smtp/replies.ts';
 import { readSender, SENDER_HELP } from './arguments.ts';
 import { run, withCommonOptions } from './command.ts';
 
@@ -31,6 +23,14 @@ export function registerEncrypt(program: Command): void {
     'sealpost encrypt --to alice@example.org mail.eml > sealed.eml',
   ).action((file: string, options: EncryptOptions) =>
     run(options, async ({ loaded, database, json }) => {
+      const { deciderOf } = await import('../delivery/decide.ts');
+      const { ruledMessage } = await import('../delivery/rules.ts');
+      const { sealCopy } = await import('../delivery/seal-copy.ts');
+      const { createDirectory } = await import('../directory/lookup.ts');
+      const { detectEncrypted } = await import('../message/detect.ts');
+      const { stripSealpostFields } = await import('../message/sealpost-fields.ts');
+      const { createSealer } = await import('../sealing/pool.ts');
+      const { formatReply } = await import('../smtp/replies.ts');
       const { config } = loaded;
       const message = stripSealpostFields(read(file));
       const directory = createDirectory({ database: await database(), config });

@@ -2,17 +2,10 @@
 // prints what the decision carries, and derives nothing of its own.
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { deciderOf } from '../delivery/decide.ts';
-import { ruledMessage } from '../delivery/rules.ts';
-import { createDirectory } from '../directory/lookup.ts';
 import { Refused } from '../host/exit-codes.ts';
 import type { Detection } from '../message/detection.ts';
-import { explainMessage } from '../message/explain.ts';
-import { stripSealpostFields } from '../message/sealpost-fields.ts';
 import { readSender, SENDER_HELP } from './arguments.ts';
 import { run, withCommonOptions } from './command.ts';
-import { formatExplanation } from './explain-text.ts';
-import { explanationOf } from './explain-view.ts';
 
 interface ExplainOptions {
   readonly config?: string;
@@ -35,6 +28,13 @@ export function registerExplain(program: Command): void {
     'sealpost explain alice@example.org --message mail.eml',
   ).action((address: string, options: ExplainOptions) =>
     run(options, async ({ loaded, database, print }) => {
+      const { deciderOf } = await import('../delivery/decide.ts');
+      const { ruledMessage } = await import('../delivery/rules.ts');
+      const { createDirectory } = await import('../directory/lookup.ts');
+      const { explainMessage } = await import('../message/explain.ts');
+      const { stripSealpostFields } = await import('../message/sealpost-fields.ts');
+      const { formatExplanation } = await import('./explain-text.ts');
+      const { explanationOf } = await import('./explain-view.ts');
       const { config } = loaded;
       const directory = createDirectory({ database: await database(), config });
       const facts = await directory.recipient(Buffer.from(address, 'utf8').toString('latin1'));

@@ -1,11 +1,6 @@
 // `sealpost fingerprint`: TLS client certificates that may relay, until a date.
 import type { Command } from 'commander';
-import {
-  addFingerprint,
-  type FingerprintView,
-  listFingerprints,
-  removeFingerprint,
-} from '../directory/fingerprints.ts';
+import type { FingerprintView } from '../directory/fingerprints.ts';
 import { run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { table } from './table.ts';
@@ -34,6 +29,7 @@ export function registerFingerprint(program: Command): void {
     `sealpost fingerprint add ${EXAMPLE} --expires 2027-12-31`,
   ).action((typed: string, options: Options & { readonly expires: string }) =>
     run(options, async ({ database, print }) => {
+      const { addFingerprint } = await import('../directory/fingerprints.ts');
       const added = await addFingerprint(await database(), typed, options.expires);
       if (added.expired)
         process.stderr.write(`sealpost: warning: ${added.expires} is over: the fingerprint does not count\n`);
@@ -46,6 +42,7 @@ export function registerFingerprint(program: Command): void {
     'sealpost fingerprint list',
   ).action((options: Options) =>
     run(options, async ({ database, print }) => {
+      const { listFingerprints } = await import('../directory/fingerprints.ts');
       const all = await listFingerprints(await database());
       print(all, table(all.map(row)));
     }),
@@ -60,6 +57,7 @@ export function registerFingerprint(program: Command): void {
     `sealpost fingerprint remove ${EXAMPLE} --yes`,
   ).action((typed: string, options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
+      const { removeFingerprint } = await import('../directory/fingerprints.ts');
       await confirm(`remove the fingerprint ${typed}`, options.yes === true);
       const removed = await removeFingerprint(await database(), typed);
       print(removed, `removed ${removed.fingerprint}`);

@@ -6,7 +6,7 @@ import { ChangeRefused } from '../directory/refused.ts';
 import { planOtherNames } from '../postfix/other-names.ts';
 import type { AskedPostfix } from '../postfix/postconf.ts';
 import { type AddressSettings, OPERATORS, type Operator } from '../postfix/settings.ts';
-import { readAssignments } from './arguments.ts';
+import { readAssignments } from './assignments.ts';
 
 const NAMES = Object.keys(OPERATORS) as Operator[];
 

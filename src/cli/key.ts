@@ -5,24 +5,13 @@ import { type Command, Option } from 'commander';
 import type { Config } from '../config/schema.ts';
 import { parseDuration } from '../config/units.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
-import { armorCertificates, originalOf, pemCertificates } from '../keys/export.ts';
 import type { X509Trust } from '../keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../keys/refusals.ts';
-import {
-  allKeys,
-  keysOfOwner,
-  type OwnedKey,
-  readFingerprint,
-  readKeyName,
-  requireKeys,
-} from '../keys/rows.ts';
-import { importKeys, removeKey, setKeyStatus } from '../keys/store.ts';
-import { expiringWithin, isWithin, type KeyView, viewKey } from '../keys/view.ts';
-import { readTrust, TrustUnavailable } from '../smime/trust.ts';
+import type { OwnedKey } from '../keys/rows.ts';
+import type { KeyView } from '../keys/view.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
-import { describeKey, keyRow, reportImport } from './key-text.ts';
 import { table } from './table.ts';
 
 interface Options {
@@ -71,6 +60,9 @@ function registerImport(key: Command): void {
     'sealpost key import alice.asc --for alice@example.org',
   ).action((file: string, options: ImportFlags) =>
     run(options, async (context) => {
+      const { importKeys } = await import('../keys/store.ts');
+      const { reportImport } = await import('./key-text.ts');
+      const trust = await import('../smime/trust.ts');
       const { config } = context.loaded;
       const upload = await readUpload(file);
       const results = await importKeys(await context.database(), upload, {
@@ -83,7 +75,7 @@ function registerImport(key: Command): void {
         add: options.add,
         replace: options.replace,
         anyName: options.yes,
-        x509: () => x509Trust(config, options.pin === true),
+        x509: () => x509Trust(config, options.pin === true, trust),
       });
       reportImport(results, context);
     }),
@@ -103,6 +95,9 @@ function registerList(key: Command): void {
     'sealpost key list --expiring 30d',
   ).action((address: string | undefined, options: Options & { readonly expiring?: string }) =>
     run(options, async (context) => {
+      const { allKeys, keysOfOwner } = await import('../keys/rows.ts');
+      const { expiringWithin, isWithin } = await import('../keys/view.ts');
+      const { keyRow } = await import('./key-text.ts');
       const period = options.expiring === undefined ? null : readPeriod(options.expiring);
       const database = await context.database();
       const found =
@@ -130,6 +125,7 @@ function registerShow(key: Command): void {
     'sealpost key show alice@example.org',
   ).action((name: string, options: Options) =>
     run(options, async (context) => {
+      const { describeKey } = await import('./key-text.ts');
       const views = await viewAll(await findKeys(context, name), context);
       context.print(views, views.map(describeKey).join('\n\n'));
     }),
@@ -146,6 +142,7 @@ function registerExport(key: Command): void {
     'sealpost key export alice@example.org > alice.asc',
   ).action((name: string, options: Options & { readonly reduced?: boolean }) =>
     run(options, async (context) => {
+      const { armorCertificates, originalOf, pemCertificates } = await import('../keys/export.ts');
       const found = await findKeys(context, name);
       const views = await viewAll(found, context);
       const rows = [...new Map(found.map(({ row }) => [row.fingerprint, row])).values()];
@@ -182,6 +179,9 @@ function registerStatusVerbs(key: Command): void {
       `sealpost key ${verb} 0123456789ABCDEF0123456789ABCDEF01234567`,
     ).action((typed: string, options: Options) =>
       run(options, async (context) => {
+        const { readFingerprint } = await import('../keys/rows.ts');
+        const { setKeyStatus } = await import('../keys/store.ts');
+        const { keyRow } = await import('./key-text.ts');
         const fingerprint = readFingerprint(typed);
         const database = await context.database();
         await findKeys(context, fingerprint);
@@ -202,6 +202,8 @@ function registerRemove(key: Command): void {
     'sealpost key remove 0123456789ABCDEF0123456789ABCDEF01234567 --yes',
   ).action((typed: string, options: Options & { readonly yes?: boolean }) =>
     run(options, async (context) => {
+      const { readFingerprint } = await import('../keys/rows.ts');
+      const { removeKey } = await import('../keys/store.ts');
       const fingerprint = readFingerprint(typed);
       const database = await context.database();
       await findKeys(context, fingerprint);
@@ -224,8 +226,10 @@ function policyOf({ loaded }: CommandContext): { readonly allowSha1: boolean } {
   return { allowSha1: loaded.config.keys.allow_sha1 };
 }
 
+type TrustReading = typeof import('../smime/trust.ts');
+
 /** An administrator's word makes the authorities unnecessary, and what may be wrong with their files. */
-function x509Trust(config: Config, pin: boolean): X509Trust {
+function x509Trust(config: Config, pin: boolean, { readTrust, TrustUnavailable }: TrustReading): X509Trust {
   if (pin) return { anchors: [], pin };
   try {
     return { anchors: readTrust(config.smime.trust), pin };
@@ -236,11 +240,13 @@ function x509Trust(config: Config, pin: boolean): X509Trust {
 }
 
 async function findKeys(context: CommandContext, name: string): Promise<readonly OwnedKey[]> {
+  const { readKeyName, requireKeys } = await import('../keys/rows.ts');
   const wanted = readKeyName(name);
   return requireKeys(await context.database(), wanted, context.loaded.config.recipient_delimiter);
 }
 
-function viewAll(keys: readonly OwnedKey[], context: CommandContext): Promise<readonly KeyView[]> {
+async function viewAll(keys: readonly OwnedKey[], context: CommandContext): Promise<readonly KeyView[]> {
+  const { viewKey } = await import('../keys/view.ts');
   const now = Date.now();
   return Promise.all(keys.map((key) => viewKey(key, policyOf(context), now)));
 }

@@ -1,11 +1,8 @@
 // `sealpost lookup`: what the lookup daemons answer, from the same functions, without a daemon.
 import type { Command } from 'commander';
-import { createLookupDatabase } from '../../policy/database.ts';
 import { isMapName, MAPS } from '../../policy/facts.ts';
-import { createLookups } from '../../policy/lookups.ts';
 import { parseSize } from '../config/units.ts';
 import { EXIT, Temporary, WrongUsage } from '../host/exit-codes.ts';
-import { createLogger } from '../observe/log.ts';
 import { run, withCommonOptions } from './command.ts';
 
 interface LookupOptions {
@@ -25,6 +22,9 @@ export function registerLookup(program: Command): void {
     'sealpost lookup virtual_alias alice@example.org',
   ).action((map: string, key: string, options: LookupOptions) =>
     run(options, async ({ loaded, database, print }) => {
+      const { createLookupDatabase } = await import('../../policy/database.ts');
+      const { createLookups } = await import('../../policy/lookups.ts');
+      const { createLogger } = await import('../observe/log.ts');
       if (!isMapName(map)) {
         throw new WrongUsage(`found the map ${JSON.stringify(map)}, expected one of ${MAPS.join(', ')}`);
       }

@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 // The `sealpost` command: runs the command line of program.ts with the words of this process.
-import { runCommandLine } from '../host/command-line.ts';
-import { createProgram } from './program.ts';
+import { keepCompiled } from '../host/compile-cache.ts';
 
 // As Node.js 21 has it. Where there is none, `pg` makes a Response to learn where it runs, for which Node.js loads an HTTP client:
 // a twentieth of a second.
@@ -14,4 +13,8 @@ if (!('navigator' in globalThis)) {
   });
 }
 
-await runCommandLine(await createProgram(process.argv[2]));
+keepCompiled();
+// What is imported before that is compiled anew each time.
+const { runCommandLine } = await import('../host/command-line.ts');
+const { calledBy, createProgram } = await import('./program.ts');
+await runCommandLine(await createProgram(calledBy(process.argv.slice(2))));

@@ -1,8 +1,5 @@
 // `sealpost migrate`: brings the database to this program's schema, or tells what is missing.
 import type { Command } from 'commander';
-import { applyMigrations, migrationStatus } from '../database/migrate.ts';
-import { openDatabase } from '../database/open.ts';
-import { foldingTogether, refoldAddresses } from '../directory/refold.ts';
 import { run, withCommonOptions } from './command.ts';
 
 interface MigrateOptions {
@@ -22,6 +19,9 @@ export function registerMigrate(program: Command): void {
     'sealpost migrate --status',
   ).action((options: MigrateOptions) =>
     run(options, async ({ loaded, print }) => {
+      const { openDatabase } = await import('../database/open.ts');
+      const { applyMigrations, migrationStatus } = await import('../database/migrate.ts');
+      const { foldingTogether, refoldAddresses } = await import('../directory/refold.ts');
       const database = await openDatabase(loaded.config, { requireMigrated: false });
       try {
         if (options.status !== true) {

@@ -1,6 +1,7 @@
 // The `sealpost` command line as commander knows it: every command, and what all of them share.
 import { Command } from 'commander';
 import { packageVersion } from '../config/package.ts';
+import { OVERVIEW } from './overview.ts';
 
 /**
  * Every command, in the order of --help. Only the one that is called is loaded: it starts sooner, and `pull` runs where there is
@@ -31,7 +32,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
 
 /**
  * Makes the command line for one call.
- * @param called the first word after `sealpost`: a command's name, or anything else for all of them
+ * @param called the command's name; anything else stands for all of them, of which --help then has a line each
  */
 export async function createProgram(called: string | undefined): Promise<Command> {
   const program = new Command('sealpost')
@@ -50,6 +51,22 @@ Example:
   $ sealpost key import alice.asc && sealpost serve`,
     );
   const load = COMMANDS.get(called ?? '');
-  for (const each of load === undefined ? COMMANDS.values() : [load]) (await each())(program);
+  if (load !== undefined) (await load())(program);
+  else for (const [name, each] of COMMANDS) if (!addLine(program, name)) (await each())(program);
   return program;
+}
+
+/** Adds what --help says of a command, and nothing that could run. @returns false where no line is known */
+function addLine(program: Command, name: string): boolean {
+  const line = OVERVIEW.get(name);
+  if (line === undefined) return false;
+  const [term, description] = line;
+  const command = program.command(term.replace(' [options]', '')).description(description);
+  if (term.includes('[options]')) command.option('--json');
+  return true;
+}
+
+/** The command that the words after `sealpost` are for: `help user` is for `user`. */
+export function calledBy(words: readonly string[]): string | undefined {
+  return words[0] === 'help' ? words[1] : words[0];
 }

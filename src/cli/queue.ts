@@ -2,13 +2,9 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
-import { waitingOf } from '../../receiver/api/waiting.ts';
-import { acknowledge, findInQueue, listQueue, queueStats, readMessage } from '../../receiver/queue/fetch.ts';
 import type { QueuedMessage } from '../../receiver/queue/types.ts';
 import type { Database } from '../database/open.ts';
-import { requireUser } from '../directory/find.ts';
 import { EXIT, Refused } from '../host/exit-codes.ts';
-import { encryptedMessageKeyIds } from '../openpgp/encrypted-message.ts';
 import type { Waiting } from '../queue-api/shapes.ts';
 import { run, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';
@@ -43,6 +39,7 @@ function registerList(queue: Command): void {
     'sealpost queue list alice@example.org',
   ).action((address: string, options: Options) =>
     run(options, async ({ database, print }) => {
+      const { requireUser } = await import('../directory/find.ts');
       const opened = await database();
       const waiting = await everything(opened, (await requireUser(opened.orm, address)).user.id);
       print(waiting, table(waiting.map(({ id, size, received }) => [id, `${size} bytes`, received])));
@@ -59,6 +56,8 @@ function registerStats(queue: Command): void {
     'sealpost queue stats alice@example.org',
   ).action((address: string, options: Options) =>
     run(options, async ({ database, print }) => {
+      const { queueStats } = await import('../../receiver/queue/fetch.ts');
+      const { requireUser } = await import('../directory/find.ts');
       const { orm, pool } = await database();
       const { user } = await requireUser(orm, address);
       const stats = {
@@ -90,6 +89,7 @@ function registerShow(queue: Command): void {
   ).action((address: string, ids: string[], options: Options) =>
     run(options, async ({ database, print }) => {
       const opened = await database();
+      const { waitingOf } = await import('../../receiver/api/waiting.ts');
       const shown: (Waiting & { readonly keys: readonly string[] | null })[] = [];
       for (const message of await requireMessages(opened, address, ids)) {
         shown.push({ ...waitingOf(message), keys: await keyIdsOf(opened, message) });
@@ -115,6 +115,7 @@ function registerFetch(queue: Command): void {
     'sealpost queue fetch alice@example.org 0123456789abcdef0123456789abcdef | gpg --decrypt',
   ).action((address: string, ids: string[], options: Options) =>
     run(options, async ({ database }) => {
+      const { readMessage } = await import('../../receiver/queue/fetch.ts');
       const opened = await database();
       for (const message of await requireMessages(opened, address, ids)) {
         await pipeline(
@@ -140,6 +141,8 @@ function registerAck(queue: Command): void {
     'sealpost queue ack alice@example.org 0123456789abcdef0123456789abcdef',
   ).action((address: string, ids: string[], options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
+      const { acknowledge } = await import('../../receiver/queue/fetch.ts');
+      const { requireUser } = await import('../directory/find.ts');
       const { orm, pool } = await database();
       const { user } = await requireUser(orm, address);
       const what = ids.length === 1 ? `the message ${ids[0]}` : `${ids.length} messages`;
@@ -161,6 +164,8 @@ function registerAck(queue: Command): void {
 }
 
 async function everything({ pool }: Database, userId: number): Promise<readonly Waiting[]> {
+  const { waitingOf } = await import('../../receiver/api/waiting.ts');
+  const { listQueue } = await import('../../receiver/queue/fetch.ts');
   const all: Waiting[] = [];
   for (let cursor = 0; ; ) {
     const page = await listQueue(pool, userId, cursor, PAGE);
@@ -176,6 +181,8 @@ async function requireMessages(
   address: string,
   ids: readonly string[],
 ): Promise<readonly QueuedMessage[]> {
+  const { requireUser } = await import('../directory/find.ts');
+  const { findInQueue } = await import('../../receiver/queue/fetch.ts');
   const { user } = await requireUser(orm, address);
   const found = new Map((await findInQueue(pool, user.id, ids)).map((message) => [message.id, message]));
   const unknown = ids.filter((id) => !found.has(id));
@@ -191,6 +198,8 @@ function unknownIds(ids: readonly string[], address: string): Refused {
 
 /** The key IDs that a message is sealed to; null where it is no OpenPGP message. */
 async function keyIdsOf({ pool }: Database, message: QueuedMessage): Promise<readonly string[] | null> {
+  const { readMessage } = await import('../../receiver/queue/fetch.ts');
+  const { encryptedMessageKeyIds } = await import('../openpgp/encrypted-message.ts');
   const pieces: Buffer[] = [];
   for await (const bytes of readMessage(pool, message)) pieces.push(bytes);
   return encryptedMessageKeyIds(Buffer.concat(pieces));

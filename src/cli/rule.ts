@@ -1,10 +1,10 @@
 // `sealpost rule`: exceptions before sealing, by envelope sender, header or size, for a user or a domain.
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { parseSize } from '../config/units.ts';
-import { RULE_ACTIONS } from '../database/schema.ts';
+import { RULE_ACTIONS } from '../database/rule-actions.ts';
 import { ChangeRefused } from '../directory/refused.ts';
 import { conditionsInWords, readHeaderPattern, readSenderPattern } from '../directory/rule-rows.ts';
-import { addRule, listRules, type RuleView, removeRule } from '../directory/rules.ts';
+import type { RuleView } from '../directory/rules.ts';
 import type { Rule } from '../directory/types.ts';
 import { WrongUsage } from '../host/exit-codes.ts';
 import { run, withCommonOptions } from './command.ts';
@@ -54,6 +54,7 @@ export function registerRule(program: Command): void {
     "sealpost rule add alice@example.org --action pass --header 'List-Id: *announce*' --sender bank.example",
   ).action((owner: string, options: AddOptions) =>
     run(options, async ({ database, print }) => {
+      const { addRule } = await import('../directory/rules.ts');
       const added = await addRule(await database(), owner, readRule(options), options.before);
       print(added, `added rule ${table([row(added)])}`);
     }),
@@ -67,6 +68,7 @@ export function registerRule(program: Command): void {
     'sealpost rule list @example.org',
   ).action((owner: string | undefined, options: Options) =>
     run(options, async ({ database, print }) => {
+      const { listRules } = await import('../directory/rules.ts');
       const all = await listRules(await database(), owner);
       print(all, table(all.map(row)));
     }),
@@ -81,6 +83,7 @@ export function registerRule(program: Command): void {
     'sealpost rule remove 12 --yes',
   ).action((id: number, options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
+      const { removeRule } = await import('../directory/rules.ts');
       await confirm(`remove rule ${id}`, options.yes === true);
       const removed = await removeRule(await database(), id);
       print(removed, `removed rule ${table([row(removed)])}`);

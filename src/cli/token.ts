@@ -1,7 +1,5 @@
 // `sealpost token`: the bearer tokens with which a user's client empties the queue over HTTP.
 import type { Command } from 'commander';
-import { addToken, listTokens, revokeToken } from '../../receiver/queue/tokens.ts';
-import { requireUser } from '../directory/find.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { run, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';
@@ -24,6 +22,8 @@ export function registerToken(program: Command): void {
     'sealpost token add alice@example.org --name laptop',
   ).action((address: string, options: Options & { readonly name: string }) =>
     run(options, async ({ database, print }) => {
+      const { addToken } = await import('../../receiver/queue/tokens.ts');
+      const { requireUser } = await import('../directory/find.ts');
       const { orm, pool } = await database();
       const { user } = await requireUser(orm, address);
       const { id, token } = await addToken(pool, user.id, options.name);
@@ -39,6 +39,8 @@ export function registerToken(program: Command): void {
     'sealpost token list alice@example.org',
   ).action((address: string, options: Options) =>
     run(options, async ({ database, print }) => {
+      const { listTokens } = await import('../../receiver/queue/tokens.ts');
+      const { requireUser } = await import('../directory/find.ts');
       const { orm, pool } = await database();
       const { user } = await requireUser(orm, address);
       const tokens = await listTokens(pool, user.id);
@@ -62,6 +64,7 @@ export function registerToken(program: Command): void {
     'sealpost token revoke 3',
   ).action((id: string, options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
+      const { revokeToken } = await import('../../receiver/queue/tokens.ts');
       if (!/^\d{1,9}$/.test(id)) {
         throw new WrongUsage(
           `found ${JSON.stringify(id.slice(0, 12))}, expected a token's number; see "sealpost token list ADDRESS"`,

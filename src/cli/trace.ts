@@ -1,8 +1,7 @@
 // `sealpost trace`: what became of a message, or of the mail to an address.
 import type { Command } from 'commander';
 import { parseDuration } from '../config/units.ts';
-import { type EventRow, findEvents } from '../database/events.ts';
-import { readTraced } from '../delivery/trace.ts';
+import type { EventRow } from '../database/events.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { pseudonymKey } from '../observe/pseudonym.ts';
 import { run, withCommonOptions } from './command.ts';
@@ -26,6 +25,8 @@ export function registerTrace(program: Command): void {
     'sealpost trace 4bXkQ21zzz && sealpost trace alice@example.org --since 6h',
   ).action((what: string, options: Options) =>
     run(options, async ({ loaded, database, print }) => {
+      const { findEvents } = await import('../database/events.ts');
+      const { readTraced } = await import('../delivery/trace.ts');
       const { config } = loaded;
       const asked = readTraced(what, pseudonymKey(config.state_dir), config.recipient_delimiter);
       const since = Date.now() - readSince(options.since);

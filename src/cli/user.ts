@@ -1,19 +1,10 @@
 // `sealpost user`: mailbox owners. A user keeps the id through every rename, and with it keys, aliases and mailbox.
 import { type Command, Option } from 'commander';
 import type { Database } from '../database/open.ts';
-import {
-  addUser,
-  listUsers,
-  removeUser,
-  renameUser,
-  setUser,
-  showUser,
-  type UserView,
-} from '../directory/users.ts';
+import type { UserView } from '../directory/users.ts';
 import { WrongUsage } from '../host/exit-codes.ts';
-import { keysOfOwner } from '../keys/rows.ts';
-import { type KeyView, viewKey } from '../keys/view.ts';
-import { readAssignments, readMessageQuota, readQuota } from './arguments.ts';
+import type { KeyView } from '../keys/view.ts';
+import { readMessageQuota, readQuota } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
 import { settingsInWords, table } from './table.ts';
@@ -43,6 +34,7 @@ function registerAdd(user: Command): void {
     'sealpost user add alice@example.org --quota 1GB',
   ).action((address: string, options: Options & { readonly quota: string }) =>
     run(options, async ({ loaded, database, print }) => {
+      const { addUser } = await import('../directory/users.ts');
       const quota = readQuota(options.quota);
       const added = await addUser(await database(), address, quota, loaded.config.recipient_delimiter);
       print(added, `added user ${added.id} ${added.address}`);
@@ -54,6 +46,7 @@ function registerList(user: Command): void {
   withCommonOptions(user.command('list').description('list the users'), 'sealpost user list').action(
     (options: Options) =>
       run(options, async ({ database, print }) => {
+        const { listUsers } = await import('../directory/users.ts');
         const users = await listUsers(await database());
         print(users, table(users.map(row)));
       }),
@@ -69,6 +62,7 @@ function registerShow(user: Command): void {
     'sealpost user show alice@example.org',
   ).action((address: string, options: Options) =>
     run(options, async (context) => {
+      const { showUser } = await import('../directory/users.ts');
       const database = await context.database();
       const shown = await showUser(database, address);
       const keys = await viewKeys(database, shown, context);
@@ -107,6 +101,8 @@ function registerSet(user: Command): void {
       },
     ) =>
       run(options, async ({ database, print }) => {
+        const { setUser } = await import('../directory/users.ts');
+        const { readAssignments } = await import('./assignments.ts');
         const { status, quota, quotaMessages } = options;
         if (
           words.length === 0 &&
@@ -141,6 +137,7 @@ function registerRename(user: Command): void {
     'sealpost user rename alice@example.org alice.liddell@example.org',
   ).action((from: string, to: string, options: Options & { readonly dropOld?: boolean }) =>
     run(options, async ({ loaded, database, print }) => {
+      const { renameUser } = await import('../directory/users.ts');
       const { dropOld = false } = options;
       const { recipient_delimiter: delimiters } = loaded.config;
       const renamed = await renameUser(await database(), from, to, delimiters, { dropOld });
@@ -160,6 +157,7 @@ function registerRemove(user: Command): void {
     'sealpost user remove alice@example.org --yes',
   ).action((address: string, options: Options & { readonly yes?: boolean }) =>
     run(options, async ({ loaded, database, print }) => {
+      const { removeUser } = await import('../directory/users.ts');
       await confirm(`remove the user ${address} with all keys`, options.yes === true);
       const removed = await removeUser(await database(), address, loaded.config.recipient_delimiter);
       const aliases =
@@ -174,6 +172,8 @@ async function viewKeys(
   user: UserView,
   { loaded }: CommandContext,
 ): Promise<readonly KeyView[]> {
+  const { keysOfOwner } = await import('../keys/rows.ts');
+  const { viewKey } = await import('../keys/view.ts');
   const { config } = loaded;
   const stored = await keysOfOwner(database, user.address, config.recipient_delimiter);
   return Promise.all(stored.map((key) => viewKey(key, { allowSha1: config.keys.allow_sha1 }, Date.now())));

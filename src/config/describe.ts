@@ -1,5 +1,5 @@
 // Prints the annotated default sealpost.toml from the schema: descriptions, defaults and allowed values come from there.
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { inputSchema } from './problems.ts';
 
 type Node = z.core.JSONSchema.JSONSchema;

@@ -1,5 +1,6 @@
 // [filter] and [pipe]: the two filters that Postfix talks to. Sizes and times as in values.ts.
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 import {
   endpoint,
   graceTime,

@@ -1,5 +1,6 @@
 // [notices]: telling users and the administrator of keys before they expire.
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 
 const LONGEST_DAYS = 3650;
 

@@ -1,5 +1,6 @@
 // [policy]: the lookup daemons.
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 import { lifetime, optionalEndpoint, socketGroup, socketMode } from './values.ts';
 
 const mapAddress = (map: string) =>

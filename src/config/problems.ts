@@ -1,5 +1,5 @@
 // Turns what zod reports into sentences: key path, what stands there, what is allowed, and which key was probably meant.
-import { z } from 'zod';
+import * as z from 'zod';
 import { type ConfigProblem, showValue } from './errors.ts';
 import { nearest } from './nearest.ts';
 import { configSchema } from './schema.ts';

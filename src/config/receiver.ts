@@ -1,5 +1,6 @@
 // [receiver]: spools and LMTP into the queue, and the HTTP interface that empties it.
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 import { parseEndpoint } from './units.ts';
 import {
   lifetime,

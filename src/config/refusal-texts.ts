@@ -1,6 +1,7 @@
 // What a domain may say in place of sealpost's own answers to check_recipient (src/smtp/our-replies.ts): for each reason a text
 // and an action.
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 
 /** Why a recipient of ours is refused, beside the key settings. */
 export const REFUSAL_REASONS = ['unknown', 'disabled', 'over_quota'] as const;

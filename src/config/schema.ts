@@ -1,7 +1,8 @@
 // The schema of sealpost.toml, its larger sections from files of their own. Every key has a default and a description, from
 // which `sealpost config describe` prints both.
 import { hostname } from 'node:os';
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 import { filterSchema, pipeSchema } from './filter.ts';
 import { noticesSchema } from './notices.ts';
 import { policySchema } from './policy.ts';

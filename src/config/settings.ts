@@ -1,6 +1,7 @@
 // The settings that decide what happens to a recipient's copy. They exist on three levels:
 // global ([encryption] in sealpost.toml), domain and user; the narrower level wins, setting by setting.
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 
 const flag = z.union(
   [

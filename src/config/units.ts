@@ -1,5 +1,5 @@
 // Sizes, durations and endpoints as people write them in sealpost.toml, and the typed values they become.
-import { isIPv6 } from 'node:net';
+import { ipVersion } from './ip-version.ts';
 
 /** A listening or destination address: TCP on a host and port, or a unix-domain socket. */
 export type Endpoint =
@@ -84,7 +84,7 @@ export function parseEndpoint(text: string): Parsed<Endpoint> {
   }
   const match = /^(?:inet:)?(?:\[([^[\]]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text);
   const host = match?.[1] ?? match?.[2] ?? '';
-  if (!match || !(HOST_NAME.test(host) || (match[1] !== undefined && isIPv6(host))))
+  if (!match || !(HOST_NAME.test(host) || (match[1] !== undefined && ipVersion(host) === 6)))
     return { ok: false, expected };
   const port = Number(match[3]);
   if (port < 1 || port > 65_535) return { ok: false, expected: 'a port from 1 to 65535' };

@@ -1,8 +1,9 @@
 // The kinds of value that sealpost.toml knows: sizes, durations, addresses, names. Each fails with "expected ...", a text
 // that load.ts prints behind what it found.
-import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
+import { ipVersion } from './ip-version.ts';
 import {
   type Endpoint,
   type NextHop,
@@ -142,7 +143,7 @@ export function network() {
 
 function isNetwork(text: string): boolean {
   const [address = '', bits, ...more] = text.split('/');
-  const version = isIP(address);
+  const version = ipVersion(address);
   if (version === 0 || more.length > 0) return false;
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
 }

@@ -5,7 +5,7 @@ import { DrizzleQueryError } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
-import { z } from 'zod';
+import * as z from 'zod';
 import { packageRoot } from '../config/package.ts';
 
 /** Migrations by name (the file name without .sql), oldest first. */

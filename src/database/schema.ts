@@ -21,6 +21,7 @@ import {
 } from 'drizzle-orm/pg-core';
 import type { RefusalOverride } from '../config/refusal-texts.ts';
 import type { SettingsOverride } from '../config/settings.ts';
+import { RULE_ACTIONS } from './rule-actions.ts';
 
 const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
   dataType: () => 'bytea',
@@ -245,9 +246,6 @@ export const clientFingerprints = pgTable('client_fingerprints', {
   expires_on: date('expires_on', { mode: 'string' }).notNull(),
   created_at: instant('created_at').notNull().defaultNow(),
 });
-
-/** What a rule does with the mail that it matches (delivery/rules.ts). */
-export const RULE_ACTIONS = ['seal', 'pass', 'reject'] as const;
 
 /** Exceptions before sealing, of a user or of a domain; all given conditions must hold, the first match in order decides. */
 export const rules = pgTable(

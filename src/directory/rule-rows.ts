@@ -3,7 +3,7 @@
 import { foldText } from '../address/fold.ts';
 import { normaliseDomain } from '../address/normalise.ts';
 import { MAX_PATTERN } from '../address/pattern.ts';
-import { RULE_ACTIONS } from '../database/schema.ts';
+import { RULE_ACTIONS } from '../database/rule-actions.ts';
 import { ChangeRefused } from './refused.ts';
 import type { Rule } from './types.ts';
 

@@ -1,6 +1,6 @@
 // What the HTTP interface takes and gives (docs/pull.md), as schemas: the server checks requests and makes its OpenAPI document
 // from them, the client checks answers.
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A message that waits, as list, events and batch tell of it. Nothing in here comes from the message itself. */
 export const waitingSchema = z.object({

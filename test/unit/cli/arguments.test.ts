@@ -1,6 +1,7 @@
 // What several commands read and print alike.
 import { describe, expect, it } from 'vitest';
-import { readAssignments, readQuota } from '../../../src/cli/arguments.ts';
+import { readQuota } from '../../../src/cli/arguments.ts';
+import { readAssignments } from '../../../src/cli/assignments.ts';
 import { confirm } from '../../../src/cli/confirm.ts';
 import { settingsInWords, table } from '../../../src/cli/table.ts';
 import { WrongUsage } from '../../../src/host/exit-codes.ts';

@@ -1,0 +1,63 @@
+// The lines of `sealpost --help`: each command as it names and describes itself. They stand here too, so that --help loads none
+// of the commands; a test compares them.
+
+/** The command's name; how it is called; what it does. */
+export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: string]> = new Map([
+  ['init', ['init [options]', 'write sealpost.toml, create the database, apply the migrations']],
+  [
+    'serve',
+    [
+      'serve [options]',
+      'run the filter, the lookup daemons, the receiver and the metrics server until SIGTERM; SIGHUP re-reads the configuration',
+    ],
+  ],
+  ['migrate', ['migrate [options]', 'apply the migrations that the database lacks']],
+  ['config', ['config', 'check the configuration file, or print the default one']],
+  ['domain', ['domain', 'domains whose mail arrives here']],
+  ['user', ['user', 'mailbox owners']],
+  ['alias', ['alias', 'aliases, forwards and catch-alls']],
+  ['key', ['key', 'public keys: OpenPGP, and X.509 certificates for S/MIME']],
+  [
+    'rule',
+    [
+      'rule',
+      'exceptions before sealing: the first rule that matches decides, the user’s before the domain’s',
+    ],
+  ],
+  ['fingerprint', ['fingerprint', 'SMTP client certificates (client_fingerprint)']],
+  [
+    'explain',
+    [
+      'explain [options] <address>',
+      'show user, settings, keys and decision for an address, with the reason for each',
+    ],
+  ],
+  ['trace', ['trace [options] <what>', 'what became of a message, recipient by recipient']],
+  [
+    'lookup',
+    [
+      'lookup [options] <map> <key>',
+      'ask what the lookup daemons answer: exit 0 and the value, 1 not found, 75 temporary',
+    ],
+  ],
+  [
+    'encrypt',
+    ['encrypt [options] [file]', 'seal one message as the filter would, and write it to standard output'],
+  ],
+  ['queue', ['queue', 'sealed mail that waits for its user']],
+  ['token', ['token', "tokens with which a user's client fetches mail"]],
+  [
+    'pull',
+    [
+      'pull [options]',
+      "fetch a user's mail from the queue of a server, decrypt it, and write it to a local Maildir",
+    ],
+  ],
+  [
+    'status',
+    [
+      'status [options]',
+      'what runs, what it did in the last minute, and what the database and its queue hold; exit 1 when no serve answers',
+    ],
+  ],
+]);
