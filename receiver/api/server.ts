@@ -8,6 +8,8 @@ import type { Config } from '../../src/config/schema.ts';
 import type { Endpoint } from '../../src/config/units.ts';
 import type { Database } from '../../src/database/open.ts';
 import { trustedClients } from '../../src/host/trusted-clients.ts';
+import { warnOfForwarded } from '../../src/http/forwarded.ts';
+import { refuseForeignHosts } from '../../src/http/own-hosts.ts';
 import { createHttpServer, type HttpListener, listenHttp } from '../../src/http/server.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import type { Metrics } from '../../src/observe/metrics.ts';
@@ -43,7 +45,7 @@ function trustProxy({
 
 /** Makes the server, without a socket. For tests, and for {@link startApi}. */
 export async function createApi(context: ApiContext, metrics: Metrics): Promise<FastifyInstance> {
-  const { config, logger } = context;
+  const { config, hostname, logger } = context;
   const server = createHttpServer({
     logger,
     request: 'a request to the HTTP interface',
@@ -56,6 +58,12 @@ export async function createApi(context: ApiContext, metrics: Metrics): Promise<
       trustProxy: trustProxy(config),
       ajv: { customOptions: { removeAdditional: false, coerceTypes: true } },
     },
+  });
+  refuseForeignHosts(server, { names: [hostname, ...config.hosts], setting: 'receiver.api.hosts', logger });
+  warnOfForwarded(server, {
+    trusted: config.trusted_proxies,
+    setting: 'receiver.api.trusted_proxies',
+    logger,
   });
   server.decorateRequest('bearer', null);
   await server.register(rateLimit, { global: false });
@@ -108,7 +116,14 @@ export async function startApi(
   const arrivals = await listenForArrivals(config, board, logger);
   try {
     const server = await createApi(
-      { database: database.pool, config: config.receiver.api, logger, arrivals, heartbeat: HEARTBEAT_MS },
+      {
+        database: database.pool,
+        config: config.receiver.api,
+        hostname: config.hostname,
+        logger,
+        arrivals,
+        heartbeat: HEARTBEAT_MS,
+      },
       metrics,
     );
     return await listenHttp(server, {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { parseEndpoint } from './units.ts';
 import {
+  hostNames,
   lifetime,
   listOf,
   network,
@@ -52,6 +53,11 @@ export const receiverSchema = z.strictObject({
             'where X-Forwarded-For is believed: the proxy that speaks TLS (on a unix socket: whoever opens it)',
           example: ['127.0.0.1', '::1'],
         }),
+      hosts: hostNames().meta({
+        description:
+          'names by which clients ask, as the proxy passes them on (Host), beside our own, localhost and IP addresses; requests for other hosts get 421',
+        example: ['queue.example.org'],
+      }),
       max_connections: z.number().int().min(1).max(100_000).default(1000).meta({
         description: 'open connections at most',
       }),
