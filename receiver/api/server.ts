@@ -27,8 +27,9 @@ const HEARTBEAT_MS = 15_000;
 
 /** The name of the listener in /status, and the FileDescriptorName of its socket. */
 export const API_LISTENER = 'receiver.api';
-/** Of a unix socket: whoever connects needs a token. */
-const MODE = '0666';
+/** Of a unix socket without a mode: whoever connects needs a token; but its group alone where it has one. */
+const FOR_EVERYBODY = '0666';
+const FOR_ITS_GROUP = '0660';
 
 /**
  * Whose X-Forwarded-For is believed, as fastify takes it: that of the listed proxies, and on a unix socket, which has no
@@ -112,6 +113,7 @@ export async function startApi(
   metrics: Metrics,
   fd?: number,
 ): Promise<HttpListener> {
+  const { mode, group } = config.receiver.api;
   const board = createArrivals((tokens) => stillGood(database.pool, tokens));
   const arrivals = await listenForArrivals(config, board, logger);
   try {
@@ -130,7 +132,8 @@ export async function startApi(
       name: API_LISTENER,
       title: `the listener ${API_LISTENER}`,
       endpoint,
-      mode: MODE,
+      mode: mode ?? (group === undefined ? FOR_EVERYBODY : FOR_ITS_GROUP),
+      group,
       fd,
       logger,
       endStreams: arrivals.close,

@@ -45,6 +45,8 @@ export const receiverSchema = z.strictObject({
         description: 'address of the HTTP interface; empty: off',
         example: '127.0.0.1:9322',
       }),
+      mode: socketMode('mode of a unix socket; default: every local user may ask, with a token'),
+      group: socketGroup(),
       trusted_proxies: z
         .array(network())
         .default([])

@@ -80,6 +80,8 @@ export interface HttpListenOptions {
   readonly endpoint: Endpoint;
   /** Of a unix socket, octal; default: what the umask leaves. */
   readonly mode?: string | undefined;
+  /** Of a unix socket; default: the group of the process. */
+  readonly group?: string | undefined;
   /** A socket passed by systemd, used instead of opening `endpoint`. */
   readonly fd?: number | undefined;
   readonly logger: Logger;

@@ -14,7 +14,6 @@ export function shareOf(config: Config, workers: number): Config {
   const share = (limit: number): number => Math.max(1, Math.ceil(limit / workers));
   const { max_connections, next_hop_connections } = config.filter;
   const { pool_size } = config.database;
-  const { policy } = config;
   return {
     ...config,
     database: { ...config.database, pool_size: Math.min(pool_size, Math.max(LEAST_POOL, share(pool_size))) },
@@ -24,7 +23,6 @@ export function shareOf(config: Config, workers: number): Config {
       max_connections: share(max_connections),
       next_hop_connections: share(next_hop_connections),
     },
-    policy: { ...policy, max_connections: share(policy.max_connections) },
   };
 }
 
