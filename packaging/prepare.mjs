@@ -3,9 +3,10 @@
 //
 //   node packaging/prepare.mjs [--quickstart | --dev | --test | --long | --bench]
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { withoutServices } from './no-services.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const LOWEST_NODE = [20, 19];
@@ -88,30 +89,24 @@ function installDebianPackages(names) {
     return absent.map((name) => ({ name, reason: 'not installed, and no apt-get' }));
   say(`installing Debian packages: ${absent.join(' ')} (a minute or so) ...`);
   // What is installed here is for private instances: no service of the machine must start.
-  const policy = '/usr/sbin/policy-rc.d';
-  const ours = !existsSync(policy);
-  if (ours) {
-    writeFileSync(policy, '#!/bin/sh\nexit 101\n');
-    chmodSync(policy, 0o755);
-  }
-  try {
-    const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-    spawnSync('debconf-set-selections', [], {
-      input: 'postfix postfix/main_mailer_type select No configuration\n',
-      env: environment,
-    });
-    spawnSync('apt-get', ['update', '-qq'], { env: environment, stdio: 'ignore' });
-    const installed = spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...absent], {
-      env: environment,
-      encoding: 'utf8',
-    });
-    const last = (installed.stderr ?? '').trim().split('\n').at(-1) ?? '';
-    return absent
-      .filter((name) => !isThere(name))
-      .map((name) => ({ name, reason: `apt-get could not install it${last === '' ? '' : `: ${last}`}` }));
-  } finally {
-    if (ours) rmSync(policy, { force: true });
-  }
+  return withoutServices(() => aptGetInstall(absent));
+}
+
+function aptGetInstall(absent) {
+  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  spawnSync('debconf-set-selections', [], {
+    input: 'postfix postfix/main_mailer_type select No configuration\n',
+    env: environment,
+  });
+  spawnSync('apt-get', ['update', '-qq'], { env: environment, stdio: 'ignore' });
+  const installed = spawnSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...absent], {
+    env: environment,
+    encoding: 'utf8',
+  });
+  const last = (installed.stderr ?? '').trim().split('\n').at(-1) ?? '';
+  return absent
+    .filter((name) => !isThere(name))
+    .map((name) => ({ name, reason: `apt-get could not install it${last === '' ? '' : `: ${last}`}` }));
 }
 
 function newest(path) {

@@ -4,6 +4,7 @@ import type { Config } from '../src/config/schema.ts';
 import { createVersionTracker } from '../src/database/directory-version.ts';
 import { listenForChanges } from '../src/database/notifications.ts';
 import { openDatabase } from '../src/database/open.ts';
+import { openFilesLimit } from '../src/host/descriptors.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { keepConnectionAtHand } from './connection-at-hand.ts';
@@ -12,8 +13,10 @@ import { policyDelegation } from './delegation.ts';
 import { MAPS } from './facts.ts';
 import { type ListenOptions, type LookupListener, listenForLookups } from './listen.ts';
 import { createLookups, type Lookups } from './lookups.ts';
+import { type ListenerProtocol, putOff } from './put-off.ts';
 import { openReplica } from './replica.ts';
-import { type RequestProtocol, serveRequests } from './serve-requests.ts';
+import { createRoom, lookupConnections } from './room.ts';
+import { serveRequests } from './serve-requests.ts';
 import { socketmap } from './socketmap.ts';
 import { tcpTable } from './tcp-table.ts';
 
@@ -114,6 +117,18 @@ export async function startPolicyDaemons(
   }
 }
 
+/** How many connections there may be; says so where that is less than configured. */
+function lookupRoom(config: Config, logger: Logger): number {
+  const openFiles = openFilesLimit();
+  const most = lookupConnections(config, openFiles);
+  if (most < config.policy.max_connections)
+    logger.warn(
+      { most, open_files: openFiles },
+      'policy.max_connections is above what the limit of open files leaves for lookups: raise LimitNOFILE, or lower it',
+    );
+  return most;
+}
+
 /** The listeners that a configuration names. */
 function listenersOf(
   config: Config,
@@ -124,6 +139,9 @@ function listenersOf(
   const { tcp, socketmap: sockets, delegation } = config.policy;
   const counted = (name: string) => (connections: number) =>
     metrics.connections.set({ listener: name }, connections);
+  const room = createRoom(lookupRoom(config, logger), logger, (name) =>
+    metrics.lookupConnectionsRefused.inc({ listener: name }),
+  );
   const malformed = (protocol: string) => () => metrics.lookupErrors.inc({ protocol });
   const listener = <R>(
     name: string,
@@ -132,13 +150,25 @@ function listenersOf(
       readonly mode?: string | undefined;
       readonly group?: string | undefined;
     },
-    protocol: RequestProtocol<R>,
+    protocol: ListenerProtocol<R>,
   ): readonly ListenOptions[] => {
     if (at.listen === null) return [];
     const log = logger.child({ listener: name });
     const serve: ListenOptions['serve'] = (socket) => serveRequests(socket, protocol, log);
     const { listen: endpoint, mode, group } = at;
-    return [{ name, endpoint, mode, group, serve, counted: counted(name), logger: log }];
+    return [
+      {
+        name,
+        endpoint,
+        mode,
+        group,
+        serve,
+        putOff: (socket) => putOff(socket, protocol),
+        room,
+        counted: counted(name),
+        logger: log,
+      },
+    ];
   };
   return [
     ...MAPS.flatMap((map) =>

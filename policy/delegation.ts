@@ -1,19 +1,20 @@
 // A policy server (SMTPD_POLICY_README): check_recipient with the size of the message.
 import { NOT_CHECKED } from '../src/smtp/our-replies.ts';
 import { createPolicyDecoder, encodeAction, type PolicyRequest } from './delegation-codec.ts';
-import type { Answer } from './facts.ts';
+import { type Answer, TOO_MANY_CONNECTIONS } from './facts.ts';
 import { pathOfInternalForm } from './internal-form.ts';
 import type { Lookups } from './lookups.ts';
-import type { RequestProtocol } from './serve-requests.ts';
+import type { ListenerProtocol } from './put-off.ts';
 
 /** The protocol. */
 export function policyDelegation(
   lookups: Lookups,
   malformed: (reason: string) => void,
-): RequestProtocol<PolicyRequest> {
+): ListenerProtocol<PolicyRequest> {
   return {
     decoder: createPolicyDecoder,
     malformed,
+    tooMany: encodePolicyAnswer(TOO_MANY_CONNECTIONS),
     answer(request) {
       const recipient = request.get('recipient') ?? '';
       // Before RCPT there is none; at DATA and END-OF-MESSAGE Postfix names it only when it is the only one.

@@ -3,7 +3,7 @@
 import type { Address } from '../src/address/address.ts';
 import type { RefusalOverride } from '../src/config/refusal-texts.ts';
 import type { Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
-import type { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
+import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 
 /** The maps, by the names that are used in listeners, socketmap requests and `sealpost lookup`. */
 export const MAPS = [
@@ -37,6 +37,13 @@ export type Answer =
 
 export const found = (value: string, reason: string): Answer => ({ kind: 'found', value, reason });
 export const notFound = (reason: string): Answer => ({ kind: 'not found', reason });
+
+/** What a connection is told for which there is no room. */
+export const TOO_MANY_CONNECTIONS: Answer = {
+  kind: 'temporary',
+  enhanced: LOOKUP_FAILED.internal,
+  reason: 'too many lookup connections; try again later',
+};
 
 /** Whether the sender gets the mail back for it, or the client is refused for good. */
 export function refusesForGood(answer: Answer): boolean {

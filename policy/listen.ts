@@ -3,6 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 import { openListener } from '../src/host/listen.ts';
 import type { Logger } from '../src/observe/log.ts';
+import type { Room } from './room.ts';
 
 export interface LookupListener {
   /** The map of a tcp_table, `socketmap`, or `policy`. systemd knows sockets by it (no colons). */
@@ -23,6 +24,9 @@ export interface ListenOptions {
   /** A socket passed by systemd, used instead of opening `endpoint`. */
   readonly fd?: number | undefined;
   readonly serve: (socket: Socket) => void;
+  /** Serves a connection for which there is no room. */
+  readonly putOff: (socket: Socket) => void;
+  readonly room: Room;
   /** Told whenever the number of open connections changes. */
   readonly counted: (connections: number) => void;
   /** Hears of connections that could not be accepted, and of a passed socket that is elsewhere. */
@@ -35,16 +39,23 @@ const FOR_ITS_GROUP = '0660';
 
 /** @throws Error with one sentence that names the listener, its address and the reason */
 export async function listenForLookups(options: ListenOptions): Promise<LookupListener> {
-  const { name, endpoint, group, fd, serve, counted, logger } = options;
+  const { name, endpoint, group, fd, serve, putOff, room, counted, logger } = options;
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) => {
+    const place = room.take(name);
+    if (place === 'none') {
+      socket.destroy();
+      return;
+    }
     open.add(socket);
     counted(open.size);
     socket.on('close', () => {
+      room.giveBack(place);
       open.delete(socket);
       counted(open.size);
     });
-    serve(socket);
+    if (place === 'served') serve(socket);
+    else putOff(socket);
   });
   const bound = await openListener(server, {
     title: `the listener ${name}`,

@@ -8,6 +8,7 @@ import { DirectoryUnavailable } from '../src/directory/types.ts';
 import { createKeyCache } from '../src/keys/cache.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
+import { addressForm, pseudonymsOf } from '../src/observe/pseudonym.ts';
 import { within } from '../src/pacing/within.ts';
 import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 import type { Told } from './answer-cache.ts';
@@ -38,14 +39,14 @@ export interface Lookups {
   lost(): void;
   /** They arrive again: everything is read again. */
   restored(): void;
-  /** Takes the [encryption] settings of a configuration that was read again. */
-  reconfigure(config: Pick<Config, 'encryption'>): void;
+  /** Takes the [encryption] and [log] settings of a configuration that was read again. */
+  reconfigure(config: Pick<Config, 'encryption' | 'log'>): void;
   /** Entries in the caches. */
   cached(): number;
 }
 
 export interface LookupsContext {
-  readonly config: CachesContext['config'] & Pick<Config, 'encryption' | 'keys'>;
+  readonly config: CachesContext['config'] & Pick<Config, 'encryption' | 'keys' | 'log' | 'state_dir'>;
   readonly database: LookupDatabase;
   readonly logger: Logger;
   readonly metrics?: Metrics;
@@ -73,8 +74,11 @@ export function createLookups(context: LookupsContext): Lookups {
   const { config, database, logger, metrics } = context;
   const clock = context.clock ?? Date.now;
   const caches = createLookupCaches({ config, database, metrics, clock });
-  const record = createLookupRecorder(logger, metrics);
-  let { encryption } = config;
+  const pseudonym = pseudonymsOf(config.state_dir);
+  let { encryption, log } = config;
+  const record = createLookupRecorder(logger, metrics, (path, ours) =>
+    addressForm(log.addresses, pseudonym)(path, ours),
+  );
   const { inspect } = createKeyCache({ allowSha1: config.keys.allow_sha1 });
   const asking = {
     caches,
@@ -106,7 +110,7 @@ export function createLookups(context: LookupsContext): Lookups {
     lost: () => caches.lost(),
     restored: () => caches.restored(),
     reconfigure(next) {
-      encryption = next.encryption;
+      ({ encryption, log } = next);
     },
     cached: () => caches.entries(),
   };

@@ -1,7 +1,8 @@
 // What is kept of each lookup: the metrics, a warning for a loop, an error for an answer that its protocol cannot carry, and at
 // debug level the answer with its reason.
 import type { Counter, Histogram } from 'prom-client';
-import { type Logger, logAddress } from '../src/observe/log.ts';
+import type { AddressForm } from '../src/observe/events.ts';
+import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 import type { Answer, MapName } from './facts.ts';
@@ -24,7 +25,14 @@ interface Children {
   readonly seconds: Histogram.Internal<'map'>;
 }
 
-export function createLookupRecorder(logger: Logger, metrics: Metrics | undefined): RecordLookup {
+/**
+ * @param form how an address is shown, as in the lines about messages; asked for each line
+ */
+export function createLookupRecorder(
+  logger: Logger,
+  metrics: Metrics | undefined,
+  form: AddressForm,
+): RecordLookup {
   /** By map, protocol and result: finding a metric by its labels anew costs more than a cached answer. */
   const children = new Map<string, Children>();
 
@@ -58,19 +66,20 @@ export function createLookupRecorder(logger: Logger, metrics: Metrics | undefine
     }
     const { map, protocol, key } = question;
     if (answer.kind === 'temporary' && answer.enhanced === LOOKUP_FAILED.aliasLoop) {
-      logger.warn({ map, key: forLog(map, key, true), reason: answer.reason }, 'alias loop: deferred');
+      logger.warn({ map, ...keyForLog(map, key, true, form), reason: answer.reason }, 'alias loop: deferred');
     }
     if (logger.isLevelEnabled('debug')) {
       const ms = Math.round((performance.now() - started) * 1000) / 1000;
-      const shown = forLog(map, key, answer.kind === 'found');
-      logger.debug({ map, protocol, key: shown, result: answer.kind, reason: answer.reason, ms }, 'lookup');
+      const shown = keyForLog(map, key, answer.kind === 'found', form);
+      logger.debug({ map, protocol, ...shown, result: answer.kind, reason: answer.reason, ms }, 'lookup');
     }
     return answer;
   };
 }
 
-/** Names of domains and fingerprints are nobody's address. */
-function forLog(map: MapName, key: string, ours: boolean): string {
+/** Names of domains and fingerprints are nobody's address. No key where the form shows nobody. */
+function keyForLog(map: MapName, key: string, ours: boolean, form: AddressForm): { readonly key?: string } {
   const text = key.length > 320 ? `${key.slice(0, 320)}...` : key;
-  return map.endsWith('_domains') || map === 'client_fingerprint' ? text : logAddress(text, ours);
+  const shown = map.endsWith('_domains') || map === 'client_fingerprint' ? text : form(text, ours);
+  return shown === '' ? {} : { key: shown };
 }

@@ -1,7 +1,7 @@
 // A socketmap_table(5) daemon: every map behind one listener, named in the request.
-import { isMapName, MAPS } from './facts.ts';
+import { isMapName, MAPS, TOO_MANY_CONNECTIONS } from './facts.ts';
 import type { Lookups } from './lookups.ts';
-import type { RequestProtocol } from './serve-requests.ts';
+import type { ListenerProtocol } from './put-off.ts';
 import {
   createSocketmapDecoder,
   encodeSocketmapAnswer,
@@ -13,11 +13,12 @@ import {
 export function socketmap(
   lookups: Lookups,
   malformed: (reason: string) => void,
-): RequestProtocol<SocketmapRequest> {
+): ListenerProtocol<SocketmapRequest> {
   const details = { protocol: 'socketmap' } as const;
   return {
     decoder: createSocketmapDecoder,
     malformed,
+    tooMany: encodeSocketmapAnswer(TOO_MANY_CONNECTIONS),
     answer({ map, key }) {
       if (!isMapName(map)) {
         malformed('unknown map');

@@ -1,7 +1,7 @@
 // A tcp_table(5) daemon: one map on one port.
-import type { MapName } from './facts.ts';
+import { type MapName, TOO_MANY_CONNECTIONS } from './facts.ts';
 import type { Lookups } from './lookups.ts';
-import type { RequestProtocol } from './serve-requests.ts';
+import type { ListenerProtocol } from './put-off.ts';
 import { createTcpTableDecoder, encodeTcpAnswer } from './tcp-table-codec.ts';
 
 /** The protocol for one map. */
@@ -9,11 +9,12 @@ export function tcpTable(
   map: MapName,
   lookups: Lookups,
   malformed: (reason: string) => void,
-): RequestProtocol<string> {
+): ListenerProtocol<string> {
   const details = { protocol: 'tcp_table' } as const;
   return {
     decoder: createTcpTableDecoder,
     malformed,
+    tooMany: encodeTcpAnswer(TOO_MANY_CONNECTIONS),
     answer(key) {
       const answer = lookups.answer(map, key, details);
       return answer instanceof Promise ? answer.then(encodeTcpAnswer) : encodeTcpAnswer(answer);

@@ -8,6 +8,8 @@ import type { Arrivals } from './arrivals.ts';
 export interface ApiContext {
   readonly database: Pick<pg.Pool, 'query'>;
   readonly config: ReceiverConfig['api'];
+  /** Our own name. */
+  readonly hostname: string;
   readonly logger: Logger;
   readonly arrivals: Arrivals;
   /** Milliseconds between the comments that keep an event stream alive. */

@@ -8,6 +8,8 @@ import type { Config } from '../../src/config/schema.ts';
 import type { Endpoint } from '../../src/config/units.ts';
 import type { Database } from '../../src/database/open.ts';
 import { trustedClients } from '../../src/host/trusted-clients.ts';
+import { warnOfForwarded } from '../../src/http/forwarded.ts';
+import { refuseForeignHosts } from '../../src/http/own-hosts.ts';
 import { createHttpServer, type HttpListener, listenHttp } from '../../src/http/server.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import type { Metrics } from '../../src/observe/metrics.ts';
@@ -25,8 +27,9 @@ const HEARTBEAT_MS = 15_000;
 
 /** The name of the listener in /status, and the FileDescriptorName of its socket. */
 export const API_LISTENER = 'receiver.api';
-/** Of a unix socket: whoever connects needs a token. */
-const MODE = '0666';
+/** Of a unix socket without a mode: whoever connects needs a token; but its group alone where it has one. */
+const FOR_EVERYBODY = '0666';
+const FOR_ITS_GROUP = '0660';
 
 /**
  * Whose X-Forwarded-For is believed, as fastify takes it: that of the listed proxies, and on a unix socket, which has no
@@ -43,7 +46,7 @@ function trustProxy({
 
 /** Makes the server, without a socket. For tests, and for {@link startApi}. */
 export async function createApi(context: ApiContext, metrics: Metrics): Promise<FastifyInstance> {
-  const { config, logger } = context;
+  const { config, hostname, logger } = context;
   const server = createHttpServer({
     logger,
     request: 'a request to the HTTP interface',
@@ -56,6 +59,12 @@ export async function createApi(context: ApiContext, metrics: Metrics): Promise<
       trustProxy: trustProxy(config),
       ajv: { customOptions: { removeAdditional: false, coerceTypes: true } },
     },
+  });
+  refuseForeignHosts(server, { names: [hostname, ...config.hosts], setting: 'receiver.api.hosts', logger });
+  warnOfForwarded(server, {
+    trusted: config.trusted_proxies,
+    setting: 'receiver.api.trusted_proxies',
+    logger,
   });
   server.decorateRequest('bearer', null);
   await server.register(rateLimit, { global: false });
@@ -104,18 +113,27 @@ export async function startApi(
   metrics: Metrics,
   fd?: number,
 ): Promise<HttpListener> {
+  const { mode, group } = config.receiver.api;
   const board = createArrivals((tokens) => stillGood(database.pool, tokens));
   const arrivals = await listenForArrivals(config, board, logger);
   try {
     const server = await createApi(
-      { database: database.pool, config: config.receiver.api, logger, arrivals, heartbeat: HEARTBEAT_MS },
+      {
+        database: database.pool,
+        config: config.receiver.api,
+        hostname: config.hostname,
+        logger,
+        arrivals,
+        heartbeat: HEARTBEAT_MS,
+      },
       metrics,
     );
     return await listenHttp(server, {
       name: API_LISTENER,
       title: `the listener ${API_LISTENER}`,
       endpoint,
-      mode: MODE,
+      mode: mode ?? (group === undefined ? FOR_EVERYBODY : FOR_ITS_GROUP),
+      group,
       fd,
       logger,
       endStreams: arrivals.close,

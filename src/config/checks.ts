@@ -211,7 +211,7 @@ function sectionsWithAccess(document: unknown): { path: readonly PropertyKey[]; 
       path: ['filter', 'listen', index],
       addresses: valueAt(table, ['address']),
     })),
-    ...[['policy', 'socketmap'], ['policy', 'delegation'], ['receiver']].map((path) => ({
+    ...[['policy', 'socketmap'], ['policy', 'delegation'], ['receiver'], ['receiver', 'api']].map((path) => ({
       path,
       addresses: valueOrDefault(document, [...path, 'listen']),
     })),

@@ -39,6 +39,10 @@ export const policySchema = z.strictObject({
     })
     .prefault({})
     .meta({ description: 'Postfix policy delegation (SMTPD_POLICY_README)' }),
+  max_connections: z.number().int().min(1).max(100_000).default(5000).meta({
+    description:
+      'open connections of all lookup listeners, in each process; further ones get a temporary answer. Fewer where the limit of open files leaves no room for mail',
+  }),
   stale_max: lifetime().prefault('1h').meta({
     description: 'while the database is away, cached answers are given for so long',
   }),

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import './interpreted.ts';
 import { parseEndpoint } from './units.ts';
 import {
+  hostNames,
   lifetime,
   listOf,
   network,
@@ -45,6 +46,8 @@ export const receiverSchema = z.strictObject({
         description: 'address of the HTTP interface; empty: off',
         example: '127.0.0.1:9322',
       }),
+      mode: socketMode('mode of a unix socket; default: every local user may ask, with a token'),
+      group: socketGroup(),
       trusted_proxies: z
         .array(network())
         .default([])
@@ -53,6 +56,11 @@ export const receiverSchema = z.strictObject({
             'where X-Forwarded-For is believed: the proxy that speaks TLS (on a unix socket: whoever opens it)',
           example: ['127.0.0.1', '::1'],
         }),
+      hosts: hostNames().meta({
+        description:
+          'names by which clients ask, as the proxy passes them on (Host), beside our own, localhost and IP addresses; requests for other hosts get 421',
+        example: ['queue.example.org'],
+      }),
       max_connections: z.number().int().min(1).max(100_000).default(1000).meta({
         description: 'open connections at most',
       }),

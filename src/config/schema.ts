@@ -12,6 +12,7 @@ import { settingsShape } from './settings.ts';
 import {
   databaseUrl,
   hostName,
+  hostNames,
   isHostName,
   keepTime,
   listOf,
@@ -74,6 +75,11 @@ const smime = z.strictObject({
 const observe = z.strictObject({
   listen: optionalEndpoint().prefault('127.0.0.1:9321').meta({
     description: 'address of /metrics, /healthz, /readyz and /status; empty: off',
+  }),
+  hosts: hostNames().meta({
+    description:
+      'names by which it is asked beside our own, localhost and IP addresses; requests for other hosts get 421',
+    example: ['metrics.example.org'],
   }),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').meta({
     description: 'what is less important than this is not logged',

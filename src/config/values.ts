@@ -161,6 +161,11 @@ export function hostName() {
   return z.string().refine(isHostName, 'expected a host name such as "mx1.example.org"');
 }
 
+/** Names by which browsers and other clients of HTTP ask. */
+export function hostNames() {
+  return z.array(hostName()).default([]);
+}
+
 /** A mail domain, or an empty string. */
 export function optionalDomain() {
   return z

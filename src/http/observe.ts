@@ -4,6 +4,7 @@ import type { Endpoint } from '../config/units.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { within } from '../pacing/within.ts';
+import { refuseForeignHosts } from './own-hosts.ts';
 import { createHttpServer, type HttpListener, listenHttp } from './server.ts';
 
 /** Whether work can be done now, and if not, why: one short sentence each. */
@@ -19,6 +20,8 @@ export interface ObserveServerOptions {
   /** What /metrics answers: of this process, or of all that belong together. */
   readonly metrics: { readonly registry: Pick<Metrics['registry'], 'contentType' | 'metrics'> };
   readonly logger: Logger;
+  /** Our own name, and those of observe.hosts: requests for other hosts are refused. */
+  readonly hosts: readonly string[];
   /** Asked by /readyz. A rejection, or silence for longer than `healthTimeout`, is "not ready". */
   health(): Promise<Health>;
   /** What /status answers: version, uptime, listeners, what is in flight. */
@@ -51,7 +54,7 @@ export function startObserveServer(options: ObserveServerOptions): Promise<HttpL
 }
 
 function createServer(options: ObserveServerOptions): FastifyInstance {
-  const { metrics, logger } = options;
+  const { metrics, logger, hosts } = options;
   const server = createHttpServer({
     logger,
     request: 'a request to the observe listener',
@@ -61,6 +64,7 @@ function createServer(options: ObserveServerOptions): FastifyInstance {
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     keepAliveMs: KEEP_ALIVE_MS,
   });
+  refuseForeignHosts(server, { names: hosts, setting: 'observe.hosts', logger });
   server.addHook('onRequest', async (request, reply) => {
     if (request.method === 'GET') return;
     return reply.code(405).headers({ allow: 'GET', connection: 'close' }).send({ error: 'only GET' });

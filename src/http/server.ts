@@ -19,13 +19,16 @@ export interface HttpServerOptions {
   readonly idleTimeoutMs: number;
   /** A connection waits so long for its next request. */
   readonly keepAliveMs: number;
+  /** For a whole request to come in; its header section alone has as long. Milliseconds; default 10 s. */
+  readonly requestTimeoutMs?: number;
   /** What fastify takes beside. */
   readonly more?: Pick<FastifyServerOptions, 'trustProxy' | 'ajv'>;
 }
 
 const HEADER_LIMIT_BYTES = 8192;
-/** For a whole request to come in; its header section alone has as long. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Node.js looks for requests beyond their deadline only so often; by itself every 30 s, three times the deadline. */
+const LOOKS_PER_TIMEOUT = 10;
 /** Seconds, for Retry-After. */
 const PUT_OFF_S = 5;
 const CLOSE_GRACE_MS = 5000;
@@ -33,15 +36,20 @@ const LOOK_AGAIN_MS = 20;
 
 /** Makes a server without a socket: routes come next, then {@link listenHttp}. */
 export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const server = fastify({
     logger: false,
     exposeHeadRoutes: false,
     forceCloseConnections: true,
     bodyLimit: options.bodyLimitBytes,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout,
     connectionTimeout: options.idleTimeoutMs,
     keepAliveTimeout: options.keepAliveMs,
-    http: { maxHeaderSize: HEADER_LIMIT_BYTES, headersTimeout: REQUEST_TIMEOUT_MS },
+    http: {
+      maxHeaderSize: HEADER_LIMIT_BYTES,
+      headersTimeout: requestTimeout,
+      connectionsCheckingInterval: requestTimeout / LOOKS_PER_TIMEOUT,
+    },
     ...options.more,
   });
   server.server.maxConnections = options.maxConnections;
@@ -72,6 +80,8 @@ export interface HttpListenOptions {
   readonly endpoint: Endpoint;
   /** Of a unix socket, octal; default: what the umask leaves. */
   readonly mode?: string | undefined;
+  /** Of a unix socket; default: the group of the process. */
+  readonly group?: string | undefined;
   /** A socket passed by systemd, used instead of opening `endpoint`. */
   readonly fd?: number | undefined;
   readonly logger: Logger;

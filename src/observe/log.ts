@@ -1,5 +1,4 @@
 // The log: pino, one JSON object a line on standard error. Never a body, a header, a password, or a third person's address.
-import { createHmac, randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { type DestinationStream, destination, pino } from 'pino';
 
@@ -129,21 +128,4 @@ export function placesOf(error: unknown): readonly string[] {
 /** Replaces everything that looks like an address or a URL's user information: texts of others quote both. */
 export function withoutAddresses(text: string): string {
   return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),;=]+)@[^\s<>"'(),;]+/g, '<address>');
-}
-
-/** New in every process: without it the digits could be matched against a list of known addresses. */
-const pseudonymKey = randomBytes(32);
-
-/**
- * A recipient path for the log. Recipients of our own domains are what an administrator searches for and are logged as
- * they are; every other address becomes `<8 hexadecimal digits>@domain`: the same digits for the same address while the
- * process lives, so that lines can be connected, but nobody is named. Senders are not logged at all, not even so.
- * @param path a raw path without angle brackets
- * @param ours whether the address belongs to a domain or user of ours
- */
-export function logAddress(path: string, ours: boolean): string {
-  if (ours) return path;
-  const at = path.lastIndexOf('@');
-  const digits = createHmac('sha256', pseudonymKey).update(path.toLowerCase()).digest('hex').slice(0, 8);
-  return at < 0 ? digits : `${digits}@${path.slice(at + 1)}`;
 }

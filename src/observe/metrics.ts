@@ -165,6 +165,12 @@ function ofLookups(registers: Registers) {
       'Lookup requests that could not be read, by protocol',
       'protocol',
     ),
+    lookupConnectionsRefused: counter(
+      registers,
+      'sealpost_lookup_connections_refused_total',
+      'Connections to the lookup daemons beyond policy.max_connections, by listener',
+      'listener',
+    ),
   };
 }
 

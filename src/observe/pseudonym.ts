@@ -62,6 +62,18 @@ export function createPseudonym(key: Uint8Array): (path: string) => string {
 }
 
 /**
+ * The same with the key of `state_dir`, which is read, or made, for the first address that needs it: most programs that could
+ * log an address never do.
+ */
+export function pseudonymsOf(stateDir: string): (path: string) => string {
+  let pseudonym: ((path: string) => string) | undefined;
+  return (path) => {
+    pseudonym ??= createPseudonym(pseudonymKey(stateDir));
+    return pseudonym(path);
+  };
+}
+
+/**
  * How the log shows recipients.
  * - `own`: those of our domains as they are, others by a pseudonym;
  * - `hmac`: everybody by a pseudonym;

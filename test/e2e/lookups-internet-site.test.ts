@@ -65,13 +65,11 @@ const send = (recipient: string) =>
 beforeAll(async () => {
   places = await allocatePlaces();
   closing.push(() => places.remove());
-  const [check = 0, alias = 0, certificate = 0, socketmap = 0, policy = 0] = await freePorts(5);
+  const [check = 0, alias = 0, certificate = 0] = await freePorts(3);
   const substitutions = exampleSubstitutions(places, {
     2244: String(check),
     4242: String(alias),
     2424: String(certificate),
-    2525: String(socketmap),
-    2526: String(policy),
   });
   sealpost = await createSealpost({
     places,

@@ -36,16 +36,13 @@ async function run(...args: readonly string[]): Promise<string> {
 beforeAll(async () => {
   places = await allocatePlaces();
   closing.push(() => places.remove());
-  const [check = 0, alias = 0, certificate = 0, socketmap = 0, policy = 0, mail = 0, ...smtp] =
-    await freePorts(10);
+  const [check = 0, alias = 0, certificate = 0, mail = 0, ...smtp] = await freePorts(8);
   [listeners.tcp = 0, listeners.socketmap = 0, listeners.policy = 0, unchecked = 0] = smtp;
   virtualAlias = alias;
   const substitutions = exampleSubstitutions(places, {
     2244: String(check),
     4242: String(alias),
     2424: String(certificate),
-    2525: String(socketmap),
-    2526: String(policy),
   });
   mailboxes = await startSink({ protocol: 'lmtp', listen: { port: mail } });
   closing.push(() => mailboxes.stop());
@@ -80,11 +77,8 @@ beforeAll(async () => {
     mailboxes: `lmtp:inet:127.0.0.1:${mail}`,
     masterCf: [
       entry(listeners.tcp, `check_recipient_access,tcp:127.0.0.1:${check}`),
-      entry(
-        listeners.socketmap,
-        `check_recipient_access,socketmap:inet:127.0.0.1:${socketmap}:check_recipient`,
-      ),
-      entry(listeners.policy, `check_policy_service,inet:127.0.0.1:${policy}`),
+      entry(listeners.socketmap, 'check_recipient_access,socketmap:unix:sealpost/socketmap:check_recipient'),
+      entry(listeners.policy, 'check_policy_service,unix:sealpost/policy'),
       entry(unchecked, 'permit'),
     ].join(''),
   });

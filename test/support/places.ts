@@ -21,6 +21,8 @@ export interface Places {
   readonly observePort: number;
   readonly lmtpSocket: string;
   readonly dovecotSocket: string;
+  /** A folder in the queue directory, as the example of the lookups has it. */
+  readonly lookupSockets: string;
   readonly sealpostConfig: string;
   remove(): Promise<void>;
 }
@@ -32,6 +34,8 @@ export type Substitutions = Readonly<Record<string, string>>;
 export async function allocatePlaces(): Promise<Places> {
   const dir = await mkdtemp(join(tmpdir(), 'sp-'));
   await mkdir(join(dir, 'run'), { mode: 0o755 });
+  const lookupSockets = join(dir, 'postfix', 'spool', 'sealpost');
+  await mkdir(lookupSockets, { recursive: true, mode: 0o755 });
   await chmod(dir, 0o755);
   endWithThisProcess(dir);
   const [lmtpPort = 0, smtpPort = 0, reinjectPort = 0, submitPort = 0, observePort = 0] = await freePorts(5);
@@ -44,6 +48,7 @@ export async function allocatePlaces(): Promise<Places> {
     observePort,
     lmtpSocket: join(dir, 'run', 'lmtp.sock'),
     dovecotSocket: join(dir, 'run', 'dovecot-lmtp'),
+    lookupSockets,
     sealpostConfig: join(dir, 'sealpost.toml'),
     remove: () => rm(dir, { recursive: true, force: true, maxRetries: 5 }),
   };
@@ -83,6 +88,7 @@ export function exampleSubstitutions(places: Places, more: Substitutions = {}): 
     '10026': String(places.reinjectPort),
     '/run/sealpost/lmtp.sock': places.lmtpSocket,
     '/run/dovecot/lmtp': places.dovecotSocket,
+    '/var/spool/postfix/sealpost': places.lookupSockets,
     'user=sealpost': 'user=nobody',
     'group = "sealpost"': 'group = "nogroup"',
     ...more,

@@ -123,7 +123,14 @@ export async function apiInMemory(settings: Readonly<Record<string, unknown>> = 
   const lines: string[] = [];
   const logger = pino({ level: 'trace' }, { write: (line: string) => lines.push(line) });
   const config = configSchema.parse({ receiver: { api: settings } }).receiver.api;
-  const context: ApiContext = { database: queue.database, config, logger, arrivals: board, heartbeat };
+  const context: ApiContext = {
+    database: queue.database,
+    config,
+    hostname: 'mx.example.org',
+    logger,
+    arrivals: board,
+    heartbeat,
+  };
   const server = await createApi(context, metrics);
   return { queue, board, server, context, metrics, log: () => lines.join('') };
 }

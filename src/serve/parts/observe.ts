@@ -5,15 +5,16 @@ export const observePart: PrimaryPart = {
   name: 'observe',
   runs: 'in the primary',
   closes: 'last',
-  fixedKeys: ['observe.listen'],
+  fixedKeys: ['observe.listen', 'observe.hosts'],
   wanted: ({ observe }) => observe.listen !== null,
   async start({ config, logger, passed, observed }) {
-    const { listen } = config.observe;
+    const { listen, hosts: more } = config.observe;
     if (listen === null) throw new Error('the metrics listener has no address');
     // Workers have no HTTP server to load.
     const { OBSERVE_LISTENER, startObserveServer } = await import('../../http/observe.ts');
     const fd = passed.get(OBSERVE_LISTENER);
-    const server = await startObserveServer({ endpoint: listen, fd, logger, ...observed });
+    const hosts = [config.hostname, ...more];
+    const server = await startObserveServer({ endpoint: listen, fd, logger, hosts, ...observed });
     return {
       listeners: () => [server],
       complaints: async () => [],

@@ -34,6 +34,7 @@ async function start(options: Partial<ObserveServerOptions> = {}): Promise<{
     endpoint: { kind: 'inet', host: '127.0.0.1', port: 0 },
     metrics: createMetrics({ processMetrics: false }),
     logger: createLogger({ level: 'silent' }),
+    hosts: ['mx.example.org', 'metrics.example.org'],
     health: async () => ({ ready: true, reasons: [] }),
     ...options,
   });

@@ -1,6 +1,6 @@
 // The log is JSON lines, and holds no secret, no sender and no address of a third person.
 import { describe, expect, test } from 'vitest';
-import { createLogger, describeError, logAddress, placesOf } from '../../../src/observe/log.ts';
+import { createLogger, describeError, placesOf } from '../../../src/observe/log.ts';
 import { logReply } from '../../../src/smtp/log-reply.ts';
 
 /** A logger and the lines that it wrote. */
@@ -105,23 +105,5 @@ describe('a reply in the log', () => {
     ['said:\nbob=x@partner.example unknown', '550 5.1.1 said: bob=<address> unknown'],
   ])('names nobody: %s', (text, expected) => {
     expect(logReply({ code: 550, enhanced: '5.1.1', text })).toBe(expected);
-  });
-});
-
-describe('an address in the log', () => {
-  test('is written out when it is one of ours', () => {
-    expect(logAddress('alice+tag@example.org', true)).toBe('alice+tag@example.org');
-  });
-
-  test('is a short digest before its domain when it is not, the same for the same address', () => {
-    const logged = logAddress('Carol@elsewhere.example', false);
-    expect(logged).toMatch(/^[0-9a-f]{8}@elsewhere\.example$/);
-    expect(logAddress('carol@elsewhere.example', false)).toBe(logged);
-    expect(logAddress('dave@elsewhere.example', false)).not.toBe(logged);
-  });
-
-  test('without a domain is a digest only', () => {
-    expect(logAddress('carol', false)).toMatch(/^[0-9a-f]{8}$/);
-    expect(logAddress('"a@b"@elsewhere.example', false)).toMatch(/^[0-9a-f]{8}@elsewhere\.example$/);
   });
 });

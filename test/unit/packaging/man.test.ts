@@ -113,16 +113,20 @@ describe('the systemd units', () => {
     const writable = [
       `/var/lib/${value('sealpost.service', 'StateDirectory')}`,
       `/run/${value('sealpost.service', 'RuntimeDirectory')}`,
-      (value('sealpost.service', 'ReadWritePaths') ?? '').replace(/^-/, ''),
+      ...[...read('packaging/systemd/sealpost.service').matchAll(/^ReadWritePaths=-?(.*)$/gm)].map(
+        ([, path = '']) => path,
+      ),
     ];
     for (const example of readdirSync(join(root, 'postfix-examples'))) {
       const document = parse(read(`postfix-examples/${example}/sealpost.example.toml`));
       // systemd's, as the service gets it.
       expect(document, example).not.toHaveProperty('state_dir');
       const config = configSchema.parse(document);
-      const sockets = config.filter.listen.flatMap(({ address }) =>
-        address.kind === 'unix' ? [address.path] : [],
-      );
+      const { socketmap, delegation } = config.policy;
+      const sockets = [
+        ...config.filter.listen.map(({ address }) => address),
+        ...[socketmap.listen, delegation.listen, config.receiver.api.listen],
+      ].flatMap((address) => (address?.kind === 'unix' ? [address.path] : []));
       for (const path of [...config.receiver.spool, ...sockets])
         expect(
           writable.some((folder) => `${path}/`.startsWith(`${folder}/`)),

@@ -3,6 +3,7 @@ import { Server } from 'node:net';
 import { pino } from 'pino';
 import { describe, expect, it, vi } from 'vitest';
 import { listenForLookups } from '../../../policy/listen.ts';
+import { createRoom } from '../../../policy/room.ts';
 
 describe('a listener', () => {
   it('logs a connection that it could not accept, and goes on', async () => {
@@ -12,6 +13,8 @@ describe('a listener', () => {
       name: 'virtual_alias',
       endpoint: { kind: 'inet', host: '127.0.0.1', port: 0 },
       serve: () => undefined,
+      putOff: () => undefined,
+      room: createRoom(10, pino({ level: 'silent' }), () => undefined),
       counted: () => undefined,
       logger: pino({ level: 'error' }, { write: (line: string) => lines.push(line) }),
     });

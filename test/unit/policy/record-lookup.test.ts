@@ -1,10 +1,14 @@
 // What is kept of a lookup, and what becomes of an answer that its protocol cannot carry.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
-import { type Answer, found } from '../../../policy/facts.ts';
+import { type Answer, found, type MapName, notFound } from '../../../policy/facts.ts';
 import { createLookupRecorder } from '../../../policy/record-lookup.ts';
 import type { LookupProtocol } from '../../../policy/reply-limits.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
+import { addressForm, createPseudonym, pseudonymsOf } from '../../../src/observe/pseudonym.ts';
 
 interface Recorded {
   readonly answer: Answer;
@@ -17,7 +21,7 @@ async function recorded(protocol: LookupProtocol, value: string): Promise<Record
   const lines: string[] = [];
   const logger = pino({ level: 'error' }, { write: (line: string) => lines.push(line) });
   const metrics = createMetrics();
-  const record = createLookupRecorder(logger, metrics);
+  const record = createLookupRecorder(logger, metrics, (path) => path);
   const question = { map: 'virtual_alias', key: 'everybody@example.org', protocol } as const;
   const answer = record(question, found(value, 'an alias'), performance.now());
   const { values } = await metrics.lookups.get();
@@ -51,5 +55,62 @@ describe('an answer that its protocol cannot carry', () => {
     const { answer, errors, counted } = await recorded(protocol, value);
     expect(answer).toMatchObject({ kind: 'found', value });
     expect([errors, counted]).toEqual([[], ['found']]);
+  });
+});
+
+describe('an address in the line of a lookup', () => {
+  const pseudonym = createPseudonym(Buffer.alloc(32, 1));
+
+  /** The key as it is logged. */
+  function logged(map: MapName, key: string, answer: Answer, mode: 'own' | 'hmac' | 'none' = 'own'): unknown {
+    const lines: string[] = [];
+    const logger = pino({ level: 'debug' }, { write: (line: string) => lines.push(line) });
+    const record = createLookupRecorder(logger, undefined, addressForm(mode, pseudonym));
+    record({ map, key, protocol: 'socketmap' }, answer, performance.now());
+    expect(lines).toHaveLength(1);
+    return JSON.parse(lines[0] ?? '').key;
+  }
+
+  it.each<readonly [string, Parameters<typeof logged>, string | undefined]>([
+    [
+      'ours is written out',
+      ['virtual_alias', 'a@example.org', found('id_1@example.org', 'user')],
+      'a@example.org',
+    ],
+    [
+      "another's has the digits of the lines about messages",
+      ['virtual_alias', 'Carol@elsewhere.example', notFound('not ours')],
+      pseudonym('carol@elsewhere.example'),
+    ],
+    [
+      'ours has digits too where log.addresses says so',
+      ['virtual_alias', 'a@example.org', found('id_1@example.org', 'user'), 'hmac'],
+      pseudonym('a@example.org'),
+    ],
+    [
+      'none stands there where log.addresses says so',
+      ['virtual_alias', 'a@example.org', notFound('no'), 'none'],
+      undefined,
+    ],
+    [
+      'a domain is no address',
+      ['virtual_domains', 'elsewhere.example', notFound('not ours')],
+      'elsewhere.example',
+    ],
+    ['a fingerprint is no address', ['client_fingerprint', 'ab:cd', notFound('unknown')], 'ab:cd'],
+  ])('%s', (_, question, expected) => {
+    expect(logged(...question)).toBe(expected);
+  });
+
+  it('has the same digits in every process of one machine', { tags: ['slow'] }, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sp-digits-'));
+    try {
+      const [one, another] = [pseudonymsOf(folder), pseudonymsOf(folder)];
+      expect(readdirSync(folder)).toEqual([]);
+      expect(one('carol@elsewhere.example')).toBe(another('Carol@elsewhere.example'));
+      expect(readdirSync(folder)).toEqual(['log.key']);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -75,6 +75,7 @@ describe('the parts of sealpost', () => {
       'hostname',
       'keys',
       'mailbox_domain',
+      'observe.hosts',
       'observe.listen',
       'policy',
       'receiver.api',

@@ -1,0 +1,16 @@
+// How many files and sockets this process may have open at once.
+import { readFileSync } from 'node:fs';
+
+/**
+ * The soft limit of open files. Node.js raises it to the hard one when it starts.
+ * @returns null where the system does not tell, or sets none
+ */
+export function openFilesLimit(path = '/proc/self/limits'): number | null {
+  try {
+    const found = /^Max open files\s+(\d+)/m.exec(readFileSync(path, 'latin1'))?.[1];
+    return found === undefined ? null : Number(found);
+  } catch {
+    // Not Linux.
+    return null;
+  }
+}
