@@ -92,6 +92,7 @@ async function sealLetter(settings: Settings): Promise<Sealed> {
     style: 'mime',
     subject: 'keep',
     headerPolicy: 'no_confidentiality',
+    headerOutside: [],
     hideKeyIds: false,
     ...settings,
   };
@@ -144,9 +145,11 @@ export async function sealedMailSection(): Promise<string> {
     'takes the names out of Cc. What is changed or missing outside stands inside, with `HP-Outer` fields that say what was outside.',
     'Fields that quote the body (X-Spam-Report, X-...-Preview) are sealed under every policy. With a hidden Subject, so is every field that',
     'repeats it (Thread-Topic, X-Original-Subject, a DKIM-Signature with copied fields, or any text that contains it), but for those that',
-    'trace and routing need (Received, From, To, List-Id, X-Spam-Status and their kind); `shy` leaves no others outside. The header of a',
+    'trace and routing need (Received, From, To, List-Id, X-Spam-Status and their kind); `shy` leaves no others outside, but for those that',
+    '`header_outside` in sealpost.toml names (`header_outside = ["X-Ticket"]`). The header of a',
     '`multipart/signed` message stays outside, but for what quotes the body, since mail programs read none inside. In the inline style',
-    'nothing can carry header fields, so that `subject` and `header_policy` do nothing there; a signature does not survive',
+    'nothing can carry header fields, so that `subject` and `header_policy` do nothing there; those that quote the body, also in messages',
+    'inside, become an encrypted file `header-fields.txt.pgp` beside the message. There, a signature does not survive',
     '(`multipart/signed` becomes `multipart/mixed`), and a message of more than 500 parts is sealed as PGP/MIME. An S/MIME message',
     'shows what a PGP/MIME message shows.',
   ].join('\n');

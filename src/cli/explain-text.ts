@@ -22,6 +22,9 @@ export function formatExplanation(explanation: Explanation): string {
         ? `setting   ${name}: the readers differ`
         : `setting   ${name} = ${String(value)} (${from === 'readers' ? 'of the readers together' : from})`,
     ),
+    ...((decision.header_outside ?? []).length === 0
+      ? []
+      : [`outside   ${decision.header_outside?.join(', ')} (header_outside, global)`]),
     ...(readers.length > 1 ? readers.flatMap((reader) => ownLines(reader, explanation)) : []),
     ...explanation.rules.map(ruleLine),
     ...(explanation.keys.length === 0 ? ['key       none known'] : []),

@@ -60,6 +60,8 @@ export interface Explanation {
     readonly reason: string;
     readonly keys: readonly string[];
     readonly leftOut: Decision['leftOut'];
+    /** Of a copy under `shy`: the fields that `header_outside` leaves outside. */
+    readonly header_outside?: readonly string[];
     readonly reply?: { readonly code: number; readonly enhanced: string; readonly text: string };
   };
 }
@@ -98,6 +100,9 @@ export function explanationOf(
       reason: decision.reason,
       keys: [...used],
       leftOut: decision.leftOut,
+      ...(decision.action === 'seal' && decision.headerPolicy === 'shy'
+        ? { header_outside: decision.headerOutside }
+        : {}),
       ...('reply' in decision ? { reply: decision.reply } : {}),
     },
   };

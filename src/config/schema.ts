@@ -3,12 +3,12 @@
 import { hostname } from 'node:os';
 import * as z from 'zod';
 import './interpreted.ts';
+import { encryptionSchema } from './encryption.ts';
 import { filterSchema, pipeSchema } from './filter.ts';
 import { noticesSchema } from './notices.ts';
 import { policySchema } from './policy.ts';
 import { postfixSchema } from './postfix.ts';
 import { receiverSchema } from './receiver.ts';
-import { settingsShape } from './settings.ts';
 import {
   databaseUrl,
   hostName,
@@ -21,19 +21,6 @@ import {
   parseFilePath,
   timer,
 } from './values.ts';
-
-const encryption = z.strictObject({
-  encrypt: settingsShape.encrypt.prefault(true),
-  style: settingsShape.style.default('mime'),
-  subject: settingsShape.subject.default('keep'),
-  header_policy: settingsShape.header_policy.default('no_confidentiality'),
-  on_missing_key: settingsShape.on_missing_key.default('pass'),
-  on_expired_key: settingsShape.on_expired_key.default('encrypt'),
-  on_unusable_key: settingsShape.on_unusable_key.default('defer'),
-  hide_key_ids: settingsShape.hide_key_ids.prefault(false),
-  prefer: settingsShape.prefer.default('openpgp'),
-  smime_cipher: settingsShape.smime_cipher.default('cbc-pkcs1'),
-});
 
 const database = z.strictObject({
   url: databaseUrl(true).default('embedded:').meta({
@@ -147,7 +134,7 @@ export const configSchema = z.strictObject({
   pipe: pipeSchema
     .prefault({})
     .meta({ description: 'the pipe filter (simple content filter): sealpost-pipe' }),
-  encryption: encryption.prefault({}).meta({
+  encryption: encryptionSchema.prefault({}).meta({
     description: 'global settings; domains and users override them, setting by setting',
   }),
   keys: keys.prefault({}).meta({ description: 'which keys are accepted' }),

@@ -1,7 +1,7 @@
 // One writer of the decision, for the filter, the pipe, the queue, check_recipient, `encrypt` and `explain`: it inspects the
 // keys that may count, fixes the moment, and plans. What it gives carries everything that it rests on.
+import type { GlobalSettings } from '../config/encryption.ts';
 import type { Config } from '../config/schema.ts';
-import type { Settings } from '../config/settings.ts';
 import type { RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache, type KeyCache, type KeyCacheOptions } from '../keys/cache.ts';
 import { chooseKeys, type InspectedKey } from '../keys/choose.ts';
@@ -42,7 +42,7 @@ export interface Decider {
 export interface DeciderContext {
   readonly inspect: KeyCache['inspect'];
   /** The [encryption] settings, read for every decision. */
-  readonly global: () => Settings;
+  readonly global: () => GlobalSettings;
   /** Unix milliseconds; default: the clock. */
   readonly now?: () => number;
 }

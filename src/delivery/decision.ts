@@ -1,4 +1,5 @@
 // A decision on one copy, with its reason: what the plan gives, and what log, reply and `explain` are made of.
+import type { GlobalSettings } from '../config/encryption.ts';
 import type { EffectiveSettings, Settings } from '../config/settings.ts';
 import type { KeyKind, Reader, RecipientFacts, StoredKey } from '../directory/types.ts';
 import type { JudgedKey, KeyChoice } from '../keys/choose.ts';
@@ -42,6 +43,8 @@ export type Verdict =
       readonly style: Settings['style'];
       readonly subject: Settings['subject'];
       readonly headerPolicy: Settings['header_policy'];
+      /** Names of fields that `shy` leaves outside beside those of trace and routing. */
+      readonly headerOutside: readonly string[];
       readonly hideKeyIds: boolean;
     })
   | (Reasoned & {
@@ -89,7 +92,7 @@ export function passesUnknown(
 /** Everything the plan needs of one recipient. */
 export interface PlanInput {
   readonly facts: RecipientFacts;
-  readonly global: Settings;
+  readonly global: GlobalSettings;
   readonly detection: Detection;
   /** What rules look at; null while there is no message (rules are not tried then). */
   readonly message: RuledMessage | null;

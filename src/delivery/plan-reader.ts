@@ -118,12 +118,12 @@ export function planKeys(
   const whose = ownKeys ? 'the recipient' : 'the domain';
   switch (choice.state) {
     case 'usable':
-      return seal(settings, choice, 'usable key', `${inWords(choice)} of ${whose}`);
+      return seal(input, settings, choice, 'usable key', `${inWords(choice)} of ${whose}`);
     case 'missing':
       return onMissing(settings);
     case 'expired':
       if (settings.on_expired_key === 'encrypt' && choice.use.length > 0) {
-        return seal(settings, choice, 'expired key used', `${inWords(choice)} of ${whose}, expired`);
+        return seal(input, settings, choice, 'expired key used', `${inWords(choice)} of ${whose}, expired`);
       }
       return onBadKey(settings.on_expired_key, 'key expired', 'expired', 'on_expired_key', choice);
     case 'unusable':
@@ -141,7 +141,13 @@ function inWords({ kind, use }: KeyChoice): string {
   return count(use.length, kind === 'x509' ? 'X.509 certificate' : 'key');
 }
 
-function seal(settings: Settings, choice: KeyChoice, because: Because, reason: string): Verdict {
+function seal(
+  { global }: Pick<PlanInput, 'global'>,
+  settings: Settings,
+  choice: KeyChoice,
+  because: Because,
+  reason: string,
+): Verdict {
   const wantsHidden = settings.subject === 'hide' || settings.header_policy !== 'no_confidentiality';
   // Nothing in an inline message could carry the real fields.
   const shows = choice.kind === 'openpgp' && settings.style === 'inline' && wantsHidden;
@@ -156,6 +162,7 @@ function seal(settings: Settings, choice: KeyChoice, because: Because, reason: s
     style: settings.style,
     subject: settings.subject,
     headerPolicy: settings.header_policy,
+    headerOutside: global.header_outside ?? [],
     hideKeyIds: settings.hide_key_ids,
   };
 }

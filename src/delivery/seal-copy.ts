@@ -28,8 +28,8 @@ export async function sealCopy(
   sealer: { readonly encrypt: Seal; readonly sealInline: Sealer['sealInline'] },
   note: (sentence: string) => void = () => undefined,
 ): Promise<readonly Buffer[]> {
-  const { subject, headerPolicy, hideKeyIds, keys } = decision;
-  const options = { subject, headerPolicy, hideKeyIds, keys, status };
+  const { subject, headerPolicy, headerOutside, hideKeyIds, keys } = decision;
+  const options = { subject, headerPolicy, headerOutside, hideKeyIds, keys, status };
   if (decision.kind === 'x509')
     return sealSmime(message, { ...options, cipher: decision.smimeCipher }, sealer.encrypt);
   if (decision.style === 'inline') {

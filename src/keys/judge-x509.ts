@@ -29,6 +29,8 @@ export type JudgedX509 =
       readonly certificate: Buffer;
       /** null: it can be encrypted to now, and is trusted. */
       readonly refusal: KeyRefusal | null;
+      /** It is refused for nothing but its expiry: a user may have it all the same. */
+      readonly lapsed: boolean;
       readonly pinned: boolean;
     }
   | { readonly facts: null; readonly refusal: KeyRefusal };
@@ -57,8 +59,8 @@ export async function judgeX509(
   const chain = all.map(({ certificate }) => certificate);
   const judged: JudgedX509[] = [];
   for (const { facts, certificate } of readers.length > 0 ? readers : all) {
-    const refusal = await refusalOf(facts, certificate, chain, trust, now);
-    judged.push({ facts, certificate, refusal, pinned: trust.pin });
+    const { refusal, lapsed } = await judgeOne({ facts, certificate, chain }, trust, now);
+    judged.push({ facts, certificate, refusal, lapsed, pinned: trust.pin });
   }
   return judged;
 }
@@ -67,15 +69,35 @@ function unread(refusal: KeyRefusal): JudgedX509 {
   return { facts: null, refusal };
 }
 
-async function refusalOf(
-  facts: X509Facts,
-  certificate: Buffer,
-  chain: readonly Buffer[],
+interface Uploaded {
+  readonly facts: X509Facts;
+  readonly certificate: Buffer;
+  /** What came beside it. */
+  readonly chain: readonly Buffer[];
+}
+
+/** An expired certificate is judged as of its last valid moment, by the authorities that are trusted now. */
+async function judgeOne(
+  uploaded: Uploaded,
+  trust: X509Trust,
+  now: number,
+): Promise<{ readonly refusal: KeyRefusal | null; readonly lapsed: boolean }> {
+  const { facts } = uploaded;
+  const byFacts = refuseX509(facts, now, trust.pin);
+  if (byFacts === null) return { refusal: await refusalAsOf(uploaded, trust, now), lapsed: false };
+  if (byFacts.code !== 'expired') return { refusal: byFacts, lapsed: false };
+  const also = await refusalAsOf(uploaded, trust, facts.notAfter - 1000);
+  return also === null
+    ? { refusal: byFacts, lapsed: true }
+    : { refusal: { ...byFacts, sentence: `${byFacts.sentence}; besides, ${also.sentence}` }, lapsed: false };
+}
+
+/** By who has issued it, and by a trial encryption. */
+async function refusalAsOf(
+  { facts, certificate, chain }: Uploaded,
   { anchors, pin }: X509Trust,
   now: number,
 ): Promise<KeyRefusal | null> {
-  const refusal = refuseX509(facts, now, pin);
-  if (refusal !== null) return refusal;
   if (!pin) {
     const others = chain.filter((each) => each !== certificate);
     const result = await validateChain(certificate, others, anchors, now).catch((error: unknown) => ({

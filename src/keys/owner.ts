@@ -1,10 +1,10 @@
 // Whose key it is: a user, an outside contact, or a whole domain of ours. Found by what was typed, or by the addresses in a
 // certificate's user IDs; compared as whole canonical addresses, never by substring.
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, sql } from 'drizzle-orm';
 import type { Address } from '../address/address.ts';
 import { userIdOf } from '../address/id-address.ts';
 import { lookupCandidates, parseTyped } from '../address/normalise.ts';
-import { addresses, keys } from '../database/schema.ts';
+import { addresses, domains, keys, users } from '../database/schema.ts';
 import {
   addressesOfUser,
   findAddress,
@@ -113,16 +113,37 @@ export async function belongsTo(
   };
 }
 
-/** Stores a contact's address where it is not stored yet, or no longer; it stays until the transaction ends. */
+/**
+ * Holds owners until the transaction ends, in one order everywhere: of two imports at the same moment the second one sees what
+ * keys the first one has given them. A contact is held when its address is stored, see {@link ensureOwner}.
+ */
+export async function holdOwners(orm: Orm, owners: readonly KeyOwner[]): Promise<void> {
+  const ids = (kind: KeyOwner['kind']) =>
+    owners.flatMap((owner) => (owner.kind === kind ? [owner.id ?? 0] : []));
+  for (const [table, wanted] of [
+    [domains, ids('domain')],
+    [users, ids('user')],
+  ] as const) {
+    if (wanted.length === 0) continue;
+    await orm
+      .select({ id: table.id })
+      .from(table)
+      .where(inArray(table.id, wanted))
+      .orderBy(asc(table.id))
+      .for('no key update');
+  }
+}
+
+/** Stores a contact's address where it is not stored yet, or no longer; it is held until the transaction ends. */
 export async function ensureOwner(orm: Orm, owner: KeyOwner): Promise<KeyOwner & { readonly id: number }> {
   if (owner.kind !== 'contact') return owner;
-  let row = await findAddress(orm, owner.name, 'key share');
+  let row = await findAddress(orm, owner.name, 'no key update');
   if (row === null) {
     await orm
       .insert(addresses)
       .values({ address: owner.name, domain: owner.domain, kind: 'contact' })
       .onConflictDoNothing();
-    row = await findAddress(orm, owner.name, 'key share');
+    row = await findAddress(orm, owner.name, 'no key update');
   }
   if (row?.kind !== 'contact') throw new ChangeRefused(`${owner.name} was taken this very moment; try again`);
   return { ...owner, id: row.id };

@@ -9,6 +9,8 @@ import type { JudgedX509 } from './judge-x509.ts';
 import {
   belongsTo,
   ensureOwner,
+  forgetContact,
+  holdOwners,
   type KeyOwner,
   ownerInWords,
   ownerNamed,
@@ -21,8 +23,10 @@ import { refuseUnnamed } from './x509-refusals.ts';
 
 /** Stores one judged certificate for those whom it names, or for whom `options.for` says. */
 export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOptions): Promise<ImportResult> {
-  const { facts, refusal } = judged;
-  if (facts === null) return outcome(null, 'refused', [], refusal);
+  const { facts } = judged;
+  if (facts === null) return outcome(null, 'refused', [], judged.refusal);
+  const lapsed = judged.lapsed ? judged.refusal : null;
+  const refusal = judged.lapsed ? null : judged.refusal;
   const { fingerprint } = facts;
   // Two imports at the same time would each find that nobody has it yet.
   const rows = await holdKeys(tx, fingerprint);
@@ -31,6 +35,7 @@ export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOpt
     options.for === undefined
       ? await ownersAmong(tx, facts.addresses, options.delimiters)
       : [await ownerNamed(tx, options.for, options.delimiters)];
+  await holdOwners(tx, wanted);
   const fresh = wanted.filter((owner) => !known.some((other) => sameOwner(owner, other)));
   if (fresh.length === 0 && rows.length === 0) {
     return outcome(fingerprint, 'refused', [], refusal ?? refuseUnnamed(facts));
@@ -48,7 +53,7 @@ export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOpt
   for (const owner of fresh) {
     const stored = await ensureOwner(tx, owner);
     const isOwn = await belongsTo(tx, stored, options.delimiters);
-    const candidate = { fingerprint, kind: 'x509', names: facts.addresses, isOwn, lapsed: null } as const;
+    const candidate = { fingerprint, kind: 'x509', names: facts.addresses, isOwn, lapsed } as const;
     const refused = await insertKey(tx, stored, candidate, options, async () => ({
       certificate: judged.certificate,
       expires_at: new Date(facts.notAfter),
@@ -56,9 +61,12 @@ export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOpt
       pinned: judged.pinned,
     }));
     if (refused === null) added.push(stored);
+    else if (stored.kind === 'contact') await forgetContact(tx, stored.id);
     weaker = refused ?? weaker;
   }
-  return outcome(fingerprint, added.length === 0 ? 'refused' : 'added', [...known, ...added], weaker);
+  if (added.length === 0) return outcome(fingerprint, 'refused', known, weaker);
+  const result = outcome(fingerprint, 'added', [...known, ...added], weaker);
+  return lapsed === null ? result : { ...result, expired: lapsed.sentence };
 }
 
 /** A copy may come from a stronger source, or from a chain that is trusted where the first one had to be pinned. */

@@ -23,6 +23,7 @@ import {
   ensureOwner,
   forgetContact,
   holdContacts,
+  holdOwners,
   type KeyOwner,
   ownerInWords,
   ownerNamed,
@@ -117,6 +118,7 @@ async function importOne(tx: Orm, copy: Copy, options: ImportOptions): Promise<I
     options.for === undefined
       ? await ownersAmong(tx, addresses, options.delimiters)
       : [await ownerNamed(tx, options.for, options.delimiters)];
+  await holdOwners(tx, wanted);
 
   const merged = await mergeIntoRows(tx, rows, copy, options);
   const known = merged.owners;

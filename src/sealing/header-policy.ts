@@ -12,6 +12,8 @@ export interface OuterHeaderOptions {
   readonly subject: 'keep' | 'hide';
   /** Default `no_confidentiality`. */
   readonly policy?: HeaderPolicy;
+  /** Names, in lower case, of fields that `shy` leaves outside beside those of trace and routing. Default: none. */
+  readonly outside?: readonly string[];
   readonly eol: LineEnding;
 }
 
@@ -29,11 +31,11 @@ const MAX_LINE = 78;
  * - `baseline` and `shy` remove Comments and Keywords.
  * - `shy` leaves the bare addresses in From, To and Cc (RFC 9788 says so of mailboxes; here groups lose their names too), and
  *   tells the Date in UTC. A field that cannot be read stays as it is, as the RFC has it. Of the others it leaves what trace
- *   and routing need.
+ *   and routing need, and what `outside` names.
  */
 export function outerFields(
   fields: readonly HeaderField[],
-  { subject, policy = 'no_confidentiality', eol }: OuterHeaderOptions,
+  { subject, policy = 'no_confidentiality', outside = [], eol }: OuterHeaderOptions,
 ): readonly HeaderField[] {
   const hidden = hidesSubject({ subject, policy });
   const firstSubject = fields.find(({ name }) => name === 'subject');
@@ -44,7 +46,7 @@ export function outerFields(
       if (!hidden) return [field];
       return field === firstSubject ? [withValue(field, HIDDEN_SUBJECT, eol, 'Subject')] : [];
     }
-    if (policy === 'shy' && !isTraceOrRouting(field)) return [];
+    if (policy === 'shy' && !isTraceOrRouting(field) && !outside.includes(field.name)) return [];
     switch (field.name) {
       case 'comments':
       case 'keywords':

@@ -99,6 +99,6 @@ export function besideNote(file: Sealed, note: Buffer, nested: boolean, eol: Lin
 }
 
 /** Whether a field says something of the body. */
-function isContent(field: Buffer): boolean {
+export function isContent(field: Buffer): boolean {
   return /^(?:x-original-)?content-/i.test(field.toString('latin1', 0, 40));
 }

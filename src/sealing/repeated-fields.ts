@@ -1,6 +1,7 @@
 // Header fields that repeat what is sealed: spam filters quote the body in theirs, gateways and lists repeat the Subject. And the
 // fields that stand outside whatever they say. Pure.
 import { foldText } from '../address/fold.ts';
+import { isQuotingName, isSubjectCopy } from '../config/header-outside.ts';
 import { fieldValue, type HeaderField, MOST_HEADER_BYTES } from '../message/header.ts';
 import { headerTexts } from '../message/header-text.ts';
 
@@ -31,16 +32,6 @@ export function isTraceOrRouting({ name }: HeaderField): boolean {
   return TRACE_AND_ROUTING.has(name);
 }
 
-/**
- * Fields that quote the body, by what their makers document: SpamAssassin's report and content preview, the Bayes tokens of
- * SpamAssassin and DSPAM, SpamBayes' evidence, amavis' names of attachments.
- */
-const QUOTING_NAMES: ReadonlySet<string> = new Set([
-  ...['x-amavis-alert', 'x-dspam-factors', 'x-spam-hammy', 'x-spam-spammy', 'x-spam-tokens'],
-  ...['x-spam-bayes-tokens', 'x-spam-urls', 'x-spam-uris', 'x-spam-details', 'x-sa-report'],
-]);
-const QUOTING_NAME =
-  /-(?:preview|snippet|excerpt|evidence)$|^x-(?:[^-]+-)?(?:spam|ham)-(?:[^-]+-)?(?:report|preview)$/;
 /** Symbols of rspamd whose options are hosts, addresses or URLs of the text. */
 const QUOTED_BY_RSPAMD =
   /:\/\/|\bwww\.|:(?:url|email)\b|(?:URL|URI|SURBL|DBL|PHISH|EMAIL)[A-Z0-9_]{0,60}\([^()]{0,20}\)\[[^\]]/i;
@@ -51,11 +42,9 @@ export function quotesBody(field: HeaderField): boolean {
   if (name === 'x-spamd-result') {
     return field.raw.length > MOST_HEADER_BYTES || QUOTED_BY_RSPAMD.test(fieldValue(field));
   }
-  return QUOTING_NAMES.has(name) || QUOTING_NAME.test(name);
+  return isQuotingName(name);
 }
 
-/** Copies of the Subject by name: Outlook's Thread-Topic, `X-Spam-Prev-Subject`, `X-ASG-Orig-Subj`, and their kind. */
-const SUBJECT_COPY = /-subj(?:ect)?$|^(?:x-)?thread-topic$/;
 /** The tag `z=` in a tag list (RFC 6376, section 3.2). */
 const COPIED_FIELDS = /(?:^|;)[ \t]*z[ \t]*=/;
 
@@ -85,7 +74,7 @@ export function subjectRepeats(fields: readonly HeaderField[]): (field: HeaderFi
     if (name === 'dkim-signature' || name === 'arc-message-signature')
       return COPIED_FIELDS.test(fieldValue(field));
     if (isTraceOrRouting(field) || name === 'subject') return false;
-    if (SUBJECT_COPY.test(name) || subjects.length > MOST_SUBJECTS) return true;
+    if (isSubjectCopy(name) || subjects.length > MOST_SUBJECTS) return true;
     if (wanted.length === 0) return false;
     left -= field.raw.length;
     if (field.raw.length > MOST_HEADER_BYTES || left < 0) return true;

@@ -3,7 +3,7 @@
 // of parts and of messages inside, file names among them.
 
 import { quoteExactly } from '../message/content-type.ts';
-import { inLineEnding, type LineEnding, lineEndingOf } from '../message/header.ts';
+import { type HeaderField, inLineEnding, type LineEnding, lineEndingOf } from '../message/header.ts';
 import { encryptedKeyIds } from '../message/leaf.ts';
 import { type Piece, readTree } from '../message/mime-tree.ts';
 import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
@@ -11,6 +11,7 @@ import { trimBytes } from '../message/white-space.ts';
 import type { Encrypt, EncryptionJob } from '../openpgp/types.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { endedWith } from './header-protection.ts';
+import { besideMessage, takeQuoting } from './inline-fields.ts';
 import { besideNote, chooseFiles, NOTE } from './inline-files.ts';
 import { charsetOf, GONE, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
 import { asOriginal, rewriteHeader } from './part-header.ts';
@@ -50,7 +51,7 @@ interface Written {
  * - A calendar, and HTML without a text beside it, become files beside a short note: see inline-files.ts.
  * - Text before the first and behind the last part of a multipart, which mail programs do not show, is armored where it stands.
  * - Nothing inside could carry protected header fields: the header stays outside as it is, whatever `subject` and
- *   `headerPolicy` say.
+ *   `headerPolicy` say. Fields that quote the body become an encrypted file beside the message: see inline-fields.ts.
  * @param message without Sealpost-* fields of others
  * @returns the sealed message; the very same buffer where every part was encrypted already; null where the message has more
  * parts than should be sealed one by one. Rejects with the Error of `encrypt`
@@ -60,19 +61,20 @@ export async function sealInline(
   options: SealOptions,
   encrypt: Encrypt,
 ): Promise<Buffer | null> {
-  const pieces = readTree(message, MAX_PARTS);
-  if (pieces === null) return null;
+  const all = readTree(message, MAX_PARTS);
+  if (all === null) return null;
   const eol = lineEndingOf(message);
-  const open = pieces.map(needsSealing);
+  const open = all.map(needsSealing);
   if (!open.includes(true)) return message;
+  const { pieces, fields } = takeQuoting(all, eol);
   const files = chooseFiles(pieces, open);
   const limit = message.length > LARGE_MESSAGE ? 1 : CONCURRENT_PARTS;
   const { keys, hideKeyIds } = options;
+  const job = (what: Pick<EncryptionJob, 'plaintext' | 'armorHeaders'>) =>
+    encrypt({ ...what, keys, hideKeyIds, format: 'armor' }).then((armored) => inLineEnding(armored, eol));
   const written = await mapLimited([...pieces.entries()], limit, async ([index, piece]): Promise<Written> => {
     if (open[index] !== true) return asItWas(piece, files.mixed.has(index), eol);
     const { header, plaintext, armorHeaders } = planPiece(piece, files.parts.has(index), eol);
-    const job = (what: Pick<EncryptionJob, 'plaintext' | 'armorHeaders'>) =>
-      encrypt({ ...what, keys, hideKeyIds, format: 'armor' }).then((armored) => inLineEnding(armored, eol));
     const note = index === files.withNote ? [job(NOTE)] : [];
     const [body = Buffer.alloc(0), armoredNote] = await Promise.all(
       [...note, job({ plaintext, armorHeaders })].reverse(),
@@ -81,7 +83,8 @@ export async function sealInline(
     if (armoredNote !== undefined) return besideNote({ header, body }, armoredNote, nested, eol);
     return { header: piece.kind === 'leaf' ? header : null, body };
   });
-  return assemble(pieces, written, options, eol);
+  const file = fields === null ? null : await job({ plaintext: fields });
+  return assemble({ pieces, written, file }, options, eol);
 }
 
 function needsSealing(piece: Piece): boolean {
@@ -137,23 +140,31 @@ function containerHeader(
   return changes.size === 0 ? fields.map(({ raw }) => raw) : rewriteHeader(fields, changes, eol);
 }
 
+/** A message whose pieces are sealed. */
+interface SealedPieces {
+  readonly pieces: readonly Piece[];
+  /** Each piece as it will stand there. */
+  readonly written: readonly Written[];
+  /** Armored: what is to stand beside the message. */
+  readonly file: Buffer | null;
+}
+
 /** Puts the pieces together again: the status field behind the message's own header, an empty line before each sealed body. */
-function assemble(
-  pieces: readonly Piece[],
-  written: readonly Written[],
-  options: SealOptions,
-  eol: LineEnding,
-): Buffer {
+function assemble({ pieces, written, file }: SealedPieces, options: SealOptions, eol: LineEnding): Buffer {
   const lineEnd = Buffer.from(eol, 'latin1');
   const out: Buffer[] = [];
+  const own = { header: written[0]?.header ?? [], fields: fieldsOf(pieces[0]) };
+  const around = file === null ? null : besideMessage(own, file, eol);
   for (const [index, { header, body }] of written.entries()) {
     const piece = pieces[index];
     if (header !== null && piece !== undefined && 'head' in piece) {
       const { preamble, separator } = piece.head;
       if (index === 0) {
         if (preamble.length > 0) out.push(endedWith(preamble, eol));
-        out.push(...header.filter((field) => !isOurs(field)).map((field) => endedWith(field, eol)));
+        const outer = around?.header ?? header;
+        out.push(...outer.filter((field) => !isOurs(field)).map((field) => endedWith(field, eol)));
         out.push(Buffer.from(`${statusField(options, eol)}${eol}`, 'latin1'));
+        if (around !== null) out.push(around.before);
       } else out.push(preamble, ...header);
       // A field that was added must not be read as a text because no empty line ends its header.
       const changed = piece.kind === 'leaf' ? body !== piece.body : isRewritten(piece, header);
@@ -161,7 +172,12 @@ function assemble(
     }
     out.push(endsBefore(pieces[index + 1], piece, body) ? body.subarray(0, body.length - eol.length) : body);
   }
+  if (around !== null) out.push(around.after);
   return Buffer.concat(out);
+}
+
+function fieldsOf(piece: Piece | undefined): readonly HeaderField[] {
+  return piece !== undefined && 'head' in piece ? piece.head.fields : [];
 }
 
 function isRewritten(piece: Piece, header: readonly Buffer[]): boolean {

@@ -76,8 +76,8 @@ export function buildFrame(
   const eol = lineEndingOf(message);
   const split = splitMessage(message);
   const parts = { ...split, fields: split.fields.filter(({ name }) => !name.startsWith(SEALPOST_PREFIX)) };
-  const { subject, headerPolicy: policy = 'no_confidentiality' } = options;
-  const { inner, outer } = protectHeader(parts, { subject, policy, eol });
+  const { subject, headerPolicy: policy = 'no_confidentiality', headerOutside: outside = [] } = options;
+  const { inner, outer } = protectHeader(parts, { subject, policy, outside, eol });
   return {
     plaintext: [Buffer.concat([...inner, Buffer.from(eol, 'latin1')]), parts.body],
     wrap: (ciphertext) => [

@@ -7,6 +7,8 @@ export interface SealOptions {
   readonly subject: 'keep' | 'hide';
   /** How much of the header stands outside. Default `no_confidentiality`: all of it, but for what `subject` hides. */
   readonly headerPolicy?: HeaderPolicy;
+  /** Names of fields that `shy` leaves outside beside those of trace and routing. */
+  readonly headerOutside?: readonly string[];
   /** Wildcard key IDs, and no `key=` in Sealpost-Status. */
   readonly hideKeyIds: boolean;
   readonly keys: readonly RecipientKey[];

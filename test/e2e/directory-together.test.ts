@@ -6,6 +6,8 @@ import { registerDomain } from '../../src/cli/domain.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerToken } from '../../src/cli/token.ts';
 import { registerUser } from '../../src/cli/user.ts';
+import type { ImportResult } from '../../src/keys/import-options.ts';
+import { importKeys } from '../../src/keys/store.ts';
 import { type Outcome, openTrial, type Trial } from '../support/trial.ts';
 import { curveKey, type Gpg, openGpg } from '../unit/keys/gpg.ts';
 
@@ -226,6 +228,72 @@ describe("a contact's key", () => {
     ] as const;
     expect(await during(become, 'key', 'remove', fingerprint, '--yes')).toMatchObject({ code: 0 });
     expect(await json('user', 'show', contact)).toMatchObject({ keys: [] });
+  });
+});
+
+describe('two keys that are imported for one owner at the same moment', () => {
+  const importFor = (owner: string): Promise<readonly ImportResult[]> =>
+    importKeys(trial.database, gpg.exportKey(gpg.make(curveKey({ address: owner }))), {
+      policy: { allowSha1: false },
+      delimiters: '+',
+      source: 'cli',
+      actor: 'cli:test',
+      now: Date.now(),
+      for: owner,
+      anyName: true,
+    });
+
+  /** Both imports wait for the owner's row before it is let go. */
+  async function together(lock: string, value: string, owner: string): Promise<readonly ImportResult[]> {
+    const { pool } = trial.database;
+    const other = await pool.connect();
+    try {
+      await other.query('BEGIN');
+      await other.query(`${lock} FOR NO KEY UPDATE`, [value]);
+      let ended = false;
+      const imports = Promise.all([importFor(owner), importFor(owner)]).finally(() => {
+        ended = true;
+      });
+      while (!ended) {
+        const { rowCount } = await pool.query(
+          'SELECT FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0',
+        );
+        if (rowCount === 2) break;
+      }
+      await other.query('COMMIT');
+      return (await imports).flat();
+    } finally {
+      other.release();
+    }
+  }
+
+  it.each([
+    ['a user', `SELECT FROM users WHERE id = (${USER})`, () => user, () => user],
+    ['a domain', 'SELECT FROM domains WHERE name = $1', () => domain, () => `@${domain}`],
+  ])('are not both taken without --add: %s', async (_, lock, value, owner) => {
+    const results = await together(lock, value(), owner());
+    expect(results.map(({ result }) => result).sort()).toEqual(['added', 'refused']);
+    expect(results.flatMap(({ refusal }) => refusal?.code ?? [])).toEqual(['second key']);
+    expect(await json('key', 'list', owner())).toHaveLength(1);
+  });
+
+  it('are not both taken without --add: a contact', async () => {
+    const statement = `INSERT INTO keys (fingerprint, contact_id, certificate) SELECT 'NEW', id, '' FROM (${CONTACT}) c`;
+    const newcomer = `new-${contact}`;
+    const row = `INSERT INTO addresses (address, domain, kind) VALUES ($1, split_part($1, '@', 2), 'contact')`;
+    const file = trial.file('c.pgp', gpg.exportKey(gpg.make(curveKey({ address: newcomer }))));
+    expect(
+      await during(
+        [
+          [row, newcomer],
+          [statement, newcomer],
+        ],
+        ...['key', 'import', file, '--for', newcomer],
+      ),
+    ).toMatchObject({ code: 1, err: expect.stringContaining('--add') });
+    expect(await rowsOf(`SELECT fingerprint FROM keys WHERE contact_id = (${CONTACT})`, newcomer)).toEqual([
+      { fingerprint: 'NEW' },
+    ]);
   });
 });
 

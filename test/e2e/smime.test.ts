@@ -125,6 +125,30 @@ describe('with the commands, an administrator', () => {
     return Buffer.from(done.message_base64, 'base64');
   }
 
+  it('imports an expired one for its user, says so loudly, and on_expired_key decides', async () => {
+    await json('user', 'add', 'lena@example.org');
+    const lapsed = authority.issue('lena', { days: -1, key: 'rsa:2048' });
+    const fingerprint = fingerprintOf(lapsed);
+    const upload = file('lena.pem', lapsed.pem);
+    for (const owner of ['friend@lena.example', '@example.org']) {
+      expect(await trial.sealpost('key', 'import', upload, '--pin', '--for', owner, '--yes')).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(`certificate ${fingerprint} expired on`),
+      });
+    }
+    expect(await trial.sealpost('key', 'import', upload, '--pin')).toMatchObject({
+      code: 0,
+      out: `added EXPIRED ${fingerprint} for lena@example.org\n`,
+      err: expect.stringMatching(/warning: certificate .* expired on .*on_expired_key decides/),
+    });
+    expect(await json('key', 'list', 'lena@example.org')).toMatchObject([{ kind: 'x509', state: 'expired' }]);
+    expect(await decision('lena@example.org')).toMatchObject({ action: 'seal', keys: [fingerprint] });
+    const inside = await openCms(authority, cmsOf(await sealed('lena@example.org')), lapsed);
+    expect(inside.toString()).toContain('The secret text');
+    await json('user', 'set', 'lena@example.org', 'on_expired_key=defer');
+    expect(await decision('lena@example.org')).toMatchObject({ action: 'defer', because: 'key expired' });
+  });
+
   it('imports a certificate for the user whom it names, and sees it in every list', async () => {
     await json('user', 'add', 'alice@example.org');
     const middle = authority.issue('middle', { issuer: root, extensions: CA_EXTENSIONS });

@@ -145,6 +145,42 @@ describe('a certificate is trusted', () => {
   });
 });
 
+describe('an expired certificate', () => {
+  const later = () => Date.now() + 6 * DAY;
+  let old: Issued;
+  beforeAll(() => {
+    old = authority.issue('old', { issuer: middle, days: 5 });
+  });
+
+  it('is for a user to have where its chain was good while it was valid', async () => {
+    const [judged] = await judge(old.pem + middle.pem, trust, later());
+    expect(judged).toMatchObject({ lapsed: true, pinned: false, refusal: { code: 'expired' } });
+    const [pinned] = await judge(old.pem, { anchors: [], pin: true }, later());
+    expect(pinned).toMatchObject({ lapsed: true, pinned: true, refusal: { code: 'expired' } });
+  });
+
+  it('is not where nobody has vouched for it, and says both', async () => {
+    const [judged] = await judge(old.pem, { anchors: [], pin: false }, later());
+    expect(judged).toMatchObject({ lapsed: false, refusal: { code: 'expired' } });
+    expect(judged?.refusal?.sentence).toMatch(/expired on .*; besides, certificate .* trusted authority/);
+  });
+
+  it('is not where it would be refused for something else', async () => {
+    const web = authority.issue('oldweb', {
+      issuer: root,
+      days: 5,
+      extensions: ['subjectAltName=email:oldweb@example.org', 'extendedKeyUsage=serverAuth'],
+    });
+    const [judged] = await judge(web.pem, trust, later());
+    expect(judged).toMatchObject({ lapsed: false, refusal: { code: 'no encryption key' } });
+  });
+
+  it('is not the same as one that is good', async () => {
+    const [judged] = await judge(alice.pem + middle.pem);
+    expect(judged).toMatchObject({ lapsed: false, refusal: null });
+  });
+});
+
 describe('is refused with its own sentence:', () => {
   const email = 'subjectAltName=email:a@example.org';
   const PRIVATE =

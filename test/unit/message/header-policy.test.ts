@@ -12,16 +12,17 @@ import { corpus } from '../../fixtures/corpus.ts';
 interface Wish {
   readonly policy?: HeaderPolicy;
   readonly subject?: 'keep' | 'hide';
+  readonly outside?: readonly string[];
 }
 
 function protect(
   fields: readonly string[] | Buffer,
-  { policy = 'no_confidentiality', subject = 'keep' }: Wish = {},
+  { policy = 'no_confidentiality', subject = 'keep', outside = [] }: Wish = {},
 ) {
   const message = Buffer.isBuffer(fields)
     ? fields
     : Buffer.from(`${fields.map((field) => `${field}\r\n`).join('')}\r\nText\r\n`, 'latin1');
-  const { inner, outer } = protectHeader(splitMessage(message), { policy, subject, eol: '\r\n' });
+  const { inner, outer } = protectHeader(splitMessage(message), { policy, subject, outside, eol: '\r\n' });
   const text = (parts: readonly Buffer[]) => Buffer.concat(parts).toString('latin1');
   return { inner: text(inner), outer: text(outer) };
 }
@@ -373,5 +374,32 @@ describe('what is left exact', () => {
         }
       }
     }
+  });
+});
+
+describe('further fields that stay outside under shy', () => {
+  const fields = [
+    'Subject: Quarterly figures',
+    'X-Ticket: 42',
+    'X-Queue: Quarterly figures',
+    'X-Mailer: One',
+    'X-Spamd-Result: default: False [5.00 / 15.00]; DBL_SPAM(6.50)[bad.example:url];',
+  ];
+
+  it('are those named, but for what repeats the Subject or quotes the body; the others are inside', () => {
+    const outside = ['x-ticket', 'x-queue', 'x-spamd-result'];
+    const { inner, outer } = protect(fields, { policy: 'shy', outside });
+    expect(outer).toBe('Subject: [...]\r\nX-Ticket: 42\r\n');
+    for (const field of [fields[0], ...fields.slice(2)]) expect(inner).toContain(`${field}\r\n`);
+    expect(inner).not.toContain('X-Ticket');
+  });
+
+  it('are none without a list', () => {
+    expect(protect(fields, { policy: 'shy' }).outer).toBe('Subject: [...]\r\n');
+  });
+
+  it('change nothing under the other policies', () => {
+    for (const policy of ['no_confidentiality', 'baseline'] as const)
+      expect(protect(fields, { policy, outside: ['x-ticket'] })).toEqual(protect(fields, { policy }));
   });
 });
