@@ -165,7 +165,7 @@ describe('the event stream', () => {
     made.queue.tokens.set(tokenOf('alice'), 1);
     const url = new URL(await made.server.listen({ host: '127.0.0.1', port: 0 }));
     const client = connect(Number(url.port), url.hostname);
-    const request = `GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${tokenOf('alice')}\r\n\r\n`;
+    const request = `GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${tokenOf('alice')}\r\n\r\n`;
     client.write(request.repeat(3));
     await until(() => made.board.streams(1) === 3);
     client.destroy();
