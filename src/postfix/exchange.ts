@@ -34,8 +34,8 @@ export async function readContents(configDir: string): Promise<Contents> {
 }
 
 /**
- * Makes a change and records it. When a step fails, the files are put back before the error goes on.
- * @throws Error of the system, or of a step
+ * Makes a change and records it.
+ * @throws Error of the system, or of a step: {@link recover} puts the files back
  */
 export async function applyChange(
   configDir: string,
@@ -45,25 +45,24 @@ export async function applyChange(
   stepper: Stepper = everyStep,
 ): Promise<void> {
   const made: { record?: RecordOfChange } = {};
-  try {
-    await stepper('record', async () => {
-      made.record = await makeRecord(configDir, wiring, before, after);
-    });
-    await exchange(configDir, FILES, after, stepper);
-    await stepper('mark as applied', async () => {
-      if (made.record !== undefined)
-        await rewriteManifest(made.record, { ...made.record.manifest, state: 'applied' });
-    });
-  } catch (error) {
-    if (error instanceof Killed) throw error;
-    await recover(configDir);
-    throw error;
-  }
+  await stepper('record', async () => {
+    made.record = await makeRecord(configDir, wiring, before, after);
+  });
+  await exchange(configDir, FILES, after, stepper);
+  await stepper('mark as applied', async () => {
+    if (made.record !== undefined)
+      await rewriteManifest(made.record, { ...made.record.manifest, state: 'applied' });
+  });
 }
 
-/** Thrown by a {@link Stepper} that plays a process which is killed: nothing is put back. */
-export class Killed extends Error {
-  override readonly name = 'Killed';
+/** The same; where it fails, the files are put back before the error goes on. */
+export async function applyOrRollBack(...change: Parameters<typeof applyChange>): Promise<void> {
+  try {
+    await applyChange(...change);
+  } catch (error) {
+    await recover(change[0]);
+    throw error;
+  }
 }
 
 /**
