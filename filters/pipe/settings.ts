@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { parse } from 'smol-toml';
+import { confFiles, isTable, mergeDocuments, type Table } from '../../src/config/conf-d.ts';
 import {
   type Endpoint,
   type Parsed,
@@ -54,25 +55,45 @@ export function loadPipeSettings(
       if (named === undefined && (code === 'ENOENT' || code === 'ENOTDIR')) continue;
       throw new BadConfiguration(`${path} cannot be read (${code})`);
     }
-    return readPipeSettings(text, path);
+    return readPipeSettings(text, path, readConfFiles(path));
   }
   return readPipeSettings('', undefined);
 }
 
-/**
- * Reads the settings out of the text of sealpost.toml.
- * @throws BadConfiguration that names every wrong key
- */
-export function readPipeSettings(text: string, path: string | undefined): PipeSettings {
-  const file = path ?? 'the configuration';
-  let document: unknown;
+/** conf.d/*.toml beside it: path and text of each. */
+function readConfFiles(path: string): readonly (readonly [string, string])[] {
   try {
-    document = parse(text);
+    return confFiles(path).map((each) => [each, readFileSync(each, 'utf8')] as const);
+  } catch (error) {
+    throw new BadConfiguration(`conf.d beside ${path} cannot be read (${errorCode(error)})`);
+  }
+}
+
+function readDocument(text: string, file: string): Table {
+  try {
+    return parse(text);
   } catch (error) {
     throw new BadConfiguration(
       `${file} is not valid TOML (line ${lineOf(error)}); see "sealpost config check"`,
     );
   }
+}
+
+/**
+ * Reads the settings out of the text of sealpost.toml.
+ * @param more path and text of each file of conf.d
+ * @throws BadConfiguration that names every wrong key
+ */
+export function readPipeSettings(
+  text: string,
+  path: string | undefined,
+  more: readonly (readonly [string, string])[] = [],
+): PipeSettings {
+  const file = path ?? 'the configuration';
+  const document = mergeDocuments([
+    readDocument(text, file),
+    ...more.map(([name, each]) => readDocument(each, name)),
+  ]);
   const problems: string[] = [];
   const table = (value: unknown, key: string): Readonly<Record<string, unknown>> => {
     if (value === undefined) return {};
@@ -154,10 +175,6 @@ function reachable(endpoint: Endpoint): Endpoint {
   if (endpoint.kind === 'unix') return endpoint;
   if (endpoint.host === '0.0.0.0' || endpoint.host === '*') return { ...endpoint, host: '127.0.0.1' };
   return endpoint.host === '::' ? { ...endpoint, host: '::1' } : endpoint;
-}
-
-function isTable(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
 function errorCode(error: unknown): string {

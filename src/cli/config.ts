@@ -1,4 +1,4 @@
-// sealpost config check|describe: is the configuration right, and what can stand in it. Neither needs a database.
+// sealpost config check|describe|set: is the configuration right, and what can stand in it. Neither needs a database.
 import type { Command } from 'commander';
 import { describeConfig } from '../config/describe.ts';
 import { ConfigError, type ConfigProblem } from '../config/errors.ts';
@@ -6,6 +6,7 @@ import { type LoadOptions, loadConfig } from '../config/load.ts';
 import { inputSchema } from '../config/problems.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { withCommonOptions } from './command.ts';
+import { registerConfigSet } from './config-set.ts';
 
 interface ConfigOptions {
   readonly config?: string;
@@ -19,11 +20,11 @@ export interface CommandOutput {
   readonly exitCode: number;
 }
 
-/** Adds `config check` and `config describe`. */
+/** Adds `config check`, `config describe` and `config set`. */
 export function registerConfig(program: Command): void {
   const config = program
     .command('config')
-    .description('check the configuration file, or print the default one');
+    .description('check the configuration file, change a key of it, or print the default one');
   withCommonOptions(
     config.command('check').description('read the configuration and name every error'),
     'sealpost config check --config /etc/sealpost/sealpost.toml',
@@ -39,20 +40,21 @@ export function registerConfig(program: Command): void {
     const text = options.json === true ? `${JSON.stringify(inputSchema(), null, 2)}\n` : describeConfig();
     emit({ stdout: text, stderr: '', exitCode: EXIT.done });
   });
+  registerConfigSet(config);
 }
 
 /** What `config check` answers: `FILE: ok` and the warnings, or every error. */
 export function checkConfig(options: LoadOptions, json: boolean): CommandOutput {
   try {
-    const { path, keysSet, warnings } = loadConfig(options);
+    const { path, extraFiles, keysSet, warnings } = loadConfig(options);
     if (json)
       return ok(
-        `${JSON.stringify({ ok: true, file: path, keys: keysSet, errors: [], warnings }, null, 2)}\n`,
+        `${JSON.stringify({ ok: true, file: path, conf_d: extraFiles, keys: keysSet, errors: [], warnings }, null, 2)}\n`,
       );
     const summary =
       path === null
         ? 'no configuration file, the defaults hold: ok'
-        : `${path}: ok (${countOf(keysSet)} set)`;
+        : `${[path, ...extraFiles].join(', ')}: ok (${countOf(keysSet)} set)`;
     const stderr = warnings.map((warning) => `sealpost: warning: ${warning}\n`).join('');
     return { stdout: `${summary}\n`, stderr, exitCode: EXIT.done };
   } catch (error) {

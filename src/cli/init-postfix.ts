@@ -77,7 +77,7 @@ export async function takeOver(
 }
 
 /** @returns what was given to whom, null for nothing, and that in words */
-async function giveOtherNames(
+export async function giveOtherNames(
   database: Database,
   settings: AddressSettings,
 ): Promise<{ readonly given: object | null; readonly words: string }> {

@@ -13,6 +13,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     serve: async () => (await import('./serve.ts')).registerServe,
     migrate: async () => (await import('./migrate.ts')).registerMigrate,
     config: async () => (await import('./config.ts')).registerConfig,
+    postfix: async () => (await import('./postfix.ts')).registerPostfix,
     domain: async () => (await import('./domain.ts')).registerDomain,
     user: async () => (await import('./user.ts')).registerUser,
     alias: async () => (await import('./alias.ts')).registerAlias,

@@ -12,6 +12,9 @@ const PREAMBLE = [
   '# Looked for in --config, $SEALPOST_CONFIG, ./sealpost.toml and /etc/sealpost/sealpost.toml. A key that is left out has',
   '# its default; a key that is unknown is an error. Sizes: "50MB", "256MiB". Durations: "250ms", "90s", "5m", "1h", "6d".',
   '# `sealpost config check` reads a file and names every error.',
+  '#',
+  '# The files conf.d/*.toml beside this one are read after it, in the order of their names: tables are merged, and of a key that',
+  '# stands twice the later one counts. A list, such as that of all [[filter.listen]], is one value: the later one is the whole list.',
 ];
 
 /**

@@ -16,6 +16,8 @@ export interface FileOptions {
 export interface Source {
   readonly path: string;
   readonly text: string;
+  /** Root found it where it stands: neither it nor what belongs to it may be somebody else's. */
+  readonly guarded: boolean;
 }
 
 /**
@@ -40,8 +42,17 @@ export function findFile(
   if ((options.uid ?? process.getuid?.()) !== 0) return readSource(local, null) ?? readSource(system, null);
   const found = readSource(system, null);
   if (found !== null) return found;
-  refuseForeign(local);
-  return readSource(local, null);
+  return readSource(local, null, true);
+}
+
+/**
+ * Reads a further file of the same configuration.
+ * @throws ConfigError where it cannot be read, or is not to be trusted
+ */
+export function readExtra(path: string, guarded: boolean): Source {
+  const read = readSource(path, 'a readable TOML file', guarded);
+  if (read !== null) return read;
+  throw new ConfigError([{ file: path, key: '', ...unreadable('ENOENT', null) }]);
 }
 
 interface Access {
@@ -78,8 +89,12 @@ function refuseForeign(path: string): void {
   ]);
 }
 
-/** @param required what is expected where there is no file; null: then there is nothing to read */
-function readSource(path: string, required: string | null): Source | null {
+/**
+ * @param required what is expected where there is no file; null: then there is nothing to read
+ * @param guarded whether it must be root's own
+ */
+function readSource(path: string, required: string | null, guarded = false): Source | null {
+  if (guarded) refuseForeign(path);
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
@@ -90,7 +105,7 @@ function readSource(path: string, required: string | null): Source | null {
   }
   try {
     // TextDecoder drops a byte order mark, which TOML allows.
-    return { path, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
+    return { path, text: new TextDecoder('utf-8', { fatal: true }).decode(bytes), guarded };
   } catch {
     const found = 'bytes that are not UTF-8';
     throw new ConfigError([{ file: path, key: '', found, expected: 'a TOML file in UTF-8' }]);

@@ -1,10 +1,11 @@
 // Finds, reads and validates sealpost.toml: all errors at once, secrets from the environment, relative paths made absolute.
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { parse, TomlError } from 'smol-toml';
 import { crossCheck, warningsAbout } from './checks.ts';
+import { isTable, type Table } from './conf-d.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
-import { errorCode, type FileOptions, findFile, type Source, unreadable } from './find-file.ts';
+import { errorCode, type FileOptions, findFile, unreadable } from './find-file.ts';
+import { fileOf, type Layer, mergedDocument, readLayers } from './layers.ts';
 import { type DocumentProblem, describeIssues, formatKey } from './problems.ts';
 import { type Config, configSchema } from './schema.ts';
 
@@ -14,9 +15,11 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Absolute path of the file; null when there is none and the defaults hold. */
   readonly path: string | null;
+  /** The files of conf.d beside it, in the order in which they count. */
+  readonly extraFiles: readonly string[];
   /** Absolute: relative ones start at the file's folder, or at cwd. The same as `config.state_dir`. */
   readonly stateDir: string;
-  /** How many keys the file sets. */
+  /** How many keys the files set. */
   readonly keysSet: number;
   /** One sentence for each setting that works but is probably not what was meant. */
   readonly warnings: readonly string[];
@@ -30,15 +33,26 @@ export interface LoadOptions extends FileOptions {
 }
 
 /**
- * Reads the file that {@link findFile} finds, else the defaults.
- * @throws ConfigError with every problem of the file and the environment
+ * Reads the file that {@link findFile} finds and conf.d beside it, else the defaults.
+ * @throws ConfigError with every problem of the files and the environment
  */
 export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   const cwd = options.cwd ?? process.cwd();
   const env = options.env ?? process.env;
-  const source = findFile(options, cwd, env);
-  const file = source?.path ?? 'the defaults';
-  const document = source ? parseDocument(source) : {};
+  return loadLayers(readLayers(findFile(options, cwd, env)), cwd, env);
+}
+
+/**
+ * The same, of files that were read already, the one that counts most last; none: the defaults.
+ * @throws ConfigError with every problem of the files and the environment
+ */
+export function loadLayers(
+  layers: readonly Layer[],
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>>,
+): LoadedConfig {
+  const [main, ...extra] = layers;
+  const document = mergedDocument(layers);
   const keysSet = countKeys(document);
 
   const problems: ConfigProblem[] = [];
@@ -62,34 +76,24 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     problems.push(
       override
         ? { file: 'environment', key: override.variable, found: what, expected }
-        : { file, key, found: what, expected },
+        : { file: fileOf(layers, key) ?? 'the defaults', key, found: what, expected },
     );
   }
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
 
-  const folder = source ? dirname(source.path) : cwd;
+  const folder = main ? dirname(main.path) : cwd;
   const config = finish(parsed.data, folder);
-  const warnings = [
-    ...warningsAbout(config, document),
-    ...(source ? readableSecret(source, document, overrides) : []),
-  ];
-  return { config, path: source?.path ?? null, stateDir: config.state_dir, keysSet, warnings };
-}
-
-type Table = Record<string, unknown>;
-
-function parseDocument(source: Source): Table {
-  try {
-    return parse(source.text, { unsafeKeyBehaviour: 'throw' });
-  } catch (error) {
-    if (!(error instanceof TomlError)) throw error;
-    // Only the first line: the rest quotes the file, which may hold a password.
-    const found = (error.message.split('\n')[0] ?? '').replace(/^Invalid TOML document: /, '');
-    const key = `line ${error.line}, column ${error.column}`;
-    throw new ConfigError([
-      { file: source.path, key, found: `a syntax error (${found})`, expected: 'TOML 1.0' },
-    ]);
-  }
+  return {
+    config,
+    path: main?.path ?? null,
+    extraFiles: extra.map(({ path }) => path),
+    stateDir: config.state_dir,
+    keysSet,
+    warnings: [
+      ...warningsAbout(config, document),
+      ...layers.flatMap((layer) => readableSecret(layer, overrides)),
+    ],
+  };
 }
 
 /** How many values the document sets; a list of plain values is one. */
@@ -98,10 +102,6 @@ function countKeys(value: unknown): number {
     return value.reduce((sum: number, item) => sum + countKeys(item), 0);
   if (!isTable(value)) return 1;
   return Object.values(value).reduce((sum: number, item) => sum + countKeys(item), 0);
-}
-
-function isTable(value: unknown): value is Table {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
 /** Removes every date from the document (zod would take one for an empty table) and gives their paths. */
@@ -204,7 +204,7 @@ function finish(config: Config, folder: string): Config {
 }
 
 /** A warning where others on this machine may read a password out of the file. */
-function readableSecret(source: Source, document: Table, overrides: readonly Override[]): string[] {
+function readableSecret({ path, document }: Layer, overrides: readonly Override[]): string[] {
   const section = document.database;
   const holdsSecret = Object.entries(isTable(section) ? section : {}).some(
     ([name, value]) =>
@@ -212,8 +212,8 @@ function readableSecret(source: Source, document: Table, overrides: readonly Ove
       /:\/\/[^/@]*:[^/]*@/.test(value) &&
       !overrides.some((other) => other.name === name),
   );
-  if (!holdsSecret || (statSync(source.path).mode & 0o004) === 0) return [];
+  if (!holdsSecret || (statSync(path).mode & 0o004) === 0) return [];
   return [
-    `${source.path} holds a database password and is readable by everybody: chmod o-r, or use SEALPOST_DATABASE_URL_FILE`,
+    `${path} holds a database password and is readable by everybody: chmod o-r, or use SEALPOST_DATABASE_URL_FILE`,
   ];
 }

@@ -102,7 +102,7 @@ export function inputSchema(): z.core.JSONSchema.JSONSchema {
 }
 
 /** The schema of the value at a path; {} where the path leads nowhere. */
-function schemaAt(path: readonly PropertyKey[]): z.core.JSONSchema.JSONSchema {
+export function schemaAt(path: readonly PropertyKey[]): z.core.JSONSchema.JSONSchema {
   let node: z.core.JSONSchema._JSONSchema | undefined = inputSchema();
   for (const step of path) {
     if (typeof node !== 'object') return {};

@@ -33,12 +33,22 @@ export async function askPostfix(configDir: string | null): Promise<AskedPostfix
   }
 }
 
-async function postconf(configDir: string | null, args: readonly string[]): Promise<string> {
+/**
+ * Runs postconf(1).
+ * @param configDir as Postfix's own -c; null: $MAIL_CONFIG, or where Postfix has it
+ * @returns its standard output
+ * @throws Error of execFile: with code ENOENT where there is none, else with what it said in `stderr`
+ */
+export async function postconf(configDir: string | null, args: readonly string[]): Promise<string> {
   const where = configDir === null ? [] : ['-c', configDir];
   const { stdout } = await promisify(execFile)('postconf', [...where, ...args], {
     timeout: PATIENCE_MS,
-    // Where Postfix's programs are, whoever asks.
-    env: { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin` },
+    env: postfixEnvironment(),
   });
   return stdout;
+}
+
+/** Where Postfix's programs are, whoever asks. */
+export function postfixEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin` };
 }

@@ -65,7 +65,7 @@ test('config check --json gives ok and file, and each error with key, found and 
   });
 });
 
-test('both commands show an example in their help', () => {
+test('every command shows an example in their help', () => {
   const program = new Command();
   registerConfig(program);
   const config = program.commands.find((command) => command.name() === 'config');
@@ -77,6 +77,7 @@ test('both commands show an example in their help', () => {
   expect(helps).toEqual([
     expect.stringContaining('$ sealpost config check --config /etc/sealpost/sealpost.toml'),
     expect.stringContaining('$ sealpost config describe > sealpost.toml'),
+    expect.stringContaining('$ sealpost config set filter.next_hop lmtp:unix:/run/dovecot/lmtp'),
   ]);
 });
 

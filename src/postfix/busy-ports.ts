@@ -1,0 +1,50 @@
+// Whether another program has a port that a wiring makes Postfix listen on.
+import { connect } from 'node:net';
+import { listensAt, readMasterCf, serviceName } from './master-cf.ts';
+import { postconf } from './postconf.ts';
+import type { Conflict, Site } from './site.ts';
+import type { Wiring } from './wiring.ts';
+
+/**
+ * Ports that Postfix is to listen on and another program has: master(8) ends where it cannot listen, and no mail flows at all. A
+ * greeting as this Postfix has it is its own, of a wiring that was taken back and not reloaded yet.
+ */
+export async function busyPorts(configDir: string, site: Site, wiring: Wiring): Promise<readonly Conflict[]> {
+  const there = new Set(readMasterCf(site.master).map(serviceName));
+  const wanted = readMasterCf(wiring.master).filter(
+    (service) => service.type === 'inet' && !there.has(serviceName(service)),
+  );
+  const busy: Conflict[] = [];
+  for (const { name } of wanted) {
+    const { host, port } = listensAt(name);
+    const greeting = await greetingOf(host, Number(port));
+    if (greeting === null) continue;
+    const own = (await postconf(configDir, ['-x', '-h', 'smtpd_banner'])).trim();
+    if (greeting === `220 ${own}`) continue;
+    busy.push({
+      where: `port ${port}`,
+      found: `another program listens on ${name} ("ss -ltnp" names it)`,
+      remedy: `Postfix would not start any more; give the way back another port: sealpost config set filter.next_hop smtp:127.0.0.1:PORT, and apply again`,
+    });
+  }
+  return busy;
+}
+
+/** The first line of what answers on a port; '' where it says nothing; null where nobody listens. */
+function greetingOf(host: string, port: number): Promise<string | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    let heard = '';
+    const end = (answer: string | null): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.setTimeout(2000, () => end(heard));
+    socket.on('data', (bytes) => {
+      heard = `${heard}${bytes.toString('latin1')}`.slice(0, 1000);
+      if (heard.includes('\n')) end(heard.split(/\r?\n/, 1)[0] ?? '');
+    });
+    socket.once('close', () => end(heard));
+    socket.once('error', () => end(null));
+  });
+}
