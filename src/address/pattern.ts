@@ -15,6 +15,22 @@ export interface Subject {
   readonly characters: readonly string[];
 }
 
+/** A pattern made ready, once for many texts: what stands between its asterisks, and the masks of each piece. */
+export interface Pattern {
+  readonly pieces: readonly Piece[];
+}
+
+interface Piece {
+  readonly units: readonly Unit[];
+  /** Made where the piece is searched for. */
+  masks?: Masks;
+}
+
+/** Prepares a pattern. */
+export function patternOf(pattern: string): Pattern {
+  return { pieces: piecesOf(fold(pattern)).map((units) => ({ units })) };
+}
+
 /** Prepares a text. */
 export function subjectOf(text: string): Subject {
   return { characters: Array.from(fold(text)) };
@@ -24,21 +40,25 @@ export function subjectOf(text: string): Subject {
  * Whether a pattern matches a whole text. Takes time in proportion to the text's length, for each 32 characters of the pattern's longest
  * piece.
  */
-export function matchesPattern(pattern: string, text: string | Subject): boolean {
+export function matchesPattern(pattern: string | Pattern, text: string | Subject): boolean {
   const { characters } = typeof text === 'string' ? subjectOf(text) : text;
-  const [first = [], ...rest] = piecesOf(fold(pattern));
+  const { pieces } = typeof pattern === 'string' ? patternOf(pattern) : pattern;
+  const [first = EMPTY, ...rest] = pieces;
   if (!standsAt(first, characters, 0)) return false;
   const last = rest.pop();
-  if (last === undefined) return characters.length === first.length;
-  let at = first.length;
+  if (last === undefined) return characters.length === first.units.length;
+  let at = first.units.length;
   // The leftmost place for each piece leaves the most room for the others.
   for (const piece of rest) {
     const end = endOfFirst(piece, characters, at);
     if (end === null) return false;
     at = end;
   }
-  return characters.length - last.length >= at && standsAt(last, characters, characters.length - last.length);
+  const from = characters.length - last.units.length;
+  return from >= at && standsAt(last, characters, from);
 }
+
+const EMPTY: Piece = { units: [] };
 
 /** Letter by letter, so that `?` is one: ß is not ss here. */
 function fold(text: string): string {
@@ -68,13 +88,15 @@ function piecesOf(pattern: string): readonly (readonly Unit[])[] {
  * Where the first match of a piece ends, from an offset on. Looks at each character once (Baeza-Yates and Gonnet, "shift-and"): one bit for
  * each unit of the piece tells whether the text so far ends with the piece up to there.
  */
-function endOfFirst(piece: readonly Unit[], subject: readonly string[], from: number): number | null {
-  if (piece.length === 0) return from;
-  const words = Math.ceil(piece.length / WORD);
-  const masks = masksOf(piece, words);
+function endOfFirst(piece: Piece, subject: readonly string[], from: number): number | null {
+  const { length } = piece.units;
+  if (length === 0) return from;
+  const words = Math.ceil(length / WORD);
+  piece.masks ??= masksOf(piece.units, words);
+  const { masks } = piece;
   const any = masks.get(null) ?? new Uint32Array(words);
   const state = new Uint32Array(words);
-  const lastBit = 1 << ((piece.length - 1) % WORD);
+  const lastBit = 1 << ((length - 1) % WORD);
   for (let at = from; at < subject.length; at += 1) {
     const mask = masks.get(subject[at] ?? null) ?? any;
     let carry = 1;
@@ -91,8 +113,10 @@ function endOfFirst(piece: readonly Unit[], subject: readonly string[], from: nu
 /** Bits of a word of the state. */
 const WORD = 32;
 
+type Masks = ReadonlyMap<Unit, Uint32Array>;
+
 /** For each character of the piece the units that it may stand for; under null those that any character may. */
-function masksOf(piece: readonly Unit[], words: number): ReadonlyMap<Unit, Uint32Array> {
+function masksOf(piece: readonly Unit[], words: number): Masks {
   const masks = new Map<Unit, Uint32Array>([[null, new Uint32Array(words)]]);
   for (const unit of piece) if (!masks.has(unit)) masks.set(unit, new Uint32Array(words));
   for (const [character, mask] of masks) {
@@ -105,7 +129,7 @@ function masksOf(piece: readonly Unit[], words: number): ReadonlyMap<Unit, Uint3
   return masks;
 }
 
-function standsAt(piece: readonly Unit[], subject: readonly string[], at: number): boolean {
-  if (at + piece.length > subject.length) return false;
-  return piece.every((unit, index) => unit === null || unit === subject[at + index]);
+function standsAt({ units }: Piece, subject: readonly string[], at: number): boolean {
+  if (at + units.length > subject.length) return false;
+  return units.every((unit, index) => unit === null || unit === subject[at + index]);
 }

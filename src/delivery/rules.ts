@@ -1,7 +1,7 @@
 // Rules before sealing: which exception an administrator made for this very mail. The user's rules come before the domain's,
 // and the first one that matches decides. Pure.
 import { parsePath, toAddress } from '../address/normalise.ts';
-import { matchesPattern, type Subject, subjectOf } from '../address/pattern.ts';
+import { matchesPattern, patternOf, type Subject, subjectOf } from '../address/pattern.ts';
 import type { Rule } from '../directory/types.ts';
 import { fieldsNamed, MOST_HEADER_BYTES, splitMessage } from '../message/header.ts';
 import { headerTexts } from '../message/header-text.ts';
@@ -18,6 +18,8 @@ export interface RuledMessage {
   readonly size: number;
   /** The values of the fields of that name (in lower case), in every spelling under which a pattern may know them. */
   readonly values: (name: string) => readonly (string | Subject)[];
+  /** Whether a field of that name (in lower case) has a value that the pattern matches; found out once for all recipients. */
+  readonly matches: (name: string, pattern: string) => boolean;
 }
 
 /** A rule with the level that it was found on. */
@@ -40,7 +42,8 @@ export function ruledMessage(
 ): RuledMessage {
   let parts: ReturnType<typeof splitMessage> | undefined;
   const known = new Map<string, readonly Subject[]>();
-  return {
+  const matched = new Map<string, boolean>();
+  const ruled: RuledMessage = {
     sender: sender === null || sender === '' ? sender : normalised(sender),
     size,
     values: (name) => {
@@ -60,7 +63,18 @@ export function ruledMessage(
       }
       return values;
     },
+    matches(name, pattern) {
+      const question = `${name}:${pattern}`;
+      let answer = matched.get(question);
+      if (answer === undefined) {
+        const made = patternOf(pattern);
+        answer = ruled.values(name).some((value) => matchesPattern(made, value));
+        matched.set(question, answer);
+      }
+      return answer;
+    },
   };
+  return ruled;
 }
 
 function normalised(sender: RawPath): string | null {
@@ -90,9 +104,7 @@ export function ruleMatches(rule: Rule, message: RuledMessage): boolean {
   // The cheap ones first: the header is only read for mail that the others have not ruled out.
   if (largerThan !== null && message.size <= largerThan) return false;
   if (sender !== null && !senderMatches(sender, message.sender)) return false;
-  return (
-    header === null || message.values(header.name).some((value) => matchesPattern(header.pattern, value))
-  );
+  return header === null || message.matches(header.name, header.pattern);
 }
 
 /** The null sender is matched by `<>` alone: `*` means "whoever sent it", and nobody sent that. */

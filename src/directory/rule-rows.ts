@@ -1,6 +1,6 @@
 // Rules as they are stored and as they are typed: read back without guessing, and made canonical before they are kept. Pure.
 
-import { foldText } from '../address/fold.ts';
+import { foldText, normaliseText } from '../address/fold.ts';
 import { normaliseDomain } from '../address/normalise.ts';
 import { MAX_PATTERN } from '../address/pattern.ts';
 import { RULE_ACTIONS } from '../database/rule-actions.ts';
@@ -69,7 +69,7 @@ export function conditionsInWords({ sender, header, largerThan }: Omit<Rule, 'id
  * @throws ChangeRefused
  */
 export function readSenderPattern(typed: string): string {
-  const text = typed.trim();
+  const text = bounded(typed.trim());
   if (text === '<>') return text;
   const refused = new ChangeRefused(
     `found the sender ${JSON.stringify(typed)}, expected a pattern such as "bank.example", "*@*.bank.example", ` +
@@ -77,12 +77,7 @@ export function readSenderPattern(typed: string): string {
   );
   const at = text.lastIndexOf('@');
   const local = at <= 0 ? '*' : foldText(text.slice(0, at));
-  const domain = domainPattern(
-    text
-      .slice(at + 1)
-      .normalize('NFC')
-      .toLowerCase(),
-  );
+  const domain = domainPattern(normaliseText(text.slice(at + 1)).toLowerCase());
   if (domain === null || /[\p{Cc}\s<>]/u.test(local)) throw refused;
   return bounded(`${local}@${domain}`);
 }

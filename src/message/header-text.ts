@@ -10,6 +10,9 @@ import { fieldValue, type HeaderField } from './header.ts';
 const ENCODED_WORD =
   /=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?((?:[^?]|(?<!=)\?(?!=))*)\?=(?:\s+(?==\?[^?\s]+\?[BbQq]\?))?/g;
 
+/** Words that are decoded of one field; each costs a hundred times its bytes. A thousand names of two words each are fewer. */
+const MOST_WORDS = 2500;
+
 /** One encoded word of a text. */
 interface Word {
   /** Where it stands, the white space before the next word included. */
@@ -22,11 +25,18 @@ interface Word {
 
 /**
  * The spellings under which a value may be known: as it stands, and decoded where that makes a difference; where a word holds
- * blanks, both with them and without, since mail programs differ. Runs of white space, folding included, are one space.
+ * blanks, both with them and without, since mail programs differ. Runs of white space, folding included, are one space. Of a
+ * value with more than {@link MOST_WORDS} encoded words the rest stays as it stands.
  */
 export function headerTexts(field: HeaderField): readonly string[] {
   const text = collapse(utf8OrLatin1(Buffer.from(fieldValue(field), 'latin1')));
-  const decoded = [text, decodeWords(text, (content) => content), decodeWords(text, withoutBlanks)];
+  if (!text.includes('=?')) return [text];
+  let blanks = false;
+  const asItIs = decodeWords(text, (content) => {
+    blanks ||= content.includes(' ');
+    return content;
+  });
+  const decoded = blanks ? [text, asItIs, decodeWords(text, withoutBlanks)] : [text, asItIs];
   return [...new Set(decoded.map(collapse))];
 }
 
@@ -54,7 +64,10 @@ function decodeWords(text: string, read: (content: string) => string): string {
 /** Adjacent words of one charset: senders split characters between them, and mail programs join the bytes. */
 function runsOf(text: string, read: (content: string) => string): readonly (readonly Word[])[] {
   const runs: Word[][] = [];
+  let count = 0;
   for (const found of text.matchAll(ENCODED_WORD)) {
+    count += 1;
+    if (count > MOST_WORDS) break;
     const [whole, charset = '', encoding = '', content = ''] = found;
     const bytes =
       encoding.toUpperCase() === 'B' ? Buffer.from(content, 'base64') : fromQuotedPrintable(read(content));
@@ -81,15 +94,18 @@ function decodeRun(run: readonly Word[]): string | null {
 }
 
 function fromQuotedPrintable(content: string): Buffer {
+  if (!/[_=]/.test(content)) return Buffer.from(content, 'latin1');
   const text = content
     .replaceAll('_', ' ')
     .replace(/=([0-9A-Fa-f]{2})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
   return Buffer.from(text, 'latin1');
 }
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true });
+
 function utf8OrLatin1(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return UTF_8.decode(bytes);
   } catch {
     return bytes.toString('latin1');
   }
