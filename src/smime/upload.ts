@@ -30,6 +30,8 @@ export type X509Upload =
 
 /** More than this is a trust store, not somebody's certificate with its chain. */
 const MAX_CERTIFICATES = 32;
+/** Blocks that are looked at: a certificate may stand there twice, and parameters, lists and empty ones beside it. */
+const MAX_BLOCKS = 4 * MAX_CERTIFICATES;
 
 /** PEM blocks that are not OpenPGP's or SSH's (RFC 7468). */
 function pemBlocks(bytes: Buffer): readonly TextBlock[] {
@@ -62,7 +64,15 @@ export function readX509Upload(upload: Uint8Array): X509Upload {
   if (private_.length > 0) return { ok: false, because: 'private key' };
   const blocks = pemBlocks(bytes).filter(({ body }) => body !== null);
   if (blocks.length === 0) return { ok: false, because: 'damaged' };
-  return gather(blocks.map(({ label, body }) => readBlock(label, body ?? '')));
+  if (blocks.length > MAX_BLOCKS) return { ok: false, because: 'too many' };
+  const read: X509Upload[] = [];
+  for (const { label, body } of blocks) {
+    const one = readBlock(label, body ?? '');
+    // One bad block is enough: others may be dear to read.
+    if (!one.ok) return one;
+    read.push(one);
+  }
+  return gather(read);
 }
 
 /** What "echo" and editors put behind a file of one structure. */
