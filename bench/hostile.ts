@@ -11,6 +11,7 @@ import { freePorts, repository } from '../test/support/places.ts';
 import { BOMBS, type Bomb } from './hostile/bombs.ts';
 import type { Measured, Told } from './hostile/child.ts';
 import { DOMAIN, stageConfig } from './hostile/stage.ts';
+import type { ReadUpload } from './hostile/upload-child.ts';
 import { letter } from './letter.ts';
 import type { Finding, PartOptions, PartResult, Row } from './rows.ts';
 import { openSession } from './session.ts';
@@ -53,7 +54,33 @@ export async function hostilePart(options: PartOptions): Promise<PartResult> {
   } finally {
     await sink.listener.close({ graceMs: 0 });
   }
-  return { rows: exploded.map(rowOf), findings: findingsOf(exploded), notes: NOTES };
+  const uploads = await readUploads();
+  for (const { name, blockMs } of uploads) options.progress(`${name}: ${blockMs.toFixed(1)} ms`);
+  return {
+    rows: [...exploded.map(rowOf), ...uploads.map(rowOfUpload)],
+    findings: findingsOf(exploded, uploads),
+    notes: NOTES,
+  };
+}
+
+/** Keys and certificates that strangers hand over, read in a process of its own. */
+async function readUploads(): Promise<readonly ReadUpload[]> {
+  const child = fork(join(repository, 'bench/hostile/upload-child.ts'), [], {
+    execArgv: ['--import', 'tsx'],
+    cwd: repository,
+  });
+  const uploads: ReadUpload[] = [];
+  child.on('message', (read) => uploads.push(read as ReadUpload));
+  const [code] = await once(child, 'exit');
+  if (code !== 0) throw new Error(`the process of the uploads ended with ${code}`);
+  return uploads;
+}
+
+function rowOfUpload({ name, bytes, blockMs, memoryMegabytes, seconds }: ReadUpload): Row {
+  return {
+    work: `${name}, ${Math.ceil(bytes / 1000)} KB`,
+    figures: { ms: seconds * 1000, 'longest block ms': blockMs, 'peak MB': memoryMegabytes },
+  };
 }
 
 interface Sink {
@@ -191,7 +218,7 @@ function rowOf({ bomb, bytes, blockMs, memoryMegabytes, growth, seconds }: Explo
   };
 }
 
-function findingsOf(exploded: readonly Exploded[]): Finding[] {
+function findingsOf(exploded: readonly Exploded[], uploads: readonly ReadUpload[]): Finding[] {
   const worst = (figure: (one: Exploded) => number): number => Math.max(...exploded.map(figure));
   return [
     {
@@ -205,6 +232,12 @@ function findingsOf(exploded: readonly Exploded[]): Finding[] {
       measured: worst(({ growth }) => growth),
       target: GROWTH,
     },
+    {
+      what: 'hostile keys and certificates: the longest block of the event loop',
+      measured: Math.max(...uploads.map(({ blockMs }) => blockMs)),
+      unit: 'ms',
+      target: BLOCK,
+    },
   ];
 }
 
@@ -212,5 +245,6 @@ const NOTES = [
   'Each letter goes by LMTP through a process of its own with the filter in it, whose directory is in memory: 45 MB of it, or as much as ' +
     'one field may have. "Longest block" is the longest turn of the event loop by the processor time of its thread, so that what else ' +
     'the machine does, or sealing in other threads, does not count. "Peak MB" is how far resident memory rose above what it was before ' +
-    `the letter. "Growth" is the largest copy over the letter, of letters above ${GROWTH_COUNTS_FROM / 1024} KB.`,
+    `the letter. "Growth" is the largest copy over the letter, of letters above ${GROWTH_COUNTS_FROM / 1024} KB. Keys and certificates ` +
+    'are read one after the other in one process, as key import and the portal do; they are 256 KB at most.',
 ];

@@ -137,6 +137,24 @@ const HEADER_BOMBS: readonly Bomb[] = [
     letter: () => inHeader('List-Id', filled(FIELD, '=?a?Q?')),
   },
   {
+    name: 'encoded words with blanks in them',
+    rule: RULE,
+    recipients: 28,
+    letter: () => inHeader('List-Id', filled(FIELD, '=?utf-8?Q?=41 b =42?=\r\n ')),
+  },
+  {
+    name: 'encoded words that each have another charset, a hidden Subject',
+    settings: { subject: 'hide' },
+    letter: (bytes) =>
+      Buffer.concat([
+        Buffer.from(
+          `${FROM}Subject: ${times(FIELD / 24, (index) => `=?iso-8859-${index % 16}?B?w6Q=?= `)}\r\n`,
+        ),
+        filled(Math.min(bytes, 900_000), `X-Copy: ${'=?windows-1258?Q?=EC?= '.repeat(40)}\r\n`),
+        Buffer.from('\r\nHello.\r\n'),
+      ]),
+  },
+  {
     name: 'ten thousand fields that a rule asks for',
     rule: { name: 'x', pattern: '*announce*' },
     recipients: 28,
@@ -166,6 +184,21 @@ const HEADER_BOMBS: readonly Bomb[] = [
     name: 'comments that never close',
     settings: SHY,
     letter: (bytes) => inHeader('Cc', filled(bytes, '(')),
+  },
+  {
+    name: 'groups and routes in an address list under shy',
+    settings: SHY,
+    letter: (bytes) => inHeader('To', filled(bytes, 'g:<@a,@b:c@d.e>,(x)"y"@[1.2.3.4];,')),
+  },
+  {
+    name: 'user-facing fields of 60 KB in a letter of 100 KB',
+    letter: () =>
+      Buffer.concat([
+        Buffer.from(`${FROM}Cc: ${'<a@b.example>,\r\n '.repeat(1200)}<z@b.example>\r\n`),
+        filled(40_000, `References: ${'<a@b.example>\r\n '.repeat(60)}\r\n`),
+        Buffer.from('\r\n'),
+        filled(40_000, 'Hello.\r\n'),
+      ]),
   },
   {
     name: 'a long user-facing field',
@@ -264,6 +297,41 @@ const BODY_BOMBS: readonly Bomb[] = [
     name: 'lines that begin with two hyphens, inline',
     settings: INLINE,
     letter: (bytes) => Buffer.concat([Buffer.from(nested(20)), filled(bytes, '--\r\n--c')]),
+  },
+  {
+    name: 'boundaries in pieces of RFC 2231, inline',
+    settings: INLINE,
+    letter: (bytes) =>
+      Buffer.concat([
+        Buffer.from(`${FROM}MIME-Version: 1.0\r\nContent-Type: multipart/mixed`),
+        Buffer.from(times(5000, (index) => `;\r\n boundary*${index}=b`)),
+        Buffer.from('\r\n\r\n'),
+        filled(bytes * 0.9, `--${'b'.repeat(60)}\r\n\r\na\r\n`),
+      ]),
+  },
+  {
+    name: 'base64 with a stray character on every line, inline',
+    settings: INLINE,
+    letter: (bytes) =>
+      simple(
+        'Content-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n',
+        filled(bytes, `${'QUJD'.repeat(18)}!\r\n`),
+      ),
+  },
+  {
+    name: 'base64 in padded pieces of one octet, inline',
+    settings: INLINE,
+    letter: (bytes) =>
+      simple('Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n', filled(bytes, 'QQ==\r\n')),
+  },
+  {
+    name: 'base64 that is just read in the main thread, with a text on every other line, inline',
+    settings: INLINE,
+    letter: (bytes) =>
+      simple(
+        'Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n',
+        filled(Math.min(bytes, 127_000), 'QUJD\r\n- a word -\r\n'),
+      ),
   },
   { name: 'nothing but bare line feeds', letter: (bytes) => simple('', filled(bytes * 0.45, '\n')) },
   { name: 'nothing but line endings', letter: (bytes) => simple('', filled(bytes, '\r\n')) },
