@@ -1,6 +1,7 @@
 // Judges an upload: every certificate in it on its own, by what it says and by a trial encryption. Nothing is stored here.
 import { createMessage, encrypt } from 'openpgp';
 import { readCertificate } from '../openpgp/read-certificate.ts';
+import { createBreather } from '../pacing/breather.ts';
 import { type Components, componentsOf } from './components.ts';
 import { type CertificateFacts, lastUsable } from './facts.ts';
 import { inspectComponents } from './inspect.ts';
@@ -54,7 +55,11 @@ export async function judgeUpload(
   trial: Trial = trialEncryption,
 ): Promise<readonly Judged[]> {
   const judged: Judged[] = [];
-  for (const found of await readCertificates(upload)) judged.push(await judge(found, policy, now, trial));
+  const breathe = createBreather();
+  for (const found of await readCertificates(upload)) {
+    judged.push(await judge(found, policy, now, trial));
+    await breathe();
+  }
   return judged;
 }
 

@@ -2,6 +2,7 @@
 // armor is read by hand because mail clients break it in ways that OpenPGP.js refuses; the packets are read by OpenPGP.js.
 import { type AnyPacket, enums, PacketList, PublicKey, SignaturePacket, UnparseablePacket } from 'openpgp';
 import { CERTIFICATE_PACKETS, packetsByTag } from '../openpgp/read-certificate.ts';
+import { createBreather } from '../pacing/breather.ts';
 import { type ArmorBlock, armorBlocks } from './armor-blocks.ts';
 import { joinPieces, type PacketPiece, packetPieces } from './packet-pieces.ts';
 import { lenientConfig } from './policy.ts';
@@ -100,7 +101,11 @@ async function readPackets(bytes: Buffer): Promise<readonly Found[]> {
   if (first === enums.packet.signature) return [refused(refuseUpload(await signatureKind(pieces)))];
   if (!KEY_TAGS.has(first)) return [refused(refuseUpload('not OpenPGP'))];
   const found: Found[] = [];
-  for (const certificate of certificatesOf(pieces)) found.push(await readCertificatePieces(certificate));
+  const breathe = createBreather();
+  for (const certificate of certificatesOf(pieces)) {
+    found.push(await readCertificatePieces(certificate));
+    await breathe();
+  }
   return found;
 }
 

@@ -10,8 +10,8 @@ import { fieldValue, type HeaderField } from './header.ts';
 const ENCODED_WORD =
   /=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?((?:[^?]|(?<!=)\?(?!=))*)\?=(?:\s+(?==\?[^?\s]+\?[BbQq]\?))?/g;
 
-/** Words that are decoded of one field; each costs a hundred times its bytes. A thousand names of two words each are fewer. */
-const MOST_WORDS = 2500;
+/** Words that are decoded of one field, each of which costs a hundred times its bytes: a line of the screen has three or four. */
+const MOST_WORDS = 1000;
 
 /** One encoded word of a text. */
 interface Word {

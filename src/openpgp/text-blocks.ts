@@ -13,6 +13,8 @@ export interface TextBlock {
   readonly aloneInLine: boolean;
 }
 
+/** No upload has as many keys. */
+const MOST_BLOCKS = 2000;
 const DASHES = '-----';
 /** The dashes behind a label may be those before the next one. */
 const LINE = /-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ,/]{0,63})(?=-----)/g;
@@ -20,8 +22,13 @@ const LINE = /-----(BEGIN|END) ([A-Z0-9][A-Z0-9 ,/]{0,63})(?=-----)/g;
 /**
  * Every block, in order. An end belongs to the beginning right before it; a beginning without an end has no body.
  * @param wanted which labels are looked for
+ * @param most the blocks behind these are not looked at
  */
-export function textBlocks(text: string, wanted: (label: string) => boolean): readonly TextBlock[] {
+export function textBlocks(
+  text: string,
+  wanted: (label: string) => boolean,
+  most = MOST_BLOCKS,
+): readonly TextBlock[] {
   const blocks: TextBlock[] = [];
   let open: { readonly label: string; readonly from: number; readonly start: number } | null = null;
   const block = (begun: NonNullable<typeof open>, body: string | null, to: number): TextBlock => ({
@@ -35,6 +42,7 @@ export function textBlocks(text: string, wanted: (label: string) => boolean): re
     const [line, which, label = ''] = match;
     const to = match.index + line.length + DASHES.length;
     if (!wanted(label)) continue;
+    if (blocks.length >= most) return blocks;
     if (which === 'BEGIN') {
       if (open !== null) blocks.push(block(open, null, match.index));
       open = { label, from: match.index, start: to };

@@ -34,14 +34,14 @@ const MAX_CERTIFICATES = 32;
 const MAX_BLOCKS = 4 * MAX_CERTIFICATES;
 
 /** PEM blocks that are not OpenPGP's or SSH's (RFC 7468). */
-function pemBlocks(bytes: Buffer): readonly TextBlock[] {
-  return textBlocks(bytes.toString('latin1'), (label) => !/^(?:PGP|OPENSSH|SSH2) /.test(label));
+function pemBlocks(bytes: Buffer, most?: number): readonly TextBlock[] {
+  return textBlocks(bytes.toString('latin1'), (label) => !/^(?:PGP|OPENSSH|SSH2) /.test(label), most);
 }
 
 /** Whether an upload is for this reader: PEM with labels of X.509, or one DER or BER structure. */
 export function isX509Upload(upload: Uint8Array): boolean {
   const bytes = bufferOf(upload);
-  return isStructure(withoutNewline(bytes)) || pemBlocks(bytes).length > 0;
+  return isStructure(withoutNewline(bytes)) || pemBlocks(bytes, 1).length > 0;
 }
 
 /** The beginning of a SEQUENCE that is as long as the rest, or of indefinite length (BER). */
@@ -59,7 +59,7 @@ export function readX509Upload(upload: Uint8Array): X509Upload {
   const structure = withoutNewline(bytes);
   if (isStructure(structure)) return gather([readStructure(structure)]);
   const text = bytes.toString('latin1');
-  const private_ = textBlocks(text, (label) => /PRIVATE KEY$/.test(label) && !label.startsWith('PGP '));
+  const private_ = textBlocks(text, (label) => /PRIVATE KEY$/.test(label) && !label.startsWith('PGP '), 1);
   // Also one that was cut off.
   if (private_.length > 0) return { ok: false, because: 'private key' };
   const blocks = pemBlocks(bytes).filter(({ body }) => body !== null);

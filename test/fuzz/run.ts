@@ -8,12 +8,13 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { ADDRESS_TARGETS } from './address-targets.ts';
 import { KEY_TARGETS } from './key-targets.ts';
 import { MAIL_TARGETS } from './mail-targets.ts';
 import { type Fault, runOnce, type Target } from './target.ts';
 import { WIRE_TARGETS } from './wire-targets.ts';
 
-const ALL: readonly Target[] = [...MAIL_TARGETS, ...WIRE_TARGETS, ...KEY_TARGETS];
+const ALL: readonly Target[] = [...MAIL_TARGETS, ...WIRE_TARGETS, ...KEY_TARGETS, ...ADDRESS_TARGETS];
 const MOST_FAULTS = 20;
 /** Iterations of a quick target for one of a slow one. */
 const QUICK_AT_ONCE = 40;
