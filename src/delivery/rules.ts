@@ -3,12 +3,14 @@
 import { parsePath, toAddress } from '../address/normalise.ts';
 import { matchesPattern, patternOf, type Subject, subjectOf } from '../address/pattern.ts';
 import type { Rule } from '../directory/types.ts';
-import { fieldsNamed, MOST_HEADER_BYTES, splitMessage } from '../message/header.ts';
+import { fieldsNamed, splitMessage } from '../message/header.ts';
 import { headerTexts } from '../message/header-text.ts';
 import type { RawPath } from '../smtp/types.ts';
 
 /** Fields of one name that are looked at: each costs more than its bytes. */
 const MOST_FIELDS = 1000;
+/** Bytes of them that are looked at: to decode and fold them costs a thousand times what a pattern says, and is done at once. */
+const MOST_BYTES = 32 * 1024;
 
 /** What rules look at. */
 export interface RuledMessage {
@@ -30,7 +32,7 @@ export interface FoundRule {
 
 /**
  * Prepares a message for its rules. The header is read when the first rule asks for it, once for all recipients. What exceeds
- * {@link MOST_HEADER_BYTES} in the fields of one name matches nothing.
+ * {@link MOST_BYTES} in the fields of one name matches nothing.
  * @param message all of it, or at least its header
  * @param sender the raw path of MAIL FROM without angle brackets; '' for the null sender; null where it is not known
  * @param size of the message in bytes
@@ -50,7 +52,7 @@ export function ruledMessage(
       let values = known.get(name);
       if (values === undefined) {
         parts ??= splitMessage(message);
-        let left = MOST_HEADER_BYTES;
+        let left = MOST_BYTES;
         values = fieldsNamed(parts, name)
           .slice(0, MOST_FIELDS)
           .flatMap((field) => {
