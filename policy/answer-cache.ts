@@ -111,7 +111,18 @@ export function createAnswerCache<T>(context: AnswerCacheContext<T>): AnswerCach
     underWay: new Map(),
   };
   return {
-    get: (key, read, told) => get(state, { key, read, told, fresh: null }),
+    get(key, read, told) {
+      const entry = state.entries.get(key);
+      // The way of most questions: nothing is made for it.
+      if (
+        entry !== undefined &&
+        isCurrent(state, entry) &&
+        state.changes.holds(entry.since, entry.dependsOn) &&
+        (told?.fresh === true || state.freshness.isFresh())
+      )
+        return hit(state, entry, told);
+      return get(state, { key, read, told, fresh: null });
+    },
     get size() {
       return state.entries.size;
     },
@@ -119,21 +130,16 @@ export function createAnswerCache<T>(context: AnswerCacheContext<T>): AnswerCach
 }
 
 function get<T>(state: State<T>, question: Question<T>): T | Promise<T> {
-  const { entries, changes, trust, freshness, count, databaseAway, clock } = state;
+  const { entries, changes, freshness, databaseAway } = state;
   const { key, told, fresh } = question;
   const entry = entries.get(key);
   let stale: Entry<T> | undefined;
   if (entry !== undefined) {
-    const current =
-      entry.epoch !== null &&
-      entry.epoch === trust.epoch() &&
-      (entry.readFrom === null || isWithin(USAGE_MS, clock() - entry.readFrom));
+    const current = isCurrent(state, entry);
     if (!changes.holds(entry.since, entry.dependsOn)) entries.delete(key);
-    else if (current && (fresh ?? (told?.fresh === true || freshness.isFresh()))) {
-      if (told !== null) told.fresh = true;
-      count('hit');
-      return entry.value;
-    } else if (current && fresh === null && !databaseAway())
+    else if (current && (fresh ?? (told?.fresh === true || freshness.isFresh())))
+      return hit(state, entry, told);
+    else if (current && fresh === null && !databaseAway())
       return freshness.refresh().then((known) => get(state, { ...question, fresh: known }));
     else if (told !== null && mayServeStale(state, entry)) stale = entry;
   }
@@ -144,6 +150,19 @@ function get<T>(state: State<T>, question: Question<T>): T | Promise<T> {
   }
   const promise = read(state, question);
   return stale === undefined ? failing(state, promise) : orStale(state, promise, stale, question);
+}
+
+/** Whether nobody can have missed a change of it. */
+function isCurrent<T>({ trust, clock }: State<T>, { epoch, readFrom }: Entry<T>): boolean {
+  return (
+    epoch !== null && epoch === trust.epoch() && (readFrom === null || isWithin(USAGE_MS, clock() - readFrom))
+  );
+}
+
+function hit<T>({ count }: State<T>, { value }: Entry<T>, told: Told | null): T {
+  if (told !== null) told.fresh = true;
+  count('hit');
+  return value;
 }
 
 function servedStale<T>({ count }: State<T>, { value }: Entry<T>, told: Told | null): T {

@@ -1,7 +1,8 @@
 // Which facts each map needs, gathered from the caches: a map and a lookup key in, the answer of the map's pure function out.
-import { type AddressParts, normaliseDomain, parsePath } from '../src/address/normalise.ts';
+import type { AddressParts } from '../src/address/normalise.ts';
 import type { Decider } from '../src/delivery/decide.ts';
 import { normaliseFingerprint } from '../src/directory/fingerprint.ts';
+import type { StoredKey } from '../src/directory/types.ts';
 import type { Told } from './answer-cache.ts';
 import {
   clientFingerprint,
@@ -16,6 +17,8 @@ import type { LookupCaches } from './caches.ts';
 import { checkRecipient } from './check-recipient.ts';
 import { type AddressFacts, type Answer, type AnswerOptions, type MapName, notFound } from './facts.ts';
 import { pathOfKey } from './internal-form.ts';
+import type { KeptAnswers } from './kept-answers.ts';
+import type { KeyReader } from './read-key.ts';
 import { countsReadOn, mayBeReadOn } from './read-on.ts';
 
 /** What a question is about, beside the map. */
@@ -30,6 +33,8 @@ export interface Asked {
 
 export interface AskContext {
   readonly caches: LookupCaches;
+  readonly keys: KeyReader;
+  readonly kept: KeptAnswers;
   readonly decider: Pick<Decider, 'beforehand'>;
   /** Unix milliseconds. */
   readonly clock: () => number;
@@ -56,11 +61,11 @@ export function ask(context: AskContext, map: MapName, asked: Asked): Answer | P
 }
 
 function askDomain(
-  { caches, options }: AskContext,
+  { caches, keys, options }: AskContext,
   { key, told }: Asked,
   wanted: 'virtual' | 'relay',
 ): Answer | Promise<Answer> {
-  const name = normaliseDomain(textOf(key));
+  const name = keys.domain(key);
   if (name === null) return domainClass(name, null, wanted, options);
   return after(caches.domain(name, told), (facts) => domainClass(name, facts, wanted, options));
 }
@@ -75,13 +80,13 @@ function askFingerprint({ caches, clock }: AskContext, { key, told }: Asked): An
 }
 
 function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer | Promise<Answer> {
-  const { caches, options } = context;
+  const { caches, keys, kept, options } = context;
   const { key, told } = asked;
   // An access map has an answer for the quoted form of every address of ours: there is no second question.
   const path = map === 'check_recipient' ? key : pathOfKey(key);
-  const parts = parsePath(path);
+  const parts = keys.address(path);
   if (parts === null) {
-    const name = map === 'transport' ? normaliseDomain(textOf(key)) : null;
+    const name = map === 'transport' ? keys.domain(key) : null;
     return name === null
       ? notFound('the key is no address')
       : after(caches.domain(name, told), domainTransport);
@@ -95,11 +100,11 @@ function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer 
         ),
       );
     case 'virtual_alias':
-      return after(facts, (known) => virtualAlias(known, options));
+      return after(facts, (known) => kept.of(map, known, () => virtualAlias(known, options)));
     case 'virtual_mailbox':
-      return after(facts, virtualMailbox);
+      return after(facts, (known) => kept.of(map, known, () => virtualMailbox(known)));
     case 'transport':
-      return after(facts, transport);
+      return after(facts, (known) => kept.of(map, known, () => transport(known)));
     case 'sender_login':
       return after(facts, (known) => askSender(context, known, parts, told));
   }
@@ -135,38 +140,42 @@ function askRecipient(
   unread: AddressFacts,
   { size, told }: Asked,
 ): Answer | Promise<Answer> {
-  const { decider, options } = context;
-  return after(withKeys(context, unread, told), (facts) =>
-    after(decider.beforehand(facts.recipient), (decided) => checkRecipient(facts, size, decided, options)),
-  );
+  const { decider, kept, options } = context;
+  return after(withKeys(context, unread, told), (facts) => {
+    const known = kept.recipient(facts);
+    if (known !== undefined) return known;
+    return after(decider.beforehand(facts.recipient), (decided) => {
+      const answer = checkRecipient(facts, size, decided, options);
+      kept.keepRecipient(facts, answer);
+      return answer;
+    });
+  });
 }
 
 function withKeys(
-  { caches }: AskContext,
+  { caches, kept }: AskContext,
   facts: AddressFacts,
   told: Told,
 ): AddressFacts | Promise<AddressFacts> {
-  const { keysUnread: id, recipient } = facts;
+  const { keysUnread: id } = facts;
   if (id === null) return facts;
-  return after(caches.keys(id, told), (keys) => {
-    const { resolution } = recipient;
-    const [user] = resolution.kind === 'user' ? resolution.readers : [];
-    if (user?.kind !== 'user') throw new Error('keys of no user');
-    const readers = [{ ...user, keys }] as const;
-    return {
-      ...facts,
-      keysUnread: null,
-      recipient: { ...recipient, resolution: { ...resolution, kind: 'user', readers, via: [] } },
-    };
-  });
+  return after(caches.keys(id, told), (keys) => kept.withKeys(facts, keys, () => joined(facts, keys)));
+}
+
+function joined(facts: AddressFacts, keys: readonly StoredKey[]): AddressFacts {
+  const { recipient } = facts;
+  const { resolution } = recipient;
+  const [user] = resolution.kind === 'user' ? resolution.readers : [];
+  if (user?.kind !== 'user') throw new Error('keys of no user');
+  const readers = [{ ...user, keys }] as const;
+  return {
+    ...facts,
+    keysUnread: null,
+    recipient: { ...recipient, resolution: { ...resolution, kind: 'user', readers, via: [] } },
+  };
 }
 
 /** Goes on at once where the value is there, else when it is: a promise costs more than a cached lookup. */
 function after<T, R>(value: T | Promise<T>, next: (value: T) => R | Promise<R>): R | Promise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
-}
-
-/** Bytes as text, for what is no path; broken UTF-8 becomes something that nobody has. */
-function textOf(key: string): string {
-  return Buffer.from(key, 'latin1').toString('utf8');
 }

@@ -16,6 +16,8 @@ import { ask } from './ask.ts';
 import { type CachesContext, createLookupCaches } from './caches.ts';
 import type { LookupDatabase } from './database.ts';
 import { type Answer, type MapName, refusesForGood } from './facts.ts';
+import { createKeptAnswers } from './kept-answers.ts';
+import { createKeyReader } from './read-key.ts';
 import { createLookupRecorder } from './record-lookup.ts';
 import type { LookupProtocol } from './reply-limits.ts';
 
@@ -80,8 +82,11 @@ export function createLookups(context: LookupsContext): Lookups {
     addressForm(log.addresses, pseudonym)(path, ours),
   );
   const { inspect } = createKeyCache({ allowSha1: config.keys.allow_sha1 });
+  const kept = createKeptAnswers();
   const asking = {
     caches,
+    keys: createKeyReader(),
+    kept,
     decider: createDecider({ inspect, global: () => encryption, now: clock }),
     clock,
     options: {
@@ -111,6 +116,7 @@ export function createLookups(context: LookupsContext): Lookups {
     restored: () => caches.restored(),
     reconfigure(next) {
       ({ encryption, log } = next);
+      kept.forget();
     },
     cached: () => caches.entries(),
   };

@@ -16,7 +16,7 @@ export function formatExplanation(explanation: Explanation): string {
     `address   ${explanation.address}`,
     ...explanation.readOn.slice(1).map(({ address, restsOn }) => `read as   ${address} (${restsOn})`),
     `is        ${resolution.kind}${who === '' ? '' : `: ${who}`}${resolution.via.length > 0 ? ` via ${resolution.via.join(', ')}` : ''}`,
-    `domain    ${explanation.domain === null ? 'not ours' : `${explanation.domain.name} (${explanation.domain.class})`}`,
+    `domain    ${domainInWords(explanation)}`,
     ...Object.entries(explanation.settings).map(([name, { value, from }]) =>
       value === null
         ? `setting   ${name}: the readers differ`
@@ -38,6 +38,13 @@ export function formatExplanation(explanation: Explanation): string {
       ? []
       : [`reply     ${decision.reply.code} ${decision.reply.enhanced} ${decision.reply.text}`]),
   ].join('\n');
+}
+
+function domainInWords({ domain, unknown_here: unknownHere }: Explanation): string {
+  if (domain !== null) return `${domain.name} (${domain.class})`;
+  return unknownHere
+    ? 'a name of this machine, and no domain of ours has this user or alias; Postfix may have an account or an alias of that name, whose mail is not sealed here'
+    : 'not ours';
 }
 
 /** A reader's own settings where the copy has others, and whether a key is known. */

@@ -41,6 +41,8 @@ export interface Explanation {
   /** What Postfix makes of the address, step by step; empty where it counts as it is written. */
   readonly readOn: readonly { readonly address: string; readonly restsOn: string }[];
   readonly domain: { readonly name: string; readonly class: string } | null;
+  /** Nobody of ours has it, and it is at a name of this machine: whom Postfix has there is not known. */
+  readonly unknown_here: boolean;
   /** Of the copy: of several readers, what theirs come to together. */
   readonly settings: Readonly<Partial<Record<SettingName, CopySetting>>>;
   readonly readers: readonly ReaderView[];
@@ -89,6 +91,7 @@ export function explanationOf(
     },
     readOn: facts.readOn?.steps ?? [],
     domain: facts.domain === null ? null : { name: facts.domain.name, class: facts.domain.class },
+    unknown_here: facts.unknownHere === true,
     settings: settingsOfCopy(decision),
     readers: readers.flatMap((basis) => readerView(basis, viewOf)),
     rules: explainRules(decision, ruled),

@@ -143,7 +143,8 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
           `deferred, whose address it is cannot be told: ${decision.reason}`,
         );
     } else if (unknown) {
-      log.warn(entryOf, `passed in plaintext to an unknown address in a domain of ours: ${decision.reason}`);
+      const where = decision.facts.domain === null ? 'at a name of this machine' : 'in a domain of ours';
+      log.warn(entryOf, `passed in plaintext to an unknown address ${where}: ${decision.reason}`);
     } else if (decision.leftOut.length > 0)
       log.warn({ ...entryOf, leftOut: decision.leftOut }, decision.reason);
     else log.debug(entryOf, decision.reason);

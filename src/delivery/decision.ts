@@ -77,15 +77,16 @@ export type Decision = Verdict & {
 };
 
 /**
- * Whether a message goes on in plaintext to an address that nobody has, though its domain is ours. Its reader may well have a
- * key under another name: whoever runs the server should hear of it.
+ * Whether a message goes on in plaintext to an address that nobody has, though its domain is ours or it is at a name of this
+ * machine. Its reader may well have a key under another name (Postfix's /etc/aliases may lead there): whoever runs the server
+ * should hear of it.
  */
 export function passesUnknown(
   { action, because }: Pick<Verdict, 'action' | 'because'>,
-  { resolution, domain }: Pick<RecipientFacts, 'resolution' | 'domain'>,
+  { resolution, domain, unknownHere }: Pick<RecipientFacts, 'resolution' | 'domain' | 'unknownHere'>,
   detection: Pick<Detection, 'encrypted'>,
 ): boolean {
-  const unknown = resolution.kind === 'nobody' && domain !== null;
+  const unknown = resolution.kind === 'nobody' && (domain !== null || unknownHere === true);
   return action === 'pass' && unknown && because !== 'already encrypted' && !detection.encrypted;
 }
 

@@ -48,6 +48,8 @@ interface Walk {
   /** In the domain of ours that was read last. */
   readonly nobody: Place | null;
   readonly unclear: Unclear | null;
+  /** Every reading is at a name of this machine, and nobody of ours has any of them: Postfix may have an alias or an account. */
+  readonly onlyHere: boolean;
 }
 
 /**
@@ -66,7 +68,7 @@ export function resolveReadings(
   // All that further readings may need is loaded at once, so that nesting costs no further round.
   for (const reading of read.readings)
     for (const domain of reading.domains) placeIn(rows, resolver, reading, domain);
-  const { exact, loose, nobody, unclear } = walk(rows, resolver, read, options);
+  const { exact, loose, nobody, unclear, onlyHere } = walk(rows, resolver, read, options);
   const place = exact ?? loose.at(-1) ?? nobody ?? nowhere(first);
   const facts = resolver.factsOf(place.parts, place.found);
   const differ = loose.some((each) => !sameReaders(resolver, each, place));
@@ -78,6 +80,7 @@ export function resolveReadings(
       address: written(rows, read) ?? facts.address,
       ...(because === null ? {} : { resolution: { kind: 'unclear', because } }),
       ...(readOn === null ? {} : { readOn }),
+      ...(onlyHere ? { unknownHere: true } : {}),
     },
     asked,
   };
@@ -93,6 +96,8 @@ const DIFFERENT: Unclear =
   'the address as it is written and what Postfix may make of it have different readers';
 const SEVERAL: Unclear = 'the name is in several domains of ours, and the address names none of them';
 
+const NOT_HERE = { exact: null, unclear: null, onlyHere: false } as const;
+
 function walk(
   rows: DirectoryRows,
   resolver: Resolver,
@@ -104,18 +109,20 @@ function walk(
   for (const reading of readings) {
     const judged = judgeReadings(rows, resolver, reading, readings, options);
     if (judged.kind === 'unknown here') continue;
-    if (judged.kind === 'unclear') return { exact: null, loose, nobody, unclear: judged.because };
+    if (judged.kind === 'unclear') return { ...NOT_HERE, loose, nobody, unclear: judged.because };
     const { kind, place } = judged;
-    if (kind === 'exact') return { exact: place, loose, nobody, unclear: null };
+    if (kind === 'exact') return { ...NOT_HERE, exact: place, loose, nobody };
     if (kind === 'outside') {
       // Outside, a reading is somebody's where there is a key for it; as it is written, whoever it is.
       const counts = place.found.kind !== 'nobody' || reading === readings[0];
-      return { exact: counts ? place : null, loose, nobody, unclear: null };
+      return { ...NOT_HERE, exact: counts ? place : null, loose, nobody };
     }
     if (kind === 'loose') loose.push(place);
     else nobody = place;
   }
-  return { exact: null, loose, nobody, unclear: gaveUp ? 'the address is nested too deep' : null };
+  const unclear = gaveUp ? 'the address is nested too deep' : null;
+  const onlyHere = loose.length === 0 && nobody === null && unclear === null;
+  return { exact: null, loose, nobody, unclear, onlyHere };
 }
 
 function nowhere({ local, domains }: Reading): Place {

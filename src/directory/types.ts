@@ -103,6 +103,8 @@ export interface RecipientFacts {
   readonly domain: Domain | null;
   /** Only where the resolution is that of another address, which Postfix makes of this one. */
   readonly readOn?: ReadOn;
+  /** Nobody of ours has it, and it is at a name of this machine: what Postfix has there, an alias or an account, is not known. */
+  readonly unknownHere?: true;
   /** The keys of that domain, used where neither the user nor the contact has one. */
   readonly domainKeys: readonly StoredKey[];
 }

@@ -74,7 +74,7 @@ function ofDelivery(registers: Registers) {
     plaintextUnknown: counter(
       registers,
       'sealpost_plaintext_unknown_address_total',
-      'Copies that passed in plaintext to an address that nobody has, in a domain of ours',
+      'Copies that passed in plaintext to an address that nobody has, in a domain of ours or at a name of this machine',
     ),
     // In a worker or in this process.
     sealSeconds: histogram(

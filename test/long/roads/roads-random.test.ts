@@ -1,7 +1,8 @@
 // Ten thousand random addresses and more through a real Postfix, wired in every way.
 import { describeRandomRoads } from '../../support/roads-random-suite.ts';
 
-const EACH = 3400;
+/** Addresses for each wiring; fewer for a first look. */
+const EACH = Number(process.env.SEALPOST_ROADS_EACH ?? 3400);
 
 describeRandomRoads(
   { name: 'delivery-virtual and delivery-local', examples: ['delivery-virtual', 'delivery-local'] },

@@ -13,7 +13,7 @@ import { DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../..
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import type { MessageEvent } from '../../../src/observe/events.ts';
 import { createLogger } from '../../../src/observe/log.ts';
-import { createMetrics } from '../../../src/observe/metrics.ts';
+import { createMetrics, type Metrics } from '../../../src/observe/metrics.ts';
 import type { SealingJob } from '../../../src/openpgp/types.ts';
 import type { SendRequest, SendResult } from '../../../src/smtp/client/next-hop.ts';
 import { classOf, formatReply } from '../../../src/smtp/replies.ts';
@@ -28,6 +28,7 @@ const folder = mkdtempSync(join(tmpdir(), 'sealpost-deliver-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Stage {
+  readonly metrics: Metrics;
   readonly deliverer: Deliverer;
   readonly sent: SendRequest[];
   readonly jobs: SealingJob[];
@@ -79,6 +80,7 @@ function stage(script: Script = {}): Stage {
     close: async () => undefined,
   };
   const config: Config = configSchema.parse({ hostname: 'mx.example.org', ...script.config });
+  const metrics = createMetrics({ processMetrics: false });
   const deliverer = createDeliverer({
     config: () => config,
     directory: {
@@ -139,9 +141,9 @@ function stage(script: Script = {}): Stage {
     }),
     outgoingDirectory: folder,
     logger: createLogger({ level: 'info', destination: { write: (line) => void logged.push(line) } }),
-    metrics: createMetrics({ processMetrics: false }),
+    metrics,
   });
-  return { deliverer, sent, jobs, events, givenBack, remembered, logged, told, memory };
+  return { metrics, deliverer, sent, jobs, events, givenBack, remembered, logged, told, memory };
 }
 
 function facts(path: string): RecipientFacts {
@@ -158,6 +160,8 @@ function facts(path: string): RecipientFacts {
       ]
     : [];
   const address = path as Address;
+  if (path.endsWith('@localhost'))
+    return { address, resolution: { kind: 'nobody' }, domain: null, unknownHere: true, domainKeys: [] };
   if (path.startsWith('unclear'))
     return {
       address,
@@ -360,6 +364,16 @@ describe('delivering one transaction', () => {
       'a@x',
       'A@x',
     ]);
+  });
+
+  it('tells in the log and counts what passes in plaintext to a name of this machine that nobody of ours has', async () => {
+    const { deliverer, logged, metrics } = stage();
+    expect(await replies(deliverer, transaction(['root@localhost', 'a@x']))).toHaveLength(2);
+    const lines = logged.map((line) => JSON.parse(line)).filter(({ level }) => level === 'warn');
+    expect(lines.map(({ msg }) => msg)).toEqual([
+      'passed in plaintext to an unknown address at a name of this machine: no key is known, and on_missing_key is pass',
+    ]);
+    expect(await metrics.registry.metrics()).toContain('sealpost_plaintext_unknown_address_total 1\n');
   });
 
   it('says in the log a few times a minute whose address cannot be told, however often a sender causes it', async () => {

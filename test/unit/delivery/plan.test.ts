@@ -474,4 +474,11 @@ describe('plaintext to an address that nobody has', () => {
     expect(passesUnknown({ action: 'pass', because }, facts, { encrypted })).toBe(told);
     expect(passesUnknown({ action: 'defer', because }, facts, { encrypted })).toBe(false);
   });
+
+  it('is told at a name of this machine, where Postfix may have an alias of that name', () => {
+    const facts = { resolution: { kind: 'nobody' }, domain: null, unknownHere: true } as const;
+    const passes = { action: 'pass', because: 'no key' } as const;
+    expect(passesUnknown(passes, facts, { encrypted: false })).toBe(true);
+    expect(passesUnknown(passes, facts, { encrypted: true })).toBe(false);
+  });
 });

@@ -211,3 +211,22 @@ describe('what was read on', () => {
     });
   });
 });
+
+describe('a recipient whom Postfix may know, and nobody of ours is', () => {
+  it.each([
+    ['root@localhost', true],
+    ['root', true],
+    ['root+x@[192.0.2.1]', true],
+    ['root%localhost@mx.example.net', true],
+    // Somebody of ours, or nobody in a domain of ours.
+    ['news@localhost', undefined],
+    ['root@example.org', undefined],
+    ['root%example.org@localhost', undefined],
+    // Outside, also by way of this machine.
+    ['root@elsewhere.example', undefined],
+    ['root%elsewhere.example@localhost', undefined],
+    ['both@localhost', undefined],
+  ] as const)('is told apart: %s', (address, told) => {
+    expect(facts(address).unknownHere).toBe(told);
+  });
+});
