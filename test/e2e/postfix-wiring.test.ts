@@ -1,59 +1,31 @@
 // `sealpost postfix show|apply|undo` on real configuration folders: Debian's own master.cf, and Postfix's own word on what was made
 // of it. One case has a running Postfix, to be reloaded.
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { createProgram } from '../../src/cli/program.ts';
+import { afterEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
-import { wiringNames } from '../../src/postfix/wiring.ts';
+import {
+  describeApplied,
+  filesOf,
+  makeSite,
+  runPostfix,
+  scratch,
+  useSites,
+  type WiredSite,
+} from '../support/applied-suite.ts';
 import { mustRun, runProgram, waitUntil } from '../support/child.ts';
-import { runCommand } from '../support/command-line.ts';
-import { need } from '../support/needs.ts';
 import { allocatePlaces, exampleSubstitutions, type Places } from '../support/places.ts';
 import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
 
-need('postfix', 'root');
+let here: WiredSite;
+const site = (main = '', toml = '') => {
+  here = makeSite(main, toml);
+};
+const files = () => filesOf(here);
+const postfix = (...words: readonly string[]) => runPostfix(here, ...words);
 
-/** Debian's, where Postfix was installed from there. */
-const MASTER = '/usr/share/postfix/master.cf.dist';
-
-let scratch: string;
-let etc: string;
-let config: string;
-
-beforeAll(() => {
-  scratch = mkdtempSync(join(tmpdir(), 'sp-wiring-'));
-});
-afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-/** A new configuration folder, and a sealpost.toml without a database. @param main more lines of main.cf */
-function site(main = '', toml = ''): void {
-  const folder = mkdtempSync(join(scratch, 'f-'));
-  etc = join(folder, 'etc');
-  config = join(folder, 'sealpost.toml');
-  mkdirSync(etc);
-  const base = `# example.net\ncompatibility_level = 3.6\nmyhostname = mx.example.net\nmydestination = $myhostname,\n  localhost\nalias_maps =\n`;
-  const own = `queue_directory = ${join(scratch, 'spool')}\ndata_directory = ${join(scratch, 'data')}\n`;
-  for (const name of ['spool', 'data']) mkdirSync(join(scratch, name), { recursive: true });
-  writeFileSync(join(etc, 'main.cf'), `${base}${own}${main}`);
-  writeFileSync(
-    join(etc, 'master.cf'),
-    existsSync(MASTER) ? readFileSync(MASTER) : 'bounce unix - - y - 0 bounce\n',
-  );
-  writeFileSync(config, `# mine\nstate_dir = "./state"\n${toml}`);
-}
-
-const files = () => ['main.cf', 'master.cf'].map((name) => readFileSync(join(etc, name), 'latin1'));
-
-async function postfix(...words: readonly string[]) {
-  const { code, stdout, stderr } = await runCommand(
-    () => createProgram('postfix'),
-    ['postfix', ...words, '--config', config, '--config-dir', etc, '--json'],
-  );
-  return { code, stderr, said: JSON.parse(stdout.toString()) as Record<string, unknown> };
-}
+useSites();
 
 /** Everything that Postfix makes of a folder, and nothing that it has against it. */
 async function asPostfixReads(folder: string): Promise<readonly string[]> {
@@ -72,28 +44,8 @@ async function asPostfixReads(folder: string): Promise<readonly string[]> {
   return lines.map(words).sort();
 }
 
-describe.each(wiringNames())('the wiring %s', (name) => {
-  it('is applied after postfix check, changes nothing when repeated, and is undone to the byte', async () => {
-    site();
-    const before = files();
-    expect(await postfix('apply', name)).toMatchObject({
-      code: 0,
-      said: { applied: true, reloaded: false, conflicts: [] },
-    });
-    const after = files();
-    expect(after).not.toEqual(before);
-    expect(loadConfig({ path: config }).config.postfix.percent_hack).toBe(/lookups|receiver/.test(name));
-
-    expect(await postfix('apply', name)).toMatchObject({ code: 0, said: { applied: false, changes: false } });
-    expect(files()).toEqual(after);
-
-    expect(await postfix('undo', name)).toMatchObject({ code: 0, said: { undone: true, to_the_byte: true } });
-    expect(files()).toEqual(before);
-    const defaults = { percent_hack: true, bangpath: true, dequote: true };
-    expect(loadConfig({ path: config }).config.postfix).toEqual(defaults);
-    expect(readFileSync(config, 'utf8')).toContain('# mine\n');
-  });
-});
+// All of them: test/long/wirings/applied.test.ts.
+describeApplied(['delivery-lmtp', 'pipe', 'lookups']);
 
 describe('show', () => {
   it('prints the calls that make of a copy what apply makes of the site, and changes nothing', async () => {
@@ -105,13 +57,13 @@ describe('show', () => {
     expect(dry).toMatchObject({ code: 0, said: shown.said });
     expect(files()).toEqual(before);
 
-    const copy = `${etc}-copy`;
-    cpSync(etc, copy, { recursive: true });
-    const calls = (shown.said.calls as string[]).join('\n').replaceAll(`-c ${etc} `, `-c ${copy} `);
+    const copy = `${here.etc}-copy`;
+    cpSync(here.etc, copy, { recursive: true });
+    const calls = (shown.said.calls as string[]).join('\n').replaceAll(`-c ${here.etc} `, `-c ${copy} `);
     await mustRun('bash', ['-e', '-c', calls]);
     await postfix('apply', 'after-queue-lmtp');
-    expect(await asPostfixReads(etc)).toEqual(await asPostfixReads(copy));
-    const check = await runProgram('postfix', ['-c', etc, 'check']);
+    expect(await asPostfixReads(here.etc)).toEqual(await asPostfixReads(copy));
+    const check = await runProgram('postfix', ['-c', here.etc, 'check']);
     expect(check).toMatchObject({ code: 0, stderr: '' });
   });
 });
@@ -135,7 +87,7 @@ describe('apply', () => {
   it('changes nothing that Postfix has something against', async () => {
     site('', '[filter]\nnext_hop = "lmtp:unix:/run/dovecot/lmtp"\n');
     // postconf reads it and postfix check does not: a folder where a file should be, say.
-    writeFileSync(join(etc, 'main.cf'), `${files()[0]}queue_directory = /nowhere/at/all\n`);
+    writeFileSync(join(here.etc, 'main.cf'), `${files()[0]}queue_directory = /nowhere/at/all\n`);
     const before = files();
     const { code, stderr } = await postfix('apply', 'delivery-lmtp');
     expect(code).toBe(1);
@@ -145,7 +97,10 @@ describe('apply', () => {
 
   it('takes over the transport that leads where sealpost hands on', async () => {
     site('virtual_transport = lmtp:unix:private/store\n');
-    writeFileSync(config, `[filter]\nnext_hop = "lmtp:unix:${join(scratch, 'spool')}/private/store"\n`);
+    writeFileSync(
+      here.config,
+      `[filter]\nnext_hop = "lmtp:unix:${join(scratch.folder, 'spool')}/private/store"\n`,
+    );
     expect(await postfix('show', 'delivery-lmtp')).toMatchObject({
       code: 0,
       said: { changes: true, still_to_do: [] },
@@ -168,7 +123,7 @@ describe('undo', () => {
     expect(await postfix('undo')).toMatchObject({ code: 0, said: { wiring: 'delivery-local' } });
     expect(files()).toEqual(one);
 
-    writeFileSync(join(etc, 'main.cf'), `# by hand\n${one[0]}`);
+    writeFileSync(join(here.etc, 'main.cf'), `# by hand\n${one[0]}`);
     expect(await postfix('undo')).toMatchObject({
       code: 1,
       said: { undone: false, changed_since: expect.stringContaining('+# by hand\n') },
@@ -200,8 +155,8 @@ describe('a Postfix that runs', () => {
       mainCf: { virtual_transport: 'virtual' },
     });
     started = { postfix: running, places };
-    etc = running.configDir;
-    config = join(places.dir, 'sealpost.toml');
+    const config = join(places.dir, 'sealpost.toml');
+    here = { etc: running.configDir, config };
     // Ports of its own: the wiring follows.
     writeFileSync(
       config,
