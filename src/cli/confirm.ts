@@ -11,14 +11,10 @@ export async function confirm(what: string, yes: boolean): Promise<void> {
   if (yes) return;
   if (!process.stdin.isTTY)
     throw new WrongUsage(`this would ${what}; there is no terminal to ask on: add --yes`);
-  const { createInterface } = await import('node:readline/promises');
-  const dialogue = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await dialogue.question(`sealpost: ${what}? [y/N] `);
-    if (!/^y(es)?$/i.test(answer.trim())) throw new Refused('nothing was removed');
-  } finally {
-    dialogue.close();
-  }
+  // A word and not a single key: y, pressed by accident, would be a yes.
+  const { terminal } = await import('./ask.ts');
+  const answer = await terminal.text(`sealpost: ${what}? [y/N]`, '');
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Refused('nothing was removed');
 }
 
 /**

@@ -16,16 +16,6 @@ export interface TakenOver {
   readonly json: object;
 }
 
-/** Sets [postfix] of a new sealpost.toml as main.cf has it. */
-export function withOperators(text: string, postfix: AskedPostfix): string {
-  if (postfix.kind !== 'found') return text;
-  const { operators } = postfix.settings;
-  return NAMES.reduce(
-    (changed, name) => changed.replace(new RegExp(`^${name} = .*$`, 'm'), `${name} = ${operators[name]}`),
-    text,
-  );
-}
-
 /**
  * Gives the domain that stands in mydestination the machine's other names.
  * @param file whether sealpost.toml is new, and what it says in [postfix]

@@ -6,6 +6,7 @@ import type { LoadedConfig } from '../config/load.ts';
 import { messageOf } from '../database/exit.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { askPostfix } from '../postfix/postconf.ts';
+import { isRunning } from '../postfix/postfix.ts';
 import { type AddressSettings, OPERATORS, type Operator } from '../postfix/settings.ts';
 import type { CommandContext } from './command.ts';
 import { setKey } from './config-set.ts';
@@ -42,7 +43,7 @@ export function operatorChanges(
 export async function fillIn(
   context: CommandContext,
   configDir: string | null,
-  inForce: boolean,
+  reloaded: boolean,
 ): Promise<TakenOver> {
   const asked = await askPostfix(configDir);
   if (asked.kind !== 'found')
@@ -50,7 +51,11 @@ export async function fillIn(
   const loaded = loadedOr(context);
   if (typeof loaded === 'string')
     return { lines: [`[postfix] was left as it is: ${loaded}`], json: { found: true, because: loaded } };
-  const changes = operatorChanges(asked.settings.operators, loaded.config.postfix, inForce);
+  const changes = operatorChanges(
+    asked.settings.operators,
+    loaded.config.postfix,
+    reloaded || !(await isRunning(configDir)),
+  );
   const written: Written[] = [];
   for (const change of changes) written.push(await write(change, loaded.path));
   const names = await otherNames(context, asked.settings);

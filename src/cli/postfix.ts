@@ -101,7 +101,7 @@ async function apply(wiring: string, options: Options, context: CommandContext):
     return;
   }
   const reloaded = options.reload === true && (await reloadIfRunning(given));
-  const filled = await fillIn(context, given, reloaded || !(await isRunning(given)));
+  const filled = await fillIn(context, given, reloaded);
   context.print(
     {
       ...outlookAsJson(outlook, given),
@@ -150,7 +150,7 @@ async function undo(wiring: string | null, options: Options, context: CommandCon
     return;
   }
   const reloaded = options.reload === true && (await reloadIfRunning(given));
-  const filled = await fillIn(context, given, reloaded || !(await isRunning(given)));
+  const filled = await fillIn(context, given, reloaded);
   context.print(
     {
       undone: undone.kind === 'undone',

@@ -12,6 +12,11 @@ export function assumedConfig(wiring: Wiring): Config {
   return configSchema.parse(parse(wiring.toml));
 }
 
+/** The listeners that a wiring names; those of the defaults are none of its own. */
+function listenersOf(wiring: Wiring): Config['filter']['listen'] {
+  return wiring.toml.includes('[[filter.listen]]') ? assumedConfig(wiring).filter.listen : [];
+}
+
 /**
  * The ports that sealpost.toml has in place of the wiring's: those of listeners of the same name, and those of next hops that
  * lead back to Postfix. Pure.
@@ -19,13 +24,12 @@ export function assumedConfig(wiring: Wiring): Config {
 export function portsOf(wiring: Wiring, config: Config): ReadonlyMap<number, number> {
   const assumed = assumedConfig(wiring).filter;
   const pairs = [
-    ...assumed.listen.flatMap((listener): (readonly [Endpoint, Endpoint])[] => {
+    ...listenersOf(wiring).flatMap((listener): (readonly [Endpoint, Endpoint])[] => {
       const own = config.filter.listen.find(({ name }) => name === listener.name);
       if (own === undefined) return [];
-      const back = [listener.next_hop, own.next_hop] as const;
-      return [[listener.address, own.address], ...wayBack(back[0], back[1])];
+      const back = wayBack(listener.next_hop ?? assumed.next_hop, own.next_hop ?? config.filter.next_hop);
+      return [[listener.address, own.address], ...back];
     }),
-    ...wayBack(assumed.next_hop, config.filter.next_hop),
     ...servicesOf(assumedConfig(wiring), config),
   ];
   return new Map(
@@ -52,8 +56,8 @@ function servicesOf(assumed: Config, own: Config): (readonly [Endpoint, Endpoint
   });
 }
 
-function wayBack(assumed: NextHop | undefined, own: NextHop | undefined): (readonly [Endpoint, Endpoint])[] {
-  if (assumed?.protocol !== 'smtp' || own?.protocol !== 'smtp' || own.endpoint.kind !== 'inet') return [];
+function wayBack(assumed: NextHop, own: NextHop): (readonly [Endpoint, Endpoint])[] {
+  if (assumed.protocol !== 'smtp' || own.protocol !== 'smtp' || own.endpoint.kind !== 'inet') return [];
   // Port 25 is Postfix's front door, and another machine's port is no way back.
   if (own.endpoint.port === 25 || own.endpoint.host !== '127.0.0.1') return [];
   return [[assumed.endpoint, own.endpoint]];
@@ -131,7 +135,8 @@ function missingNextHops(
   return assumed.filter.listen.flatMap((listener) => {
     const wanted = listener.next_hop ?? assumed.filter.next_hop;
     const mine = config.filter.listen.find(({ name }) => name === listener.name);
-    const there = mine?.next_hop ?? config.filter.next_hop;
+    if (mine === undefined) return [];
+    const there = mine.next_hop ?? config.filter.next_hop;
     if (wanted.protocol === 'lmtp')
       return there.protocol === 'lmtp'
         ? []

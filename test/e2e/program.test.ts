@@ -47,6 +47,7 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
   init: [{ words: ['init', '--json'], says: /"written": false[\s\S]*0000_tables/ }],
   migrate: [{ words: ['migrate', '--status'], says: /^applied {2}0000_/ }],
   config: [{ words: ['config', 'check'], says: /sealpost\.toml/ }],
+  postfix: [{ words: ['postfix', 'show', 'none'], code: 1, says: /no wiring "none": choose one of/ }],
   domain: [
     { words: ['domain', 'add', 'example.org'], says: /example\.org/ },
     { words: ['domain', 'add', 'example.org'], code: 1, says: /example\.org/ },

@@ -97,8 +97,8 @@ export function chooseAccount(
   );
 }
 
-/** useradd(8): a system user with a group of its own, without a home and a shell. */
-function addServiceUser(): boolean {
+/** useradd(8): a system user with a group of its own, without a home and a shell. @returns whether it is there now */
+export function addServiceUser(): boolean {
   const words = ['--system', '--user-group', '--no-create-home', '--home-dir', '/var/lib/sealpost'];
   const made = spawnSync('useradd', [...words, '--shell', '/usr/sbin/nologin', SERVICE_USER], {
     stdio: 'ignore',

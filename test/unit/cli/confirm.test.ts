@@ -7,8 +7,9 @@ afterEach(() => vi.restoreAllMocks());
 
 /** Standard input of the command: a terminal on which a line is typed, or none. */
 function typed(line: string | null): void {
-  const input = Object.assign(new PassThrough(), { isTTY: line !== null });
-  if (line !== null) input.write(`${line}\n`);
+  const input = Object.assign(new PassThrough(), { isTTY: line !== null, setRawMode: () => input });
+  // As a terminal in raw mode sends it.
+  if (line !== null) input.write(`${line}\r`);
   vi.spyOn(process, 'stdin', 'get').mockReturnValue(input as unknown as typeof process.stdin);
   vi.spyOn(process.stderr, 'write').mockReturnValue(true);
 }
