@@ -95,8 +95,8 @@ export const WAY_BACK_CHECKS = [
         given,
         'what comes back goes to an agent that delivers',
         (service) =>
-          finalAgent(given.postfix, service) === undefined
-            ? 'no content_filter that names virtual(8) or local(8)'
+          settingOf(given.postfix, 'content_filter', service) === ''
+            ? 'no content_filter that names an agent'
             : null,
         wrong,
       );

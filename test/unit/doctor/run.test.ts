@@ -24,7 +24,10 @@ describe('the runner of doctor', () => {
     const seen: Partial<Facts>[] = [];
     const hears: Check = {
       ...looks('b', 'notification'),
-      judge: (facts) => (seen.push(facts), warning('late')),
+      judge: (facts) => {
+        seen.push(facts);
+        return warning('late');
+      },
     };
     const counted = readers({ notification: async () => (asked += 1) });
     const { results } = await runChecks({
