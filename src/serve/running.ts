@@ -8,12 +8,15 @@ import type { Logger } from '../observe/log.ts';
 import type { Rates } from '../observe/rates.ts';
 import type { OpeningParts, OpenParts } from './open-parts.ts';
 import type { PartListener, PartStatus } from './parts/part.ts';
+import type { Vigil } from './vigil.ts';
 import type { RunningStatus } from './worker-link.ts';
 
 export interface Running {
   readonly engine: Engine;
   readonly rates: Rates;
   readonly parts: OpeningParts;
+  /** What is looked at by itself, also where no mail comes; null: another process does. */
+  vigil?: Vigil | null;
 }
 
 /** The listeners that are open now. */
@@ -40,14 +43,14 @@ export async function describeParts({ open }: OpenParts): Promise<PartStatus> {
   return Object.assign({}, ...told);
 }
 
-export async function readiness({ engine, parts }: Pick<Running, 'engine' | 'parts'>): Promise<Health> {
+export async function readiness({ engine, parts, vigil }: Omit<Running, 'rates'>): Promise<Health> {
   const reasons: string[] = [];
   try {
     await engine.database.pool.query('SELECT 1');
   } catch {
     reasons.push('the database does not answer');
   }
-  reasons.push(...(await complaintsOf(parts)));
+  reasons.push(...(await complaintsOf(parts)), ...(vigil?.complaints() ?? []));
   return { ready: reasons.length === 0, reasons };
 }
 
@@ -62,11 +65,11 @@ export interface StatusOptions {
 }
 
 export async function describeRunning(
-  { engine, rates, parts }: Running,
+  { engine, rates, parts, vigil }: Running,
   { config, path, started, absent }: StatusOptions,
 ): Promise<RunningStatus> {
   const { in_flight, ...told } = await describeParts(parts);
-  const complaints = await complaintsOf(parts);
+  const complaints = [...(await complaintsOf(parts)), ...(vigil?.complaints() ?? [])];
   return {
     version: packageVersion(),
     pid: process.pid,
@@ -95,7 +98,7 @@ export function warnOfUnclaimed(
   const names = [...passed.keys()].filter((name) => !listeners.some((listener) => listener.name === name));
   if (names.length === 0) return;
   logger.warn(
-    { names },
+    { event: 'socket_unclaimed', names },
     'systemd passes sockets that no listener is named for (FileDescriptorName=): nobody answers there',
   );
 }
