@@ -112,12 +112,16 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions);
     let current = config;
     const events = openEvents(config, database, logger, metrics);
-    const tell = createTeller({
+    const teller = createTeller({
       config: () => current,
       logger,
       writer: events,
       key: pseudonymKey(config.state_dir),
     });
+    const tell = (event: MessageEvent): void => {
+      metrics.events.inc({ event: event.event });
+      teller(event);
+    };
     const refresh = createBatcher<null, null>(async (waiting) => {
       await refreshVersion(database.pool, versions);
       return waiting.map(() => null);

@@ -11,6 +11,7 @@ import { type Engine, openEngine } from '../delivery/engine.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
 import type { Health } from '../http/observe.ts';
+import { createFateCounts } from '../observe/fates.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRates } from '../observe/rates.ts';
@@ -160,7 +161,13 @@ async function work(beginning: Beginning): Promise<void> {
     const engine = await openWhenReachable(config, outlook, logger, stop, claims);
     await warm;
     if (engine === undefined) return;
-    const running: Running = { engine, rates: createRates(metrics), parts, vigil: null };
+    const running: Running = {
+      engine,
+      rates: createRates(metrics),
+      fates: createFateCounts(metrics),
+      parts,
+      vigil: null,
+    };
     try {
       const reloads = reloadsOf(beginning, running);
       const life: Life = {
@@ -180,6 +187,7 @@ async function work(beginning: Beginning): Promise<void> {
       running.vigil?.close();
       await closeAll(parts);
       running.rates.close();
+      running.fates.close();
       await engine.close();
     }
   } finally {

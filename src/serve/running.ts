@@ -4,6 +4,7 @@ import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Health } from '../http/observe.ts';
+import type { FateCounts } from '../observe/fates.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Rates } from '../observe/rates.ts';
 import type { OpeningParts, OpenParts } from './open-parts.ts';
@@ -14,6 +15,7 @@ import type { RunningStatus } from './worker-link.ts';
 export interface Running {
   readonly engine: Engine;
   readonly rates: Rates;
+  readonly fates: FateCounts;
   readonly parts: OpeningParts;
   /** What is looked at by itself, also where no mail comes; null: another process does. */
   vigil?: Vigil | null;
@@ -43,7 +45,7 @@ export async function describeParts({ open }: OpenParts): Promise<PartStatus> {
   return Object.assign({}, ...told);
 }
 
-export async function readiness({ engine, parts, vigil }: Omit<Running, 'rates'>): Promise<Health> {
+export async function readiness({ engine, parts, vigil }: Omit<Running, 'rates' | 'fates'>): Promise<Health> {
   const reasons: string[] = [];
   try {
     await engine.database.pool.query('SELECT 1');
@@ -65,7 +67,7 @@ export interface StatusOptions {
 }
 
 export async function describeRunning(
-  { engine, rates, parts, vigil }: Running,
+  { engine, rates, fates, parts, vigil }: Running,
   { config, path, started, absent }: StatusOptions,
 ): Promise<RunningStatus> {
   const { in_flight, ...told } = await describeParts(parts);
@@ -83,6 +85,7 @@ export async function describeRunning(
       late: engine.deliverer.lateDeliveries(),
     },
     last_minute: await rates.lastMinute(),
+    fates: await fates.now(),
     ...(complaints.length === 0 ? {} : { complaints }),
     ...Object.assign({}, ...absent),
     ...told,
