@@ -1,6 +1,6 @@
 // What a check of `sealpost doctor` is: a judgement over facts that others have gathered, with its code, its reason, and the
 // command that mends what it finds.
-import { isWired, type Entrances } from '../postfix/entrances.ts';
+import { type Entrances, isWired } from '../postfix/entrances.ts';
 import type { FactName, Facts } from './facts.ts';
 
 export type Level = 'ok' | 'warning' | 'error' | 'not_looked';

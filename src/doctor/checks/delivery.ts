@@ -1,6 +1,17 @@
 // How this Postfix hands mail to sealpost.
 import { formatEndpoint } from '../../config/units.ts';
 import {
+  deliveryServices,
+  endpointOf,
+  entrancesOf,
+  isWired,
+  leadsToUs,
+  ownEndpoints,
+  parseTransport,
+  reaches,
+  serviceOf,
+} from '../../postfix/entrances.ts';
+import {
   isAtLeast,
   isYes,
   type PostfixModel,
@@ -9,17 +20,6 @@ import {
   settingOf,
   timeOf,
 } from '../../postfix/model.ts';
-import {
-  deliveryServices,
-  endpointOf,
-  isWired,
-  leadsToUs,
-  ownEndpoints,
-  parseTransport,
-  reaches,
-  serviceOf,
-  entrancesOf,
-} from '../../postfix/entrances.ts';
 import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
 import type { Facts } from '../facts.ts';
 

@@ -40,11 +40,15 @@ export const MACHINE_CHECKS = [
     mend: 'chown root:sealpost sealpost.toml && chmod 0640 sealpost.toml',
     reads: ['files'],
     judge: ({ files }) => {
-      const file = fileNamed(files, 'config');
-      if (file === undefined) return nothingToLookAt('there is no configuration file');
-      return others(file, 0o022)
-        ? wrong(`${file.path} can be written by others (${octal(file.mode ?? 0)})`, `chmod go-w ${file.path}`)
-        : ok(`${file.path} ${octal(file.mode ?? 0)}`);
+      const there = files.filter(({ what, mode }) => what === 'config' && mode !== null);
+      if (there.length === 0) return nothingToLookAt('there is no configuration file');
+      const inWords = ({ path, mode }: FileFacts): string => `${path} ${octal(mode ?? 0)}`;
+      return noneOf(
+        there.filter((each) => others(each, 0o022)).map(inWords),
+        there.map(inWords).join(', '),
+        (list) => `others may write: ${list}`,
+        wrong,
+      );
     },
   }),
   check({

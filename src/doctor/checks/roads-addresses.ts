@@ -1,9 +1,9 @@
 // How this Postfix reads addresses, and whether sealpost reads them so.
 
+import { entrancesOf, leadsToUs } from '../../postfix/entrances.ts';
 import { listOf, settingOf } from '../../postfix/model.ts';
 import { planOtherNames } from '../../postfix/other-names.ts';
 import { OPERATORS, type Operator } from '../../postfix/settings.ts';
-import { leadsToUs, entrancesOf } from '../../postfix/entrances.ts';
 import { check, noneOf, ok, some, warning, wrong } from '../check.ts';
 
 const NAMES = Object.keys(OPERATORS) as Operator[];

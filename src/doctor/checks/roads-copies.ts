@@ -1,6 +1,7 @@
 // Readers that Postfix adds by itself: aliases, blind copies, bounces and what the postmaster gets.
+
+import { entrancesOf, filterActions, isGateway, leadsToUs } from '../../postfix/entrances.ts';
 import { listOf, settingOf } from '../../postfix/model.ts';
-import { filterActions, isGateway, leadsToUs, entrancesOf } from '../../postfix/entrances.ts';
 import { check, noneOf, ok, sealedLast, unlessUnread, warning } from '../check.ts';
 import type { AliasFacts, PostfixFacts } from '../facts.ts';
 

@@ -1,14 +1,15 @@
 // The roads by which mail could reach a keyed mailbox without sealpost: what this Postfix leaves open.
-import { listOf, type PostfixService, settingOf } from '../../postfix/model.ts';
+
 import {
+  entrancesOf,
   filterActions,
   isGateway,
   leadsToUs,
   parseTransport,
   serviceOf,
   waysBack,
-  entrancesOf,
 } from '../../postfix/entrances.ts';
+import { listOf, type PostfixService, settingOf } from '../../postfix/model.ts';
 import { check, noneOf, ok, sealedLast, some, unlessUnread, warning, wrong } from '../check.ts';
 
 export const ROAD_CHECKS = [

@@ -2,13 +2,20 @@
 import { nextHopsOf } from '../../config/next-hops.ts';
 import { formatNextHop } from '../../config/units.ts';
 import {
+  entrancesOf,
+  leadsToUs,
+  listensAt,
+  parseTransport,
+  serviceOf,
+  waysBack,
+} from '../../postfix/entrances.ts';
+import {
   listOf,
   type PostfixModel,
   type PostfixService,
   processLimit,
   settingOf,
 } from '../../postfix/model.ts';
-import { leadsToUs, listensAt, parseTransport, serviceOf, waysBack, entrancesOf } from '../../postfix/entrances.ts';
 import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
 import type { Facts } from '../facts.ts';
 

@@ -33,7 +33,7 @@ async function accountOf(path: string): Promise<string | null> {
 }
 
 export const readFiles: Reader<'files'> = async (ask) => {
-  const { config, path } = await ask('config');
+  const { config, path, extraFiles } = await ask('config');
   const sockets = [
     ...config.filter.listen.map(({ address }) => address),
     ...config.receiver.listen,
@@ -43,6 +43,7 @@ export const readFiles: Reader<'files'> = async (ask) => {
   const wanted: readonly (readonly [string, string])[] = [
     ['state_dir', config.state_dir],
     ...(path === null ? [] : [['config', path] as const]),
+    ...extraFiles.map((extra) => ['config', extra] as const),
     ['log.key', join(config.state_dir, 'log.key')],
     ...sockets.map((socket) => ['socket', socket] as const),
     ...config.receiver.spool.map((spool) => ['spool', spool] as const),

@@ -2,9 +2,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PostfixSilent, runPostfix } from '../../postfix/ask.ts';
+import { tablesOf } from '../../postfix/entrances.ts';
 import { settingOf } from '../../postfix/model.ts';
 import { readPostfix } from '../../postfix/read-model.ts';
-import { tablesOf } from '../../postfix/entrances.ts';
 import {
   type AliasFacts,
   type DutyFacts,

@@ -95,6 +95,7 @@ export function world(example: Example): Facts {
       path: '/etc/sealpost/sealpost.toml',
       stateDir: config.state_dir,
       keysSet: 4,
+      extraFiles: [],
       warnings: [],
     },
     machine: {
