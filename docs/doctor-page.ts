@@ -11,7 +11,8 @@ const HEAD = `# What \`sealpost doctor\` looks at
     sealpost doctor --config-dir DIR       # another Postfix, as its own -c
 
 Each check looks at the real thing: it asks Postfix, the database, the listeners, the next hop and the files. It changes
-nothing; \`--probe\` sends one letter to \`notices.administrator\`, or to the first postmaster.
+nothing (one row is written and taken back); \`--probe\` sends one letter to \`notices.administrator\`, or to the first
+postmaster.
 
 It ends with 0 where all is well, 1 where there are warnings, 2 where there are errors. What could not be looked at is never
 called well: the check says why ("not looked at because ..."). That counts as a warning, except where there was nothing to look

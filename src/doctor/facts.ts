@@ -173,6 +173,7 @@ export interface TableTexts {
 
 export interface SieveFacts {
   readonly scripts: readonly { readonly path: string; readonly text: string }[];
+  readonly unread: readonly string[];
 }
 
 /** Whether something could be had that others rest on; the failure in words. */

@@ -12,6 +12,8 @@ import type { Watched } from './vigil.ts';
 
 /** A next hop that is restarted is away for a while; that is no reason to take a node out of service. */
 const NEXT_HOP_PATIENCE_MS = 60_000;
+/** So that one look in vain, on a machine that is busy for ten seconds, turns nothing red. */
+const SECOND_LOOK_MS = 10_000;
 /** More than a name: a full disk takes empty files. */
 const PROBE_BYTES = 4096;
 
@@ -71,7 +73,7 @@ function stateDir(folder: string, logger: Logger): Watched {
 /** Writes what every delivery writes, and takes it back. */
 function databaseWrites({ database: { pool } }: Engine, logger: Logger): Watched {
   return {
-    patienceMs: 0,
+    patienceMs: SECOND_LOOK_MS,
     async look() {
       const client = await pool.connect();
       try {
@@ -97,7 +99,7 @@ function databaseWrites({ database: { pool } }: Engine, logger: Logger): Watched
 
 function notifications(engine: Engine, logger: Logger): Watched {
   return {
-    patienceMs: 0,
+    patienceMs: SECOND_LOOK_MS,
     look: async () =>
       (await engine.hearsItself())
         ? null

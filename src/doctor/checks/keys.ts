@@ -1,5 +1,5 @@
 // Users and their keys: who is sealed to, who soon will not be, and whose mail waits.
-import { check, noneOf, nothingToLookAt, notLooked, ok, some, warning } from '../check.ts';
+import { check, noneOf, nothingToLookAt, notLooked, ok, unlessUnread, warning } from '../check.ts';
 import type { KeyFacts, KeysFacts } from '../facts.ts';
 
 const SOON_MS = 30 * 86_400_000;
@@ -169,15 +169,18 @@ export const KEY_CHECKS = [
     why: 'with a hidden Subject the rule sees [...] and nothing else: the mail is filed elsewhere',
     mend: 'let the rule match From or List-Id, or keep the Subject outside: sealpost user set ADDRESS subject=keep',
     reads: ['directory', 'sieve'],
-    judge: ({ directory: { hidesSubject }, sieve: { scripts } }) => {
+    judge: ({ directory: { hidesSubject }, sieve: { scripts, unread } }) => {
       if (!hidesSubject) return ok('nobody hides the Subject');
-      if (scripts.length === 0) return nothingToLookAt('no Sieve script was found');
+      if (scripts.length + unread.length === 0) return nothingToLookAt('no Sieve script was found');
       const testing = scripts.filter(({ text }) =>
-        /\bheader\b[^;{]*"subject"/i.test(text.replace(/^\s*#.*$/gm, '')),
+        /\bheader\b[^;{]{0,1000}"subject"/i.test(text.replace(/^\s*#.*$/gm, '')),
       );
-      return testing.length === 0
-        ? ok(`none of ${scripts.length} Sieve scripts looks at the Subject`)
-        : warning(`the Subject is hidden, and these look at it: ${some(testing.map(({ path }) => path))}`);
+      const found = noneOf(
+        testing.map(({ path }) => path),
+        `none of ${scripts.length} Sieve scripts looks at the Subject`,
+        (list) => `the Subject is hidden, and these look at it: ${list}`,
+      );
+      return unlessUnread(found, unread);
     },
   }),
 ];

@@ -10,6 +10,7 @@ import {
   type DutyFacts,
   type PostfixFacts,
   type Readers,
+  type SieveFacts,
   type TableTexts,
   type TransportFacts,
   Unseen,
@@ -63,7 +64,10 @@ export function createPostfixReaders(places: PostfixPlaces): PostfixReaders {
         readAliases(postfix),
         readForwards(postfix, places.passwd),
       ]);
-      return { entries: [...tables.entries, ...forwards], unread: tables.unread };
+      return {
+        entries: [...tables.entries, ...forwards.entries],
+        unread: [...tables.unread, ...forwards.unread],
+      };
     },
     transports: async (ask) => {
       const [postfix, directory] = await Promise.all([ask('postfix'), ask('directory')]);
@@ -80,7 +84,7 @@ export function createPostfixReaders(places: PostfixPlaces): PostfixReaders {
       return readDuties(postfix, [...directory.duties.keys()], await ask('aliases'));
     },
     filters: async (ask) => readTables(await ask('postfix')),
-    sieve: async () => ({ scripts: await readSieve(places) }),
+    sieve: () => readSieve(places),
   };
 }
 
@@ -165,18 +169,28 @@ async function homesOf(passwd: string): Promise<readonly Home[]> {
     .slice(0, MOST_HOMES);
 }
 
-async function readForwards(postfix: PostfixFacts, passwd: string): Promise<AliasFacts['entries']> {
-  if (settingOf(postfix, 'forward_path') === '') return [];
-  const found = await Promise.all(
-    (await homesOf(passwd)).map(async ({ account, home }) => {
-      const path = join(home, '.forward');
-      const text = await readFile(path, 'utf8').catch(() => '');
-      // `\name` is the mailbox itself.
-      const targets = forwardTargets(text).filter((target) => !target.startsWith('\\'));
-      return targets.map((target) => ({ from: `${path} of ${account}`, target }));
-    }),
-  );
-  return found.flat();
+/** @returns '' where there is no such file; null where it may not be read */
+async function textOf(path: string): Promise<string | null> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    return ['ENOENT', 'ENOTDIR', 'EISDIR'].includes(String((error as { code?: unknown }).code)) ? '' : null;
+  }
+}
+
+async function readForwards(postfix: PostfixFacts, passwd: string): Promise<AliasFacts> {
+  if (settingOf(postfix, 'forward_path') === '') return { entries: [], unread: [] };
+  const entries: { from: string; target: string }[] = [];
+  const unread: string[] = [];
+  for (const { account, home } of await homesOf(passwd)) {
+    const path = join(home, '.forward');
+    const text = await textOf(path);
+    if (text === null) unread.push(path);
+    // `\name` is the mailbox itself.
+    const targets = forwardTargets(text ?? '').filter((target) => !target.startsWith('\\'));
+    entries.push(...targets.map((target) => ({ from: `${path} of ${account}`, target })));
+  }
+  return { entries, unread };
 }
 
 /** Asks a table for many keys at once. @returns null where it gives no answer */
@@ -259,7 +273,7 @@ async function readTables(postfix: PostfixFacts): Promise<TableTexts> {
   return { texts, unread };
 }
 
-async function readSieve({ passwd, sieve }: PostfixPlaces): Promise<{ path: string; text: string }[]> {
+async function readSieve({ passwd, sieve }: PostfixPlaces): Promise<SieveFacts> {
   const homes = await homesOf(passwd);
   const own = homes.map(({ home }) => join(home, '.dovecot.sieve'));
   const folders = [...sieve, ...homes.map(({ home }) => join(home, 'sieve'))];
@@ -270,12 +284,13 @@ async function readSieve({ passwd, sieve }: PostfixPlaces): Promise<{ path: stri
         .map((name) => join(folder, name)),
     ),
   );
-  const paths = [...new Set([...own, ...inFolders.flat()])].slice(0, MOST_SCRIPTS + own.length);
-  const texts = await Promise.all(
-    paths.map(async (path) => ({
-      path,
-      text: (await readFile(path, 'utf8').catch(() => '')).slice(0, MOST_SCRIPT),
-    })),
-  );
-  return texts.filter(({ text }) => text !== '').slice(0, MOST_SCRIPTS);
+  const scripts: { path: string; text: string }[] = [];
+  const unread: string[] = [];
+  for (const path of new Set([...own, ...inFolders.flat()])) {
+    const text = await textOf(path);
+    if (text === null) unread.push(path);
+    else if (text !== '') scripts.push({ path, text: text.slice(0, MOST_SCRIPT) });
+    if (scripts.length === MOST_SCRIPTS) return { scripts, unread: [...unread, 'more scripts'] };
+  }
+  return { scripts, unread };
 }

@@ -211,7 +211,10 @@ export const RED: readonly Case[] = [
   red(
     'sieve_hidden_subject',
     () => ({
-      sieve: { scripts: [{ path: '/s', text: 'if header :contains ["from", "Subject"] "x" { stop; }' }] },
+      sieve: {
+        scripts: [{ path: '/s', text: 'if header :contains ["from", "Subject"] "x" { stop; }' }],
+        unread: [],
+      },
     }),
     /\/s/,
   ),
@@ -510,9 +513,14 @@ export const OTHERS: readonly Case[] = [
   ),
   green(
     'sieve_hidden_subject',
-    all(directory({ hidesSubject: false }), () => ({ sieve: { scripts: [] } })),
+    all(directory({ hidesSubject: false }), () => ({ sieve: { scripts: [], unread: [] } })),
   ),
-  blind('sieve_hidden_subject', () => ({ sieve: { scripts: [] } }), /no Sieve script/),
+  blind('sieve_hidden_subject', () => ({ sieve: { scripts: [], unread: [] } }), /no Sieve script/),
+  blind(
+    'sieve_hidden_subject',
+    () => ({ sieve: { scripts: [], unread: ['/home/b/.dovecot.sieve'] } }),
+    /home.b/,
+  ),
   blind('keys_expired', ({ keys }) => ({ keys: { ...keys, stored: 5000 } }), /only 1 of 5000/),
   blind(
     'aliases_run_commands',

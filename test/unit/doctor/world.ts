@@ -189,6 +189,9 @@ export function world(example: Example): Facts {
     transports: { answers: [{ key: 'example.org', value: ':' }], unread: [] },
     duties: { known: new Set() },
     filters: { texts: [], unread: [] },
-    sieve: { scripts: [{ path: '/home/a/.dovecot.sieve', text: 'if header :is "List-Id" "x" { keep; }' }] },
+    sieve: {
+      scripts: [{ path: '/home/a/.dovecot.sieve', text: 'if header :is "List-Id" "x" { keep; }' }],
+      unread: [],
+    },
   };
 }
