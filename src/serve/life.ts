@@ -10,7 +10,6 @@ import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
-import type { Health } from '../http/observe.ts';
 import { createFateCounts } from '../observe/fates.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
@@ -19,18 +18,12 @@ import { within } from '../pacing/within.ts';
 import { getReady } from './get-ready.ts';
 import { type HangUps, heedHangUps } from './hang-up.ts';
 import { closeAll, closeParts, type OpeningParts, reconfigureParts, startParts } from './open-parts.ts';
-import type { Part, PartContext } from './parts/part.ts';
+import { createOutlook, notYetReady, type Outlook, observedOf, openEarly } from './outlook.ts';
+import type { Part } from './parts/part.ts';
 import { fixedKeysOf, PARTS, partsAt, partsOfPrimary, wantedParts } from './parts.ts';
 import { servePrimary } from './primary.ts';
 import { createReloads, type Reloads } from './reload.ts';
-import {
-  describeListeners,
-  describeRunning,
-  listenersOf,
-  type Running,
-  readiness,
-  warnOfUnclaimed,
-} from './running.ts';
+import { describeRunning, listenersOf, type Running, readiness, warnOfUnclaimed } from './running.ts';
 import { shareOf, warningsAboutShares } from './share.ts';
 import { type StopSignal, stopRequested } from './stop-signal.ts';
 import { createVigil } from './vigil.ts';
@@ -98,18 +91,6 @@ interface Beginning {
   readonly logger: Logger;
 }
 
-/** What can be told of a process before its database is open. */
-interface Outlook {
-  readonly parts: OpeningParts;
-  readonly metrics: Metrics;
-  /** Unix milliseconds. */
-  readonly started: number;
-  /** Why nothing works yet, in a sentence. */
-  because: string;
-  /** Once everything is open. */
-  life: Life | undefined;
-}
-
 /** What a process that works lives with. */
 interface Life extends Beginning {
   readonly metrics: Metrics;
@@ -137,13 +118,7 @@ async function work(beginning: Beginning): Promise<void> {
   const config = place === null ? loaded.config : shareOf(loaded.config, place.of);
   const metrics = createMetrics();
   const stop = stopRequested({ insistent: place === null });
-  const outlook: Outlook = {
-    parts,
-    metrics,
-    started: Date.now(),
-    because: 'the database is being opened',
-    life: undefined,
-  };
+  const outlook = createOutlook(parts, metrics);
   const duties = { now: beforeReady(outlook, stop, () => undefined) };
   const link = place === null ? null : linkToPrimary(() => duties.now);
   const claims = createClaims(link?.peers ?? null);
@@ -155,7 +130,7 @@ async function work(beginning: Beginning): Promise<void> {
   });
 
   try {
-    await openEarly(beginning, outlook);
+    await openEarly(outlook, { config: loaded.config, logger, passed: socketsFor(place) });
     // While the database is being opened: the first client finds everything warm.
     const warm = parts.wanted.some(takesMail) ? warmUp(config) : undefined;
     const engine = await openWhenReachable(config, outlook, logger, stop, claims);
@@ -197,28 +172,9 @@ async function work(beginning: Beginning): Promise<void> {
   process.exit(process.exitCode ?? EXIT.done);
 }
 
-/** The parts that tell of the others, before there is a database: who asks is told why nothing works yet. @throws what they throw */
-async function openEarly({ loaded, place, logger }: Beginning, outlook: Outlook): Promise<void> {
-  const early = outlook.parts.wanted.filter((part) => part.runs === 'in the primary');
-  const context = {
-    config: loaded.config,
-    logger,
-    passed: passedSockets(process.env, place === null ? process.pid : process.ppid),
-    observed: observedOf(outlook),
-  };
-  for (const part of early) outlook.parts.open.set(part, await part.start(context));
-}
-
-function observedOf(outlook: Outlook): PartContext['observed'] {
-  return {
-    metrics: outlook.metrics,
-    health: async () => (outlook.life === undefined ? notYetReady(outlook) : readiness(outlook.life.running)),
-    status: async () => (outlook.life === undefined ? statusBefore(outlook) : statusOf(outlook.life)),
-  };
-}
-
-function notYetReady({ because }: Outlook): Health {
-  return { ready: false, reasons: [because] };
+/** What systemd passed to this process, or to its primary. */
+function socketsFor(place: WorkerPlace | null): ReadonlyMap<string, number> {
+  return passedSockets(process.env, place === null ? process.pid : process.ppid);
 }
 
 /** What a worker can do while it is still waiting for its database. */
@@ -288,7 +244,7 @@ async function open(life: Life, outlook: Outlook): Promise<void> {
   const { loaded, place, metrics, running, logger } = life;
   const { parts } = running;
   const ready = prepareForMail(life);
-  const passed = passedSockets(process.env, place === null ? process.pid : process.ppid);
+  const passed = socketsFor(place);
   const context = {
     engine: running.engine,
     logger,
@@ -297,7 +253,7 @@ async function open(life: Life, outlook: Outlook): Promise<void> {
     observed: observedOf(outlook),
     current: life.reloads.current,
   };
-  outlook.life = life;
+  outlook.running = { health: () => readiness(running), status: () => statusOf(life) };
   // What all processes of a machine share is looked at by one of them.
   if (place === null || place.number === 1)
     running.vigil = createVigil(
@@ -331,17 +287,6 @@ function statusOf({ loaded, all, running, reloads, started }: Life): ReturnType<
     started,
     absent: all.map(({ absent }) => absent ?? {}),
   });
-}
-
-/** What /status says before there is a database. */
-function statusBefore({ parts, started, because }: Outlook): object {
-  return {
-    version: packageVersion(),
-    pid: process.pid,
-    uptime_seconds: Math.round((Date.now() - started) / 1000),
-    listeners: describeListeners(parts),
-    complaints: [because],
-  };
 }
 
 /** Tells everybody that serve is ready, lives, and ends with what is in flight. */
