@@ -261,7 +261,10 @@ async function reconfigure(state: ProxyState, next: Config): Promise<void> {
     // What was closed for its address opens again, as it was; one that cannot does not hinder the others.
     for (const listener of before.filter.listen)
       await openAll(state, [listener]).catch((failure: unknown) =>
-        state.logger.error({ err: failure }, 'a listener could not be opened again'),
+        state.logger.error(
+          { event: 'listener_not_reopened', err: failure },
+          'a listener could not be opened again',
+        ),
       );
     throw error;
   }

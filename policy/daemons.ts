@@ -123,7 +123,7 @@ function lookupRoom(config: Config, logger: Logger): number {
   const most = lookupConnections(config, openFiles);
   if (most < config.policy.max_connections)
     logger.warn(
-      { most, open_files: openFiles },
+      { event: 'open_files_low', most, open_files: openFiles },
       'policy.max_connections is above what the limit of open files leaves for lookups: raise LimitNOFILE, or lower it',
     );
   return most;

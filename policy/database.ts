@@ -131,9 +131,12 @@ async function guarded(state: State, question: () => Promise<pg.QueryResult>): P
   } catch (error) {
     const unavailable = isDatabaseUnavailable(error);
     if (unavailable && !state.isAway)
-      logger.warn({ err: error }, 'the database cannot be asked; cached answers go on');
+      logger.warn(
+        { event: 'database_lost', err: error },
+        'the database cannot be asked; cached answers go on',
+      );
     if (unavailable) state.isAway = true;
-    else logger.error({ err: error }, 'a lookup failed');
+    else logger.error({ event: 'lookup_failed', err: error }, 'a lookup failed');
     throw new DirectoryUnavailable('the database does not answer', { cause: error });
   } finally {
     if (probe) state.probing = false;

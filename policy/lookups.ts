@@ -129,6 +129,6 @@ function unlessStale(answer: Answer, { stale }: Told): Answer {
 function failed(map: MapName, error: unknown, logger: Logger): Answer {
   if (error instanceof DirectoryUnavailable)
     return { kind: 'temporary', enhanced: LOOKUP_FAILED.notReached, reason: error.message };
-  logger.error({ err: error, map }, 'a lookup failed');
+  logger.error({ event: 'lookup_failed', err: error, map }, 'a lookup failed');
   return { kind: 'temporary', enhanced: LOOKUP_FAILED.internal, reason: 'an internal error' };
 }

@@ -53,7 +53,10 @@ export function createLookupRecorder(
     const over = overReplyLimit(protocol, answer);
     if (over === null) return answer;
     const reason = `the answer needs ${over.bytes} bytes, and ${protocol} carries at most ${over.longest}`;
-    logger.error({ map, protocol, ...over }, `a lookup is deferred: ${reason}; see docs/lookups.md`);
+    logger.error(
+      { event: 'lookup_too_long', map, protocol, ...over },
+      `a lookup is deferred: ${reason}; see docs/lookups.md`,
+    );
     return { kind: 'temporary', enhanced: LOOKUP_FAILED.internal, reason };
   }
 
@@ -66,7 +69,10 @@ export function createLookupRecorder(
     }
     const { map, protocol, key } = question;
     if (answer.kind === 'temporary' && answer.enhanced === LOOKUP_FAILED.aliasLoop) {
-      logger.warn({ map, ...keyForLog(map, key, true, form), reason: answer.reason }, 'alias loop: deferred');
+      logger.warn(
+        { event: 'alias_loop', map, ...keyForLog(map, key, true, form), reason: answer.reason },
+        'alias loop: deferred',
+      );
     }
     if (logger.isLevelEnabled('debug')) {
       const ms = Math.round((performance.now() - started) * 1000) / 1000;

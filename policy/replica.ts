@@ -49,10 +49,10 @@ async function tryToOpen(state: Opening): Promise<void> {
   try {
     const database = await open();
     state.opened = { database, kept: keepConnectionAtHand(database.pool) };
-    if (told) logger.info('the replica of database.read_url can be asked');
+    if (told) logger.info({ event: 'replica_back' }, 'the replica of database.read_url can be asked');
   } catch (error) {
     const what = 'the replica of database.read_url cannot be asked; lookups go to database.url';
-    logger[told ? 'debug' : 'warn']({ err: error }, what);
+    logger[told ? 'debug' : 'warn']({ event: 'replica_lost', err: error }, what);
     state.told = true;
   } finally {
     state.attempt = null;

@@ -59,7 +59,7 @@ export function createRoom(
     const leftOut = ration.next(clock());
     if (leftOut === null) return;
     logger.warn(
-      { listener, place, connections: taken.served, most, not_logged: leftOut },
+      { event: 'lookups_full', listener, place, connections: taken.served, most, not_logged: leftOut },
       'too many lookup connections: further ones get a temporary answer (policy.max_connections)',
     );
   }

@@ -127,7 +127,7 @@ function replyTo<R>(
   decoded: Decoded<R>,
 ): Buffer | null | Promise<Buffer | null> {
   if (decoded.kind === 'request') return protocol.answer(decoded.request);
-  logger.warn({ reason: decoded.reason }, 'a request could not be read');
+  logger.warn({ event: 'lookup_malformed', reason: decoded.reason }, 'a request could not be read');
   protocol.malformed(decoded.reason);
   return decoded.reply;
 }
@@ -159,7 +159,7 @@ function whenDrained<R>(connection: Connection<R>): void {
   connection.drained = go;
   socket.once('drain', go);
   connection.stuck = setTimeout(() => {
-    logger.warn('a client does not read its answers; closed');
+    logger.warn({ event: 'lookup_client_stuck' }, 'a client does not read its answers; closed');
     socket.destroy();
   }, stuckAfter);
 }

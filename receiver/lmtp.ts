@@ -193,7 +193,10 @@ async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Pr
     };
   } catch (error) {
     const away = error instanceof DirectoryUnavailable || isDatabaseUnavailable(error);
-    log[away ? 'warn' : 'error']({ err: error }, 'a message could not be queued; Postfix keeps it');
+    log[away ? 'warn' : 'error'](
+      { event: 'queue_refused', err: error },
+      'a message could not be queued; Postfix keeps it',
+    );
     return away
       ? without(DATABASE_AWAY, 'database away', 'the database cannot be asked')
       : without(INTERNAL_ERROR, 'internal error', 'a fault of ours; the line before says which');

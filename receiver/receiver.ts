@@ -215,7 +215,10 @@ async function clean({ engine, current, logger }: ReceiverState): Promise<void> 
   if (retention !== null) {
     const removed = await removeExpired(pool, retention);
     if (removed > 0)
-      logger.warn({ removed }, 'messages that nobody fetched have left the queue (receiver.retention)');
+      logger.warn(
+        { event: 'queue_forgotten', removed },
+        'messages that nobody fetched have left the queue (receiver.retention)',
+      );
   }
   await forgetOld(pool);
 }

@@ -40,12 +40,18 @@ export async function decideFor(
     const decision = decideForQueue(await decider.forQueue(facts, message));
     for (const { user, seal: chosen } of decision.action === 'file' ? decision.copies : []) {
       if (chosen.leftOut.length > 0)
-        context.logger.warn({ user: user.id, leftOut: chosen.leftOut }, chosen.reason);
+        context.logger.warn(
+          { event: 'keys_left_out', user: user.id, left_out: chosen.leftOut },
+          chosen.reason,
+        );
     }
     return decision;
   } catch (error) {
     if (error instanceof DirectoryUnavailable) throw error;
-    context.logger.error({ err: error }, 'a recipient could not be decided on; the mail stays where it is');
+    context.logger.error(
+      { event: 'decision_failed', err: error },
+      'a recipient could not be decided on; the mail stays where it is',
+    );
     return {
       action: 'wait',
       because: 'internal error',
@@ -83,7 +89,10 @@ export async function seal(
     const discarded = await Promise.allSettled(built.map((copy) => copy.discard(true)));
     for (const each of discarded)
       if (each.status === 'rejected')
-        logger.warn({ err: each.reason }, 'a file with ciphertext could not be removed');
+        logger.warn(
+          { event: 'leftover_kept', err: each.reason },
+          'a file with ciphertext could not be removed',
+        );
   };
   try {
     const sealed: SealedCopy[] = [];
@@ -104,7 +113,7 @@ export async function seal(
     return { parcel: { copies: sealed }, discard };
   } catch (error) {
     await discard();
-    logger.error({ err: error }, 'sealing failed; the mail stays where it is');
+    logger.error({ event: 'sealing_failed', err: error }, 'sealing failed; the mail stays where it is');
     return null;
   }
 }

@@ -166,7 +166,10 @@ async function settle(
     else if (file.kind === 'broken') {
       await setAside(context.spool, name, file.because);
       context.metrics.receiverFailed.inc({ because: 'not a message' });
-      context.logger.warn({ file: name, reason: file.because }, 'a spool file was set aside in failed/');
+      context.logger.warn(
+        { event: 'spool_file_failed', file: name, reason: file.because },
+        'a spool file was set aside in failed/',
+      );
       ended.push(claim);
     } else if (file.kind === 'wait' || file.kind === 'refuse') {
       const { because, reply, arrived, userIds } = file;

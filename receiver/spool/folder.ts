@@ -51,7 +51,10 @@ export async function look(
     if (!folder.missing) {
       folder.missing = true;
       const { spool, logger } = folder;
-      logger.warn({ spool, err: error }, 'the spool cannot be read; it is tried again every second');
+      logger.warn(
+        { event: 'spool_unreadable', spool, err: error },
+        'the spool cannot be read; it is tried again every second',
+      );
     }
   } finally {
     folder.looking = false;
@@ -72,7 +75,10 @@ function startWatching(folder: Folder, onEvent: () => void): void {
     folder.watcher.on('error', () => stopWatching(folder));
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
-    logger.warn({ spool, err: error }, 'the spool cannot be watched; it is swept only');
+    logger.warn(
+      { event: 'spool_not_watched', spool, err: error },
+      'the spool cannot be watched; it is swept only',
+    );
   }
 }
 

@@ -53,7 +53,10 @@ async function end(unfiled: Unfiled, context: GiveUpContext): Promise<GivenUp> {
   const aside = async (reason: string): Promise<GivenUp> => {
     await setAside(spool, name, reason);
     metrics.receiverFailed.inc({ because });
-    logger.warn({ file: name, reason: withoutAddresses(reason) }, 'a spool file was set aside in failed/');
+    logger.warn(
+      { event: 'spool_file_failed', file: name, reason: withoutAddresses(reason) },
+      'a spool file was set aside in failed/',
+    );
     return 'set aside';
   };
   const said = formatReply(reply);
@@ -78,14 +81,20 @@ async function end(unfiled: Unfiled, context: GiveUpContext): Promise<GivenUp> {
     const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), context.hostname, identity);
     const answer = await send(bounce, context);
     if (classOf(answer) === 'temporary') {
-      logger.warn({ file: name, reply: logReply(answer) }, 'a bounce was not accepted yet');
+      logger.warn(
+        { event: 'bounce_postponed', file: name, reply: logReply(answer) },
+        'a bounce was not accepted yet',
+      );
       return 'again';
     }
     if (classOf(answer) === 'permanent') {
       return await aside(`${because}: ${said}; the bounce was refused: ${formatReply(answer)}`);
     }
     metrics.receiverBounced.inc({ because });
-    logger.warn({ file: name, because }, 'a spool file was returned to its sender');
+    logger.warn(
+      { event: 'spool_file_returned', file: name, because },
+      'a spool file was returned to its sender',
+    );
     return 'bounced';
   } finally {
     read.lease?.release();

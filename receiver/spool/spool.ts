@@ -131,7 +131,10 @@ async function workOn(work: Work, names: readonly string[]): Promise<void> {
     metrics.receiverFiled.inc({ source: 'spool' }, result.filed);
     for (const { name, because, dueAt, userIds, arrived } of result.waiting) {
       metrics.receiverRetried.inc({ because });
-      logger.info({ file: name, because, next: new Date(dueAt).toISOString() }, 'a spool file has to wait');
+      logger.info(
+        { event: 'spool_file_waits', file: name, because, next: new Date(dueAt).toISOString() },
+        'a spool file has to wait',
+      );
       line.waiting.set(name, { dueAt, userIds, arrived });
     }
     for (const { name, dueAt } of result.untouched) {
@@ -153,7 +156,10 @@ async function afterFailure(work: Work, error: unknown, names: readonly string[]
     for (const name of names) line.ready.add(name);
     return;
   }
-  context.logger.error({ err: error, files: names.length }, 'spool files could not be filed; they stay');
+  context.logger.error(
+    { event: 'spool_files_stay', err: error, files: names.length },
+    'spool files could not be filed; they stay',
+  );
   if (names.length > 1) {
     const half = Math.ceil(names.length / 2);
     await workOn(work, names.slice(0, half));
@@ -172,7 +178,10 @@ function pause(work: Work, error: unknown): void {
   work.outages += 1;
   work.pausedUntil = now + wait;
   const { spool, logger } = work.context;
-  logger.warn({ spool, err: error, retryMs: wait }, 'the database cannot be asked; the spool waits');
+  logger.warn(
+    { event: 'database_lost', spool, err: error, retry_ms: wait },
+    'the database cannot be asked; the spool waits',
+  );
 }
 
 /** One after the other: a thousand bounces at once would help nobody. */
@@ -187,7 +196,11 @@ async function endNext(work: Work): Promise<void> {
     ended = await giveUp(unfiled, context);
   } catch (error) {
     if (isOutage(error)) pause(work, error);
-    else context.logger.error({ err: error, file: name }, 'a spool file could not be given up; it stays');
+    else
+      context.logger.error(
+        { event: 'spool_file_stays', err: error, file: name },
+        'a spool file could not be given up; it stays',
+      );
   } finally {
     work.ending = false;
     line.inHand.delete(name);

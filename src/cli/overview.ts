@@ -55,10 +55,17 @@ export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: 
     ],
   ],
   [
+    'doctor',
+    [
+      'doctor [options]',
+      'look at program, database, keys, next hop, machine and Postfix; exit 0: well, 1: warnings, 2: errors',
+    ],
+  ],
+  [
     'status',
     [
       'status [options]',
-      'what runs, what it did in the last minute, and what the database and its queue hold; exit 1 when no serve answers',
+      'what runs, what it did in the last minute, hour and day, what the database holds, and what is wrong; exit 1 when no serve answers',
     ],
   ],
 ]);

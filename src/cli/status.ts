@@ -1,11 +1,18 @@
-// `sealpost status`: what runs and what it did in the last minute (asked of the running serve over its own metrics listener),
-// and what the database holds, the queue included.
-import { request } from 'node:http';
+// `sealpost status`: what runs and what it did (asked of the running serve over its own observe listener), what the database
+// holds, and what is wrong. Each of the two may be away: the other one is told of all the same.
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { type Endpoint, formatEndpoint } from '../config/units.ts';
+import type { LoadedConfig } from '../config/load.ts';
+import { packageVersion } from '../config/package.ts';
+import { formatEndpoint } from '../config/units.ts';
+import { isDatabaseUnavailable, redactUrl } from '../database/errors.ts';
+import { messageOf } from '../database/exit.ts';
 import type { Database } from '../database/open.ts';
 import { EXIT } from '../host/exit-codes.ts';
-import { run, withCommonOptions } from './command.ts';
+import { askObserve } from '../http/ask-observe.ts';
+import { type CommandContext, run, withCommonOptions } from './command.ts';
+import { type ServeStatus, type Status, statusInWords } from './status-text.ts';
 
 interface StatusOptions {
   readonly config?: string;
@@ -17,74 +24,92 @@ export function registerStatus(program: Command): void {
     program
       .command('status')
       .description(
-        'what runs, what it did in the last minute, and what the database and its queue hold; exit 1 when no serve answers',
+        'what runs, what it did in the last minute, hour and day, what the database holds, and what is wrong; exit 1 when no serve answers',
       ),
     'sealpost status --json',
   ).action((options: StatusOptions) =>
-    run(options, async ({ loaded, database, print }) => {
-      const { listen } = loaded.config.observe;
-      const running = listen === null ? null : await askServe(listen);
-      const stored = await count(await database());
-      if (running === null) process.exitCode = EXIT.refused;
-      print(
-        { running: running !== null, serve: running, database: stored },
-        [
-          running === null
-            ? `serve          not running: nothing answers on ${listen === null ? 'observe.listen (off)' : formatEndpoint(listen)}; start it with: sealpost serve`
-            : 'serve          running',
-          ...flatten(running).map(([name, value]) => `               ${name}: ${value}`),
-          ...Object.entries(stored).map(([name, value]) => `${name.padEnd(14)} ${value}`),
-        ].join('\n'),
-      );
+    run(options, async (context) => {
+      const [serve, stored] = await Promise.all([askServe(context.loaded), askDatabase(context)]);
+      const status = statusOf(context.loaded, serve, stored);
+      if (!status.running) process.exitCode = EXIT.refused;
+      else if (status.database === null) process.exitCode = EXIT.temporary;
+      context.print(status, statusInWords(status));
     }),
   );
 }
 
-const ASK_DEADLINE_MS = 2000;
-const MOST_BYTES = 1_000_000;
+/** What was asked, or why there is no answer. */
+type Asked<T> = { readonly value: T; readonly problems: readonly string[] } | { readonly because: string };
 
-/** The running serve's own description, or null when nobody answers as sealpost does. */
-function askServe(listen: Endpoint): Promise<unknown> {
-  return new Promise((resolve) => {
-    const target =
-      listen.kind === 'unix' ? { socketPath: listen.path } : { host: listen.host, port: listen.port };
-    const asked = request({ ...target, path: '/status', timeout: ASK_DEADLINE_MS }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        body += chunk;
-        if (body.length > MOST_BYTES) asked.destroy();
-      });
-      response.on('error', () => resolve(null));
-      response.on('end', () => {
-        try {
-          resolve(response.statusCode === 200 ? JSON.parse(body) : null);
-        } catch {
-          resolve(null);
-        }
-      });
-    });
-    asked.on('timeout', () => asked.destroy());
-    asked.on('error', () => resolve(null));
-    asked.end();
-  });
+function statusOf(
+  { config, path, warnings }: LoadedConfig,
+  serve: Asked<ServeStatus>,
+  stored: Asked<Readonly<Record<string, number>>>,
+): Status {
+  const problems = [serve, stored].flatMap((asked) =>
+    'because' in asked ? [asked.because] : asked.problems,
+  );
+  return {
+    version: packageVersion(),
+    config: path,
+    database_name:
+      config.database.url === 'embedded:'
+        ? `embedded: (${join(config.state_dir, 'postgres')})`
+        : redactUrl(config.database.url),
+    running: 'value' in serve,
+    serve: 'value' in serve ? serve.value : null,
+    database: 'value' in stored ? stored.value : null,
+    problems: [...new Set([...problems, ...warnings])],
+  };
+}
+
+/** The running serve's own description, and why it is not ready. */
+async function askServe({ config: { observe } }: LoadedConfig): Promise<Asked<ServeStatus>> {
+  const { listen } = observe;
+  if (listen === null) return { because: 'observe.listen is off: nobody can ask the running serve' };
+  const [status, health] = await Promise.all([askObserve(listen, '/status'), askObserve(listen, '/readyz')]);
+  if (status?.code !== 200 || typeof status.value !== 'object' || status.value === null)
+    return { because: `no serve answers on ${formatEndpoint(listen)}` };
+  const { reasons } = (health?.value ?? {}) as { readonly reasons?: unknown };
+  const given = Array.isArray(reasons) ? reasons.map(String) : [];
+  const { complaints } = status.value as { readonly complaints?: unknown };
+  const said = Array.isArray(complaints) ? complaints.map(String) : [];
+  return { value: status.value as ServeStatus, problems: [...given, ...said] };
+}
+
+async function askDatabase({
+  loaded: { config },
+  database,
+}: CommandContext): Promise<Asked<Readonly<Record<string, number>>>> {
+  // A question makes no database.
+  if (config.database.url === 'embedded:' && !existsSync(join(config.state_dir, 'postgres')))
+    return { because: 'there is no database yet: sealpost init' };
+  try {
+    return { value: await count(await database()), problems: [] };
+  } catch (error) {
+    if (!isDatabaseUnavailable(error) && !hasNoRoom(error)) throw error;
+    return { because: `what it holds is not known: ${messageOf(error)}` };
+  }
+}
+
+/** The file system is full or read-only: an embedded database notes its users there. */
+function hasNoRoom(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EROFS'].includes(String((error as { code?: unknown }).code));
 }
 
 async function count(database: Database): Promise<Readonly<Record<string, number>>> {
   const { rows } = await database.pool.query<Record<string, string>>(
-    `SELECT (SELECT count(*) FROM domains) AS domains, (SELECT count(*) FROM users) AS users,
+    `WITH keyed AS (
+       SELECT u.id FROM users AS u
+        WHERE EXISTS (SELECT 1 FROM keys AS k WHERE k.user_id = u.id AND k.status = 'active')
+           OR EXISTS (SELECT 1 FROM keys AS k WHERE k.domain_id = u.domain_id AND k.status = 'active'))
+     SELECT (SELECT count(*) FROM domains) AS domains, (SELECT count(*) FROM users) AS users,
+            (SELECT count(*) FROM keyed) AS users_with_keys,
+            (SELECT count(*) FROM users) - (SELECT count(*) FROM keyed) AS users_without_keys,
             (SELECT count(*) FROM addresses WHERE kind = 'alias') AS aliases, (SELECT count(*) FROM keys) AS keys,
             (SELECT count(*) FROM deliveries) AS remembered,
             (SELECT coalesce(sum(messages), 0) FROM incoming_counts) AS queue_messages,
             (SELECT coalesce(sum(bytes), 0) FROM incoming_counts) AS queue_bytes`,
   );
   return Object.fromEntries(Object.entries(rows[0] ?? {}).map(([name, value]) => [name, Number(value)]));
-}
-
-/** Nested facts as dotted names, for a person. */
-function flatten(value: unknown, prefix = ''): readonly (readonly [string, string])[] {
-  if (typeof value !== 'object' || value === null) return prefix === '' ? [] : [[prefix, String(value)]];
-  return Object.entries(value).flatMap(([name, inner]) =>
-    flatten(inner, prefix === '' ? name : `${prefix}.${name}`),
-  );
 }

@@ -94,12 +94,15 @@ export async function listenForChanges(
       const reason = await lost(client, interval, deadline, stopped.signal);
       discard(client);
       if (stopped.signal.aborted) return;
-      options.logger?.warn({ err: reason }, 'change notifications lost; connecting again');
+      options.logger?.warn(
+        { event: 'notifications_lost', err: reason },
+        'change notifications lost; connecting again',
+      );
       listener.onLost();
       const next = await reconnect();
       if (!next) return;
       client = next;
-      options.logger?.info('change notifications restored');
+      options.logger?.info({ event: 'notifications_back' }, 'change notifications restored');
       listener.onRestored();
     }
   }

@@ -80,7 +80,12 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
       },
     });
     // An idle connection that breaks (PostgreSQL restarted) leaves the pool by itself; unheard, the event ends the process.
-    pool.on('error', (error) => logger?.warn({ err: error.message }, 'idle database connection lost'));
+    pool.on('error', (error) =>
+      logger?.warn(
+        { event: 'database_connection_lost', err: error.message },
+        'idle database connection lost',
+      ),
+    );
     pool.on('remove', (client) => clients.delete(client));
     pools.push(pool);
     return pool;
@@ -111,7 +116,8 @@ async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | und
       pending,
     );
   }
-  if (unknown.length > 0) logger?.warn({ unknown }, 'the database is newer than this program');
+  if (unknown.length > 0)
+    logger?.warn({ event: 'database_newer', unknown }, 'the database is newer than this program');
 }
 
 async function endPools(pools: readonly pg.Pool[], clients: ReadonlySet<pg.ClientBase>): Promise<void> {

@@ -53,7 +53,10 @@ export function createDeliverAsOne(
     }
     const log = context.logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
     for (const outcome of answer.silent) {
-      log.warn({ reply: logReply(outcome.reply) }, 'a recipient was refused, and no bounce may be sent');
+      log.warn(
+        { event: 'bounce_suppressed', reply: logReply(outcome.reply) },
+        'a recipient was refused, and no bounce may be sent',
+      );
     }
     if (answer.refused.length === 0) return { reply: answer.reply, forget };
     const bounced = await bounce(transaction, delivered.messageHash, answer.refused, log);
@@ -103,7 +106,7 @@ export function createDeliverAsOne(
       );
       unreported = refused.filter(({ recipient }) => !reported.has(bounceHash(recipient.path)));
     } catch (error) {
-      log.error({ err: error }, 'the memory of deliveries cannot be asked');
+      log.error({ event: 'memory_unasked', err: error }, 'the memory of deliveries cannot be asked');
       return NOT_YET;
     }
     if (unreported.length === 0) return { done: true };
@@ -115,13 +118,17 @@ export function createDeliverAsOne(
     const reply = sent.outcomes[0]?.reply ?? BOUNCE_WITHOUT_OUTCOME;
     if (classOf(reply) !== 'accepted') {
       // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
-      log.error({ reply: logReply(reply) }, 'the bounce for refused recipients was not accepted');
+      log.error(
+        { event: 'bounce_refused', reply: logReply(reply) },
+        'the bounce for refused recipients was not accepted',
+      );
       return NOT_YET;
     }
     const recorded = await Promise.allSettled(hashes.map((each) => memory.remember(hash, each, reply.text)));
     const failed = recorded.find((each) => each.status === 'rejected');
     // A retry knows it by its own row then.
-    if (failed !== undefined) log.error({ err: failed.reason }, 'the bounce could not be recorded');
+    if (failed !== undefined)
+      log.error({ event: 'bounce_unrecorded', err: failed.reason }, 'the bounce could not be recorded');
     return { done: true, sent };
   }
 

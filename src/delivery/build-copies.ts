@@ -95,12 +95,12 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
             decision,
             { host: context.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
             context,
-            (sentence) => log.info({ to: entry.hash.slice(0, 12) }, sentence),
+            (sentence) => log.info({ event: 'sealed_otherwise', to: entry.hash.slice(0, 12) }, sentence),
           );
           stop();
           sealed.push({ recipients: [planned], copy: await outgoing.keep(ciphertext) });
         } catch (error) {
-          log.error({ err: error }, 'sealing failed; Postfix keeps the mail');
+          log.error({ event: 'sealing_failed', err: error }, 'sealing failed; Postfix keeps the mail');
           refused.set(entry.hash, {
             reply: SEALING_FAILED,
             ending: { by: 'us', because: 'sealing failed' },
@@ -120,7 +120,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
       return await context.decider.copy(await context.directory.recipient(path), seen);
     } catch (error) {
       const level = error instanceof DirectoryUnavailable ? 'warn' : 'error';
-      log[level]({ err: error }, 'the directory cannot be asked');
+      log[level]({ event: 'database_lost', err: error }, 'the directory cannot be asked');
       return directoryUnavailable();
     }
   }
@@ -132,21 +132,24 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     if (decision.action === 'pass' && decision.plaintextByChoice) {
       metrics.plaintextByChoice.inc({ because: decision.because });
       log.warn(
-        { ...entryOf, leftOut: decision.leftOut },
+        { event: 'passed_by_choice', ...entryOf, left_out: decision.leftOut },
         `passed in plaintext by choice: ${decision.reason}`,
       );
     } else if (decision.because === 'reader unclear') {
       const suppressed = unclear.next(Date.now());
       if (suppressed !== null)
         log.warn(
-          { ...entryOf, suppressed },
+          { event: 'reader_unclear', ...entryOf, suppressed },
           `deferred, whose address it is cannot be told: ${decision.reason}`,
         );
     } else if (unknown) {
       const where = decision.facts.domain === null ? 'at a name of this machine' : 'in a domain of ours';
-      log.warn(entryOf, `passed in plaintext to an unknown address ${where}: ${decision.reason}`);
+      log.warn(
+        { ...entryOf, event: 'passed_unknown' },
+        `passed in plaintext to an unknown address ${where}: ${decision.reason}`,
+      );
     } else if (decision.leftOut.length > 0)
-      log.warn({ ...entryOf, leftOut: decision.leftOut }, decision.reason);
+      log.warn({ event: 'keys_left_out', ...entryOf, left_out: decision.leftOut }, decision.reason);
     else log.debug(entryOf, decision.reason);
   }
 

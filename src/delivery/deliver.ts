@@ -110,7 +110,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   try {
     await deliverClaimed(deliveries, progress, message, claimed);
   } catch (error) {
-    log.error({ err: error }, 'delivery failed; Postfix keeps the mail');
+    log.error({ event: 'delivery_failed', err: error }, 'delivery failed; Postfix keeps the mail');
   } finally {
     claimedBy.delete(transaction);
     claims.release(...fatesOf(progress));
@@ -246,7 +246,7 @@ async function deliverClaimed(
   const { context, turns } = deliveries;
   const { max_received } = context.config().filter;
   if ((await countReceivedInSteps(message)) > max_received) {
-    log.warn({ max_received }, 'mail loop: too many Received fields');
+    log.warn({ event: 'mail_loop', max_received }, 'mail loop: too many Received fields');
     endAll(progress, claimed, TOO_MANY_HOPS, 'mail loop');
     return;
   }
@@ -289,7 +289,7 @@ async function sealAndSend(
       try {
         if (await sender.send(progress, group)) over.add(group);
       } catch (error) {
-        log.error({ err: error }, 'a copy could not be sent; Postfix keeps the mail');
+        log.error({ event: 'copy_not_sent', err: error }, 'a copy could not be sent; Postfix keeps the mail');
       }
     });
   } finally {
@@ -309,7 +309,7 @@ async function recall(
       entries.map((entry) => entry.hash),
     );
   } catch (error) {
-    log.error({ err: error }, 'the memory of deliveries cannot be asked');
+    log.error({ event: 'memory_unasked', err: error }, 'the memory of deliveries cannot be asked');
     return undefined;
   }
 }

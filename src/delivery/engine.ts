@@ -17,6 +17,7 @@ import { type Acceptances, createAcceptances } from './acceptances.ts';
 import { type Claims, createClaims } from './claims.ts';
 import { type Decider, deciderOf } from './decide.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
+import { createEcho } from './echo.ts';
 import { createNextHops, type Unreachable } from './next-hops.ts';
 import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
 import { createTeller } from './tell.ts';
@@ -39,6 +40,10 @@ export interface Engine {
   onChange(listener: (change: Change | null) => void): void;
   /** Connects to every next hop, so that the first message need not wait for it. Never throws. @returns those that failed */
   connect(): Promise<readonly Unreachable[]>;
+  /** As {@link connect}, for next hops from which nothing was heard lately. Never throws. */
+  lookAtNextHops(): Promise<readonly Unreachable[]>;
+  /** Whether a notification through the pool comes back on the connection that listens. @throws what the pool throws */
+  hearsItself(): Promise<boolean>;
   /** Takes a new configuration without a restart (SIGHUP): global settings, limits, the next hop. */
   reconfigure(config: Config): void;
   /** Waits until nothing is being delivered any more, late answers included, or until the moment (Unix milliseconds). */
@@ -73,6 +78,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const database = await openDatabase(config, { logger, actor: 'serve' });
   let changes: { close(): Promise<void> } | undefined;
   const listeners: ((change: Change | null) => void)[] = [];
+  const echo = createEcho(database.pool);
   let sealer: Sealer | undefined;
   try {
     const versions = createVersionTracker();
@@ -82,32 +88,40 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       else directory.invalidate(change);
     });
     if (options.watchChanges === true) {
-      changes = await listenForChanges(config, {
-        onChange: (change) => {
+      const listener = {
+        onChange: (change: Change) => {
           directory.invalidate(change);
           for (const listener of listeners) listener(change);
         },
         onLost: () => {
-          logger.warn('the notification connection was lost; the directory is not cached until it is back');
+          logger.warn(
+            { event: 'directory_uncached' },
+            'the notification connection was lost; the directory is not cached until it is back',
+          );
           directory.watch(false);
         },
         onRestored: () => {
-          logger.info('the notification connection is back');
+          logger.info({ event: 'directory_cached' }, 'the notification connection is back');
           directory.watch(true);
           for (const listener of listeners) listener(null);
         },
-      });
+      };
+      changes = await listenForChanges(config, listener, { also: echo });
     }
     sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
     const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions);
     let current = config;
     const events = openEvents(config, database, logger, metrics);
-    const tell = createTeller({
+    const teller = createTeller({
       config: () => current,
       logger,
       writer: events,
       key: pseudonymKey(config.state_dir),
     });
+    const tell = (event: MessageEvent): void => {
+      metrics.events.inc({ event: event.event });
+      teller(event);
+    };
     const refresh = createBatcher<null, null>(async (waiting) => {
       await refreshVersion(database.pool, versions);
       return waiting.map(() => null);
@@ -134,7 +148,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const expire = (): void => {
       memory
         .expire()
-        .catch((error: unknown) => logger.warn({ err: error }, 'old deliveries could not be removed'));
+        .catch((error: unknown) =>
+          logger.warn({ event: 'memory_not_expired', err: error }, 'old deliveries could not be removed'),
+        );
       void removeLeftovers(outgoingDirectory, LEFTOVER_AGE_MS);
     };
     expire();
@@ -154,6 +170,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       },
       onChange: (listener) => listeners.push(listener),
       connect: nextHops.connect,
+      lookAtNextHops: nextHops.look,
+      hearsItself: options.watchChanges === true ? echo.hears : async () => true,
       reconfigure: (next) => {
         current = next;
         nextHops.reconfigure(next);
@@ -195,6 +213,9 @@ function openEvents(
     // A database that is away is told of elsewhere, and often.
     if (Date.now() - told < LOST_EVERY_MS) return;
     told = Date.now();
-    logger.warn({ err: error, rows }, 'events could not be written: "sealpost trace" will lack them');
+    logger.warn(
+      { event: 'events_lost', err: error, rows },
+      'events could not be written: "sealpost trace" will lack them',
+    );
   });
 }

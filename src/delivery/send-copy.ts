@@ -40,7 +40,10 @@ export function createCopySender(context: DeliveryContext): CopySender {
     try {
       await memory.remember(hash, entry.hash, reply.text);
     } catch (error) {
-      log.error({ err: error }, 'an acceptance could not be recorded; a retry after a restart may repeat it');
+      log.error(
+        { event: 'acceptance_unrecorded', err: error },
+        'an acceptance could not be recorded; a retry after a restart may repeat it',
+      );
     }
   }
 
@@ -92,14 +95,16 @@ export function createCopySender(context: DeliveryContext): CopySender {
             const entry = group.recipients[result.index];
             if (entry === undefined || result.class !== 'accepted') return;
             log.warn(
-              { to: entry.hash.slice(0, 12) },
+              { event: 'accepted_late', to: entry.hash.slice(0, 12) },
               'the next hop accepted after our deadline; the retry will not send again',
             );
             await remember(hash, entry, result.reply, log);
           }),
         ),
       )
-      .catch((error: unknown) => log.error({ err: error }, 'the late answers of the next hop were lost'))
+      .catch((error: unknown) =>
+        log.error({ event: 'late_answers_lost', err: error }, 'the late answers of the next hop were lost'),
+      )
       .finally(() => {
         late -= 1;
         claims.release(ids);

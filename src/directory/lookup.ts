@@ -132,7 +132,8 @@ async function ask(kept: Kept, path: string): Promise<RecipientFacts> {
   const { logger } = kept.context;
   const before = kept.generation;
   const { facts, dependsOn, mayBeKept } = await read(kept, readingsOf(path, kept.reading));
-  if (facts.resolution.kind === 'loop') logger?.warn({ via: facts.resolution.via.length }, 'alias loop');
+  if (facts.resolution.kind === 'loop')
+    logger?.warn({ event: 'alias_loop', via: facts.resolution.via.length }, 'alias loop');
   if (before === kept.generation && !kept.blind && mayBeKept) keep(kept, path, { facts, dependsOn });
   return facts;
 }

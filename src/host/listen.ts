@@ -60,10 +60,12 @@ export async function openListener(server: Server, options: ListenOptions): Prom
     );
   }
   // Without a listener for it, a connection that cannot be accepted (no descriptors left) would end the process.
-  server.on('error', (error) => logger.error({ err: error.message }, 'listener error'));
+  server.on('error', (error) =>
+    logger.error({ event: 'listener_failed', err: error.message }, 'listener error'),
+  );
   if (fd === undefined) return boundTo(server) ?? endpoint;
   const sentence = disagreement(server, fd, endpoint);
-  if (sentence !== null) logger.warn(sentence);
+  if (sentence !== null) logger.warn({ event: 'socket_differs' }, sentence);
   return sentence === null ? (boundTo(server) ?? endpoint) : whereabouts(server, fd);
 }
 

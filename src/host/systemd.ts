@@ -50,7 +50,8 @@ export function createServiceNotifier(
       if (environment.NOTIFY_SOCKET === undefined) return resolve();
       const args = [`--pid=${process.pid}`, ...assignments];
       execFile('systemd-notify', args, { timeout: NOTIFY_MS }, (error) => {
-        if (error) logger.warn({ err: error.message }, 'systemd-notify failed');
+        if (error)
+          logger.warn({ event: 'service_manager_deaf', err: error.message }, 'systemd-notify failed');
         resolve();
       });
     });

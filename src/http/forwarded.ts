@@ -28,7 +28,7 @@ export function warnOfForwarded(
     const leftOut = ration.next(Date.now());
     if (leftOut === null) return;
     logger.warn(
-      { client: remoteAddress, not_logged: leftOut },
+      { event: 'proxy_not_believed', client: remoteAddress, not_logged: leftOut },
       `X-Forwarded-For is not believed from this client; where it is your proxy, name it in ${setting}: its users count as one until then`,
     );
   });

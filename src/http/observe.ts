@@ -93,7 +93,7 @@ async function askHealth(options: ObserveServerOptions): Promise<Health> {
       reasons: [`no answer within ${limit} ms`],
     });
   } catch (error) {
-    options.logger.warn({ err: error }, 'the readiness check failed');
+    options.logger.warn({ event: 'readiness_failed', err: error }, 'the readiness check failed');
     return { ready: false, reasons: ['the readiness check failed'] };
   }
 }

@@ -55,7 +55,7 @@ export function refuseForeignHosts(server: FastifyInstance, options: OwnHostsOpt
     const leftOut = ration.next(Date.now());
     if (leftOut !== null) {
       options.logger.warn(
-        { host: host?.slice(0, LONGEST_FIELD), not_logged: leftOut },
+        { event: 'host_refused', host: host?.slice(0, LONGEST_FIELD), not_logged: leftOut },
         `a request for another host was refused; where that is a name of ours, add it to ${options.setting}`,
       );
     }

@@ -64,10 +64,13 @@ function answerErrors(server: FastifyInstance, { logger, request, refusal }: Htt
     if (code >= 400 && code < 500 && error instanceof Error)
       return reply.code(code).send({ error: refusal(error) });
     if (isDatabaseUnavailable(error)) {
-      logger.warn({ err: error }, `the database cannot be asked; ${request} was put off`);
+      logger.warn(
+        { event: 'database_lost', err: error },
+        `the database cannot be asked; ${request} was put off`,
+      );
       return reply.code(503).header('retry-after', PUT_OFF_S).send({ error: 'not now; try again later' });
     }
-    logger.error({ err: error }, `${request} failed`);
+    logger.error({ event: 'request_failed', err: error }, `${request} failed`);
     return reply.code(500).send({ error: 'internal error' });
   });
 }

@@ -72,10 +72,13 @@ export function startNotices(parts: NoticeParts): { close(): Promise<void> } {
       .then(
         (report) => {
           if (report.sent + report.refused + report.postponed > 0)
-            parts.logger.info({ ...report }, 'notices of keys that expire');
+            parts.logger.info({ event: 'notices_sent', ...report }, 'notices of keys that expire');
         },
         (error: unknown) =>
-          parts.logger.error({ err: error }, 'notices of keys that expire failed; trying again'),
+          parts.logger.error(
+            { event: 'notices_failed', err: error },
+            'notices of keys that expire failed; trying again',
+          ),
       )
       .finally(() => {
         running = undefined;
@@ -208,7 +211,7 @@ async function sendMail(
   metrics.keyNotices.inc({ audience: mail.audience, outcome });
   if (outcome !== 'sent') {
     logger[outcome === 'refused' ? 'error' : 'warn'](
-      { mail: mail.id, audience: mail.audience, reply: logReply(answer.reply) },
+      { event: 'notice_not_sent', mail: mail.id, audience: mail.audience, reply: logReply(answer.reply) },
       outcome === 'refused'
         ? 'the notice of a key that expires was refused'
         : 'the notice of a key that expires could not be sent yet',

@@ -125,7 +125,16 @@ export function placesOf(error: unknown): readonly string[] {
   return lines.flatMap((line) => withoutAddresses(/^\s+at (.*)$/.exec(line)?.[1] ?? '') || []);
 }
 
-/** Replaces everything that looks like an address or a URL's user information: texts of others quote both. */
+/** A database as our own texts name it: with the role, and without a password. */
+const OWN_DATABASE =
+  'postgres(?:ql)?:\\/\\/[^\\s:@/<>"\'(),;]+@[\\w.:\\[\\]-]+(?:,[\\w.:\\[\\]-]+)*(?:\\/[\\w.-]*)?(?![\\w@?/])';
+const ADDRESS = '(?:"(?:[^"\\\\]|\\\\.)*"|[^\\s<>"\'(),;=]+)@[^\\s<>"\'(),;]+';
+const MASKED = new RegExp(`(${OWN_DATABASE})|${ADDRESS}`, 'g');
+
+/**
+ * Replaces everything that looks like an address or a URL's user information: texts of others quote both. A database's URL
+ * without a password stays: an administrator has to know which one does not answer.
+ */
 export function withoutAddresses(text: string): string {
-  return text.replace(/(?:"(?:[^"\\]|\\.)*"|[^\s<>"'(),;=]+)@[^\s<>"'(),;]+/g, '<address>');
+  return text.replace(MASKED, (_found, database: string | undefined) => database ?? '<address>');
 }

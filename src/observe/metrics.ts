@@ -100,6 +100,12 @@ function ofDelivery(registers: Registers) {
       'sealpost_duplicates_suppressed_total',
       'Recipients that a retry did not send again',
     ),
+    events: counter(
+      registers,
+      'sealpost_events_total',
+      'What became of messages, one per recipient, by event (docs/log-events.md)',
+      'event',
+    ),
     eventsLost: counter(
       registers,
       'sealpost_events_lost_total',

@@ -68,7 +68,7 @@ export function readAddressSettings(
 }
 
 /** `name = value`, a line each; a value that goes on begins its line with a blank. */
-function settingsOf(text: string): ReadonlyMap<string, string> {
+export function settingsOf(text: string): ReadonlyMap<string, string> {
   const joined = text.replace(/\n[ \t]+/g, ' ');
   return new Map(
     joined.split('\n').flatMap((line): [string, string][] => {

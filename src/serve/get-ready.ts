@@ -52,7 +52,7 @@ async function prepare({ config, engine, clients, stopping, logger }: GetReadyOp
 async function connect(engine: Engine, logger: Logger): Promise<void> {
   for (const { nextHop, reply } of await engine.connect())
     logger.info(
-      { nextHop: formatNextHop(nextHop), reply: reply.text },
+      { event: 'next_hop_refuses', next_hop: formatNextHop(nextHop), reply: reply.text },
       'the next hop does not answer yet; until it does, Postfix keeps the mail',
     );
 }

@@ -4,18 +4,21 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
+import { messageOf } from '../database/exit.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
+import { createFateCounts } from '../observe/fates.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRates } from '../observe/rates.ts';
 import { within } from '../pacing/within.ts';
 import { getReady } from './get-ready.ts';
 import { type HangUps, heedHangUps } from './hang-up.ts';
-import { closeAll, closeParts, reconfigureParts, startParts } from './open-parts.ts';
+import { closeAll, closeParts, type OpeningParts, reconfigureParts, startParts } from './open-parts.ts';
+import { createOutlook, notYetReady, type Outlook, observedOf, openEarly } from './outlook.ts';
 import type { Part } from './parts/part.ts';
 import { fixedKeysOf, PARTS, partsAt, partsOfPrimary, wantedParts } from './parts.ts';
 import { servePrimary } from './primary.ts';
@@ -23,7 +26,9 @@ import { createReloads, type Reloads } from './reload.ts';
 import { describeRunning, listenersOf, type Running, readiness, warnOfUnclaimed } from './running.ts';
 import { shareOf, warningsAboutShares } from './share.ts';
 import { type StopSignal, stopRequested } from './stop-signal.ts';
+import { createVigil } from './vigil.ts';
 import { warmUp } from './warm-up.ts';
+import { watchedBy } from './watched.ts';
 import {
   linkToPrimary,
   type PrimaryLink,
@@ -62,7 +67,8 @@ export async function serve({ config: file, only, workers, parts = PARTS }: Serv
     priorities: process.env.JOURNAL_STREAM !== undefined,
   });
   if (place === null) {
-    for (const warning of [...loaded.warnings, ...warningsAboutShares(config, workers)]) logger.warn(warning);
+    for (const warning of [...loaded.warnings, ...warningsAboutShares(config, workers)])
+      logger.warn({ event: 'config_odd' }, warning);
     if (workers > 1) {
       await servePrimary({ loaded, workers, parts: partsOfPrimary(wanted), hangUps, logger });
       return;
@@ -108,48 +114,76 @@ function configFor(part: Part, config: Config, place: WorkerPlace | null): Confi
 
 async function work(beginning: Beginning): Promise<void> {
   const { loaded, place, logger } = beginning;
-  const parts = partsAt(beginning.wanted, place);
+  const parts: OpeningParts = { wanted: partsAt(beginning.wanted, place), open: new Map() };
   const config = place === null ? loaded.config : shareOf(loaded.config, place.of);
   const metrics = createMetrics();
   const stop = stopRequested({ insistent: place === null });
-  const duties = { now: beforeReady(stop, () => undefined) };
+  const outlook = createOutlook(parts, metrics);
+  const duties = { now: beforeReady(outlook, stop, () => undefined) };
   const link = place === null ? null : linkToPrimary(() => duties.now);
   const claims = createClaims(link?.peers ?? null);
-  duties.now = beforeReady(stop, claims.heard);
+  duties.now = beforeReady(outlook, stop, claims.heard);
   process.on('uncaughtException', (error) => {
     // Nothing is lost: what has not been answered stays in Postfix's queue.
-    logger.fatal({ err: error, at: placesOf(error) }, 'unexpected error; ending');
+    logger.fatal({ event: 'crashed', err: error, at: placesOf(error) }, 'unexpected error; ending');
     process.exit(EXIT.refused);
   });
 
-  // While the database is being opened: the first client finds everything warm.
-  const warm = parts.some(takesMail) ? warmUp(config) : undefined;
-  const engine = await openWhenReachable(config, logger, metrics, stop, claims);
-  await warm;
-  if (engine === undefined) return;
-  const running: Running = { engine, rates: createRates(metrics), parts: { wanted: parts, open: new Map() } };
-  const reloads = reloadsOf(beginning, running);
-  const started = Date.now();
-  const life: Life = { ...beginning, metrics, stop, claims, link, running, reloads, started, duties };
   try {
-    await open(life);
-    await untilStopped(life);
+    await openEarly(outlook, { config: loaded.config, logger, passed: socketsFor(place) });
+    // While the database is being opened: the first client finds everything warm.
+    const warm = parts.wanted.some(takesMail) ? warmUp(config) : undefined;
+    const engine = await openWhenReachable(config, outlook, logger, stop, claims);
+    await warm;
+    if (engine === undefined) return;
+    const running: Running = {
+      engine,
+      rates: createRates(metrics),
+      fates: createFateCounts(metrics),
+      parts,
+      vigil: null,
+    };
+    try {
+      const reloads = reloadsOf(beginning, running);
+      const life: Life = {
+        ...beginning,
+        metrics,
+        stop,
+        claims,
+        link,
+        running,
+        reloads,
+        started: outlook.started,
+        duties,
+      };
+      await open(life, outlook);
+      await untilStopped(life);
+    } finally {
+      running.vigil?.close();
+      await closeAll(parts);
+      running.rates.close();
+      running.fates.close();
+      await engine.close();
+    }
   } finally {
-    await closeAll(running.parts);
-    running.rates.close();
-    await engine.close();
+    await closeAll(parts);
   }
-  logger.info('stopped');
+  logger.info({ event: 'stopped' }, 'stopped');
   process.exit(process.exitCode ?? EXIT.done);
 }
 
+/** What systemd passed to this process, or to its primary. */
+function socketsFor(place: WorkerPlace | null): ReadonlyMap<string, number> {
+  return passedSockets(process.env, place === null ? process.pid : process.ppid);
+}
+
 /** What a worker can do while it is still waiting for its database. */
-function beforeReady(stop: StopSignal, heard: WorkerDuties['heard']): WorkerDuties {
+function beforeReady(outlook: Outlook, stop: StopSignal, heard: WorkerDuties['heard']): WorkerDuties {
   const notYet = async (): Promise<never> => {
     throw new Error('not ready yet');
   };
   return {
-    answers: { metrics: notYet, health: notYet, status: notYet, reload: notYet },
+    answers: { metrics: notYet, health: async () => notYetReady(outlook), status: notYet, reload: notYet },
     stop: () => stop.stop('the primary'),
     heard,
   };
@@ -182,18 +216,23 @@ const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
 /** A database that is away at start is waited for: Postfix finds no listener, and keeps its mail. */
 async function openWhenReachable(
   config: Config,
+  outlook: Outlook,
   logger: Logger,
-  metrics: Metrics,
   stop: StopSignal,
   claims: Claims,
 ): Promise<Engine | undefined> {
+  const { metrics } = outlook;
   for (let attempt = 0; !stop.requested(); attempt += 1) {
     try {
-      return await openEngine({ config, logger, metrics, watchChanges: true, claims });
+      const engine = await openEngine({ config, logger, metrics, watchChanges: true, claims });
+      outlook.because = 'the listeners are being opened';
+      if (attempt > 0) logger.info({ event: 'database_back' }, 'the database answers');
+      return engine;
     } catch (error) {
       if (!isDatabaseUnavailable(error)) throw error;
+      outlook.because = messageOf(error);
       const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;
-      logger.error({ err: error, retryMs: wait }, 'the database cannot be reached');
+      logger.error({ event: 'database_lost', err: error, retry_ms: wait }, 'the database cannot be reached');
       await within(wait, stop.promise, undefined);
     }
   }
@@ -201,20 +240,25 @@ async function openWhenReachable(
 }
 
 /** Starts the parts, and warns of sockets that none of them serves. @throws what a part throws */
-async function open(life: Life): Promise<void> {
+async function open(life: Life, outlook: Outlook): Promise<void> {
   const { loaded, place, metrics, running, logger } = life;
   const { parts } = running;
   const ready = prepareForMail(life);
-  const passed = passedSockets(process.env, place === null ? process.pid : process.ppid);
-  const observed = { metrics, health: () => readiness(running), status: () => statusOf(life) };
+  const passed = socketsFor(place);
   const context = {
     engine: running.engine,
     logger,
     metrics,
     passed,
-    observed,
+    observed: observedOf(outlook),
     current: life.reloads.current,
   };
+  outlook.running = { health: () => readiness(running), status: () => statusOf(life) };
+  // What all processes of a machine share is looked at by one of them.
+  if (place === null || place.number === 1)
+    running.vigil = createVigil(
+      watchedBy(running.engine, loaded.config, parts.wanted.some(takesMail), logger),
+    );
   await startParts(parts, async (part) => {
     if (takesMail(part)) await ready;
     return part.start({ ...context, config: configFor(part, loaded.config, place) });
@@ -251,6 +295,7 @@ async function untilStopped(life: Life): Promise<void> {
   const notifier = createServiceNotifier(place === null ? process.env : {}, async () => true, logger);
   logger.info(
     {
+      event: 'started',
       version: packageVersion(),
       config: loaded.path,
       listeners: listenersOf(running.parts).map(({ name, address }) => `${name} ${address}`),
@@ -269,7 +314,7 @@ async function untilStopped(life: Life): Promise<void> {
   link?.ready();
   const signal = await stop.promise;
   hangUps.ignore();
-  logger.info({ signal }, 'stopping: no new connections; what is in flight is finished');
+  logger.info({ event: 'stopping', signal }, 'stopping: no new connections; what is in flight is finished');
   notifier.stopping();
   const { shutdown_grace } = reloads.current().filter;
   const graceEnds = Date.now() + shutdown_grace;

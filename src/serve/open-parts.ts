@@ -14,12 +14,12 @@ export interface OpeningParts<P extends Part = Part> extends OpenParts<P> {
   readonly open: Map<P, FixedPart>;
 }
 
-/** Starts one part after the other. @throws what a part throws; those before it stay open */
+/** Starts one part after the other, except those that are open. @throws what a part throws; those before it stay open */
 export async function startParts<P extends Part>(
   parts: OpeningParts<P>,
   start: (part: P) => Promise<FixedPart>,
 ): Promise<void> {
-  for (const part of parts.wanted) parts.open.set(part, await start(part));
+  for (const part of parts.wanted) if (!parts.open.has(part)) parts.open.set(part, await start(part));
 }
 
 const follows = (open: FixedPart): open is FollowingPart => 'reconfigure' in open;
@@ -48,7 +48,10 @@ export async function reconfigureParts(
       try {
         await running.reconfigure(before(part));
       } catch (failure) {
-        logger.error({ err: failure, part: part.name }, 'a part could not go back to its configuration');
+        logger.error(
+          { event: 'part_not_restored', err: failure, part: part.name },
+          'a part could not go back to its configuration',
+        );
       }
     }
     throw error;

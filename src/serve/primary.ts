@@ -14,7 +14,7 @@ import type { PrimaryPart } from './parts/part.ts';
 import { complaintsOf, describeListeners, describeParts, listenersOf, warnOfUnclaimed } from './running.ts';
 import { stopRequested } from './stop-signal.ts';
 import { combinedHealth, combinedStatus } from './worker-link.ts';
-import { startWorkers, type Workers } from './workers.ts';
+import { createWorkers, type Workers } from './workers.ts';
 
 /** What a worker needs, beyond the grace of what is in flight, to end. */
 const ENDING_MS = 10_000;
@@ -37,15 +37,20 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
   const database =
     config.database.url === 'embedded:' ? await openDatabase(config, { logger, actor: 'serve' }) : null;
   try {
-    const workers = await startWorkers(count, logger, stop.promise).catch((error: unknown) => {
-      if (stop.requested()) return undefined;
+    const workers = createWorkers(count, logger);
+    // Before the workers, which may be waiting for their database: who asks is told so.
+    await openForAll(parts, workers, options);
+    const begun = await workers.start(stop.promise).catch(async (error: unknown) => {
+      await closeAll(parts);
+      if (stop.requested()) return false;
       throw error;
     });
-    if (workers === undefined) return;
-    await openForAll(parts, workers, options);
+    if (begun === false) return;
+    await warnOfSockets(parts, workers, options);
     const notifier = createServiceNotifier(process.env, async () => true, logger);
     logger.info(
       {
+        event: 'started',
         version: packageVersion(),
         config: path,
         workers: count,
@@ -60,7 +65,7 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
     });
     const signal = await stop.promise;
     hangUps.ignore();
-    logger.info({ signal }, 'stopping the workers');
+    logger.info({ event: 'stopping', signal }, 'stopping the workers');
     notifier.stopping();
     await workers.stop(config.filter.shutdown_grace + ENDING_MS);
     await closeAll(parts);
@@ -68,25 +73,21 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
   } finally {
     await database?.close();
   }
-  logger.info('stopped');
+  logger.info({ event: 'stopped' }, 'stopped');
   process.exit(process.exitCode ?? EXIT.done);
 }
 
-/**
- * Starts the parts that speak for all workers, and warns of sockets that nobody serves.
- * @throws Error with one sentence when one cannot be opened; the workers are stopped then
- */
+/** Starts the parts that speak for all workers. @throws Error with one sentence when one cannot be opened */
 async function openForAll(
   parts: OpeningParts<PrimaryPart>,
   workers: Workers,
   { loaded: { config }, workers: count, logger }: PrimaryOptions,
 ): Promise<void> {
   const metrics = async () => AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics();
-  const passed = passedSockets(process.env, process.pid);
   const context = {
     config,
     logger,
-    passed,
+    passed: passedSockets(process.env, process.pid),
     observed: {
       metrics: { registry: { contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE, metrics } },
       async health() {
@@ -105,10 +106,17 @@ async function openForAll(
     await startParts(parts, (part) => part.start(context));
   } catch (error) {
     await closeAll(parts);
-    // They would keep this process alive, which cannot tell of them.
-    await workers.stop(config.filter.shutdown_grace + ENDING_MS);
     throw error;
   }
+}
+
+/** Warns of passed sockets that nobody serves. */
+async function warnOfSockets(
+  parts: OpeningParts<PrimaryPart>,
+  workers: Workers,
+  { workers: count, logger }: PrimaryOptions,
+): Promise<void> {
+  const passed = passedSockets(process.env, process.pid);
   if (passed.size === 0) return;
   const statuses = await workers.ask('status');
   // One that is silent may serve what the others do not.

@@ -76,9 +76,12 @@ export function createReloads({ started, fixed, load, take, logger }: ReloadOpti
       await take(next);
       current = next;
       logger.level = next.observe.log_level;
-      logger.info({ needsRestart: dueOnRestart(started, loaded, fixed) }, 'configuration re-read');
+      logger.info(
+        { event: 'reloaded', needs_restart: dueOnRestart(started, loaded, fixed) },
+        'configuration re-read',
+      );
     } catch (error) {
-      logger.error({ err: error }, 'the new configuration is not used');
+      logger.error({ event: 'reload_refused', err: error }, 'the new configuration is not used');
     }
   }
 

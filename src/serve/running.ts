@@ -4,16 +4,21 @@ import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Health } from '../http/observe.ts';
+import type { FateCounts } from '../observe/fates.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Rates } from '../observe/rates.ts';
 import type { OpeningParts, OpenParts } from './open-parts.ts';
 import type { PartListener, PartStatus } from './parts/part.ts';
+import type { Vigil } from './vigil.ts';
 import type { RunningStatus } from './worker-link.ts';
 
 export interface Running {
   readonly engine: Engine;
   readonly rates: Rates;
+  readonly fates: FateCounts;
   readonly parts: OpeningParts;
+  /** What is looked at by itself, also where no mail comes; null: another process does. */
+  vigil?: Vigil | null;
 }
 
 /** The listeners that are open now. */
@@ -40,14 +45,14 @@ export async function describeParts({ open }: OpenParts): Promise<PartStatus> {
   return Object.assign({}, ...told);
 }
 
-export async function readiness({ engine, parts }: Pick<Running, 'engine' | 'parts'>): Promise<Health> {
+export async function readiness({ engine, parts, vigil }: Omit<Running, 'rates' | 'fates'>): Promise<Health> {
   const reasons: string[] = [];
   try {
     await engine.database.pool.query('SELECT 1');
   } catch {
     reasons.push('the database does not answer');
   }
-  reasons.push(...(await complaintsOf(parts)));
+  reasons.push(...(await complaintsOf(parts)), ...(vigil?.complaints() ?? []));
   return { ready: reasons.length === 0, reasons };
 }
 
@@ -62,11 +67,11 @@ export interface StatusOptions {
 }
 
 export async function describeRunning(
-  { engine, rates, parts }: Running,
+  { engine, rates, fates, parts, vigil }: Running,
   { config, path, started, absent }: StatusOptions,
 ): Promise<RunningStatus> {
   const { in_flight, ...told } = await describeParts(parts);
-  const complaints = await complaintsOf(parts);
+  const complaints = [...(await complaintsOf(parts)), ...(vigil?.complaints() ?? [])];
   return {
     version: packageVersion(),
     pid: process.pid,
@@ -80,6 +85,7 @@ export async function describeRunning(
       late: engine.deliverer.lateDeliveries(),
     },
     last_minute: await rates.lastMinute(),
+    fates: await fates.now(),
     ...(complaints.length === 0 ? {} : { complaints }),
     ...Object.assign({}, ...absent),
     ...told,
@@ -95,7 +101,7 @@ export function warnOfUnclaimed(
   const names = [...passed.keys()].filter((name) => !listeners.some((listener) => listener.name === name));
   if (names.length === 0) return;
   logger.warn(
-    { names },
+    { event: 'socket_unclaimed', names },
     'systemd passes sockets that no listener is named for (FileDescriptorName=): nobody answers there',
   );
 }

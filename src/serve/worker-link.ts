@@ -3,6 +3,7 @@
 import type { Registry } from 'prom-client';
 import type { ClaimId } from '../delivery/claims.ts';
 import type { Health } from '../http/observe.ts';
+import { type FatesOf, sumOfFates } from '../observe/fates.ts';
 import { type LastMinute, sumOf } from '../observe/rates.ts';
 
 /** What prom-client can aggregate. */
@@ -31,6 +32,7 @@ export interface RunningStatus {
     readonly connections: number;
   }[];
   readonly last_minute: LastMinute;
+  readonly fates?: FatesOf;
   readonly in_flight: { readonly transactions: number; readonly bytes: number; readonly late: number };
 }
 
@@ -67,6 +69,7 @@ export function combinedStatus(
   }
   const sum = (part: keyof RunningStatus['in_flight']): number =>
     statuses.reduce((total, status) => total + status.in_flight[part], 0);
+  const fates = statuses.flatMap((status) => status.fates ?? []);
   const complaints = new Set(statuses.flatMap((status) => status.complaints ?? []));
   return {
     ...statuses[0],
@@ -75,6 +78,7 @@ export function combinedStatus(
     workers: statuses.map((status) => ({ pid: status.pid, in_flight: status.in_flight })),
     listeners: [...listeners.values()],
     last_minute: sumOf(statuses.map((status) => status.last_minute)),
+    ...(fates.length === 0 ? {} : { fates: sumOfFates(fates) }),
     in_flight: { transactions: sum('transactions'), bytes: sum('bytes'), late: sum('late') },
   };
 }

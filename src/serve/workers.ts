@@ -15,7 +15,13 @@ export class WorkerNotStarted extends Error {
 }
 
 export interface Workers {
-  /** Asks all workers that are ready. Those that fail or are silent are left out, with a line in the log. */
+  /**
+   * Starts them.
+   * @param stopped ends those that are still starting: one may be waiting for its database
+   * @throws WorkerNotStarted when one ends before it is ready; the others are stopped then
+   */
+  start(stopped: Promise<unknown>): Promise<void>;
+  /** Asks all workers that are ready; for their health also those that are only starting. Those that fail or are silent are left out, with a line in the log. */
   ask<Q extends Question>(question: Q): Promise<readonly Answers[Q][]>;
   /** How many are ready to be asked. */
   running(): number;
@@ -62,18 +68,8 @@ interface Crew {
 const readyIn = ({ members }: Crew): readonly Member[] =>
   [...members.values()].filter((member) => member.ready);
 
-/**
- * Starts the workers.
- * @param stopped ends those that are still starting: one may be waiting for its database
- * @throws WorkerNotStarted when one ends before it is ready; the others are stopped then
- */
-export async function startWorkers(
-  count: number,
-  logger: Logger,
-  stopped: Promise<unknown>,
-): Promise<Workers> {
-  // Workers accept for themselves: a primary that hands every connection on costs more than the connection.
-  cluster.schedulingPolicy = cluster.SCHED_NONE;
+/** Nothing runs before {@link Workers.start}. */
+export function createWorkers(count: number, logger: Logger): Workers {
   const crew: Crew = {
     count,
     logger,
@@ -83,17 +79,8 @@ export async function startWorkers(
     reloads: 0,
     lastTurn: Promise.resolve(),
   };
-  void stopped.then(() => {
-    for (const member of crew.members.values()) if (!member.ready) tell(member, { kind: 'stop' });
-  });
-  try {
-    // One after the other: the first one prepares what all of them listen on.
-    for (let number = 1; number <= count; number += 1) await start(crew, number);
-  } catch (error) {
-    await stop(crew, GIVE_UP_MS);
-    throw error;
-  }
   return {
+    start: (stopped) => startAll(crew, stopped),
     ask: (question) => askAll(crew, question),
     running: () => readyIn(crew).length,
     reload() {
@@ -102,6 +89,21 @@ export async function startWorkers(
     },
     stop: (graceMs) => stop(crew, graceMs),
   };
+}
+
+async function startAll(crew: Crew, stopped: Promise<unknown>): Promise<void> {
+  // Workers accept for themselves: a primary that hands every connection on costs more than the connection.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
+  void stopped.then(() => {
+    for (const member of crew.members.values()) if (!member.ready) tell(member, { kind: 'stop' });
+  });
+  try {
+    // One after the other: the first one prepares what all of them listen on.
+    for (let number = 1; number <= crew.count; number += 1) await start(crew, number);
+  } catch (error) {
+    await stop(crew, GIVE_UP_MS);
+    throw error;
+  }
 }
 
 /** Resolves when the worker is ready. @throws WorkerNotStarted when it ends before */
@@ -126,7 +128,7 @@ function start(crew: Crew, number: number): Promise<void> {
       reject(new WorkerNotStarted(code || 1));
       if (crew.stopping || !member.ready) return;
       crew.logger.error(
-        { worker: number, pid: worker.process.pid, code, signal },
+        { event: 'worker_ended', worker: number, pid: worker.process.pid, code, signal },
         'a worker has ended; starting another',
       );
       restart(crew, number);
@@ -138,7 +140,10 @@ function restart(crew: Crew, number: number): void {
   setTimeout(() => {
     if (crew.stopping) return;
     start(crew, number).catch(() => {
-      crew.logger.error({ worker: number }, 'a worker could not be started again; trying on');
+      crew.logger.error(
+        { event: 'worker_not_started', worker: number },
+        'a worker could not be started again; trying on',
+      );
       restart(crew, number);
     });
   }, RESTART_MS);
@@ -148,7 +153,10 @@ function hear(crew: Crew, member: Member, message: ToPrimary): void {
   if (message.kind === 'ready') welcome(crew, member);
   else if (message.kind === 'answer') member.waiting.get(message.id)?.(message.value);
   else if (message.kind === 'failed') {
-    crew.logger.warn({ worker: member.number, err: message.because }, 'a worker could not answer');
+    crew.logger.warn(
+      { event: 'worker_silent', worker: member.number, err: message.because },
+      'a worker could not answer',
+    );
     member.waiting.get(message.id)?.(undefined);
   } else relay(crew, member, message);
 }
@@ -183,7 +191,8 @@ function relay(crew: Crew, from: Member, news: ClaimNews): void {
 }
 
 async function askAll<Q extends Question>(crew: Crew, question: Q): Promise<readonly Answers[Q][]> {
-  const answers = await Promise.all(readyIn(crew).map((member) => askOne(crew, member, question, ANSWER_MS)));
+  const asked = question === 'health' ? [...crew.members.values()] : readyIn(crew);
+  const answers = await Promise.all(asked.map((member) => askOne(crew, member, question, ANSWER_MS)));
   return answers.filter((answer) => answer !== undefined) as Answers[Q][];
 }
 
@@ -196,7 +205,10 @@ async function askOne(crew: Crew, member: Member, question: Question, limitMs: n
     return await new Promise<unknown>((resolve) => {
       member.waiting.set(id, resolve);
       timer = setTimeout(() => {
-        crew.logger.warn({ worker: member.number, question }, 'a worker gives no answer');
+        crew.logger.warn(
+          { event: 'worker_silent', worker: member.number, question },
+          'a worker gives no answer',
+        );
         resolve(undefined);
       }, limitMs);
       tell(member, { kind: 'ask', id, question });
@@ -222,7 +234,7 @@ async function stop(crew: Crew, graceMs: number): Promise<void> {
   );
   for (const member of members) tell(member, { kind: 'stop' });
   const timer = setTimeout(() => {
-    crew.logger.error('a worker did not end in time; it is killed');
+    crew.logger.error({ event: 'worker_killed' }, 'a worker did not end in time; it is killed');
     for (const { worker } of crew.members.values()) worker.process.kill('SIGKILL');
   }, graceMs);
   await Promise.all(gone);

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { registerDomain } from '../../src/cli/domain.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
+import { createFateCounts } from '../../src/observe/fates.ts';
 import { createRates } from '../../src/observe/rates.ts';
 import { filterPart } from '../../src/serve/parts/filter.ts';
 import type { FollowingPart } from '../../src/serve/parts/part.ts';
@@ -50,7 +51,7 @@ afterAll(async () => {
 const parts = () => ({ wanted: [filterPart], open: new Map([[filterPart, filter]]) }) as never;
 const health = () => readiness({ engine, parts: parts() });
 const complaints = async (): Promise<unknown> => {
-  const running = { engine, rates: createRates(metrics), parts: parts() };
+  const running = { engine, rates: createRates(metrics), fates: createFateCounts(metrics), parts: parts() };
   const status = await describeRunning(running, {
     config: trial.config,
     path: null,

@@ -128,7 +128,7 @@ describe('a part that is added to the list', () => {
     await writeFile(sealpost.configPath, changed);
     serve?.kill('SIGHUP');
     await waitUntil('the reload', 15_000, () => log.includes('configuration re-read'));
-    expect(log).toContain('"needsRestart":["filter.idle_timeout"]');
+    expect(log).toContain('"needs_restart":["filter.idle_timeout"]');
     expect(await hello()).toBe('hello, after at most 8 hops\n');
 
     for (let count = 2; count < HELLOS; count += 1) await hello();

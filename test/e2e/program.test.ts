@@ -82,6 +82,13 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
       says: /DIR\/none|token/,
     },
   ],
+  doctor: [
+    {
+      words: ['doctor', '--config-dir', 'DIR/none'],
+      code: 2,
+      says: /ERROR +postfix_found: [\s\S]*not looked at/,
+    },
+  ],
   status: [{ words: ['status', '--json'], says: /"running": true/ }],
 };
 

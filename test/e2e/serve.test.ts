@@ -307,6 +307,25 @@ describe('wrong starts', () => {
       away.log().includes('the database cannot be reached'),
     );
     expect(await answers(places.lmtpPort)).toBe(false);
+    // Who asks is told why, from the first moment on; the name of the database is no secret.
+    const because = expect.stringContaining(`postgres://nobody@127.0.0.1:${nobody}/none cannot be reached`);
+    const observed = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${places.observePort}/${path}`);
+      return { code: response.status, said: await response.json() };
+    };
+    expect(await observed('readyz')).toEqual({ code: 503, said: { ready: false, reasons: [because] } });
+    expect(await observed('healthz')).toMatchObject({ code: 200 });
+    expect(away.log()).toContain(`the database at postgres://nobody@127.0.0.1:${nobody}/none`);
+    expect(await away.cli(['status', '--json'])).toMatchObject({
+      code: 75,
+      json: {
+        running: true,
+        serve: { pid: away.pid(), complaints: [because] },
+        database: null,
+        config: places.sealpostConfig,
+        problems: expect.arrayContaining([because]),
+      },
+    });
     process.kill(away.pid() ?? 0, 'SIGHUP');
     await waitUntil('another attempt', 15_000, () => attempts(away) > 2);
     expect(await away.stop()).toBe(0);

@@ -12,7 +12,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/keys'],
   ['src/delivery'],
   ['filters', 'policy', 'receiver', 'src/notices'],
-  ['src/serve'],
+  ['src/serve', 'src/doctor'],
   ['src/cli'],
 ];
 

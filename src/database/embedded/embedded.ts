@@ -52,7 +52,10 @@ export async function openEmbedded(stateDir: string, logger?: Logger): Promise<E
     try {
       await leave(folder, lease);
     } catch (error) {
-      logger?.warn({ err: error }, 'the embedded database could not be left in order');
+      logger?.warn(
+        { event: 'embedded_left', err: error },
+        'the embedded database could not be left in order',
+      );
     }
   };
   return {
@@ -148,7 +151,7 @@ function watchServer(folder: string, logger: Logger | undefined): { end(): Promi
     const unlock = await takeLock(join(folder, 'locks'), LOCK_DEADLINE);
     try {
       if (runningPostmaster(data)) return;
-      logger?.warn({ folder }, 'the embedded database has died; starting it again');
+      logger?.warn({ event: 'embedded_died', folder }, 'the embedded database has died; starting it again');
       await ensureRunning(folder, process.getuid?.() === 0 ? chooseAccount([data]) : null, false);
     } finally {
       unlock();
@@ -157,7 +160,9 @@ function watchServer(folder: string, logger: Logger | undefined): { end(): Promi
   const timer = setInterval(() => {
     if (busy || runningPostmaster(data)) return;
     busy = restart()
-      .catch((error: unknown) => logger?.error({ err: error }, 'the embedded database does not start'))
+      .catch((error: unknown) =>
+        logger?.error({ event: 'embedded_not_started', err: error }, 'the embedded database does not start'),
+      )
       .finally(() => {
         busy = undefined;
       });

@@ -28,6 +28,8 @@ export interface NextHopClientOptions {
   readonly idleMs?: number;
   /** Milliseconds that a reply is waited for after the deadline; default 15 minutes. */
   readonly lateMs?: number;
+  /** Told whenever a session was asked for, and whether there was one. */
+  readonly onSession?: (had: boolean) => void;
 }
 
 export interface SendRequest {
@@ -87,9 +89,10 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
   async function attempt(request: SendRequest, fresh: boolean): Promise<SendResult> {
     const { envelope, deadline } = request;
     const session = await pool.acquire(deadline, fresh);
+    options.onSession?.('channel' in session);
     if (!('channel' in session)) {
       logger.warn(
-        { nextHop: name, stage: session.stage, reply: session.reply.text },
+        { event: 'next_hop_refuses', next_hop: name, stage: session.stage, reply: session.reply.text },
         'no session with the next hop',
       );
       return { recipients: envelope.recipients.map(() => resultOf(session)) };
@@ -129,7 +132,7 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
       await request.onAccepted?.(index, reply);
     } catch (error) {
       logger.error(
-        { err: error instanceof Error ? error.message : 'unknown' },
+        { event: 'acceptance_unrecorded', err: error instanceof Error ? error.message : 'unknown' },
         'an acceptance could not be recorded',
       );
     }
@@ -143,6 +146,7 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
     },
     async prepare() {
       const session = await pool.acquire(Date.now() + config.connect_timeout + config.command_timeout, false);
+      options.onSession?.('channel' in session);
       if (!('channel' in session)) return session.reply;
       pool.release(session);
       return null;

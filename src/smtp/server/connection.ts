@@ -96,10 +96,21 @@ function listenTo(connection: OpenConnection, handle: FilterConnection): void {
 function greet(connection: OpenConnection): void {
   const { hostname, listener, config, open, closing } = connection.context;
   if (closing) hangUp(connection, SHUTTING_DOWN);
-  else if (open.size > config.max_connections) hangUp(connection, TOO_MANY_CONNECTIONS);
+  else if (open.size > config.max_connections) turnAway(connection);
   else
     connection.unwritten = `220 ${hostname} ${listener.protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} sealpost\r\n`;
   flush(connection);
+}
+
+function turnAway(connection: OpenConnection): void {
+  const { logger, config, turnedAway } = connection.context;
+  const suppressed = turnedAway.next(Date.now());
+  if (suppressed !== null)
+    logger.warn(
+      { event: 'connections_full', max_connections: config.max_connections, suppressed },
+      'a client was turned away: filter.max_connections are open',
+    );
+  hangUp(connection, TOO_MANY_CONNECTIONS);
 }
 
 /** Nothing was received for too long. A client that waits for a delivery is silent with reason. */

@@ -72,7 +72,7 @@ function command(connection: OpenConnection, line: string): void {
     dispatch(connection, verb, argument);
   } catch (error) {
     context.logger.error(
-      { connection: connection.id, err: errorInWords(error) },
+      { event: 'command_failed', connection: connection.id, err: errorInWords(error) },
       'a command failed; answered 451',
     );
     dialogue.reset();

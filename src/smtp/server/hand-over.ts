@@ -31,11 +31,14 @@ export async function handOver(
     if (replies?.length === answers) return replies;
     if (replies === null) abandoned?.(transaction);
     logger.error(
-      { transaction: transaction.id, replies: replies?.length, answers },
+      { event: 'replies_late', transaction: transaction.id, replies: replies?.length, answers },
       'no replies in time; answered 451',
     );
   } catch (error) {
-    logger.error({ transaction: transaction.id, err: errorInWords(error) }, 'delivery failed; answered 451');
+    logger.error(
+      { event: 'delivery_failed', transaction: transaction.id, err: errorInWords(error) },
+      'delivery failed; answered 451',
+    );
   }
   return null;
 }
@@ -50,7 +53,7 @@ export function tellFate(
     (reached ? acknowledged : lost)(transaction);
   } catch (error) {
     logger.error(
-      { transaction: transaction.id, err: errorInWords(error) },
+      { event: 'replies_unrecorded', transaction: transaction.id, err: errorInWords(error) },
       'the fate of our replies could not be recorded',
     );
   }

@@ -6,6 +6,7 @@ import { openListener } from '../../host/listen.ts';
 import { disagreement } from '../../host/passed-socket.ts';
 import { trustedClients } from '../../host/trusted-clients.ts';
 import type { Logger } from '../../observe/log.ts';
+import { createRation } from '../../pacing/ration.ts';
 import type { Reply, Transaction } from '../types.ts';
 import type { Admission } from './budget.ts';
 import { serveClient } from './connection.ts';
@@ -81,6 +82,7 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     abandoned,
     trusted: trustedClients(config.xforward_hosts),
     open: new Set(),
+    turnedAway: createRation(1, 60_000),
     closing: false,
   };
   /** What connections were accepted under before `become`. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { FilterConfig, FilterListener } from '../../config/schema.ts';
+import type { Ration } from '../../pacing/ration.ts';
 import { encodeReply } from '../replies.ts';
 import type { Reply, Transaction } from '../types.ts';
 import type { Acknowledgements } from './acknowledgement.ts';
@@ -24,6 +25,8 @@ export interface ConnectionContext extends HandOver {
   trusted: (remoteAddress: string | undefined) => boolean;
   /** Open connections, this one included. */
   readonly open: Set<FilterConnection>;
+  /** How often it is said that a client was turned away. */
+  readonly turnedAway: Ration;
   /** The listener is closing: no new transaction begins. */
   closing: boolean;
 }

@@ -71,6 +71,18 @@ describe('a logged error', () => {
     });
   });
 
+  test.each([
+    ['the database at postgres://sealpost@127.0.0.1:5432/mail cannot be reached', null],
+    ['the database at postgresql://u@a:5432,b:5433/db did not answer', null],
+    ['the database at postgres://[::1]:5432/mail does not exist', null],
+    ['postgres://u:pw@db.example.org/mail', '<address>'],
+    ['postgres://u@db/mail?password=pw', '<address>'],
+    ['postgres://u@a@b/mail', '<address>'],
+    ['http://u@example.org/x and bob@example.net', '<address> and <address>'],
+  ])('names the database, and no password: %s', (message, shown) => {
+    expect(describeError(new Error(message)).message).toBe(shown ?? message);
+  });
+
   test('may be anything that was thrown', () => {
     expect(describeError('450 <carol@elsewhere.example> busy')).toEqual({
       type: 'string',

@@ -88,7 +88,7 @@ describe('getting ready', () => {
     await getReady(options);
     await waitUntil('the log', 5000, () => logged.length > 0);
     expect(logged.join('')).toContain('connection refused');
-    expect(logged.join('')).toContain('"nextHop":"smtp:127.0.0.1:10026"');
+    expect(logged.join('')).toContain('"next_hop":"smtp:127.0.0.1:10026"');
     expect(logged.join('')).toContain('"level":"info"');
     state.stopping = true;
   });

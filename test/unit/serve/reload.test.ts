@@ -13,7 +13,7 @@ const fixed = fixedKeysOf(PARTS);
 /** Reloads of the given configurations, one for each call; `logged` has the lines of the log. */
 function reloadsOf(files: readonly (Config | Error)[], take: (config: Config) => Promise<void>) {
   const waiting = [...files];
-  const logged: { msg: string; needsRestart?: string[] }[] = [];
+  const logged: { msg: string; needs_restart?: string[] }[] = [];
   const reloads = createReloads({
     started,
     fixed,
@@ -71,7 +71,7 @@ describe('a reload', () => {
     const { reloads, logged } = reloadsOf([next, next, started], async () => undefined);
     for (let turn = 0; turn < 3; turn += 1) await reloads.reload();
     const due = ['hostname', 'receiver.mode'];
-    expect(logged.map(({ needsRestart }) => needsRestart)).toEqual([due, due, []]);
+    expect(logged.map(({ needs_restart }) => needs_restart)).toEqual([due, due, []]);
   });
 
   it('leaves what is fixed at start as it was everywhere, and takes the rest', () => {

@@ -8,7 +8,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { configSchema } from '../../../src/config/schema.ts';
 import { shareOf, warningsAboutShares } from '../../../src/serve/share.ts';
 import { combinedHealth, combinedStatus } from '../../../src/serve/worker-link.ts';
-import { startWorkers } from '../../../src/serve/workers.ts';
+import { createWorkers } from '../../../src/serve/workers.ts';
 
 describe('the share of a worker', () => {
   it('divides memory and connections, and leaves everything else as it is', () => {
@@ -120,7 +120,8 @@ describe('a worker that was starting while the others read the configuration aga
     vi.stubEnv('WORKER_LOG', log);
     cluster.setupPrimary({ exec: join(import.meta.dirname, 'worker-child.mjs'), execArgv: [] });
     await writeFile(go, '');
-    const workers = await startWorkers(1, pino({ level: 'silent' }), new Promise(() => undefined));
+    const workers = createWorkers(1, pino({ level: 'silent' }));
+    await workers.start(new Promise(() => undefined));
     const lines = async () => (await readFile(log, 'utf8')).trim().split('\n');
     const until = (count: number) =>
       vi.waitFor(async () => expect(await lines()).toHaveLength(count), { timeout: 20_000 });

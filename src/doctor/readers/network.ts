@@ -1,0 +1,136 @@
+// Who answers at our own listeners, at the lookup daemons, and at the next hops.
+import { connect, type Socket } from 'node:net';
+import { nextHopsOf } from '../../config/next-hops.ts';
+import type { Config } from '../../config/schema.ts';
+import { type Endpoint, formatEndpoint, formatNextHop, type NextHop } from '../../config/units.ts';
+import { openSession } from '../../smtp/client/session.ts';
+import type { Answered, HopFacts, Reader } from '../facts.ts';
+
+const PATIENCE_MS = 5000;
+const MOST_BYTES = 4096;
+
+/** Where a client connects to reach who listens at an endpoint. */
+function reachable(endpoint: Endpoint): Endpoint {
+  if (endpoint.kind === 'unix') return endpoint;
+  const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
+  return { ...endpoint, host };
+}
+
+/**
+ * Connects, says something, and reads the first line of the answer.
+ * @returns why it is not the one that is expected; null: it is
+ */
+function converse(
+  endpoint: Endpoint,
+  says: string,
+  expected: RegExp,
+  goodbye: string,
+): Promise<string | null> {
+  const at = reachable(endpoint);
+  return new Promise((resolve) => {
+    let heard = '';
+    const socket: Socket = at.kind === 'unix' ? connect(at.path) : connect(at.port, at.host);
+    const end = (failure: string | null): void => {
+      socket.end(goodbye);
+      socket.destroySoon();
+      resolve(failure);
+    };
+    socket.setTimeout(PATIENCE_MS, () => {
+      socket.destroy();
+      resolve(`no answer within ${PATIENCE_MS / 1000} s`);
+    });
+    socket.on('connect', () => socket.write(says));
+    socket.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1').slice(0, MOST_BYTES - heard.length);
+      if (expected.test(heard)) end(null);
+      else if (heard.length >= MOST_BYTES || heard.includes('\n'))
+        end(`it says ${JSON.stringify(heard.slice(0, 80))}`);
+    });
+    socket.on('error', (error: Error & { code?: string }) => resolve(error.code ?? error.message));
+    socket.on('close', () => resolve('it closes the connection'));
+  });
+}
+
+async function answered(
+  name: string,
+  endpoint: Endpoint,
+  says: string,
+  expected: RegExp,
+  goodbye = '',
+): Promise<Answered> {
+  const failure = await converse(endpoint, says, expected, goodbye);
+  return { name, address: formatEndpoint(endpoint), failure };
+}
+
+export const readListeners: Reader<'listeners'> = async (ask) => {
+  const { config } = await ask('config');
+  const wanted: readonly (readonly [string, Endpoint])[] = [
+    ...config.filter.listen.map(({ name, protocol, address }) => [name ?? protocol, address] as const),
+    ...config.receiver.listen.map((address) => ['receiver', address] as const),
+  ];
+  return Promise.all(wanted.map(([name, at]) => answered(name, at, '', /^220[ -]/, 'QUIT\r\n')));
+};
+
+/** Nobody has this address: a reserved name (RFC 2606). */
+const NOBODY = 'doctor@sealpost.invalid';
+const REQUEST = `virtual_mailbox ${NOBODY}`;
+const POLICY = `request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=ESMTP\nsender=\nrecipient=${NOBODY}\n\n`;
+
+export const readLookups: Reader<'lookups'> = async (ask) => {
+  const { policy } = (await ask('config')).config;
+  return Promise.all(
+    questionsOf(policy).map(([name, at, says, expected]) => answered(name, at, says, expected)),
+  );
+};
+
+type Question = readonly [name: string, at: Endpoint, says: string, expected: RegExp];
+
+function questionsOf(policy: Config['policy']): readonly Question[] {
+  const tables = Object.entries(policy.tcp).flatMap(([map, at]): Question[] =>
+    at === null ? [] : [[map, at, `get ${NOBODY}\n`, /^[25]\d\d /]],
+  );
+  const { socketmap, delegation } = policy;
+  return [
+    ...tables,
+    ...(socketmap.listen === null
+      ? []
+      : [['socketmap', socketmap.listen, `${REQUEST.length}:${REQUEST},`, /^\d+:(?:OK|NOTFOUND) /] as const]),
+    ...(delegation.listen === null ? [] : [['delegation', delegation.listen, POLICY, /^action=/] as const]),
+  ];
+}
+
+export const readHops: Reader<'hops'> = async (ask) => {
+  const { config } = await ask('config');
+  return Promise.all(nextHopsOf(config.filter).map((hop) => readHop(hop, config.hostname)));
+};
+
+async function readHop(nextHop: NextHop, hostname: string): Promise<HopFacts> {
+  const address = formatNextHop(nextHop);
+  const session = await openSession(
+    { nextHop, hostname, connectTimeoutMs: PATIENCE_MS, commandTimeoutMs: PATIENCE_MS },
+    Date.now() + PATIENCE_MS,
+  );
+  const base = { name: 'next hop', address, protocol: nextHop.protocol };
+  if (!('channel' in session))
+    return {
+      ...base,
+      failure: session.reply.text,
+      size: undefined,
+      eightBit: false,
+      utf8: false,
+      xforward: false,
+    };
+  const { channel, extensions } = session;
+  channel.write('QUIT\r\n');
+  await channel.next(Date.now() + 1000);
+  channel.destroy();
+  const { size, eightBitMime, smtpUtf8, xforward } = extensions;
+  return {
+    ...base,
+    failure: null,
+    size,
+    eightBit: eightBitMime,
+    utf8: smtpUtf8,
+    xforward: xforward.length > 0,
+  };
+}

@@ -1,0 +1,64 @@
+// What can be told of a process before its database is open: the observe listener answers from the first moment on, and says
+// why nothing works yet.
+import { packageVersion } from '../config/package.ts';
+import type { Config } from '../config/schema.ts';
+import type { Health } from '../http/observe.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { OpeningParts } from './open-parts.ts';
+import type { PartContext } from './parts/part.ts';
+import { describeListeners } from './running.ts';
+
+export interface Outlook {
+  readonly parts: OpeningParts;
+  readonly metrics: Metrics;
+  /** Unix milliseconds. */
+  readonly started: number;
+  /** Why nothing works yet, in a sentence. */
+  because: string;
+  /** What tells of the process once its database is open. */
+  running: Pick<PartContext['observed'], 'health' | 'status'> | undefined;
+}
+
+export function createOutlook(parts: OpeningParts, metrics: Metrics): Outlook {
+  return {
+    parts,
+    metrics,
+    started: Date.now(),
+    because: 'the database is being opened',
+    running: undefined,
+  };
+}
+
+/** Starts the parts that tell of the others. @throws what they throw */
+export async function openEarly(
+  outlook: Outlook,
+  context: { readonly config: Config; readonly logger: Logger; readonly passed: ReadonlyMap<string, number> },
+): Promise<void> {
+  const { wanted, open } = outlook.parts;
+  const observed = observedOf(outlook);
+  for (const part of wanted)
+    if (part.runs === 'in the primary') open.set(part, await part.start({ ...context, observed }));
+}
+
+export function observedOf(outlook: Outlook): PartContext['observed'] {
+  return {
+    metrics: outlook.metrics,
+    health: async () => outlook.running?.health() ?? notYetReady(outlook),
+    status: async () => outlook.running?.status() ?? statusBefore(outlook),
+  };
+}
+
+export function notYetReady({ because }: Outlook): Health {
+  return { ready: false, reasons: [because] };
+}
+
+function statusBefore({ parts, started, because }: Outlook): object {
+  return {
+    version: packageVersion(),
+    pid: process.pid,
+    uptime_seconds: Math.round((Date.now() - started) / 1000),
+    listeners: describeListeners(parts),
+    complaints: [because],
+  };
+}

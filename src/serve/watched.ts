@@ -1,0 +1,114 @@
+// What serve looks at by itself: the next hop, whether state_dir and the database can be written to, and whether notifications
+// come back.
+import { randomBytes } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/schema.ts';
+import { formatNextHop } from '../config/units.ts';
+import { rootReason } from '../database/errors.ts';
+import type { Engine } from '../delivery/engine.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Watched } from './vigil.ts';
+
+/** A next hop that is restarted is away for a while; that is no reason to take a node out of service. */
+const NEXT_HOP_PATIENCE_MS = 60_000;
+/** So that one look in vain, on a machine that is busy for ten seconds, turns nothing red. */
+const SECOND_LOOK_MS = 10_000;
+/** More than a name: a full disk takes empty files. */
+const PROBE_BYTES = 4096;
+
+/** @param takesMail mail comes in here, so that the next hop matters */
+export function watchedBy(
+  engine: Engine,
+  config: Pick<Config, 'state_dir'>,
+  takesMail: boolean,
+  logger: Logger,
+): readonly Watched[] {
+  return [
+    ...(takesMail ? [nextHop(engine, logger)] : []),
+    stateDir(config.state_dir, logger),
+    databaseWrites(engine, logger),
+    notifications(engine, logger),
+  ];
+}
+
+function nextHop(engine: Engine, logger: Logger): Watched {
+  return {
+    patienceMs: NEXT_HOP_PATIENCE_MS,
+    async look() {
+      const [first] = await engine.lookAtNextHops();
+      return first === undefined
+        ? null
+        : `the next hop ${formatNextHop(first.nextHop)} gives no session: ${first.reply.text}`;
+    },
+    lost: (because) =>
+      logger.warn(
+        { event: 'next_hop_refuses', because },
+        'the next hop gives no session; Postfix keeps the mail',
+      ),
+    back: () => logger.info({ event: 'next_hop_back' }, 'the next hop takes mail again'),
+  };
+}
+
+function stateDir(folder: string, logger: Logger): Watched {
+  const path = join(folder, `.writable.${process.pid}`);
+  return {
+    patienceMs: 0,
+    async look() {
+      try {
+        await writeFile(path, Buffer.alloc(PROBE_BYTES, 1), { mode: 0o600 });
+        return null;
+      } catch (error) {
+        return `state_dir cannot be written to: ${rootReason(error)}`;
+      } finally {
+        await rm(path, { force: true }).catch(() => undefined);
+      }
+    },
+    lost: (because) =>
+      logger.error({ event: 'state_dir_unwritable', because }, 'state_dir cannot be written to'),
+    back: () => logger.info({ event: 'state_dir_writable' }, 'state_dir can be written to again'),
+  };
+}
+
+/** Writes what every delivery writes, and takes it back. */
+function databaseWrites({ database: { pool } }: Engine, logger: Logger): Watched {
+  return {
+    patienceMs: SECOND_LOOK_MS,
+    async look() {
+      const client = await pool.connect();
+      try {
+        await client.query('BEGIN');
+        await client.query(
+          "INSERT INTO deliveries (message_key, recipient_key, reply) VALUES ($1, $1, '250')",
+          [randomBytes(32)],
+        );
+        return null;
+      } catch (error) {
+        return `the database takes no rows: ${rootReason(error)}`;
+      } finally {
+        await client.query('ROLLBACK').then(
+          () => client.release(),
+          (error: Error) => client.release(error),
+        );
+      }
+    },
+    lost: (because) => logger.error({ event: 'database_lost', because }, 'the database cannot be written to'),
+    back: () => logger.info({ event: 'database_back' }, 'the database takes rows again'),
+  };
+}
+
+function notifications(engine: Engine, logger: Logger): Watched {
+  return {
+    patienceMs: SECOND_LOOK_MS,
+    look: async () =>
+      (await engine.hearsItself())
+        ? null
+        : 'a notification through the pool did not come back: is there a pooler in transaction mode before database.url?',
+    lost: (because) =>
+      logger.warn(
+        { event: 'notifications_silent', because },
+        'changes are not told of; what is known is checked with each message',
+      ),
+    back: () => logger.info({ event: 'notifications_back' }, 'notifications come back again'),
+  };
+}
