@@ -117,7 +117,7 @@ function print(options: PullCliOptions, { delivered, bytes, failed }: PullResult
 function report(error: unknown, json: boolean): void {
   const { message, code } = explainEnd(error);
   process.exitCode = code;
-  if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: code })}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ error: message, exit_code: code })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);
 }
 

@@ -50,19 +50,36 @@ export async function addToken(
   return { id: rows[0]?.id ?? 0, token };
 }
 
-/** A user's tokens, the revoked ones included, oldest first. */
-export async function listTokens(database: Queries, userId: number): Promise<readonly TokenView[]> {
+/** The list of tokens: a user's, or everybody's with the address of each. */
+export type TokenListed = TokenView & { readonly address: string };
+
+/**
+ * Reads at most `count` tokens behind a number, the revoked ones included, oldest first.
+ * @param userId null: of everybody
+ */
+export async function tokensAfter(
+  database: Queries,
+  userId: number | null,
+  after: number | null,
+  count: number,
+): Promise<readonly TokenListed[]> {
   const { rows } = await database.query<{
     id: number;
+    address: string;
     name: string;
     created_at: Date;
     last_used_at: Date | null;
     revoked_at: Date | null;
-  }>('SELECT id, name, created_at, last_used_at, revoked_at FROM api_tokens WHERE user_id = $1 ORDER BY id', [
-    userId,
-  ]);
+  }>(
+    `SELECT api_tokens.id, address, name, api_tokens.created_at, last_used_at, revoked_at
+       FROM api_tokens JOIN addresses ON addresses.user_id = api_tokens.user_id AND addresses.kind = 'user'
+      WHERE ($1::int IS NULL OR api_tokens.user_id = $1) AND api_tokens.id > $2
+      ORDER BY api_tokens.id LIMIT $3`,
+    [userId, after ?? 0, count],
+  );
   return rows.map((row) => ({
     id: row.id,
+    address: row.address,
     name: row.name,
     created: row.created_at.toISOString(),
     last_used: row.last_used_at?.toISOString() ?? null,

@@ -3,15 +3,14 @@ import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { type Command, Option } from 'commander';
 import type { Config } from '../config/schema.ts';
-import { parseDuration } from '../config/units.ts';
-import { Refused, WrongUsage } from '../host/exit-codes.ts';
+import { Refused } from '../host/exit-codes.ts';
 import type { X509Trust } from '../keys/judge-x509.ts';
 import { MAX_UPLOAD } from '../keys/refusals.ts';
 import type { OwnedKey } from '../keys/rows.ts';
-import type { KeyView } from '../keys/view.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
+import { policyOf, registerKeyEvents, registerKeyList, viewAll } from './key-list.ts';
 import { table } from './table.ts';
 
 interface Options {
@@ -30,7 +29,8 @@ interface ImportFlags extends Options {
 export function registerKey(program: Command): void {
   const key = program.command('key').description('public keys: OpenPGP, and X.509 certificates for S/MIME');
   registerImport(key);
-  registerList(key);
+  registerKeyList(key);
+  registerKeyEvents(key);
   registerShow(key);
   registerExport(key);
   registerStatusVerbs(key);
@@ -78,40 +78,6 @@ function registerImport(key: Command): void {
         x509: () => x509Trust(config, options.pin === true, trust),
       });
       reportImport(results, context);
-    }),
-  );
-}
-
-function registerList(key: Command): void {
-  withCommonOptions(
-    key
-      .command('list')
-      .description('list the keys')
-      .argument('[address]', "only this owner's; @domain for a domain's")
-      .option(
-        '--expiring <period>',
-        'only those that can be used now and expire within this, the soonest first',
-      ),
-    'sealpost key list --expiring 30d',
-  ).action((address: string | undefined, options: Options & { readonly expiring?: string }) =>
-    run(options, async (context) => {
-      const { allKeys, keysOfOwner } = await import('../keys/rows.ts');
-      const { expiringWithin, isWithin } = await import('../keys/view.ts');
-      const { keyRow } = await import('./key-text.ts');
-      const period = options.expiring === undefined ? null : readPeriod(options.expiring);
-      const database = await context.database();
-      const found =
-        address === undefined
-          ? await allKeys(database)
-          : await keysOfOwner(database, address, context.loaded.config.recipient_delimiter);
-      const now = Date.now();
-      // The column is a copy of what the certificate says: it spares reading those that are far from it.
-      const near = found.filter(
-        ({ row: { expires_at } }) => period === null || isWithin(expires_at, period, now),
-      );
-      const all = await viewAll(near, context);
-      const views = period === null ? all : expiringWithin(all, period, now);
-      context.print(views, table(views.map(keyRow)));
     }),
   );
 }
@@ -214,18 +180,6 @@ function registerRemove(key: Command): void {
   );
 }
 
-/** Milliseconds. @throws WrongUsage */
-function readPeriod(text: string): number {
-  const parsed = parseDuration(text);
-  if (!parsed.ok)
-    throw new WrongUsage(`--expiring: found ${JSON.stringify(text)}, expected ${parsed.expected}`);
-  return parsed.value;
-}
-
-function policyOf({ loaded }: CommandContext): { readonly allowSha1: boolean } {
-  return { allowSha1: loaded.config.keys.allow_sha1 };
-}
-
 type TrustReading = typeof import('../smime/trust.ts');
 
 /** An administrator's word makes the authorities unnecessary, and what may be wrong with their files. */
@@ -243,12 +197,6 @@ async function findKeys(context: CommandContext, name: string): Promise<readonly
   const { readKeyName, requireKeys } = await import('../keys/rows.ts');
   const wanted = readKeyName(name);
   return requireKeys(await context.database(), wanted, context.loaded.config.recipient_delimiter);
-}
-
-async function viewAll(keys: readonly OwnedKey[], context: CommandContext): Promise<readonly KeyView[]> {
-  const { viewKey } = await import('../keys/view.ts');
-  const now = Date.now();
-  return Promise.all(keys.map((key) => viewKey(key, policyOf(context), now)));
 }
 
 /** Enough to tell the size of what is too large, never all of an endless input. */

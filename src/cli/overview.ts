@@ -54,6 +54,7 @@ export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: 
       "fetch a user's mail from the queue of a server, decrypt it, and write it to a local Maildir",
     ],
   ],
+  ['notices', ['notices', 'mail that tells of keys before they expire']],
   [
     'doctor',
     [

@@ -27,6 +27,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     queue: async () => (await import('./queue.ts')).registerQueue,
     token: async () => (await import('./token.ts')).registerToken,
     pull: async () => (await import('./pull.ts')).registerPull,
+    notices: async () => (await import('./notices.ts')).registerNotices,
     doctor: async () => (await import('./doctor.ts')).registerDoctor,
     status: async () => (await import('./status.ts')).registerStatus,
   }),

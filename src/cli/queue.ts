@@ -6,17 +6,15 @@ import type { QueuedMessage } from '../../receiver/queue/types.ts';
 import type { Database } from '../database/open.ts';
 import { EXIT, Refused } from '../host/exit-codes.ts';
 import type { Waiting } from '../queue-api/shapes.ts';
-import { run, withCommonOptions } from './command.ts';
+import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';
+import { type PagingOptions, printPages, readPaging, withPaging } from './paging.ts';
 import { table } from './table.ts';
 
 interface Options {
   readonly config?: string;
   readonly json?: boolean;
 }
-
-/** Rows that one query brings. */
-const PAGE = 5000;
 
 const USER = ['<address>', "the user's primary address"] as const;
 const IDS = ['<id...>', 'as "sealpost queue list ADDRESS" shows them'] as const;
@@ -32,19 +30,67 @@ export function registerQueue(program: Command): void {
 
 function registerList(queue: Command): void {
   withCommonOptions(
-    queue
-      .command('list')
-      .description('list what waits for a user, oldest first')
-      .argument(...USER),
+    withPaging(
+      queue
+        .command('list')
+        .description('list what waits for a user, oldest first; without a user, how much waits for whom')
+        .argument('[address]', "the user's primary address"),
+      '<id|address>',
+    ),
     'sealpost queue list alice@example.org',
-  ).action((address: string, options: Options) =>
-    run(options, async ({ database, print }) => {
-      const { requireUser } = await import('../directory/find.ts');
-      const opened = await database();
-      const waiting = await everything(opened, (await requireUser(opened.orm, address)).user.id);
-      print(waiting, table(waiting.map(({ id, size, received }) => [id, `${size} bytes`, received])));
-    }),
+  ).action((address: string | undefined, options: Options & PagingOptions) =>
+    run(options, (context) =>
+      address === undefined ? listQueues(options, context) : listWaiting(address, options, context),
+    ),
   );
+}
+
+async function listQueues(options: PagingOptions, context: CommandContext): Promise<void> {
+  const { queuesAfter } = await import('../../receiver/queue/overview.ts');
+  const { pagesOf } = await import('../database/pages.ts');
+  const paging = readPaging(options, (text) => text);
+  const { pool } = await context.database();
+  const pages = pagesOf(
+    (after: string | null, count) => queuesAfter(pool, after, count),
+    (each) => each.address,
+    paging,
+  );
+  await printPages(context, pages, (each) => [
+    each.address,
+    each.messages === 1 ? '1 message' : `${each.messages} messages`,
+    `${each.bytes} bytes`,
+    `since ${each.oldest ?? 'this moment'}`,
+  ]);
+}
+
+async function listWaiting(address: string, options: PagingOptions, context: CommandContext): Promise<void> {
+  const { findInQueue, listQueue } = await import('../../receiver/queue/fetch.ts');
+  const { waitingOf } = await import('../../receiver/api/waiting.ts');
+  const { requireUser } = await import('../directory/find.ts');
+  const { pagesOf } = await import('../database/pages.ts');
+  const { after: id, limit } = readPaging(options, (text) => text);
+  const { orm, pool } = await context.database();
+  const { user } = await requireUser(orm, address);
+  const [before] = id === null ? [] : await findInQueue(pool, user.id, [id]);
+  if (id !== null && before === undefined) throw unknownIds([id], address);
+  const pages = pagesOf(
+    (after: number | null, count) => listQueue(pool, user.id, after ?? 0, count),
+    (message) => message.number,
+    { after: before?.number ?? null, limit },
+  );
+  await printPages(context, viewed(pages, waitingOf), ({ id: each, size, received }) => [
+    each,
+    `${size} bytes`,
+    received,
+  ]);
+}
+
+/** The pages with every row as it is printed. */
+async function* viewed<Row, View>(
+  pages: AsyncIterable<readonly Row[]>,
+  view: (row: Row) => View,
+): AsyncGenerator<readonly View[]> {
+  for await (const page of pages) yield page.map(view);
 }
 
 function registerStats(queue: Command): void {
@@ -161,18 +207,6 @@ function registerAck(queue: Command): void {
       );
     }),
   );
-}
-
-async function everything({ pool }: Database, userId: number): Promise<readonly Waiting[]> {
-  const { waitingOf } = await import('../../receiver/api/waiting.ts');
-  const { listQueue } = await import('../../receiver/queue/fetch.ts');
-  const all: Waiting[] = [];
-  for (let cursor = 0; ; ) {
-    const page = await listQueue(pool, userId, cursor, PAGE);
-    all.push(...page.map(waitingOf));
-    cursor = page.at(-1)?.number ?? cursor;
-    if (page.length < PAGE) return all;
-  }
 }
 
 /** The messages in the order in which they were named. @throws Refused when one of them does not wait for this user */

@@ -6,6 +6,7 @@ import { isOvertaken } from '../database/errors.ts';
 import { exitCodeFor, messageOf } from '../database/exit.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import type { CommandContext, CommonOptions } from './command-context.ts';
+import { snakeCased } from './snake-case.ts';
 
 /** As run() of command.ts. */
 export async function runAction(
@@ -30,7 +31,7 @@ export async function runAction(
       },
       print: (value, text) => {
         process.stdout.write(
-          options.json ? `${JSON.stringify(value, null, 2)}\n` : text === '' ? '' : `${text}\n`,
+          options.json ? `${JSON.stringify(snakeCased(value), null, 2)}\n` : text === '' ? '' : `${text}\n`,
         );
       },
     });
@@ -49,7 +50,7 @@ const OVERTAKEN =
 function report(error: unknown, json: boolean): void {
   const message = isOvertaken(error) ? OVERTAKEN : messageOf(error);
   process.exitCode = exitCodeFor(error);
-  if (json) process.stdout.write(`${JSON.stringify({ error: message, exitCode: process.exitCode })}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ error: message, exit_code: process.exitCode })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);
 }
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { run, withCommonOptions } from './command.ts';
 import { confirmAtTerminal } from './confirm.ts';
-import { table } from './table.ts';
+import { type PagingOptions, printPages, readNumberAfter, readPaging, withPaging } from './paging.ts';
 
 interface Options {
   readonly config?: string;
@@ -32,26 +32,35 @@ export function registerToken(program: Command): void {
   );
 
   withCommonOptions(
-    token
-      .command('list')
-      .description("list a user's tokens: number, name, when they were made, used and revoked")
-      .argument('<address>', "the user's primary address"),
+    withPaging(
+      token
+        .command('list')
+        .description('list the tokens: number, user, name, when they were made, used and revoked')
+        .argument('[address]', "only this user's, by the primary address"),
+      '<number>',
+    ),
     'sealpost token list alice@example.org',
-  ).action((address: string, options: Options) =>
-    run(options, async ({ database, print }) => {
-      const { listTokens } = await import('../../receiver/queue/tokens.ts');
+  ).action((address: string | undefined, options: Options & PagingOptions) =>
+    run(options, async (context) => {
+      const { tokensAfter } = await import('../../receiver/queue/tokens.ts');
       const { requireUser } = await import('../directory/find.ts');
-      const { orm, pool } = await database();
-      const { user } = await requireUser(orm, address);
-      const tokens = await listTokens(pool, user.id);
-      const rows = tokens.map((one) => [
+      const { pagesOf } = await import('../database/pages.ts');
+      const paging = readPaging(options, readNumberAfter);
+      const { orm, pool } = await context.database();
+      const only = address === undefined ? null : (await requireUser(orm, address)).user.id;
+      const pages = pagesOf(
+        (after: number | null, count) => tokensAfter(pool, only, after, count),
+        ({ id }) => id,
+        paging,
+      );
+      await printPages(context, pages, (one) => [
         String(one.id),
+        one.address,
         one.name === '' ? '-' : one.name,
         `made ${one.created}`,
         one.last_used === null ? 'never used' : `used ${one.last_used}`,
         one.revoked === null ? '' : `revoked ${one.revoked}`,
       ]);
-      print(tokens, table(rows));
     }),
   );
 

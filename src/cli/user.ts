@@ -1,12 +1,15 @@
 // `sealpost user`: mailbox owners. A user keeps the id through every rename, and with it keys, aliases and mailbox.
 import { type Command, Option } from 'commander';
 import type { Database } from '../database/open.ts';
-import type { UserView } from '../directory/users.ts';
-import { WrongUsage } from '../host/exit-codes.ts';
+import type { Erased } from '../directory/erase.ts';
+import type { UserView } from '../directory/user-views.ts';
+import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import type { KeyView } from '../keys/view.ts';
+import { existingPseudonymKey } from '../observe/pseudonym.ts';
 import { readMessageQuota, readQuota } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
+import { type PagingOptions, printPages, readPaging, withPaging } from './paging.ts';
 import { settingsInWords, table } from './table.ts';
 
 interface Options {
@@ -43,12 +46,32 @@ function registerAdd(user: Command): void {
 }
 
 function registerList(user: Command): void {
-  withCommonOptions(user.command('list').description('list the users'), 'sealpost user list').action(
-    (options: Options) =>
-      run(options, async ({ database, print }) => {
-        const { listUsers } = await import('../directory/users.ts');
-        const users = await listUsers(await database());
-        print(users, table(users.map(row)));
+  withCommonOptions(
+    withPaging(
+      user
+        .command('list')
+        .description('list the users by address')
+        .argument('[domain]', "only this domain's")
+        .option(
+          '--without-key',
+          "only those for whom no key is stored, neither their own nor their domain's",
+        ),
+      '<address>',
+    ),
+    'sealpost user list example.org --without-key --limit 100',
+  ).action(
+    (domain: string | undefined, options: Options & PagingOptions & { readonly withoutKey?: boolean }) =>
+      run(options, async (context) => {
+        const { userPages } = await import('../directory/user-views.ts');
+        const { pagesOf } = await import('../database/pages.ts');
+        const paging = readPaging(options, (text) => text);
+        const filter = { domain: domain ?? null, withoutKey: options.withoutKey === true };
+        const read = await userPages(await context.database(), filter);
+        await printPages(
+          context,
+          pagesOf(read, ({ address }) => address, paging),
+          row,
+        );
       }),
   );
 }
@@ -153,18 +176,63 @@ function registerRemove(user: Command): void {
       .command('remove')
       .description('remove a user with keys, and the aliases that lead nowhere else')
       .argument('<address>', 'the primary address')
+      .option(
+        '--erase',
+        'also what is left otherwise: the events that trace reads, the audit of the keys, notices of keys that expire',
+      )
       .option('--yes', 'do not ask'),
     'sealpost user remove alice@example.org --yes',
-  ).action((address: string, options: Options & { readonly yes?: boolean }) =>
+  ).action((address: string, options: Options & { readonly yes?: boolean; readonly erase?: boolean }) =>
     run(options, async ({ loaded, database, print }) => {
       const { removeUser } = await import('../directory/users.ts');
-      await confirm(`remove the user ${address} with all keys`, options.yes === true);
-      const removed = await removeUser(await database(), address, loaded.config.recipient_delimiter);
+      const { keptAs } = await import('../delivery/trace.ts');
+      const { recipient_delimiter: delimiters, state_dir } = loaded.config;
+      const erase = options.erase === true;
+      const what = erase ? ' with all keys, and erase what is kept of past mail and keys' : ' with all keys';
+      await confirm(`remove the user ${address}${what}`, options.yes === true);
+      const removed = await removeUser(
+        await database(),
+        address,
+        delimiters,
+        erase ? patternsOf(state_dir, (each, key) => keptAs(each, key, delimiters)) : undefined,
+      );
       const aliases =
         removed.removedAliases.length === 0 ? '' : ` and the aliases ${removed.removedAliases.join(', ')}`;
-      print(removed, `removed user ${removed.id} ${removed.address}${aliases}`);
+      const lines = [
+        `removed user ${removed.id} ${removed.address}${aliases}`,
+        ...erasedInWords(removed.erased),
+      ];
+      print(removed, lines.join('\n'));
     }),
   );
+}
+
+/**
+ * Gives the patterns under which events keep an address; without pseudonyms where this machine has made none.
+ * @throws Refused where their key cannot be read: what is kept under them would stay unnoticed
+ */
+function patternsOf(
+  stateDir: string,
+  keptAs: (address: string, key: Uint8Array) => readonly string[],
+): (address: string) => readonly string[] {
+  try {
+    const key = existingPseudonymKey(stateDir) ?? Buffer.alloc(0);
+    return (address) => keptAs(address, key);
+  } catch (error) {
+    const found = error instanceof Error ? error.message : String(error);
+    throw new Refused(
+      `cannot find what is kept under pseudonyms (${found}); run this command as root or as the account of sealpost; nothing was removed`,
+    );
+  }
+}
+
+function erasedInWords(erased: Erased | null): readonly string[] {
+  if (erased === null) return [];
+  const { events, key_events, notices, acknowledged } = erased;
+  return [
+    `erased ${events} events of mail, ${key_events} of keys, ${notices} notices, ${acknowledged} identifiers of mail that was fetched`,
+    'kept: lines in the log, the mailbox, backups; and for filter.duplicate_lifetime hashes of what was delivered',
+  ];
 }
 
 async function viewKeys(

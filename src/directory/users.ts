@@ -1,46 +1,17 @@
 // Users, as an administrator adds, lists, sets, renames and removes them. The id never changes: keys, aliases and the mailbox
 // follow it.
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import { toAddress } from '../address/normalise.ts';
-import type { SettingsOverride } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
-import {
-  addresses,
-  aliasTargets,
-  domains,
-  keys,
-  senderLogins,
-  users,
-  userUsage,
-} from '../database/schema.ts';
+import { addresses, aliasTargets, keys, senderLogins, users } from '../database/schema.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { keepAsAlias, linkTargets, removeOwnAlias, renameTargets } from './alias-targets.ts';
 import { type Assignments, applySettings } from './assignments.ts';
+import { type Erased, eraseTraces } from './erase.ts';
 import { nameAddress, type Orm, requireUser } from './find.ts';
 import { requireFree } from './free-address.ts';
 import { ChangeRefused } from './refused.ts';
-
-/** A user as the commands print it. */
-export interface UserView {
-  readonly id: number;
-  readonly address: string;
-  readonly domain: string;
-  readonly status: 'active' | 'disabled';
-  readonly settings: SettingsOverride;
-  /** Bytes; null: unlimited. */
-  readonly quota: number | null;
-  /** Messages; null: unlimited. */
-  readonly quota_messages: number | null;
-  /** What the mailbox holds, as the program that keeps it wrote it. */
-  readonly used: { readonly bytes: number; readonly messages: number };
-  readonly transport: string | null;
-  /** Outside addresses that get a copy of everything. */
-  readonly forwards: readonly string[];
-  /** Sender addresses beside those that lead to the mailbox. */
-  readonly send_as: readonly string[];
-  /** Fingerprints. */
-  readonly keys: readonly string[];
-}
+import { requireView, type UserView } from './user-views.ts';
 
 export interface UserChanges {
   readonly assignments: Assignments;
@@ -97,11 +68,6 @@ export async function addUser(
     return user.id;
   });
   return requireView(orm, id);
-}
-
-/** All users by address. */
-export async function listUsers({ orm }: Pick<Database, 'orm'>): Promise<readonly UserView[]> {
-  return selectViews(orm);
 }
 
 /** @throws ChangeRefused where there is none */
@@ -204,13 +170,15 @@ export async function renameUser(
 /**
  * Removes a user with keys, and the aliases that led nowhere else.
  * @param delimiters recipient_delimiter: `alice+lists@...` is alice
+ * @param keptAs erase what is left of the user, too: gives the patterns under which `events` keeps an address
  * @throws ChangeRefused
  */
 export async function removeUser(
   { orm }: Pick<Database, 'orm'>,
   typed: string,
   delimiters: string,
-): Promise<UserView & { readonly removedAliases: readonly string[] }> {
+  keptAs?: (address: string) => readonly string[],
+): Promise<UserView & { readonly removedAliases: readonly string[]; readonly erased: Erased | null }> {
   return inOrmTransaction({ orm }, async (tx) => {
     const { user } = await requireUser(tx, typed);
     const view = await requireView(tx, user.id);
@@ -233,48 +201,8 @@ export async function removeUser(
         .returning({ address: addresses.address });
       if (gone !== undefined) removedAliases.push(gone.address);
     }
-    return { ...view, removedAliases };
+    const names = [view.address, `id_${view.id}@${view.domain}`, ...removedAliases];
+    const erased = keptAs === undefined ? null : await eraseTraces(tx, user.id, names.flatMap(keptAs));
+    return { ...view, removedAliases, erased };
   });
-}
-
-async function requireView(orm: Orm, id: number): Promise<UserView> {
-  const [view] = await selectViews(orm, id);
-  if (view === undefined) throw new ChangeRefused(`user ${id} was removed meanwhile`);
-  return view;
-}
-
-async function selectViews(orm: Orm, id?: number): Promise<readonly UserView[]> {
-  const rows = await orm
-    .select({
-      user: users,
-      address: addresses.address,
-      domain: domains.name,
-      usage: userUsage,
-      senders: sql<
-        string[]
-      >`ARRAY(SELECT address FROM sender_logins WHERE sender_logins.user_id = ${users.id} ORDER BY address)`,
-      keys: sql<
-        string[]
-      >`ARRAY(SELECT fingerprint FROM keys WHERE keys.user_id = ${users.id} ORDER BY keys.id)`,
-    })
-    .from(users)
-    .innerJoin(domains, eq(domains.id, users.domain_id))
-    .innerJoin(addresses, and(eq(addresses.user_id, users.id), eq(addresses.kind, 'user')))
-    .leftJoin(userUsage, eq(userUsage.user_id, users.id))
-    .where(id === undefined ? undefined : eq(users.id, id))
-    .orderBy(asc(addresses.address));
-  return rows.map(({ user, address, domain, usage, senders, keys: fingerprints }) => ({
-    id: user.id,
-    address,
-    domain,
-    status: user.status,
-    settings: user.settings,
-    quota: user.quota_bytes,
-    quota_messages: user.quota_messages,
-    used: { bytes: usage?.bytes ?? 0, messages: usage?.messages ?? 0 },
-    transport: user.transport,
-    forwards: user.forwards,
-    send_as: senders,
-    keys: fingerprints,
-  }));
 }

@@ -1,5 +1,5 @@
 // Stored keys read back: by owner, by full fingerprint, or all of them.
-import { and, asc, eq, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type { Address } from '../address/address.ts';
 import type { Database } from '../database/open.ts';
@@ -18,8 +18,8 @@ export interface OwnedKey {
 const primary = alias(addresses, 'primary_address');
 const contact = alias(addresses, 'contact_address');
 
-async function select(orm: Orm, where: SQL | undefined): Promise<readonly OwnedKey[]> {
-  const rows = await orm
+async function select(orm: Orm, where: SQL | undefined, count?: number): Promise<readonly OwnedKey[]> {
+  const query = orm
     .select({ row: keys, primary: primary.address, contact, domain: domains.name })
     .from(keys)
     .leftJoin(primary, and(eq(primary.user_id, keys.user_id), eq(primary.kind, 'user')))
@@ -27,6 +27,7 @@ async function select(orm: Orm, where: SQL | undefined): Promise<readonly OwnedK
     .leftJoin(domains, eq(domains.id, keys.domain_id))
     .where(where)
     .orderBy(asc(keys.id));
+  const rows = await (count === undefined ? query : query.limit(count));
   return rows.map(({ row, primary: address, contact: other, domain }) => {
     if (row.user_id !== null && address !== null)
       return { row, owner: { kind: 'user', id: row.user_id, name: address } };
@@ -43,9 +44,13 @@ async function select(orm: Orm, where: SQL | undefined): Promise<readonly OwnedK
   });
 }
 
-/** Every stored key. */
-export async function allKeys({ orm }: Pick<Database, 'orm'>): Promise<readonly OwnedKey[]> {
-  return select(orm, undefined);
+/** At most `count` stored keys behind a row's number, in the order in which they were stored. */
+export async function keysAfter(
+  { orm }: Pick<Database, 'orm'>,
+  after: number | null,
+  count: number,
+): Promise<readonly OwnedKey[]> {
+  return select(orm, after === null ? undefined : gt(keys.id, after), count);
 }
 
 /** The keys of an owner as typed: an address, `@domain` or `domain`. @throws ChangeRefused where it names nobody */

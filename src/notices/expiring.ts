@@ -104,3 +104,20 @@ export function lastSlot(at: number, now: number): number {
   const today = slotOn(moment.getDate());
   return today <= now ? today : slotOn(moment.getDate() - 1);
 }
+
+/** When notices ran last, and for which daily moment. Unix milliseconds. */
+export interface LastRun {
+  readonly at: number;
+  readonly slot: number;
+}
+
+const HOUR_MS = 3_600_000;
+
+/**
+ * Whether to run now: a daily moment has come since the last run, or an hour has passed, after which what failed is tried again.
+ * @param last null: this process has not run yet
+ * @param at minutes after midnight, in this machine's own time zone
+ */
+export function isTimeToRun(last: LastRun | null, at: number, now: number): boolean {
+  return last === null || lastSlot(at, now) > last.slot || Math.abs(now - last.at) >= HOUR_MS;
+}

@@ -26,7 +26,9 @@ import {
   type DueNotice,
   dueNotices,
   type ExpiringKey,
+  isTimeToRun,
   isWorthTelling,
+  type LastRun,
   lastSlot,
   noticeId,
 } from './expiring.ts';
@@ -62,12 +64,19 @@ const KEYS_IN_A_MAIL = 500;
 /** How long what was sent is remembered after the key has expired. */
 const REMEMBERED_MS = 90 * DAY_MS;
 
-/** Runs every hour until it is closed; what is due was decided by the last daily moment, so that an hour more or less is none. */
+/**
+ * Runs at the daily moment, within its minute, and every hour for what failed, until it is closed. The time of day is read each
+ * minute: a reload, a summer time or a clock that was set takes effect.
+ */
 export function startNotices(parts: NoticeParts): { close(): Promise<void> } {
   let stopped = false;
   let running: Promise<void> | undefined;
+  let last: LastRun | null = null;
   const runNow = (): void => {
-    if (running !== undefined || parts.config().notices.administrator === '') return;
+    const { administrator, at } = parts.config().notices;
+    const now = Date.now();
+    if (running !== undefined || administrator === '' || !isTimeToRun(last, at, now)) return;
+    last = { at: now, slot: lastSlot(at, now) };
     running = runNotices({ ...parts, stopped: () => stopped }, Date.now())
       .then(
         (report) => {
@@ -84,29 +93,27 @@ export function startNotices(parts: NoticeParts): { close(): Promise<void> } {
         running = undefined;
       });
   };
-  const first = setTimeout(runNow, FIRST_RUN_MS);
-  const timer = setInterval(runNow, HOUR_MS);
-  for (const each of [first, timer]) each.unref();
+  // The first one after a minute: a server that was just started has more urgent things to do.
+  const timer = setInterval(runNow, MINUTE_MS);
+  timer.unref();
   return {
     async close() {
       stopped = true;
-      clearTimeout(first);
       clearInterval(timer);
       await running;
     },
   };
 }
 
-/** A server that was just started has more urgent things to do. */
-const FIRST_RUN_MS = 60_000;
+const MINUTE_MS = 60_000;
 
 /** The keys that have to do with notices now, and the notices that are due. */
 export async function findDue(
   parts: Pick<NoticeParts, 'config' | 'database'>,
   now: number,
+  slot = lastSlot(parts.config().notices.at, now),
 ): Promise<{ readonly keys: readonly ExpiringKey[]; readonly due: readonly DueNotice[] }> {
   const { notices, encryption } = parts.config();
-  const slot = lastSlot(notices.at, now);
   const longest = Math.max(...notices.days) * DAY_MS;
   const keys = await readExpiring(parts.database, now, now + longest, encryption);
   const known = await knownNotices(parts.database, now);
@@ -117,13 +124,14 @@ export async function findDue(
 /**
  * One run: what has become due, then the mails whose claim ran out without an end.
  * @param now Unix milliseconds
+ * @param slot the daily moment that it belongs to; default: the last one
  * @throws what the database throws, and Error where a template cannot be used: nothing was sent that is not recorded
  */
-export async function runNotices(parts: NoticeParts, now: number): Promise<NoticeReport> {
+export async function runNotices(parts: NoticeParts, now: number, slot?: number): Promise<NoticeReport> {
   const { database } = parts;
   const templates = await readTemplates(parts.config().notices.templates);
   await forgetNotices(database, now - REMEMBERED_MS);
-  const { keys, due } = await findDue(parts, now);
+  const { keys, due } = await findDue(parts, now, slot);
   const report = { sent: 0, refused: 0, postponed: 0 };
   let failures = 0;
   const attempt = async (claim: Promise<ClaimedMail | null>): Promise<void> => {

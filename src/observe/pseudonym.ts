@@ -22,6 +22,14 @@ export function pseudonymKey(stateDir: string): Buffer {
   }
 }
 
+/**
+ * The key of this machine's pseudonyms, for whoever looks up what was written with it; null where there is none yet.
+ * @throws the file system's error where it cannot be read: without it nothing would be found
+ */
+export function existingPseudonymKey(stateDir: string): Buffer | null {
+  return readKey(join(stateDir, 'log.key')) ?? null;
+}
+
 function readKey(path: string): Buffer | undefined {
   try {
     const key = readFileSync(path);

@@ -93,7 +93,7 @@ describe('an alias that was added before its user', () => {
       { result: 'unchanged' },
     ]);
     expect(await json('user', 'remove', `alice@${domain}`, '--yes')).toMatchObject({
-      removedAliases: [`info@${domain}`],
+      removed_aliases: [`info@${domain}`],
     });
   });
 });
@@ -173,7 +173,7 @@ describe('the old address of a user who is renamed', () => {
 
   it('goes with the user', async () => {
     await json('user', 'rename', alice(), al());
-    expect(await json('user', 'remove', al(), '--yes')).toMatchObject({ removedAliases: [alice()] });
+    expect(await json('user', 'remove', al(), '--yes')).toMatchObject({ removed_aliases: [alice()] });
   });
 });
 
@@ -206,7 +206,7 @@ describe('an alias of an older program, which does not name its user by id,', ()
 
   it('goes with its user all the same', async () => {
     expect(await json('user', 'remove', `alice@${domain}`, '--yes')).toMatchObject({
-      removedAliases: [`info@${domain}`],
+      removed_aliases: [`info@${domain}`],
     });
   });
 

@@ -168,7 +168,7 @@ describe('users', () => {
     expect(fingerprintsOf(await recipient('bear@example.org'))).toEqual([fingerprint]);
     expect(fingerprintsOf(await recipient(`id_${id}@example.org`))).toEqual([fingerprint]);
     expect(await json('user', 'remove', 'ulla@example.org', '--yes')).toMatchObject({
-      removedAliases: ['bear@example.org', 'ursula@example.org'],
+      removed_aliases: ['bear@example.org', 'ursula@example.org'],
     });
     expect((await recipient('bear@example.org')).resolution).toEqual({ kind: 'nobody' });
     expect((await audit(fingerprint)).at(-1)).toMatchObject({ event: 'removed' });
@@ -372,8 +372,8 @@ describe('key import', () => {
     expect(result).toMatchObject({ fingerprint: key, result: 'added' });
     expect([...(result?.owners ?? [])].sort()).toEqual(['mia.m@example.org', 'mia@example.org']);
     expect(fingerprintsOf(await recipient('ia@example.org'))).toEqual([]);
-    const [shown] = (await json('key', 'list', 'mia@example.org')) as { userIds: string[] }[];
-    expect(shown?.userIds.map((text) => /<(.*)>/.exec(text)?.[1]).sort()).toEqual([
+    const [shown] = (await json('key', 'list', 'mia@example.org')) as { user_ids: string[] }[];
+    expect(shown?.user_ids.map((text) => /<(.*)>/.exec(text)?.[1]).sort()).toEqual([
       'Mia@example.org',
       'chief@example.org',
     ]);
@@ -410,7 +410,7 @@ describe('key import', () => {
         { result: 'added' },
       ]);
       expect(await json('key', 'list', owner)).toMatchObject([
-        { fingerprint: key, ownerKind: kind, owner: owner.toLowerCase() },
+        { fingerprint: key, owner_kind: kind, owner: owner.toLowerCase() },
       ]);
     }
     const nobody = await recipient('nobody-there@example.org');
@@ -552,7 +552,7 @@ describe('key import', () => {
       'user ID      Evi?[2J???fingerprint  none <evi@example.org>',
     );
     expect(await json('key', 'list', 'evi@example.org')).toMatchObject([
-      { userIds: [`${name} <evi@example.org>`] },
+      { user_ids: [`${name} <evi@example.org>`] },
     ]);
   });
 

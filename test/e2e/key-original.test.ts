@@ -32,7 +32,7 @@ afterAll(async () => {
 
 interface Shown {
   readonly original: boolean;
-  readonly unusedSubkeys: readonly { readonly because: string }[];
+  readonly unused_subkeys: readonly { readonly because: string }[];
 }
 
 async function exported(...options: readonly string[]): Promise<Buffer> {
@@ -55,8 +55,8 @@ it('is kept whole and exported, though mail is sealed with what is known of it',
   const [shown] = (await trial.json('key', 'show', 'joerg@example.org')) as readonly Shown[];
   expect(shown).toMatchObject({
     original: true,
-    userIds: ['Jörg <joerg@example.org>'],
-    unusedSubkeys: [{ because: 'it is not supported here (post-quantum: ML-KEM-768+X25519, version 4)' }],
+    user_ids: ['Jörg <joerg@example.org>'],
+    unused_subkeys: [{ because: 'it is not supported here (post-quantum: ML-KEM-768+X25519, version 4)' }],
   });
   const whole = await exported();
   expect(whole.equals(Buffer.concat([made.primary, ...userIds.slice(0, 1), strange, made.subkey]))).toBe(
@@ -78,7 +78,7 @@ it('is kept whole and exported, though mail is sealed with what is known of it',
 it('is learned from a copy where an older version kept the reduced form only', async () => {
   await trial.database.pool.query('UPDATE keys SET original = NULL');
   expect((await trial.json('key', 'show', 'joerg@example.org')) as readonly Shown[]).toMatchObject([
-    { original: false, unusedSubkeys: [] },
+    { original: false, unused_subkeys: [] },
   ]);
   expect((await exported()).includes(POST_QUANTUM)).toBe(false);
   const kyber = await made.bound(subkeyBody(5, 8, 1200));
@@ -97,7 +97,7 @@ it('is learned from a copy where an older version kept the reduced form only', a
   ]);
   await trial.json('key', 'import', trial.file('older.pgp', older));
   const [shown] = (await trial.json('key', 'show', 'joerg@example.org')) as readonly Shown[];
-  expect(shown?.unusedSubkeys.map(({ because }) => because)).toEqual([
+  expect(shown?.unused_subkeys.map(({ because }) => because)).toEqual([
     "it is not supported here (LibrePGP's Kyber, version 5)",
     'it is not supported here (post-quantum: ML-KEM-768+X25519, version 4)',
   ]);

@@ -75,6 +75,7 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
   ],
   queue: [{ words: ['queue', 'list', ALICE, '--json'], says: /^\[\]/ }],
   token: [{ words: ['token', 'add', ALICE, '--json'], says: /"token": "/ }],
+  notices: [{ words: ['notices', 'run'], code: 1, says: /notices\.administrator/ }],
   pull: [
     {
       words: ['pull', '--server', 'http://127.0.0.1:9', '--to', 'DIR/maildir', '--token-file', 'DIR/none'],

@@ -91,7 +91,7 @@ describe('the queue commands', () => {
     for (const verb of ['fetch', 'ack']) {
       const unknown = await stand.sealpost.cli(['queue', verb, alice.address, UNKNOWN, '--json']);
       expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining('sealpost queue list')]);
-      expect(JSON.parse(unknown.stdout.toString())).toMatchObject({ exitCode: 1 });
+      expect(JSON.parse(unknown.stdout.toString())).toMatchObject({ exit_code: 1 });
     }
     const nobody = await stand.sealpost.cli(['queue', 'list', 'nobody@example.org']);
     expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining('sealpost user add')]);

@@ -136,10 +136,10 @@ describe('rule add, list and remove', () => {
     const top = await add(ALICE, '--action', 'seal', '--sender', '<>', '--before', String(first));
     const domain = await add('@example.org', '--action', 'pass', '--sender', 'b.example');
     expect(await trial.json('rule', 'list', ALICE)).toMatchObject([
-      { id: top, owner: ALICE, action: 'seal', sender: '<>', header: null, largerThan: null },
+      { id: top, owner: ALICE, action: 'seal', sender: '<>', header: null, larger_than: null },
       { id: first, sender: '*@a.example' },
       { id: between, header: { name: 'x', pattern: 'y' } },
-      { id: last, action: 'reject', largerThan: 10_000_000 },
+      { id: last, action: 'reject', larger_than: 10_000_000 },
     ]);
     expect(await trial.json('rule', 'list', '@example.org')).toMatchObject([
       { id: domain, owner: '@example.org' },

@@ -258,7 +258,7 @@ describe('with the commands, an administrator', () => {
     await json('key', 'disable', key);
     expect(await decision('grace@example.org')).toMatchObject({
       keys: [fingerprintOf(grace)],
-      leftOut: [{ fingerprint: key, because: 'disabled' }],
+      left_out: [{ fingerprint: key, because: 'disabled' }],
     });
     await json('domain', 'set', 'example.org', 'prefer=');
   });
@@ -278,7 +278,7 @@ describe('with the commands, an administrator', () => {
     }
     const explained = await json('explain', 'henry@example.org', '--message', file('modern.eml', modern));
     expect(explained).toMatchObject({
-      message: { readable: true, recipients: [{ serialNumber: expect.stringMatching(/^[0-9A-F]+$/) }] },
+      message: { readable: true, recipients: [{ serial_number: expect.stringMatching(/^[0-9A-F]+$/) }] },
     });
     const again = await json('encrypt', '--to', 'henry@example.org', file('sealed.eml', modern));
     expect(again).toMatchObject({ action: 'pass', because: 'already encrypted' });

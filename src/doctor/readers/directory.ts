@@ -2,7 +2,7 @@
 import type { Config } from '../../config/schema.ts';
 import type { Database } from '../../database/open.ts';
 import { listDomains } from '../../directory/domains.ts';
-import { allKeys } from '../../keys/rows.ts';
+import { keysAfter, type OwnedKey } from '../../keys/rows.ts';
 import { viewKey } from '../../keys/view.ts';
 import { type Ask, type DirectoryFacts, type KeyFacts, type Reader, Unseen } from '../facts.ts';
 
@@ -12,6 +12,7 @@ const MOST_KEYED = 20_000;
 const MOST_LACKING = 1000;
 /** To inspect keys; below the time limit of the facts. Milliseconds. */
 const INSPECTION_MS = 6000;
+const KEYS_AT_ONCE = 500;
 
 type Open = (ask: Ask) => Promise<Database>;
 
@@ -86,14 +87,21 @@ export const keysReader =
   async (ask) => {
     await migrated(ask);
     const [{ config }, database] = await Promise.all([ask('config'), open(ask)]);
-    const stored = await allKeys(database);
+    const counted = await database.pool.query<{ stored: number }>(
+      'SELECT count(*)::integer AS stored FROM keys',
+    );
     const until = Date.now() + INSPECTION_MS;
     const keys: KeyFacts[] = [];
-    for (const owned of stored) {
-      if (Date.now() > until) break;
-      const view = await viewKey(owned, { allowSha1: config.keys.allow_sha1 }, Date.now());
-      const { fingerprint, owner, state, because, expires, unusedSubkeys } = view;
-      keys.push({ fingerprint, owner, state, because, expires, unused: unusedSubkeys.length });
-    }
-    return { keys, stored: stored.length };
+    let after: number | null = null;
+    do {
+      const page: readonly OwnedKey[] = await keysAfter(database, after, KEYS_AT_ONCE);
+      for (const owned of page) {
+        if (Date.now() > until) break;
+        const view = await viewKey(owned, { allowSha1: config.keys.allow_sha1 }, Date.now());
+        const { fingerprint, owner, state, because, expires, unusedSubkeys } = view;
+        keys.push({ fingerprint, owner, state, because, expires, unused: unusedSubkeys.length });
+      }
+      after = page.at(-1)?.row.id ?? null;
+    } while (after !== null && Date.now() <= until);
+    return { keys, stored: counted.rows[0]?.stored ?? 0 };
   };

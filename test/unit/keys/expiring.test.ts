@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { dueNotices, type ExpiringKey, lastSlot, noticeId } from '../../../src/notices/expiring.ts';
+import {
+  dueNotices,
+  type ExpiringKey,
+  isTimeToRun,
+  lastSlot,
+  noticeId,
+} from '../../../src/notices/expiring.ts';
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -124,5 +130,16 @@ describe('the daily moment', () => {
   ];
   it.each(table)('of %i minutes after midnight, at %s, was %s', (minutes, now, slot) => {
     expect(lastSlot(minutes, at(now))).toBe(at(slot));
+  });
+
+  it.each([
+    ['the process has not run yet', null, '2026-06-10T05:00:00', true],
+    ['it has come since the last run', '2026-06-10T07:59:30', '2026-06-10T08:00:00', true],
+    ['it came a minute before', '2026-06-10T08:00:00', '2026-06-10T08:01:00', false],
+    ['what failed is tried again after an hour', '2026-06-10T08:00:00', '2026-06-10T09:00:00', true],
+    ['the clock was set back', '2026-06-10T08:00:00', '2026-06-10T06:30:00', true],
+  ] as const)('decides when to run: %s', (_why, last, now, due) => {
+    const ran = last === null ? null : { at: at(last), slot: lastSlot(480, at(last)) };
+    expect(isTimeToRun(ran, 480, at(now))).toBe(due);
   });
 });
