@@ -2,69 +2,17 @@
 // it says in the same transaction. Letters are rows of the outbox, which `serve` sends.
 //
 // All of them throw only what the database throws (isDatabaseUnavailable: a temporary failure; nothing was done then).
-
-import type { EffectiveSettings, SettingsOverride } from '../config/settings.ts';
-import type { KeyKind } from '../directory/types.ts';
-import type { KeyEventView } from '../keys/chain.ts';
-import type { CertificateFacts } from '../keys/facts.ts';
-import type { KeyView } from '../keys/view.ts';
-import { notBuilt } from './not-built.ts';
-import type {
-  Asker,
-  Change,
-  FlowContext,
-  Intent,
-  Language,
-  Outcome,
-  RecoveryView,
-  SubmissionView,
-} from './types.ts';
-
-/** All that the home page tells. Times are Unix milliseconds. */
-export interface Home {
-  readonly userId: number;
-  readonly address: string;
-  readonly language: Language;
-  readonly keys: readonly KeyView[];
-  /** Fingerprints of those that a letter could be sealed to now. */
-  readonly currentKeys: readonly string[];
-  readonly settings: EffectiveSettings;
-  readonly ownSettings: SettingsOverride;
-  readonly submissions: readonly SubmissionView[];
-  readonly recovery: RecoveryView | null;
-  /** Until then the first key can be taken back at mailbox level; null: there is nothing to take back. */
-  readonly undoUntil: number | null;
-  /** Mail is not sealed until then; null: no pause. */
-  readonly pausedUntil: number | null;
-}
-
-/** null: the user is not there. */
-export async function readHome(context: FlowContext, userId: number): Promise<Home | null> {
-  return notBuilt(context, userId);
-}
-
-/** The user's key events, newest first, and whether their chain is whole. */
-export async function readHistory(
-  context: FlowContext,
-  userId: number,
-): Promise<{ readonly events: readonly KeyEventView[]; readonly whole: boolean }> {
-  return notBuilt(context, userId);
-}
-
-/** What was understood of an upload, before anything is stored or sent. */
-export interface Understood {
-  readonly fingerprint: string;
-  readonly kind: KeyKind;
-  readonly facts: CertificateFacts;
-  /** User IDs as text for people: control characters are replaced. */
-  readonly userIds: readonly string[];
-  /** Unix milliseconds; null: never. */
-  readonly expires: number | null;
-  /** The user has it already, and this copy brings something new (`renew`), or nothing (`known`), or it is another key. */
-  readonly relation: 'new' | 'renew' | 'known';
-  /** A revocation of a key that the user has: {@link submitKey} obeys it at once. */
-  readonly revokes: boolean;
-}
+import { eq } from 'drizzle-orm';
+import { enrolmentRecoveries } from '../database/enrolment-tables.ts';
+import { findUser, primaryAddress } from '../directory/find.ts';
+import { holdKeys } from '../keys/rows.ts';
+import { viewRecovery } from './home.ts';
+import { LIMITS, takeTurn } from './limits.ts';
+import type { DecidedResult, FlowEvent } from './state.ts';
+import { findToken, type TokenAction, useToken } from './tokens.ts';
+import { transact } from './transact.ts';
+import type { Asker, Change, FlowContext, FlowRefusal, Intent, Outcome, RecoveryView } from './types.ts';
+import { type Understood, type UnderstoodKey, understand } from './understand.ts';
 
 /** Reads an upload (armored or binary, at most 256 KiB) for one user. Changes nothing. */
 export async function understandKey(
@@ -72,7 +20,25 @@ export async function understandKey(
   userId: number,
   upload: Uint8Array,
 ): Promise<Outcome<{ readonly key: Understood }>> {
-  return notBuilt(context, userId, upload);
+  return understood(context, userId, upload);
+}
+
+async function understood(
+  context: FlowContext,
+  userId: number,
+  upload: Uint8Array,
+): Promise<Outcome<{ readonly key: UnderstoodKey }>> {
+  const { orm } = context.database;
+  if ((await findUser(orm, userId)) === null) return { ok: false, because: 'no user' };
+  const address = await primaryAddress(orm, userId);
+  return understand(orm, { userId, address }, upload, context.config(), context.now());
+}
+
+/** What a key's letter needs: somewhere that its link leads to. And to read keys costs time. */
+async function mayHandOver(context: FlowContext, { userId }: Asker): Promise<FlowRefusal | null> {
+  if (context.config().portal.url === '') return { ok: false, because: 'no portal' };
+  const retryAt = await takeTurn(context, LIMITS.submitUser, String(userId));
+  return retryAt === null ? null : { ok: false, because: 'limited', retryAt };
 }
 
 /**
@@ -88,7 +54,23 @@ export async function submitKey(
   upload: Uint8Array,
   intent: Exclude<Intent, 'renew'>,
 ): Promise<Outcome<{ readonly result: 'submitted' | 'revoked'; readonly fingerprint: string }>> {
-  return notBuilt(context, asker, upload, intent);
+  const hindered = await mayHandOver(context, asker);
+  if (hindered !== null) return hindered;
+  const read = await understood(context, asker.userId, upload);
+  if (!read.ok) return read;
+  const { key } = read;
+  const { fingerprint, kind: keyKind, relation, revokes } = key;
+  const event: FlowEvent = revokes
+    ? { kind: 'revoke', fingerprint }
+    : { kind: 'submit', fingerprint, keyKind, intent, relation };
+  const outcome = await transact(context, {
+    asker,
+    key,
+    event: () => event,
+    lockFirst: async (tx) => void (await holdKeys(tx, fingerprint)),
+  });
+  if (!outcome.ok) return outcome;
+  return { ok: true, result: revokes ? 'revoked' : 'submitted', fingerprint };
 }
 
 /** Sends the letter of a submission once more, with a new token: the older link is dead. */
@@ -97,7 +79,7 @@ export async function resendLetter(
   asker: Asker,
   submissionId: number,
 ): Promise<Outcome> {
-  return notBuilt(context, asker, submissionId);
+  return asDone(await transact(context, { asker, event: () => ({ kind: 'resend', submissionId }) }));
 }
 
 /** Takes a submission back; with it the recovery that waits for it. */
@@ -106,19 +88,60 @@ export async function withdrawKey(
   asker: Asker,
   submissionId: number,
 ): Promise<Outcome> {
-  return notBuilt(context, asker, submissionId);
+  return asDone(await transact(context, { asker, event: () => ({ kind: 'withdraw', submissionId }) }));
+}
+
+function asDone(outcome: Outcome<{ readonly result: DecidedResult }>): Outcome {
+  return outcome.ok ? { ok: true } : outcome;
+}
+
+/** Who follows a link, for the limits and the letters. */
+export interface Visit {
+  /** An IP address. */
+  readonly client: string;
+}
+
+/** A token that was followed, before anything is done: whose it is, and which key it is about. */
+interface Followed {
+  readonly userId: number;
+  readonly fingerprint: string;
+}
+
+/** Runs the event of a token: it is used up in the transaction that acts, and in no other. */
+async function byToken(
+  context: FlowContext,
+  token: string,
+  action: TokenAction,
+  { client }: Visit,
+  eventOf: (
+    token: Readonly<{ submission_id: number | null; recovery_id: number | null }>,
+  ) => FlowEvent | FlowRefusal,
+): Promise<Outcome<Followed & { readonly result: DecidedResult }>> {
+  const retryAt = await takeTurn(context, LIMITS.tokenClient, client);
+  if (retryAt !== null) return { ok: false, because: 'limited', retryAt };
+  const found = await findToken(context.database.orm, token, context.now());
+  if ('ok' in found) return found;
+  const { user_id: userId, fingerprint } = found;
+  const outcome = await transact(context, {
+    asker: { userId, proof: { level: 'mailbox' }, name: 'portal', language: null },
+    lockFirst: async (tx) => void (fingerprint === '' ? null : await holdKeys(tx, fingerprint)),
+    event: async (tx) => {
+      const used = await useToken(tx, token, action, context.now());
+      return 'ok' in used ? used : eventOf(used);
+    },
+  });
+  return outcome.ok ? { ok: true, userId, fingerprint, result: outcome.result } : outcome;
 }
 
 /**
  * The link in a new key's letter was followed and its button pressed. The token is used up in the transaction that acts. Who
  * presses needs no session: the token stands in the sealed letter only.
- * @param visit `client`: an IP address, for the limit of wrong tokens
  * @returns `active`: mail is sealed to it from now on; `waiting`: a recovery runs until `dueAt`
  */
 export async function confirmKey(
   context: FlowContext,
   token: string,
-  visit: { readonly client: string },
+  visit: Visit,
 ): Promise<
   Outcome<
     | { readonly result: 'active'; readonly fingerprint: string; readonly userId: number }
@@ -130,7 +153,14 @@ export async function confirmKey(
       }
   >
 > {
-  return notBuilt(context, token, visit);
+  const outcome = await byToken(context, token, 'confirm', visit, ({ submission_id: submissionId }) =>
+    submissionId === null ? { ok: false, because: 'nothing there' } : { kind: 'read', submissionId },
+  );
+  if (!outcome.ok) return outcome;
+  const { userId, fingerprint, result } = outcome;
+  if (result === 'active') return { ok: true, result, fingerprint, userId };
+  const recovery = await recoveryOf(context, userId);
+  return { ok: true, result: 'waiting', fingerprint, userId, dueAt: recovery?.dueAt ?? context.now() };
 }
 
 /**
@@ -142,12 +172,12 @@ export async function requestChange(
   asker: Asker,
   change: Exclude<Change, { kind: 'key' }>,
 ): Promise<Outcome> {
-  return notBuilt(context, asker, change);
+  return asDone(await transact(context, { asker, event: () => ({ kind: 'change', change }) }));
 }
 
 /** Ends a pause before its time; sealing again needs the mailbox only. */
 export async function endPause(context: FlowContext, asker: Asker): Promise<Outcome> {
-  return notBuilt(context, asker);
+  return asDone(await transact(context, { asker, event: () => ({ kind: 'end pause' }) }));
 }
 
 /**
@@ -161,46 +191,84 @@ export async function startRecovery(
     | { readonly change: Exclude<Change, { kind: 'key' }> }
     | { readonly upload: Uint8Array; readonly intent: Exclude<Intent, 'renew'> },
 ): Promise<Outcome<{ readonly recovery: RecoveryView }>> {
-  return notBuilt(context, asker, wanted);
+  const hindered = await mayHandOver(context, asker);
+  if (hindered !== null) return hindered;
+  let outcome: Outcome;
+  if ('change' in wanted) {
+    outcome = await transact(context, { asker, event: () => ({ kind: 'recover', change: wanted.change }) });
+  } else {
+    const read = await understood(context, asker.userId, wanted.upload);
+    if (!read.ok) return read;
+    const { key } = read;
+    const { fingerprint, kind: keyKind, relation } = key;
+    if (relation === 'known') return { ok: false, because: 'key known' };
+    const intent = relation === 'renew' ? 'renew' : wanted.intent;
+    const change: Change = { kind: 'key', fingerprint, intent };
+    outcome = await transact(context, { asker, key, event: () => ({ kind: 'recover', change, keyKind }) });
+  }
+  if (!outcome.ok) return outcome;
+  const recovery = await recoveryOf(context, asker.userId);
+  return recovery === null ? { ok: false, because: 'nothing there' } : { ok: true, recovery };
 }
+
+async function recoveryOf(context: FlowContext, userId: number): Promise<RecoveryView | null> {
+  const [row] = await context.database.orm
+    .select()
+    .from(enrolmentRecoveries)
+    .where(eq(enrolmentRecoveries.user_id, userId));
+  return row === undefined ? null : viewRecovery(row);
+}
+
+export type Stopped = Outcome<{ readonly result: 'stopped' | 'administrator' }>;
 
 /**
  * Stops the recovery that runs. At key level always; at mailbox level once, and the second time it goes to the administrator
  * (`administrator`): the recovery neither goes on nor ends without them.
  */
-export async function stopRecovery(
-  context: FlowContext,
-  asker: Asker,
-): Promise<Outcome<{ readonly result: 'stopped' | 'administrator' }>> {
-  return notBuilt(context, asker);
+export async function stopRecovery(context: FlowContext, asker: Asker): Promise<Stopped> {
+  return asStopped(await transact(context, { asker, event: () => ({ kind: 'stop' }) }));
+}
+
+function asStopped(outcome: Outcome<{ readonly result: DecidedResult }>): Stopped {
+  if (!outcome.ok) return outcome;
+  return { ok: true, result: outcome.result === 'administrator' ? 'administrator' : 'stopped' };
 }
 
 /** The `stop` link of a recovery's letter: {@link stopRecovery} at mailbox level, without a session. */
-export async function stopByLink(
+export async function stopByLink(context: FlowContext, token: string, visit: Visit): Promise<Stopped> {
+  // A link of an earlier recovery stops no later one.
+  return asStopped(
+    await byToken(context, token, 'stop', visit, ({ recovery_id: recoveryId }) =>
+      recoveryId === null ? { ok: false, because: 'nothing there' } : { kind: 'stop' },
+    ),
+  );
+}
+
+/**
+ * The administrator's word on a recovery: its change comes now, or not at all.
+ * @returns `done` or `active`: it came; `waiting`: as soon as the new key's letter is read; `stopped`: it does not come
+ */
+export async function settleRecovery(
   context: FlowContext,
-  token: string,
-  visit: { readonly client: string },
-): Promise<Outcome<{ readonly result: 'stopped' | 'administrator' }>> {
-  return notBuilt(context, token, visit);
+  asker: Asker,
+  allowed: boolean,
+): Promise<Outcome<{ readonly result: DecidedResult }>> {
+  return transact(context, { asker, event: () => ({ kind: 'settle', allowed }) });
 }
 
 /** Takes the first key back, with all keys that came by the portal after it. At mailbox level within seven days. */
 export async function undoFirstKey(context: FlowContext, asker: Asker): Promise<Outcome> {
-  return notBuilt(context, asker);
+  return asDone(await transact(context, { asker, event: () => ({ kind: 'undo' }) }));
 }
 
 /** The `undo` link of the letter on the first key, without a session. */
-export async function undoByLink(
-  context: FlowContext,
-  token: string,
-  visit: { readonly client: string },
-): Promise<Outcome> {
-  return notBuilt(context, token, visit);
+export async function undoByLink(context: FlowContext, token: string, visit: Visit): Promise<Outcome> {
+  return asDone(await byToken(context, token, 'undo', visit, () => ({ kind: 'undo' })));
 }
 
 /** "Send me a test letter": sealed to the current keys. @returns refused with `key unknown` where there is none */
 export async function sendTestLetter(context: FlowContext, asker: Asker): Promise<Outcome> {
-  return notBuilt(context, asker);
+  return asDone(await transact(context, { asker, event: () => ({ kind: 'test letter' }) }));
 }
 
 /** Whether the proof is enough for a device: one that reads (`pull`) needs the key. Changes nothing. */
@@ -209,5 +277,5 @@ export async function mayAddDevice(
   asker: Asker,
   device: { readonly reads: boolean },
 ): Promise<Outcome> {
-  return notBuilt(context, asker, device);
+  return asDone(await transact(context, { asker, event: () => ({ kind: 'device', reads: device.reads }) }));
 }

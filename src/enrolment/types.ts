@@ -19,12 +19,12 @@ export type Language = (typeof LANGUAGES)[number];
 /**
  * How far somebody has proved to be the owner of a mailbox.
  * - `mailbox`: a link in a letter in the clear was followed, or the mailbox password, a trusted header or a support link was shown;
- * - `key`: a letter sealed to that key was read. It counts while the key is a current one of the user;
+ * - `key`: a letter sealed to these keys, and to nothing else, was read. It counts while all of them are current ones of the user;
  * - `administrator`: the command line's word.
  */
 export type Proof =
   | { readonly level: 'mailbox' }
-  | { readonly level: 'key'; readonly fingerprint: string }
+  | { readonly level: 'key'; readonly fingerprints: readonly string[] }
   | { readonly level: 'administrator' };
 
 /** Who asks the flow for something. */
