@@ -1,20 +1,21 @@
 // Does what was decided: each effect is a row or two, all of them in the transaction that has the user's row locked.
 import { and, eq, inArray, ne } from 'drizzle-orm';
 import type { Config } from '../config/schema.ts';
-import { enrolmentRecoveries, enrolmentSubmissions, enrolments } from '../database/enrolment-tables.ts';
-import { keys, users } from '../database/schema.ts';
+import { enrolmentRecoveries, enrolmentSubmissions } from '../database/enrolment-tables.ts';
+import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { addRuleWithin } from '../directory/rules.ts';
 import { nameActor } from '../keys/actor.ts';
 import type { ImportOptions } from '../keys/import-options.ts';
 import { importKeysWithin } from '../keys/store.ts';
+import { pause, setSettings, unpause } from './effects-settings.ts';
 import type { LetterDetails } from './letters/texts.ts';
 import { LIMITS, takeTurnIn } from './limits.ts';
 import { postLetters, withdrawUnsent } from './outbox.ts';
 import { FlowRefused } from './refused.ts';
 import { remember, submissionOf } from './rows.ts';
 import type { Effect } from './state.ts';
-import type { Change, Proof, SettingsChange } from './types.ts';
+import type { Change, Proof } from './types.ts';
 import { anchorsOf, policyOf, type UnderstoodKey } from './understand.ts';
 
 /** For whom, by whom, and with what. */
@@ -88,9 +89,9 @@ async function doOne(run: Run, effect: Effect): Promise<void> {
       await addRuleWithin(tx, context.address, { ...effect.rule, action: 'pass' });
       return;
     case 'pause':
-      return pause(run, effect.until);
+      return pause(tx, userId, effect.until);
     case 'unpause':
-      return unpause(run);
+      return unpause(tx, userId);
     case 'start recovery':
       return startRecovery(run, effect);
     case 'count letters':
@@ -204,36 +205,6 @@ async function takeRevocation({ tx, context }: Run, fingerprint: string): Promis
     .from(keys)
     .where(and(eq(keys.user_id, userId), eq(keys.fingerprint, fingerprint)));
   if (row?.revoked !== true) throw new FlowRefused({ ok: false, because: 'key refused' });
-}
-
-async function setSettings(tx: Orm, userId: number, change: SettingsChange): Promise<void> {
-  const [user] = await tx.select({ settings: users.settings }).from(users).where(eq(users.id, userId));
-  if (user === undefined) throw new FlowRefused({ ok: false, because: 'no user' });
-  const settings = Object.fromEntries(
-    Object.entries({ ...user.settings, ...change }).filter(
-      ([, value]) => value !== null && value !== undefined,
-    ),
-  );
-  await tx.update(users).set({ settings }).where(eq(users.id, userId));
-}
-
-async function pause({ tx, context }: Run, until: number): Promise<void> {
-  const { userId } = context;
-  const [known] = await tx.select().from(enrolments).where(eq(enrolments.user_id, userId));
-  if (known?.paused_until === null || known === undefined) {
-    const [user] = await tx.select({ settings: users.settings }).from(users).where(eq(users.id, userId));
-    await remember(tx, userId, { paused_encrypt: user?.settings.encrypt ?? null });
-  }
-  await remember(tx, userId, { paused_until: new Date(until) });
-  await setSettings(tx, userId, { encrypt: false });
-}
-
-async function unpause({ tx, context }: Run): Promise<void> {
-  const { userId } = context;
-  const [known] = await tx.select().from(enrolments).where(eq(enrolments.user_id, userId));
-  if (known === undefined || known.paused_until === null) return;
-  await setSettings(tx, userId, { encrypt: known.paused_encrypt });
-  await remember(tx, userId, { paused_until: null, paused_encrypt: null });
 }
 
 async function startRecovery(

@@ -1,6 +1,6 @@
 // Sends the outbox: a letter is composed, sealed by the filter's own sealing where the flow said so, and handed to the next hop
 // directly. Its token is made here and stands in no table; the hash of it does.
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { effectiveSettings, type Settings } from '../config/settings.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { type SealDecision, sealCopy } from '../delivery/seal-copy.ts';
@@ -124,7 +124,7 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
     from: `${config.portal.key_address}@${addressee.domain}`,
     to,
     date,
-    id: `sealpost-letter-${randomUUID()}`,
+    id: `sealpost-${randomBytes(16).toString('hex')}`,
   });
   const parts =
     letter.seal === 'clear'
