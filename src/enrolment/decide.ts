@@ -35,7 +35,10 @@ export function decide(
         done([{ do: 'letter', kind: 'confirm', seal: 'submission', submissionId: id }]),
       );
     case 'withdraw':
-      return withSubmission(question, event.submissionId, (submission) => done(dropped(state, submission)));
+      return withSubmission(question, event.submissionId, (submission) =>
+        // Else whoever reads the mailbox could stop a recovery for ever.
+        submission.recoveryId === null ? done(dropped(state, submission)) : stop(question),
+      );
     case 'change':
       return isProven(question) || !needsKey(question, event.change)
         ? apply(question, event.change)
