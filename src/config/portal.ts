@@ -26,11 +26,11 @@ function isImapUrl(text: string): boolean {
 
 export const portalSchema = z.strictObject({
   listen: optionalEndpoint().prefault('').meta({
-    description: 'address of the portal, behind the site’s TLS proxy; empty: off',
+    description: "address of the portal, behind the site's TLS proxy; empty: off",
     example: '127.0.0.1:9323',
   }),
   url: portalUrl().default('').meta({
-    description: 'how the users’ browsers reach it: links in letters begin with it',
+    description: "how the users' browsers reach it: links in letters begin with it",
     example: 'https://keys.example.org',
   }),
   key_address: z

@@ -4,6 +4,9 @@ import type { SettingName, Settings } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
 import type { KeyKind, Rule } from '../directory/types.ts';
 import type { KeyRefusal } from '../keys/refusals.ts';
+import type { Language } from './letters/language.ts';
+
+export { LANGUAGES, type Language } from './letters/language.ts';
 
 /** What every function of the flow needs. Reads the configuration for every call: a reload takes effect with the next one. */
 export interface FlowContext {
@@ -12,9 +15,6 @@ export interface FlowContext {
   /** Unix milliseconds; every time that the flow stores or compares comes from here, so that tests can move it. */
   readonly now: () => number;
 }
-
-export const LANGUAGES = ['en', 'de'] as const;
-export type Language = (typeof LANGUAGES)[number];
 
 /**
  * How far somebody has proved to be the owner of a mailbox.

@@ -1,8 +1,8 @@
 // A letter as a complete message, before it is sealed: its header says that a program wrote it (RFC 3834), and that nobody is to be
 // answered.
 import MailComposer from 'nodemailer/lib/mail-composer';
-import type { Language } from '../types.ts';
 import { CATALOGUES, type LetterFrame, wordsOf } from './catalogue.ts';
+import type { Language } from './language.ts';
 import type { LetterDetails, LetterKind } from './texts.ts';
 
 export interface LetterInput {
