@@ -105,6 +105,7 @@ ALTER TABLE "enrolments" ADD CONSTRAINT "enrolments_user_id_users_id_fk" FOREIGN
 ALTER TABLE "portal_sessions" ADD CONSTRAINT "portal_sessions_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "reader_changes" ADD CONSTRAINT "reader_changes_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE INDEX "enrolment_letters_next" ON "enrolment_letters" USING btree ("next_at") WHERE "enrolment_letters"."failed_at" IS NULL;--> statement-breakpoint
+CREATE INDEX "enrolment_letters_asked" ON "enrolment_letters" USING btree ("next_at") WHERE "enrolment_letters"."failed_at" IS NULL AND "enrolment_letters"."kind" <> 'readers';--> statement-breakpoint
 CREATE INDEX "enrolment_letters_user" ON "enrolment_letters" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "enrolment_letters_submission" ON "enrolment_letters" USING btree ("submission_id");--> statement-breakpoint
 CREATE INDEX "enrolment_letters_recovery" ON "enrolment_letters" USING btree ("recovery_id");--> statement-breakpoint
@@ -121,6 +122,7 @@ CREATE INDEX "enrolment_tokens_recovery" ON "enrolment_tokens" USING btree ("rec
 CREATE INDEX "portal_sessions_user" ON "portal_sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "portal_sessions_used" ON "portal_sessions" USING btree ("used_at");--> statement-breakpoint
 CREATE UNIQUE INDEX "reader_changes_once" ON "reader_changes" USING btree ("user_id","transaction");--> statement-breakpoint
+CREATE INDEX "reader_changes_user" ON "reader_changes" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "key_events_user" ON "key_events" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "key_events_contact" ON "key_events" USING btree ("contact_id","id");--> statement-breakpoint
 CREATE INDEX "key_events_domain" ON "key_events" USING btree ("domain_id","id");--> statement-breakpoint

@@ -153,6 +153,10 @@ export const enrolmentLetters = pgTable(
   },
   (table) => [
     index('enrolment_letters_next').on(table.next_at).where(sql`${table.failed_at} IS NULL`),
+    // Somebody waits for these; of the others a change of a whole domain writes thousands at once.
+    index('enrolment_letters_asked')
+      .on(table.next_at)
+      .where(sql`${table.failed_at} IS NULL AND ${table.kind} <> 'readers'`),
     index('enrolment_letters_user').on(table.user_id),
     index('enrolment_letters_submission').on(table.submission_id),
     index('enrolment_letters_recovery').on(table.recovery_id),
@@ -210,5 +214,8 @@ export const readerChanges = pgTable(
     /** enrolment/readers.ts: Readers. */
     before: jsonb('before').notNull(),
   },
-  (table) => [uniqueIndex('reader_changes_once').on(table.user_id, table.transaction)],
+  (table) => [
+    uniqueIndex('reader_changes_once').on(table.user_id, table.transaction),
+    index('reader_changes_user').on(table.user_id, table.id),
+  ],
 );

@@ -1,6 +1,6 @@
 // The outbox: a letter is a row of enrolment_letters, written in the transaction that decides it, and removed when the next hop has
 // taken it. One node at a time tries a letter; one that cannot be handed over is tried again, longer and longer apart, for five days.
-import { and, asc, eq, inArray, isNotNull, isNull, lte } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import { enrolmentLetters, enrolmentSubmissions } from '../database/enrolment-tables.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
@@ -70,25 +70,33 @@ export async function withdrawUnsent(tx: Orm, userId: number, kind: LetterKind):
     );
 }
 
-/** Takes the letter that has waited longest, for this process alone; null: none is due. */
+/** Takes the letter that has waited longest, for this process alone; null: none is due. What somebody waits for comes first. */
 export async function claimLetter(context: FlowContext): Promise<LetterRow | null> {
   const now = context.now();
+  const due = and(isNull(enrolmentLetters.failed_at), lte(enrolmentLetters.next_at, new Date(now)));
   return inOrmTransaction(context.database, async (tx) => {
-    const [due] = await tx
-      .select({ id: enrolmentLetters.id, attempts: enrolmentLetters.attempts })
-      .from(enrolmentLetters)
-      .where(and(isNull(enrolmentLetters.failed_at), lte(enrolmentLetters.next_at, new Date(now))))
-      .orderBy(asc(enrolmentLetters.next_at), asc(enrolmentLetters.id))
-      .limit(1)
-      .for('update', { skipLocked: true });
-    if (due === undefined) return null;
+    const found =
+      // As the index enrolment_letters_asked has it.
+      (await oldest(tx, and(due, sql`${enrolmentLetters.kind} <> 'readers'`))) ?? (await oldest(tx, due));
+    if (found === null) return null;
     const [row] = await tx
       .update(enrolmentLetters)
-      .set({ attempts: due.attempts + 1, next_at: new Date(now + CLAIM_MS) })
-      .where(eq(enrolmentLetters.id, due.id))
+      .set({ attempts: found.attempts + 1, next_at: new Date(now + CLAIM_MS) })
+      .where(eq(enrolmentLetters.id, found.id))
       .returning();
     return row ?? null;
   });
+}
+
+async function oldest(tx: Orm, where: SQL | undefined): Promise<Pick<LetterRow, 'id' | 'attempts'> | null> {
+  const [row] = await tx
+    .select({ id: enrolmentLetters.id, attempts: enrolmentLetters.attempts })
+    .from(enrolmentLetters)
+    .where(where)
+    .orderBy(asc(enrolmentLetters.next_at), asc(enrolmentLetters.id))
+    .limit(1)
+    .for('update', { skipLocked: true });
+  return row ?? null;
 }
 
 /** The next hop has it: the row goes, and a submission learns when its letter went. */

@@ -35,6 +35,8 @@ export interface SenderContext extends FlowContext {
 const LETTER_DEADLINE_MS = 2 * 60_000;
 /** After so many failures in a row the next hop is away: the others wait too. */
 const FAILURES_IN_A_ROW = 3;
+/** What comes after them waits for the next round, which looks first at what time has brought. */
+const LETTERS_IN_A_ROUND = 200;
 
 const ACTIONS: { readonly [Kind in LetterKind]?: TokenAction } = {
   'sign in': 'sign-in',
@@ -52,7 +54,9 @@ type Trouble = { readonly because: string; readonly when: 'later' | 'never' | 'g
  */
 export async function sendLetters(context: SenderContext): Promise<number> {
   let sent = 0;
-  for (let failures = 0; failures < FAILURES_IN_A_ROW && context.stopped?.() !== true; ) {
+  let failures = 0;
+  for (let count = 0; count < LETTERS_IN_A_ROUND && context.stopped?.() !== true; count += 1) {
+    if (failures >= FAILURES_IN_A_ROW) break;
     const letter = await claimLetter(context);
     if (letter === null) break;
     if (await tryLetter(context, letter)) sent += 1;

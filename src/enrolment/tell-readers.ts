@@ -37,6 +37,11 @@ async function tellOne(tx: Orm, context: FlowContext): Promise<number | null> {
   const [change] = await tx
     .select()
     .from(readerChanges)
+    // A user's changes one after the other: each is compared with what the next one found.
+    .where(
+      sql`NOT EXISTS (SELECT FROM reader_changes AS older
+        WHERE older.user_id = ${readerChanges.user_id} AND older.id < ${readerChanges.id})`,
+    )
     .orderBy(asc(readerChanges.id))
     .limit(1)
     .for('update', { skipLocked: true });
