@@ -1,14 +1,7 @@
 // `sealpost key add --confirm` and `key recovery`: the administrator's side of the flow by which users hand over keys themselves.
 import { type Command, Option } from 'commander';
-import { findUser, primaryAddress, requireUser } from '../directory/find.ts';
-import { settleRecovery, submitKey } from '../enrolment/flow.ts';
-import {
-  type Asker,
-  type FlowContext,
-  type FlowRefusal,
-  LANGUAGES,
-  type Language,
-} from '../enrolment/types.ts';
+import { LANGUAGES, type Language } from '../enrolment/letters/language.ts';
+import type { Asker, FlowContext, FlowRefusal } from '../enrolment/types.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
@@ -54,6 +47,7 @@ function registerAdd(key: Command): void {
           'expected --confirm: the user reads a letter first; "sealpost key import" takes a key on your word alone',
         );
       }
+      const { submitKey } = await import('../enrolment/flow.ts');
       const flow = await flowContext(context);
       const asker = await askerFor(flow, address, options.language ?? null);
       const upload = await readUpload(file);
@@ -84,6 +78,7 @@ function registerRecovery(key: Command): void {
     run(options, async (context) => {
       if (options.allow !== true && options.refuse !== true)
         throw new WrongUsage('expected --allow or --refuse');
+      const { settleRecovery } = await import('../enrolment/flow.ts');
       const flow = await flowContext(context);
       const asker = await askerFor(flow, address, null);
       const outcome = await settleRecovery(flow, asker, options.allow === true);
@@ -111,11 +106,13 @@ async function flowContext(context: CommandContext): Promise<FlowContext> {
 
 /** @throws ChangeRefused where there is no such user */
 async function askerFor(flow: FlowContext, address: string, language: Language | null): Promise<Asker> {
+  const { requireUser } = await import('../directory/find.ts');
   const { user } = await requireUser(flow.database.orm, address);
   return { userId: user.id, proof: { level: 'administrator' }, name: cliActor(), language };
 }
 
 async function nameOf({ database: { orm } }: FlowContext, { userId }: Asker): Promise<string> {
+  const { findUser, primaryAddress } = await import('../directory/find.ts');
   return (await findUser(orm, userId)) === null ? `user ${userId}` : primaryAddress(orm, userId);
 }
 

@@ -1,5 +1,6 @@
 // [portal]: how users hand over and change their keys themselves.
-import { z } from 'zod';
+import * as z from 'zod';
+import './interpreted.ts';
 import { lifetime, network, optionalEndpoint } from './values.ts';
 
 /** No control character, no space, no second line: it stands in letters and in header fields. */

@@ -1,6 +1,6 @@
 // Who can read a user's mail, before and after a change, and what of the difference a former reader is told. Pure; the trigger
 // sealpost_note_readers wrote down what was before.
-import { z } from 'zod';
+import * as z from 'zod';
 import {
   effectiveSettings,
   type Settings,

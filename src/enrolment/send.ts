@@ -268,6 +268,7 @@ function asDecision({ use, kind, leftOut }: KeyChoice, settings: Settings): Seal
     style: settings.style,
     subject: 'keep',
     headerPolicy: 'no_confidentiality',
+    headerOutside: [],
     hideKeyIds: settings.hide_key_ids,
   };
 }

@@ -1,5 +1,5 @@
 // What the catalogues are made of: the kinds of letters, and what the text of each is given.
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * - `sign in`: a link that was asked for;
