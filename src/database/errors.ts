@@ -75,8 +75,8 @@ export function refusesWrites(error: unknown): boolean {
   });
 }
 
-/** SQLSTATEs of a row that was free, or there, when it was looked for: foreign key and unique violation; and of a deadlock. */
-const OVERTAKEN: ReadonlySet<unknown> = new Set(['23503', '23505', '40P01']);
+/** SQLSTATEs of a row that was free, or there, when it was looked for: foreign key violation, unique violation. */
+const OVERTAKEN: ReadonlySet<unknown> = new Set(['23503', '23505']);
 
 /** Tells whether another program changed the same rows between our look and our change, which was not made. */
 export function isOvertaken(error: unknown): boolean {

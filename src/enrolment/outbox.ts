@@ -1,6 +1,6 @@
 // The outbox: a letter is a row of enrolment_letters, written in the transaction that decides it, and removed when the next hop has
 // taken it. One node at a time tries a letter; one that cannot be handed over is tried again, longer and longer apart, for five days.
-import { and, asc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
+import { and, asc, count, eq, inArray, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import { enrolmentLetters, enrolmentSubmissions } from '../database/enrolment-tables.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
@@ -142,14 +142,17 @@ export async function dropLetter(context: FlowContext, letter: LetterRow): Promi
   await context.database.orm.delete(enrolmentLetters).where(eq(enrolmentLetters.id, letter.id));
 }
 
-/** The letters that were given up, for whoever runs the server. */
-export async function failedLetters(context: FlowContext): Promise<readonly LetterRow[]> {
-  return context.database.orm
-    .select()
-    .from(enrolmentLetters)
-    .where(isNotNull(enrolmentLetters.failed_at))
-    .orderBy(asc(enrolmentLetters.id))
-    .limit(100);
+/** How many letters wait, and how many were given up within the last two weeks, for whoever runs the server. */
+export async function outboxState(
+  context: FlowContext,
+): Promise<{ readonly waiting: number; readonly given_up: number }> {
+  const [counts] = await context.database.orm
+    .select({
+      waiting: sql<number>`count(*) FILTER (WHERE ${enrolmentLetters.failed_at} IS NULL)`.mapWith(Number),
+      given_up: count(enrolmentLetters.failed_at),
+    })
+    .from(enrolmentLetters);
+  return counts ?? { waiting: 0, given_up: 0 };
 }
 
 /** Removes the letters that were given up long ago. */

@@ -1,4 +1,5 @@
 // Enrolment as a part of serve: it sends the letters of the outbox, also those that commands wrote, and does what time brings about.
+import { outboxState } from '../../enrolment/outbox.ts';
 import { startEnrolment } from '../../enrolment/run.ts';
 import { createKeyCache } from '../../keys/cache.ts';
 import { within } from '../../pacing/within.ts';
@@ -16,10 +17,9 @@ export const enrolmentPart: WorkingPart = {
   // Also without a portal: whoever could read is told what an administrator changed.
   wanted: () => true,
   async start({ config, current, engine, logger }) {
+    const flow = { database: engine.database, config: current, now: () => Date.now() };
     const run = startEnrolment({
-      database: engine.database,
-      config: current,
-      now: () => Date.now(),
+      ...flow,
       sealer: engine.sealer,
       inspect: createKeyCache({ allowSha1: config.keys.allow_sha1, maxBytes: CACHE_BYTES }).inspect,
       nextHop: engine.nextHop,
@@ -30,7 +30,8 @@ export const enrolmentPart: WorkingPart = {
     return {
       listeners: () => [],
       complaints: async () => run.complaints(),
-      describe: async () => ({}),
+      // The database may be away: that is told of elsewhere.
+      describe: async () => ({ letters: await outboxState(flow).catch(() => null) }),
       reconfigure: () => undefined,
       close(graceMs) {
         closing ??= run.close();
