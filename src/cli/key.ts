@@ -1,17 +1,16 @@
 // `sealpost key`: public keys, as an administrator imports, shows, exports, disables and removes them.
-import { createReadStream } from 'node:fs';
-import type { Readable } from 'node:stream';
 import { type Command, Option } from 'commander';
 import type { Config } from '../config/schema.ts';
 import { Refused } from '../host/exit-codes.ts';
 import type { X509Trust } from '../keys/judge-x509.ts';
-import { MAX_UPLOAD } from '../keys/refusals.ts';
 import type { OwnedKey } from '../keys/rows.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
+import { registerEnrolment } from './key-enrolment.ts';
 import { policyOf, registerKeyEvents, registerKeyList, viewAll } from './key-list.ts';
 import { table } from './table.ts';
+import { readUpload } from './upload.ts';
 
 interface Options {
   readonly config?: string;
@@ -29,6 +28,7 @@ interface ImportFlags extends Options {
 export function registerKey(program: Command): void {
   const key = program.command('key').description('public keys: OpenPGP, and X.509 certificates for S/MIME');
   registerImport(key);
+  registerEnrolment(key);
   registerKeyList(key);
   registerKeyEvents(key);
   registerShow(key);
@@ -197,23 +197,4 @@ async function findKeys(context: CommandContext, name: string): Promise<readonly
   const { readKeyName, requireKeys } = await import('../keys/rows.ts');
   const wanted = readKeyName(name);
   return requireKeys(await context.database(), wanted, context.loaded.config.recipient_delimiter);
-}
-
-/** Enough to tell the size of what is too large, never all of an endless input. */
-const READ_AT_MOST = 16 * MAX_UPLOAD;
-
-async function readUpload(file: string): Promise<Buffer> {
-  const input: Readable = file === '-' ? process.stdin : createReadStream(file);
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of input as AsyncIterable<Buffer>) {
-      chunks.push(chunk);
-      length += chunk.length;
-      if (length > READ_AT_MOST) break;
-    }
-  } catch (error) {
-    throw new Refused(`cannot read ${file}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-  return Buffer.concat(chunks);
 }

@@ -64,6 +64,7 @@ const SINGLE_LISTENERS: readonly (readonly string[])[] = [
   ['policy', 'socketmap', 'listen'],
   ['policy', 'delegation', 'listen'],
   ['receiver', 'api', 'listen'],
+  ['portal', 'listen'],
   ['observe', 'listen'],
 ];
 

@@ -7,6 +7,7 @@ import { encryptionSchema } from './encryption.ts';
 import { filterSchema, pipeSchema } from './filter.ts';
 import { noticesSchema } from './notices.ts';
 import { policySchema } from './policy.ts';
+import { portalSchema } from './portal.ts';
 import { postfixSchema } from './postfix.ts';
 import { receiverSchema } from './receiver.ts';
 import {
@@ -145,6 +146,9 @@ export const configSchema = z.strictObject({
   policy: policySchema.prefault({}).meta({ description: 'the lookup daemons' }),
   receiver: receiverSchema.prefault({}).meta({
     description: 'spool or LMTP into encrypted per-user queues; off unless a spool or a listener is named',
+  }),
+  portal: portalSchema.prefault({}).meta({
+    description: 'where users hand over their keys themselves; off unless listen is set',
   }),
   observe: observe.prefault({}).meta({ description: 'logs, metrics and health' }),
   log: log.prefault({}).meta({ description: 'how the log is written, and whom it names' }),

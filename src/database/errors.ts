@@ -83,6 +83,13 @@ export function isOvertaken(error: unknown): boolean {
   return errorsIn(error).some((each: Error & { code?: unknown }) => OVERTAKEN.has(each.code));
 }
 
+/** The SQLSTATEs, and the system's codes, of an error and of everything that it wraps. */
+export function errorCodes(error: unknown): readonly string[] {
+  return errorsIn(error).flatMap((each: Error & { code?: unknown }) =>
+    typeof each.code === 'string' ? [each.code] : [],
+  );
+}
+
 /** An error with everything that it wraps. */
 function errorsIn(error: unknown): readonly Error[] {
   const seen = new Set<Error>();

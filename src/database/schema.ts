@@ -184,8 +184,15 @@ export const keyEvents = pgTable(
     revoked: boolean('revoked').notNull(),
     /** current_setting('sealpost.actor'), or the database role. */
     actor: text('actor').notNull(),
+    /** SHA-256 over the hash of the owner's row before and this row (keys/chain.ts); null in rows older than the chain. */
+    hash: bytea('hash'),
   },
-  (table) => [index('key_events_fingerprint').on(table.fingerprint)],
+  (table) => [
+    index('key_events_fingerprint').on(table.fingerprint),
+    index('key_events_user').on(table.user_id, table.id),
+    index('key_events_contact').on(table.contact_id, table.id),
+    index('key_events_domain').on(table.domain_id, table.id),
+  ],
 );
 
 /**

@@ -29,6 +29,8 @@ export interface Engine {
   readonly sealer: Sealer;
   readonly memory: Acceptances;
   readonly deliverer: Deliverer;
+  /** `filter.next_hop` as it is now, for mail of our own that is no filter's business. */
+  readonly nextHop: () => Pick<NextHopClient, 'send'>;
   /** Takes what became of a message, for the log and for `sealpost trace`. Never throws. */
   readonly tell: (event: MessageEvent) => void;
   /**
@@ -165,6 +167,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       memory,
       tell,
       deliverer,
+      nextHop: () => nextHops.client(undefined),
       refresh: async () => {
         await refresh(null);
       },

@@ -48,32 +48,40 @@ export async function addRule(
   rule: Omit<Rule, 'id'>,
   before?: number,
 ): Promise<RuleView> {
-  return inOrmTransaction({ orm }, async (tx) => {
-    const found = await findOwner(tx, owner);
-    // Two that are added at the same time come one after the other.
-    await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${`rules of ${found.words}`}, 0))`);
-    const [known] = await tx.select({ count: count() }).from(rules).where(ofOwner(found));
-    if ((known?.count ?? 0) >= MOST_RULES) {
-      throw new ChangeRefused(
-        `${found.words} has ${MOST_RULES} rules already, which is the most; see "sealpost rule list ${found.words}"`,
-      );
-    }
-    const position = await placeFor(tx, found, before);
-    const [row] = await tx
-      .insert(rules)
-      .values({
-        ...found.columns,
-        position,
-        action: rule.action,
-        sender: rule.sender,
-        header_name: rule.header?.name ?? null,
-        header_pattern: rule.header?.pattern ?? null,
-        larger_than: rule.largerThan,
-      })
-      .returning();
-    if (row === undefined) throw new Error('an inserted rule was not returned');
-    return { ...ruleOf(row), owner: found.words };
-  });
+  return inOrmTransaction({ orm }, (tx) => addRuleWithin(tx, owner, rule, before));
+}
+
+/** {@link addRule} within a transaction, which also does what belongs to it. */
+export async function addRuleWithin(
+  tx: Orm,
+  owner: string,
+  rule: Omit<Rule, 'id'>,
+  before?: number,
+): Promise<RuleView> {
+  const found = await findOwner(tx, owner);
+  // Two that are added at the same time come one after the other.
+  await tx.execute(sql`SELECT pg_advisory_xact_lock(hashtextextended(${`rules of ${found.words}`}, 0))`);
+  const [known] = await tx.select({ count: count() }).from(rules).where(ofOwner(found));
+  if ((known?.count ?? 0) >= MOST_RULES) {
+    throw new ChangeRefused(
+      `${found.words} has ${MOST_RULES} rules already, which is the most; see "sealpost rule list ${found.words}"`,
+    );
+  }
+  const position = await placeFor(tx, found, before);
+  const [row] = await tx
+    .insert(rules)
+    .values({
+      ...found.columns,
+      position,
+      action: rule.action,
+      sender: rule.sender,
+      header_name: rule.header?.name ?? null,
+      header_pattern: rule.header?.pattern ?? null,
+      larger_than: rule.largerThan,
+    })
+    .returning();
+  if (row === undefined) throw new Error('an inserted rule was not returned');
+  return { ...ruleOf(row), owner: found.words };
 }
 
 async function placeFor(orm: Orm, owner: Owner, before: number | undefined): Promise<number> {

@@ -24,7 +24,7 @@ export interface OtherKey {
   readonly source: KeySource;
 }
 
-type Wishes = Pick<ImportOptions, 'source' | 'replace' | 'add' | 'anyName' | 'for'>;
+type Wishes = Pick<ImportOptions, 'source' | 'replace' | 'proven' | 'add' | 'anyName' | 'for'>;
 
 /**
  * Why an owner does not get a key; null: they get it.
@@ -42,14 +42,14 @@ export function refuseCandidate(
   wishes: Wishes,
 ): KeyRefusal | null {
   const { fingerprint, kind, names, isOwn, lapsed } = candidate;
-  const { source, replace = false, add = false, anyName = false } = wishes;
+  const { source, replace = false, proven = false, add = false, anyName = false } = wishes;
   if (wishes.for !== undefined && !anyName && names.length > 0 && !names.some(isOwn)) {
     return refuseNamesOthers(fingerprint, names, ownerInWords(owner));
   }
   const strongest = others
     .map((other) => other.source)
     .reduce((best, next) => strongerOf(best, next), source);
-  if (strongest !== source && (replace || isFoundByItself(source))) {
+  if (strongest !== source && !proven && (replace || isFoundByItself(source))) {
     return refuseWeakerSource(fingerprint, source, strongest);
   }
   const same = others.filter((other) => other.kind === kind && other.fingerprint !== fingerprint);

@@ -17,6 +17,8 @@ export interface ImportOptions {
   readonly for?: string | undefined;
   /** Remove the owner's other keys of this kind, of this or a weaker source, once the new one is in place. */
   readonly replace?: boolean | undefined;
+  /** The owner read letters sealed to the keys that it replaces, or waited: their sources count no more than its own. */
+  readonly proven?: boolean | undefined;
   /** Put it beside the owner's other keys of this kind. Without one of both, an owner who has another key keeps it alone. */
   readonly add?: boolean | undefined;
   /** Take it for `for`, though its user IDs name somebody else. */

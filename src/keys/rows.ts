@@ -66,6 +66,11 @@ export async function keysOfOwner(
   return select(orm, eq(column, owner.id));
 }
 
+/** The keys of a user. */
+export async function keysOfUser(orm: Orm, userId: number): Promise<readonly OwnedKey[]> {
+  return select(orm, eq(keys.user_id, userId));
+}
+
 /** The rows of one certificate, one for each owner. */
 export async function keysByFingerprint(orm: Orm, fingerprint: string): Promise<readonly OwnedKey[]> {
   return select(orm, eq(keys.fingerprint, fingerprint));

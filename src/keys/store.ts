@@ -4,9 +4,9 @@
 import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { keys } from '../database/schema.ts';
-import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import { isX509Upload } from '../smime/upload.ts';
+import { changeKeys, nameActor } from './actor.ts';
 import { strongerOf } from './admit.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
@@ -41,22 +41,46 @@ import { holdKeys, keysByFingerprint, type OwnedKey } from './rows.ts';
 import { importX509 } from './store-x509.ts';
 import { plainUpload } from './upload-text.ts';
 
+/** Runs one change of keys, as a transaction or within one. */
+type RunChange = <T>(change: (tx: Orm) => Promise<T>) => Promise<T>;
+
 /**
  * Imports an upload: every certificate in it on its own, each in a transaction of its own.
  * @throws ChangeRefused where `for` names nobody; nothing is stored then
  */
-export async function importKeys(
+export function importKeys(
   database: Pick<Database, 'orm'>,
   handedOver: Uint8Array,
   options: ImportOptions,
 ): Promise<readonly ImportResult[]> {
+  return importEach(database.orm, handedOver, options, (change) =>
+    changeKeys(database, options.actor, change),
+  );
+}
+
+/** The same within a transaction, which also does what belongs to it. */
+export async function importKeysWithin(
+  tx: Orm,
+  handedOver: Uint8Array,
+  options: ImportOptions,
+): Promise<readonly ImportResult[]> {
+  await nameActor(tx, options.actor);
+  return importEach(tx, handedOver, options, (change) => change(tx));
+}
+
+async function importEach(
+  orm: Orm,
+  handedOver: Uint8Array,
+  options: ImportOptions,
+  run: RunChange,
+): Promise<readonly ImportResult[]> {
   const upload = handedOver.byteLength > MAX_UPLOAD ? handedOver : plainUpload(handedOver);
-  if (options.for !== undefined) await ownerNamed(database.orm, options.for, options.delimiters);
+  if (options.for !== undefined) await ownerNamed(orm, options.for, options.delimiters);
   const results: ImportResult[] = [];
   if (isX509Upload(upload)) {
     const trust = options.x509?.() ?? { anchors: [], pin: false };
     for (const judged of await judgeX509(upload, trust, options.now)) {
-      results.push(await changeKeys(database, options.actor, (tx) => importX509(tx, judged, options)));
+      results.push(await run((tx) => importX509(tx, judged, options)));
     }
     if (!holdsOpenPgp(upload)) return results;
   }
@@ -73,11 +97,7 @@ export async function importKeys(
       });
       continue;
     }
-    results.push(
-      await changeKeys(database, options.actor, (tx) =>
-        importOne(tx, { judged, components, facts, given }, options),
-      ),
-    );
+    results.push(await run((tx) => importOne(tx, { judged, components, facts, given }, options)));
   }
   return results;
 }
@@ -85,18 +105,6 @@ export async function importKeys(
 /** Beside certificates of the other kind: whether there is an armored OpenPGP block as well. */
 function holdsOpenPgp(upload: Uint8Array): boolean {
   return Buffer.from(upload.buffer, upload.byteOffset, upload.byteLength).includes('-----BEGIN PGP ');
-}
-
-/** Runs a change of keys in one transaction that tells the audit trigger who does it. */
-export async function changeKeys<T>(
-  { orm }: Pick<Database, 'orm'>,
-  actor: string,
-  change: (tx: Orm) => Promise<T>,
-): Promise<T> {
-  return inOrmTransaction({ orm }, async (tx) => {
-    await tx.execute(sql`SELECT set_config('sealpost.actor', ${actor}, true)`);
-    return change(tx);
-  });
 }
 
 interface Copy {

@@ -1,6 +1,7 @@
 // The parts of serve in the order in which they start, and what follows from the list: which of them a process runs, and which
 // keys of the configuration wait for a restart.
 import type { Config } from '../config/schema.ts';
+import { enrolmentPart } from './parts/enrolment.ts';
 import { filterPart } from './parts/filter.ts';
 import { noticesPart } from './parts/notices.ts';
 import { observePart } from './parts/observe.ts';
@@ -13,6 +14,7 @@ import type { WorkerPlace } from './worker.ts';
 /** The filter is the last one: whoever is greeted there need not wait for anything else. */
 export const PARTS: readonly Part[] = [
   noticesPart,
+  enrolmentPart,
   policyPart,
   receiverPart,
   queueApiPart,

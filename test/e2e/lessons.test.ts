@@ -12,7 +12,7 @@ import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '..
 import { createSealpost, placeSealpostPipe, type SealpostProcess } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
 import { sendRaw } from '../support/submit.ts';
-import { looksSealed, unsealAndCompare } from '../support/unseal.ts';
+import { looksSealed, unseal, unsealAndCompare } from '../support/unseal.ts';
 
 const ALICE = 'alice@example.org';
 const AALICE = 'aalice@example.org';
@@ -276,6 +276,13 @@ describe('the whole way', () => {
 
   it('lesson 1: a revoked key defers; mail is never passed in its stead', async () => {
     await must(['key', 'disable', keyOf(BOB).fingerprint]);
+    // Whoever could read before hears of it, by a letter sealed with that key: it is no mail of anybody's.
+    await sink.waitForDeliveries(1, 20_000);
+    const [told] = sink.deliveries();
+    expect(told).toMatchObject({ sender: '', recipient: BOB });
+    const { body } = await unseal(told?.message ?? Buffer.alloc(0), openpgpDecrypt(keyOf(BOB)));
+    expect(body.toString('latin1').replace(/=\r\n/g, '')).toContain('not sealed with this key any more');
+    sink.clear();
     await new Promise((resolve) => setTimeout(resolve, 1000));
     const [reply] = await deliver([BOB], Buffer.from('From: <carol@outside.example>\r\n\r\nsecret\r\n'));
     expect(reply).toMatch(/^450 4\.7\.5 /);

@@ -10,7 +10,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/smtp', 'src/smime', 'src/database', 'src/http', 'client'],
   ['src/directory', 'src/sealing', 'src/postfix'],
   ['src/keys'],
-  ['src/delivery'],
+  ['src/delivery', 'src/enrolment'],
   ['filters', 'policy', 'receiver', 'src/notices'],
   ['src/serve', 'src/doctor'],
   ['src/cli'],

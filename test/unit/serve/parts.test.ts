@@ -26,12 +26,20 @@ const everything = configSchema.parse({ receiver: { spool: '/spool', api: { list
 
 describe('the parts of sealpost', () => {
   it('start with the filter as the last one', () => {
-    expect(names(PARTS)).toEqual(['notices', 'policy', 'receiver', 'queue-api', 'observe', 'filter']);
+    expect(names(PARTS)).toEqual([
+      'notices',
+      'enrolment',
+      'policy',
+      'receiver',
+      'queue-api',
+      'observe',
+      'filter',
+    ]);
   });
 
-  it('are what --only may name; notices go with the filter, the HTTP interface with the receiver', () => {
+  it('are what --only may name; notices and enrolment go with the filter, the HTTP interface with the receiver', () => {
     expect(onlyNames(PARTS)).toEqual(['filter', 'policy', 'receiver', 'observe']);
-    expect(names(wantedParts(PARTS, ['filter'], everything))).toEqual(['notices', 'filter']);
+    expect(names(wantedParts(PARTS, ['filter'], everything))).toEqual(['notices', 'enrolment', 'filter']);
     expect(names(wantedParts(PARTS, ['receiver', 'observe'], everything))).toEqual([
       'receiver',
       'queue-api',
@@ -40,14 +48,18 @@ describe('the parts of sealpost', () => {
   });
 
   it.each([
-    ['nothing of the receiver', {}, ['notices', 'policy', 'observe', 'filter']],
-    ['a spool', { receiver: { spool: '/spool' } }, ['notices', 'policy', 'receiver', 'observe', 'filter']],
+    ['nothing of the receiver', {}, ['notices', 'enrolment', 'policy', 'observe', 'filter']],
+    [
+      'a spool',
+      { receiver: { spool: '/spool' } },
+      ['notices', 'enrolment', 'policy', 'receiver', 'observe', 'filter'],
+    ],
     [
       'an HTTP interface alone',
       { receiver: { api: { listen: '127.0.0.1:9322' } } },
-      ['notices', 'policy', 'queue-api', 'observe', 'filter'],
+      ['notices', 'enrolment', 'policy', 'queue-api', 'observe', 'filter'],
     ],
-    ['no metrics listener', { observe: { listen: '' } }, ['notices', 'policy', 'filter']],
+    ['no metrics listener', { observe: { listen: '' } }, ['notices', 'enrolment', 'policy', 'filter']],
   ])('run as the configuration asks for: %s', (_what, document, expected) => {
     expect(names(wantedParts(PARTS, undefined, configSchema.parse(document)))).toEqual(expected);
   });
@@ -56,6 +68,7 @@ describe('the parts of sealpost', () => {
     expect(partsAt(PARTS, null)).toEqual(PARTS);
     expect(names(partsAt(PARTS, { number: 1, of: 2 }))).toEqual([
       'notices',
+      'enrolment',
       'policy',
       'receiver',
       'queue-api',

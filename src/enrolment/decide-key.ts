@@ -1,0 +1,100 @@
+// The way of a new key: handed over, its letter read, in use. Pure.
+import { done, hasKey, isProven, type Question, refuse } from './question.ts';
+import { isOver } from './recovery-time.ts';
+import type { Decided, Effect, EnrolmentState, FlowEvent, StateSubmission } from './state.ts';
+
+/** For so long a first key that came at mailbox level can be taken back at that level. */
+export const UNDO_MS = 7 * 86_400_000;
+/** Keys of one user that wait at the same time. */
+export const MOST_SUBMISSIONS = 5;
+
+export function submit(
+  question: Question,
+  { fingerprint, keyKind, intent, relation }: Extract<FlowEvent, { kind: 'submit' }>,
+): Decided {
+  const { state, now, settings } = question;
+  if (relation === 'known') return refuse('key known');
+  if (hasKey(state) && !isProven(question)) return refuse('needs key');
+  const others = state.submissions.filter((each) => each.fingerprint !== fingerprint);
+  if (others.length >= MOST_SUBMISSIONS) return refuse('limited');
+  return done(
+    [
+      ...replaced(state, fingerprint),
+      {
+        do: 'keep submission',
+        fingerprint,
+        keyKind,
+        intent: relation === 'renew' ? 'renew' : hasKey(state) ? intent : 'add',
+        expiresAt: now + settings.tokenLifetimeMs,
+        byRecovery: false,
+      },
+      { do: 'letter', kind: 'confirm', seal: 'submission' },
+    ],
+    'submitted',
+  );
+}
+
+/** The older submission of the same key; one that waits by a recovery stays with it. */
+export function replaced(state: EnrolmentState, fingerprint: string): readonly Effect[] {
+  return state.submissions
+    .filter((each) => each.fingerprint === fingerprint)
+    .flatMap((each) => dropped(state, each));
+}
+
+/** A recovery that was for the submission ends with it. */
+export function dropped(
+  { recovery }: EnrolmentState,
+  { id, recoveryId }: StateSubmission,
+): readonly Effect[] {
+  return [
+    { do: 'drop submission', submissionId: id },
+    ...(recovery !== null && recovery.id === recoveryId
+      ? [{ do: 'end recovery', recoveryId: recovery.id } as const]
+      : []),
+  ];
+}
+
+export function withSubmission(
+  { state, now }: Question,
+  id: number,
+  then: (submission: StateSubmission) => Decided,
+): Decided {
+  const submission = state.submissions.find((each) => each.id === id);
+  if (submission === undefined) return refuse('nothing there');
+  return submission.expiresAt <= now ? refuse('token expired') : then(submission);
+}
+
+/** The new key's own letter was read. Whether that is enough is asked now, and not when the key was handed over. */
+export function read(question: Question, id: number): Decided {
+  return withSubmission(question, id, (submission) => {
+    const { state, now } = question;
+    const { recovery } = state;
+    if (submission.recoveryId !== null) {
+      if (recovery === null || recovery.id !== submission.recoveryId) return refuse('nothing there');
+      return isOver(recovery, now)
+        ? done(
+            [...activated(question, submission), { do: 'end recovery', recoveryId: recovery.id }],
+            'active',
+          )
+        : done([{ do: 'mark read', submissionId: id }], 'waiting');
+    }
+    // Of two first keys the one that is read first wins; a proof by a key that has gone meanwhile is none.
+    if (hasKey(state) && !isProven({ state, proof: submission.proof })) return refuse('needs key');
+    return done(activated(question, submission), 'active');
+  });
+}
+
+export function activated({ state, now }: Question, submission: StateSubmission): readonly Effect[] {
+  const first = !hasKey(state) && submission.proof.level === 'mailbox';
+  const effects: Effect[] = [
+    { do: 'activate', submissionId: submission.id, intent: submission.intent },
+    { do: 'drop submission', submissionId: submission.id },
+  ];
+  if (first) {
+    effects.push(
+      { do: 'open undo', until: now + UNDO_MS },
+      { do: 'letter', kind: 'first key', seal: 'clear' },
+    );
+  }
+  return submission.proof.level === 'key' ? [...effects, { do: 'forget stops' }] : effects;
+}

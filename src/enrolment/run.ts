@@ -1,0 +1,88 @@
+// What `serve` does for enrolment, again and again: letters for the changes that were noted, what time brings about, the outbox.
+import { type SenderContext, sendLetters } from './send.ts';
+import { tellReaders } from './tell-readers.ts';
+import { forgetEnded, runTimers } from './timers.ts';
+
+export interface EnrolmentRun {
+  /** Something may have changed: the next round comes now. */
+  wake(): void;
+  /** Why it is not well; none: it is. */
+  complaints(): readonly string[];
+  /** Ends after the letter that is being sent. */
+  close(): Promise<void>;
+}
+
+/** Somebody who waits for a letter waits no longer than this for it to leave. */
+const EVERY_MS = 2000;
+const FORGET_EVERY_MS = 600_000;
+
+/** What the rounds go by. */
+interface Rounds {
+  readonly context: SenderContext;
+  stopped: boolean;
+  running: Promise<void> | null;
+  again: boolean;
+  forgotten: number;
+  trouble: string | null;
+}
+
+/** One round. @throws what the database throws */
+export async function runOnce(context: SenderContext): Promise<void> {
+  await tellReaders(context, context.stopped);
+  await runTimers(context);
+  await sendLetters(context);
+}
+
+/** Begins the rounds. */
+export function startEnrolment(given: SenderContext): EnrolmentRun {
+  const rounds: Rounds = {
+    context: { ...given, stopped: () => rounds.stopped },
+    stopped: false,
+    running: null,
+    again: false,
+    forgotten: 0,
+    trouble: null,
+  };
+  const timer = setInterval(() => begin(rounds), EVERY_MS);
+  timer.unref();
+  return {
+    wake: () => begin(rounds),
+    complaints: () => (rounds.trouble === null ? [] : [`letters of enrolment wait: ${rounds.trouble}`]),
+    async close() {
+      rounds.stopped = true;
+      clearInterval(timer);
+      await rounds.running;
+    },
+  };
+}
+
+function begin(rounds: Rounds): void {
+  if (rounds.stopped) return;
+  if (rounds.running !== null) {
+    rounds.again = true;
+    return;
+  }
+  rounds.again = false;
+  rounds.running = round(rounds).finally(() => {
+    rounds.running = null;
+    if (rounds.again) begin(rounds);
+  });
+}
+
+/** Never rejects: what could not be done now is done by a later round. */
+async function round(rounds: Rounds): Promise<void> {
+  const { context } = rounds;
+  try {
+    await runOnce(context);
+    if (Date.now() - rounds.forgotten > FORGET_EVERY_MS) {
+      await forgetEnded(context);
+      rounds.forgotten = Date.now();
+    }
+    rounds.trouble = null;
+  } catch (error) {
+    // A database that is away is told of elsewhere, and often: this once for each absence.
+    if (rounds.trouble === null)
+      context.logger.error({ err: error }, 'a round of enrolment failed; trying again');
+    rounds.trouble = error instanceof Error ? error.message : String(error);
+  }
+}

@@ -1,0 +1,17 @@
+import { describe, expect, it } from 'vitest';
+import { countedAs } from '../../../src/enrolment/limits.ts';
+
+describe('what a limit counts', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['alice@example.org', 'alice@example.org'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:DB8:1:2::9', '2001:db8:1:2::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    ['1::', '1:0:0:0::/64'],
+  ])('%s counts as %s', (subject, counted) => {
+    expect(countedAs(subject)).toBe(counted);
+  });
+});
