@@ -90,6 +90,13 @@ export const OPERATIONS = {
   notices_sent: 'mail about keys that expire went out; the numbers say how many',
   notices_failed: 'mail about keys that expire could not be made; it is tried again',
   notice_not_sent: 'one mail about a key that expires was refused or put off',
+  enrolment_failed: 'a round of enrolment failed; it is tried again',
+  enrolment_stuck: 'what time brings about for one user failed; it is tried again',
+  recovery_in_vain: 'a recovery ended without its change, since its key is not good any more',
+  letter_sent: 'a letter of enrolment was handed to the next hop',
+  letter_dropped: 'a letter of enrolment is not needed any more',
+  letter_waits: 'a letter of enrolment could not be sent; it is tried again',
+  letter_given_up: 'a letter of enrolment was refused for good, or too often',
 } as const;
 
 export type OperationCode = keyof typeof OPERATIONS;
