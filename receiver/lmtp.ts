@@ -7,9 +7,10 @@ import type { Engine } from '../src/delivery/engine.ts';
 import { eventOf, type Fate } from '../src/delivery/fate.ts';
 import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
+import { isOurs } from '../src/delivery/tell-ends.ts';
 import { queueIdOf } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
-import { countReceivedInSteps, findMessageId } from '../src/message/received.ts';
+import { countReceivedInSteps, findMessageId, messageIdOnDemand } from '../src/message/received.ts';
 import type { EventCode } from '../src/observe/events.ts';
 import { createBatcher } from '../src/pacing/group-commit.ts';
 import { mapLimited } from '../src/pacing/map-limited.ts';
@@ -25,6 +26,7 @@ import {
 } from '../src/smtp/our-replies.ts';
 import { classOf } from '../src/smtp/replies.ts';
 import type { EnvelopeRecipient, RawPath, Reply, Transaction } from '../src/smtp/types.ts';
+import { sealedFor } from './queue/decide.ts';
 import { fileParcels } from './queue/file.ts';
 import type { Acceptance, Filed, Parcel } from './queue/filing.ts';
 import { createForgetting, type Forgetting } from './queue/forgetting.ts';
@@ -83,10 +85,12 @@ export function createQueueDelivery(context: QueueDeliveryContext): QueueDeliver
     async deliver(transaction) {
       const { recipients } = transaction.envelope;
       if ((await countReceivedInSteps(transaction.message)) > context.maxReceived())
-        return recipients.map(() => TOO_MANY_HOPS);
+        return mapLimited(recipients, COPIES_AT_ONCE, ({ path }) =>
+          tellOf(transaction, path, LOOP, messageIdOnDemand(transaction.message), context.engine),
+        );
       const hash = await acceptanceHash(transaction);
       const ruled = ruledMessage(transaction.message, transaction.envelope.sender);
-      const messageId = findMessageId(transaction.message);
+      const messageId = messageIdOnDemand(transaction.message);
       const replies = await mapLimited(recipients, COPIES_AT_ONCE, ({ path }) =>
         deliverAndTell({ transaction, ruled, path, hash, messageId }, queue),
       );
@@ -121,7 +125,7 @@ interface Asked {
   /** Of the message, for the acceptance. */
   readonly hash: string;
   /** For the event. */
-  readonly messageId: string;
+  readonly messageId: () => string;
 }
 
 /** What became of one recipient; the event follows from the reply. */
@@ -132,13 +136,23 @@ interface Told extends Omit<Fate, 'event'> {
 /** Never rejects. */
 async function deliverAndTell(asked: Asked, queue: Queue): Promise<Reply> {
   const started = Date.now();
-  const { transaction, path: recipient, messageId } = asked;
   const told = await deliverTo(asked, queue);
+  return tellOf(asked.transaction, asked.path, told, asked.messageId, queue.context.engine, started);
+}
+
+/** Never rejects. @returns the reply, once it is told */
+async function tellOf(
+  transaction: Transaction,
+  recipient: RawPath,
+  told: Told,
+  messageId: () => string,
+  { tell, directory }: Pick<Engine, 'tell' | 'directory'>,
+  started = Date.now(),
+): Promise<Reply> {
+  const ours = told.ours || (told.reply === TOO_MANY_HOPS && (await isOurs(recipient, directory)));
   const at = Date.now();
   const event = codeOf(told.reply);
-  queue.context.engine.tell(
-    eventOf(transaction, { ...told, event, at, duration: at - started, messageId, recipient }),
-  );
+  tell(eventOf(transaction, { ...told, ours, event, at, duration: at - started, messageId, recipient }));
   return told.reply;
 }
 
@@ -156,6 +170,12 @@ const without = (reply: Reply, because: string, reason: string): Told => ({
   ours: false,
 });
 
+const LOOP: Told = without(
+  TOO_MANY_HOPS,
+  'mail loop',
+  'the message has more Received fields than filter.max_received allows',
+);
+
 /** Never rejects. */
 async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Promise<Told> {
   const { transaction, ruled, path, hash } = asked;
@@ -171,7 +191,8 @@ async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Pr
     }
     const decision = await decideFor(path, ruled, context);
     if (decision.action !== 'file') {
-      return without(decision.reply, decision.because, 'the queue holds sealed mail of our own users only');
+      const reason = 'the queue holds sealed mail of our own users only';
+      return { ...without(decision.reply, decision.because, reason), ours: decision.ours };
     }
     const newId = (): string => randomBytes(16).toString('hex');
     const sealed = await seal(transaction.message, decision.copies, newId, context);
@@ -187,8 +208,7 @@ async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Pr
     return {
       reply: REPLIES[outcome],
       because: outcome,
-      reason: [...new Set(decision.copies.map((copy) => copy.seal.reason))].join('; ').slice(0, 500),
-      keys: decision.copies.flatMap((copy) => copy.seal.keys.map((key) => key.fingerprint)).slice(0, 100),
+      ...sealedFor(decision.copies),
       ours: true,
     };
   } catch (error) {

@@ -66,3 +66,14 @@ function notSealed(decision: Verdict, userIds: readonly number[]): QueueDecision
 function refused(action: 'wait' | 'refuse', because: Obstacle, reply: Reply): QueueDecision {
   return { action, because, reply, userIds: [] };
 }
+
+/** What an event says of copies that are sealed: the keys, and the reasons of the decisions. */
+export function sealedFor(copies: readonly UserCopy[]): {
+  readonly keys: readonly string[];
+  readonly reason: string;
+} {
+  return {
+    keys: copies.flatMap(({ seal }) => seal.keys.map((key) => key.fingerprint)).slice(0, 100),
+    reason: [...new Set(copies.map(({ seal }) => seal.reason))].join('; ').slice(0, 500),
+  };
+}

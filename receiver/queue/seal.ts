@@ -26,16 +26,17 @@ export interface SealingContext {
 const COPIES_UP_TO = 4 * 2 ** 20;
 
 /**
- * The decision on one recipient address.
+ * The decision on one recipient address, and whether it is in a domain of ours.
  * @throws DirectoryUnavailable
  */
 export async function decideFor(
   path: string,
   message: RuledMessage,
   context: SealingContext,
-): Promise<QueueDecision> {
+): Promise<QueueDecision & { readonly ours: boolean }> {
   const { directory, decider } = context.engine;
   const facts = await directory.recipient(path);
+  const ours = facts.domain !== null;
   try {
     const decision = decideForQueue(await decider.forQueue(facts, message));
     for (const { user, seal: chosen } of decision.action === 'file' ? decision.copies : []) {
@@ -45,7 +46,7 @@ export async function decideFor(
           chosen.reason,
         );
     }
-    return decision;
+    return { ...decision, ours };
   } catch (error) {
     if (error instanceof DirectoryUnavailable) throw error;
     context.logger.error(
@@ -57,6 +58,7 @@ export async function decideFor(
       because: 'internal error',
       reply: FILE_FAILED,
       userIds: [],
+      ours,
     };
   }
 }

@@ -2,7 +2,7 @@
 import type { ClientBase, Pool } from 'pg';
 import type { Engine } from '../../src/delivery/engine.ts';
 import { mapLimited } from '../../src/pacing/map-limited.ts';
-import { QUEUE_FULL } from '../../src/smtp/our-replies.ts';
+import { QUEUE_FULL, QUEUED, QUEUED_BEFORE } from '../../src/smtp/our-replies.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 import type { Obstacle } from '../queue/decide.ts';
@@ -10,10 +10,11 @@ import { fileParcels } from '../queue/file.ts';
 import type { SealingContext } from '../queue/seal.ts';
 import { backOff, type Claimed, claimFiles, forgetAttempts, noteAttempt, withClaims } from './attempts.ts';
 import { removeFiled, setAside } from './maildir.ts';
-import { type PreparedFile, prepareFile } from './prepare.ts';
+import { type PreparedFile, prepareFile, type SpoolMail } from './prepare.ts';
+import { type ToldFile, tellFiles } from './told.ts';
 
 export interface BatchContext extends SealingContext {
-  readonly engine: SealingContext['engine'] & Pick<Engine, 'refresh'>;
+  readonly engine: SealingContext['engine'] & Pick<Engine, 'refresh' | 'tell'>;
   readonly pool: Pool;
   readonly spool: string;
   readonly admit: (bytes: number) => Lease | null;
@@ -63,6 +64,7 @@ export async function runBatch(
   forced: ReadonlySet<string>,
   context: BatchContext,
 ): Promise<BatchResult> {
+  const started = Date.now();
   const result = await withClaims(context.pool, async (client) => {
     const claims = await claimFiles(client, names, forced);
     const now = Date.now();
@@ -80,6 +82,7 @@ export async function runBatch(
     }
   });
   await removeFiled(context.spool, result.remove);
+  await tellFiles(result.told, context.engine, started);
   return result;
 }
 
@@ -122,7 +125,7 @@ async function settle(
   prepared: readonly Prepared[],
   untouchedBefore: BatchResult['untouched'],
   context: BatchContext,
-): Promise<BatchResult & { readonly remove: readonly string[] }> {
+): Promise<BatchResult & { readonly remove: readonly string[]; readonly told: readonly ToldFile[] }> {
   const parcels = prepared.flatMap(({ claim, file }) => (file?.kind === 'parcel' ? [{ claim, file }] : []));
   const outcomes = await fileParcels(
     client,
@@ -133,16 +136,24 @@ async function settle(
   const givenUp: Unfiled[] = [];
   const untouched = [...untouchedBefore];
   const ended: Claimed[] = [];
+  const told: ToldFile[] = [];
   let filed = 0;
 
-  const fail = async (claim: Claimed, unfiled: Unfiled, userIds: readonly number[], lasting: boolean) => {
+  const fail = async (
+    claim: Claimed,
+    unfiled: Unfiled & { readonly mail: SpoolMail | null },
+    userIds: readonly number[],
+    lasting: boolean,
+  ) => {
     const { maxAge, leastBackOff, mostBackOff } = context.timing();
     const since = Math.min(unfiled.arrived.getTime(), claim.firstAt?.getTime() ?? Number.POSITIVE_INFINITY);
     const over = lasting || Date.now() - since >= maxAge;
     const dueAt = Date.now() + backOff(claim.attempts + 1, leastBackOff, mostBackOff);
     await noteAttempt(client, claim.name, unfiled.because, new Date(dueAt));
-    if (over) givenUp.push(unfiled);
-    else waiting.push({ ...unfiled, dueAt, userIds });
+    const { mail, ...rest } = unfiled;
+    if (mail !== null) told.push({ ...rest, mail, event: over ? 'refused' : 'deferred' });
+    if (over) givenUp.push(rest);
+    else waiting.push({ ...rest, dueAt, userIds });
   };
 
   for (const [index, { claim, file }] of parcels.entries()) {
@@ -150,12 +161,19 @@ async function settle(
     const { name } = claim;
     if (outcome === 'filed' || outcome === 'filed before') {
       if (outcome === 'filed') filed += file.parcel.copies.length;
+      told.push({
+        name,
+        mail: file.mail,
+        event: outcome === 'filed' ? 'filed' : 'duplicate',
+        because: outcome,
+        reply: outcome === 'filed' ? QUEUED : QUEUED_BEFORE,
+      });
       remove.push(name);
       ended.push(claim);
     } else if (outcome === 'over quota') {
       const userIds = file.parcel.copies.map(({ userId }) => userId);
-      const unfiled: Unfiled = { name, because: 'over quota', reply: QUEUE_FULL, arrived: file.arrived };
-      await fail(claim, unfiled, userIds, false);
+      const { mail, arrived } = file;
+      await fail(claim, { name, mail, because: 'over quota', reply: QUEUE_FULL, arrived }, userIds, false);
     } else untouched.push({ name, dueAt: Date.now() + LATER_MS });
   }
   for (const { claim, file } of prepared) {
@@ -172,13 +190,13 @@ async function settle(
       );
       ended.push(claim);
     } else if (file.kind === 'wait' || file.kind === 'refuse') {
-      const { because, reply, arrived, userIds } = file;
-      await fail(claim, { name, because, reply, arrived }, userIds, file.kind === 'refuse');
+      const { mail, because, reply, arrived, userIds } = file;
+      await fail(claim, { name, mail, because, reply, arrived }, userIds, file.kind === 'refuse');
     }
   }
   await forgetAttempts(
     client,
     ended.filter(({ attempts }) => attempts > 0).map(({ name }) => name),
   );
-  return { filed, waiting, givenUp, untouched, remove };
+  return { filed, waiting, givenUp, untouched, remove, told };
 }

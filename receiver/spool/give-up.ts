@@ -5,7 +5,7 @@ import { userIdOf } from '../../src/address/id-address.ts';
 import { parsePath } from '../../src/address/normalise.ts';
 import { buildBounce } from '../../src/delivery/bounce.ts';
 import type { Engine } from '../../src/delivery/engine.ts';
-import { findMessageId } from '../../src/message/received.ts';
+import { findMessageId, findQueueId } from '../../src/message/received.ts';
 import { withoutAddresses } from '../../src/observe/log.ts';
 import { logReply } from '../../src/smtp/log-reply.ts';
 import { BOUNCE_WITHOUT_OUTCOME, givenUp } from '../../src/smtp/our-replies.ts';
@@ -17,9 +17,10 @@ import { claimFiles, forgetAttempts, nameHash, withClaims } from './attempts.ts'
 import type { BatchContext, Unfiled } from './batch.ts';
 import { readSpoolFile, removeFiled, setAside } from './maildir.ts';
 import { returnable } from './returnable.ts';
+import { transactionOf } from './told.ts';
 
 export interface GiveUpContext extends BatchContext {
-  readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'deliverer' | 'refresh'>;
+  readonly engine: Pick<Engine, 'directory' | 'decider' | 'sealer' | 'deliverer' | 'refresh' | 'tell'>;
   readonly hostname: string;
   readonly maxReceived: () => number;
 }
@@ -78,7 +79,8 @@ async function end(unfiled: Unfiled, context: GiveUpContext): Promise<GivenUp> {
     if (!may.ok) return await aside(`${because}: ${said}; not returned, since ${may.because}`);
     const recipient = await shownRecipient(addressee, context);
     const identity = bounceHash(name, read.head);
-    const bounce = bounceFor(unfiled, may, recipient, findMessageId(read.head), context.hostname, identity);
+    const reportsOn = { queueId: findQueueId(read.head), messageId: findMessageId(read.head) };
+    const bounce = bounceFor(unfiled, may, recipient, reportsOn, context.hostname, identity);
     const answer = await send(bounce, context);
     if (classOf(answer) === 'temporary') {
       logger.warn(
@@ -120,14 +122,15 @@ function bounceFor(
   unfiled: Unfiled,
   may: { readonly to: RawPath; readonly header: Buffer },
   recipient: RawPath,
-  originalMessageId: string,
+  reportsOn: NonNullable<Transaction['reportsOn']>,
   hostname: string,
   identity: string,
 ): Transaction {
   const boundary = `sealpost-${identity.slice(0, 30)}`;
   return {
-    id: boundary,
+    id: `${transactionOf(unfiled.name)}-bounce`,
     identity,
+    reportsOn,
     envelope: {
       sender: '',
       parameters: isAscii(may.to) ? [] : [{ keyword: 'SMTPUTF8', value: undefined }],
@@ -139,7 +142,7 @@ function bounceFor(
       sender: may.to,
       queueId: '',
       refused: [{ recipient, reply: finalReply(unfiled) }],
-      originalMessageId,
+      originalMessageId: reportsOn.messageId,
       originalHeader: may.header,
       date: new Date(),
       boundary,

@@ -3,20 +3,36 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { contentHash } from '../../src/delivery/content-hash.ts';
 import { ruledMessage } from '../../src/delivery/rules.ts';
+import { findQueueId, messageIdOnDemand } from '../../src/message/received.ts';
 import { FILE_UNREADABLE, SEALING_FAILED } from '../../src/smtp/our-replies.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
-import type { Reply } from '../../src/smtp/types.ts';
+import type { RawPath, Reply } from '../../src/smtp/types.ts';
 import type { Obstacle } from '../queue/decide.ts';
+import { sealedFor } from '../queue/decide.ts';
 import type { Parcel } from '../queue/filing.ts';
 import { decideFor, type SealingContext, seal } from '../queue/seal.ts';
 import type { MessageId } from '../queue/types.ts';
 import { readAddressee } from './addressee.ts';
 import { readSpoolFile } from './maildir.ts';
 
+/** What is told of the message in a file. */
+export interface SpoolMail {
+  readonly recipient: RawPath;
+  /** Of the topmost Received field; '' where there is none. */
+  readonly queueId: string;
+  readonly messageId: () => string;
+  /** Bytes. */
+  readonly size: number;
+  /** Fingerprints of the keys that the copies are sealed to, and why; empty where there are none. */
+  readonly keys: readonly string[];
+  readonly reason: string;
+}
+
 /** What became of one file. */
 export type PreparedFile =
   | {
       readonly kind: 'parcel';
+      readonly mail: SpoolMail;
       readonly parcel: Parcel;
       readonly arrived: Date;
       /** Gives back what it holds of memory and files: when the parcel is filed, or is not to be. Never rejects. */
@@ -24,6 +40,8 @@ export type PreparedFile =
     }
   | {
       readonly kind: 'wait' | 'refuse';
+      /** null: the file could not be read. */
+      readonly mail: SpoolMail | null;
       readonly because: Obstacle;
       readonly reply: Reply;
       readonly userIds: readonly number[];
@@ -53,6 +71,7 @@ export async function prepareFile(
   if (found.kind === 'read error') {
     return {
       kind: 'wait',
+      mail: null,
       because: 'read error',
       reply: FILE_UNREADABLE,
       userIds: [],
@@ -68,6 +87,7 @@ export async function prepareFile(
     if (addressee === null) {
       return { kind: 'broken', because: 'no Delivered-To or X-Original-To names a recipient', arrived };
     }
+    const mail = mailOf(head, size, addressee.recipient);
     const decision = await decideFor(
       addressee.recipient,
       ruledMessage(head, addressee.sender, size),
@@ -75,7 +95,7 @@ export async function prepareFile(
     );
     if (decision.action !== 'file') {
       const { because, reply, userIds } = decision;
-      return { kind: decision.action, because, reply, userIds, arrived };
+      return { kind: decision.action, mail, because, reply, userIds, arrived };
     }
     const sha256 = await (file === null ? contentHash(head) : fileHash(file, size));
     const idOf = (user: number): MessageId => spoolId(name, user, sha256);
@@ -83,12 +103,13 @@ export async function prepareFile(
     const sealed = await seal(plaintext, decision.copies, idOf, context);
     if (sealed === null) {
       const userIds = decision.copies.map(({ user }) => user.id);
-      return { kind: 'wait', because: 'sealing failed', reply: SEALING_FAILED, userIds, arrived };
+      return { kind: 'wait', mail, because: 'sealing failed', reply: SEALING_FAILED, userIds, arrived };
     }
     kept = true;
     const { parcel, discard } = sealed;
     return {
       kind: 'parcel',
+      mail: { ...mail, ...sealedFor(decision.copies) },
       parcel,
       arrived,
       release: async () => {
@@ -100,6 +121,11 @@ export async function prepareFile(
     if (!kept) release();
     await file?.close();
   }
+}
+
+function mailOf(head: Buffer, size: number, recipient: RawPath): SpoolMail {
+  const messageId = messageIdOnDemand(head);
+  return { recipient, queueId: findQueueId(head), messageId, size, keys: [], reason: '' };
 }
 
 /** SHA-256 in hexadecimal of so many bytes from the beginning of a file. */

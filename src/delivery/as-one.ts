@@ -155,6 +155,7 @@ function bounceOf(
       recipients: [{ path: sender, parameters: [] }],
     },
     xforward: {},
+    reportsOn: { queueId: queueIdOf(transaction), messageId: findMessageId(transaction.message) },
     ...(transaction.nextHop === undefined ? {} : { nextHop: transaction.nextHop }),
     message: buildBounce({
       reportingMta: hostname,

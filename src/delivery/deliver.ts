@@ -27,9 +27,10 @@ import {
 } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
-import { type End, eventOf, fateOf, type Hindrance, NO_END } from './fate.ts';
+import { type End, type Hindrance, NO_END } from './fate.ts';
 import { messageHash, recipientHash } from './message-hash.ts';
 import { type CopySender, claimId, createCopySender, type Progress } from './send-copy.ts';
+import { tellEnds } from './tell-ends.ts';
 import { queueIdOf } from './transaction.ts';
 
 export interface Deliverer {
@@ -120,35 +121,13 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   deliveries.active -= 1;
   const seconds = Number(process.hrtime.bigint() - started) / 1e9;
   metrics.transactionSeconds.observe(seconds);
-  tellAll(deliveries.context, progress, [...claimed, ...shared.map(({ entry }) => entry)], seconds);
+  await tellEnds(deliveries.context, progress, [...claimed, ...shared.map(({ entry }) => entry)], seconds);
   return deliveredOf(deliveries.context, transaction, hash, ends);
 }
 
 /** The same end for several recipients. */
 function endAll({ ends }: Progress, entries: readonly Pending[], reply: Reply, because: Hindrance): void {
   for (const entry of entries) ends.set(entry.hash, { reply, ending: { by: 'us', because } });
-}
-
-/** Tells what became of each distinct recipient. */
-function tellAll(
-  { tell }: DeliveryContext,
-  { transaction, ends }: Progress,
-  entries: readonly Pending[],
-  seconds: number,
-): void {
-  const common = {
-    at: Date.now(),
-    duration: Math.round(seconds * 1000),
-    messageId: findMessageId(transaction.message),
-  };
-  for (const { recipient, hash } of entries) {
-    const { reply, ending } = ends.get(hash) ?? NO_END;
-    const fate = fateOf(reply, ending);
-    // A message of our own that was accepted is a notification of non-delivery.
-    const returned = transaction.identity !== undefined && classOf(reply) === 'accepted';
-    const event = returned ? 'returned' : fate.event;
-    tell(eventOf(transaction, { ...fate, ...common, event, recipient: recipient.path, reply }));
-  }
 }
 
 /** What identifies the message at every attempt. */

@@ -92,7 +92,7 @@ export function eventOf(
 ): MessageEvent {
   return {
     ...told,
-    queueId: queueIdOf(transaction),
+    queueId: transaction.reportsOn?.queueId ?? queueIdOf(transaction),
     transaction: transaction.id,
     size: transaction.message.length,
     reply: logReply(reply),

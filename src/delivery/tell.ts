@@ -19,7 +19,9 @@ export interface TellerContext {
 
 /** @returns what takes an event; it never throws */
 export function createTeller({ config, logger, writer, key }: TellerContext): (event: MessageEvent) => void {
-  const pseudonym = createPseudonym(key);
+  const digits = createPseudonym(key);
+  // The same for every way to write an address, so that the log shows what the table holds.
+  const pseudonym = (path: string): string => digits(foldedRecipient(path));
   return (told) => {
     const mode = config().log.addresses;
     logger.info(eventFields(told, addressForm(mode, pseudonym)), told.reason);
@@ -31,7 +33,7 @@ export function createTeller({ config, logger, writer, key }: TellerContext): (e
       event: told.event,
       queueId: told.queueId,
       transaction: told.transaction,
-      messageId: hashedMessageId(key, told.messageId),
+      messageId: hashedMessageId(key, told.messageId()),
       recipient: keptRecipient(told, kept),
       because: told.because,
       reason: told.reason,

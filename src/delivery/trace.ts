@@ -24,8 +24,8 @@ export function keptAs(typed: string, key: Uint8Array, delimiters: string): read
 }
 
 /**
- * Reads what somebody looks for: a Message-ID where it has angle brackets, an address or a Message-ID where it has an @, else
- * Postfix's queue ID, or our name of a transaction.
+ * Reads what somebody looks for: a Message-ID where it has angle brackets, an address or a Message-ID where it has an @, the
+ * digits that the log has for a foreign address, else Postfix's queue ID.
  * @returns what {@link EventQuery} wants beside time and number
  */
 export function readTraced(
@@ -39,5 +39,6 @@ export function readTraced(
   if (bracketed !== undefined && !trimmed.startsWith('<>'))
     return { messageId, recipients: keptAs(bracketed, key, delimiters) };
   if (trimmed.includes('@')) return { messageId, recipients: keptAs(trimmed, key, delimiters) };
+  if (/^[0-9a-f]{16}$/.test(trimmed)) return { queueId: trimmed, recipients: [trimmed] };
   return { queueId: trimmed };
 }

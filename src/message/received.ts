@@ -37,6 +37,25 @@ function isNamed(message: Buffer, from: number, nameEnd: number, name: string): 
   return message.toString('latin1', from, nameEnd).toLowerCase() === name;
 }
 
+/** {@link findMessageId}, looked for when it is first asked for. */
+export function messageIdOnDemand(message: Buffer): () => string {
+  let found: string | undefined;
+  return () => {
+    found ??= findMessageId(message);
+    return found;
+  };
+}
+
+/**
+ * The queue ID that the machine's own Postfix wrote into the topmost Received field (RFC 5321, section 4.4); '' where there is
+ * none.
+ */
+export function findQueueId(message: Buffer): string {
+  const [field] = fieldsNamed(splitMessage(message), 'received');
+  if (field === undefined) return '';
+  return /\sid ([0-9A-Za-z]{6,24})(?:\s|;|$)/.exec(fieldValue(field).slice(0, 1000))?.[1] ?? '';
+}
+
 /**
  * The first Message-ID, unfolded, without the brackets where it has them (one character per byte); '' where there is none.
  */

@@ -22,8 +22,8 @@ export interface MessageEvent {
   readonly queueId: string;
   /** Our own name of the transaction: unique in this process. */
   readonly transaction: string;
-  /** As the message has it, with its angle brackets; '' where there is none. Never logged. */
-  readonly messageId: string;
+  /** As the message has it; '' where there is none. Asked only where events are kept. Never logged. */
+  readonly messageId: () => string;
   /** Raw, without angle brackets, one character per byte. */
   readonly recipient: string;
   /** Whether the recipient is in a domain of ours. */

@@ -60,4 +60,6 @@ export interface Transaction {
    * in place of queue ID, Message-ID and content.
    */
   readonly identity?: string;
+  /** Of a notification of non-delivery: the message that it tells of, whose story it belongs to. */
+  readonly reportsOn?: { readonly queueId: string; readonly messageId: string };
 }

@@ -1,9 +1,12 @@
 // What became of each letter: one line of the log for each recipient, and the same story from `sealpost trace`.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { waitUntil } from '../support/child.ts';
+import { runProgram, waitUntil } from '../support/child.ts';
 import { createGpgHome, type GpgHome, makeKey } from '../support/keys.ts';
 import { allocatePlaces, freePorts, type Places } from '../support/places.ts';
-import { createSealpost, type SealpostProcess } from '../support/sealpost-process.ts';
+import { spooled } from '../support/receiver-stand.ts';
+import { createSealpost, placeSealpostPipe, type SealpostProcess } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
 import { sendRaw } from '../support/submit.ts';
 
@@ -22,6 +25,8 @@ let sent = 0;
 beforeAll(async () => {
   places = await allocatePlaces();
   [queuePort = 0] = await freePorts(1);
+  for (const folder of ['new', 'cur', 'tmp'])
+    mkdirSync(join(places.dir, 'spool', folder), { recursive: true });
   sink = await startSink({ protocol: 'smtp', listen: { port: places.reinjectPort } });
   sealpost = await createSealpost({
     places,
@@ -35,7 +40,7 @@ beforeAll(async () => {
           { name: 'smtp', protocol: 'smtp', address: `127.0.0.1:${places.smtpPort}` },
         ],
       },
-      receiver: { listen: `127.0.0.1:${queuePort}` },
+      receiver: { listen: `127.0.0.1:${queuePort}`, spool: join(places.dir, 'spool') },
     },
   });
   gpg = await createGpgHome();
@@ -154,8 +159,8 @@ describe('the story of a letter', () => {
   it('tells of a bounce that went out for one of two recipients', async () => {
     const { id, replies } = await letter({ to: [ULLA, 'sven@strict.test'], protocol: 'smtp' });
     expect(replies[0]).toMatch(/^250/);
-    const told = await traced(id, 2);
-    expect(told.map(({ event }) => event).sort()).toEqual(['passed', 'refused']);
+    const told = await traced(id, 3);
+    expect(told.map(({ event }) => event).sort()).toEqual(['passed', 'refused', 'returned']);
     await waitUntil('the line of the bounce', 10_000, () =>
       lines().some(({ event }) => event === 'returned'),
     );
@@ -171,6 +176,54 @@ describe('the story of a letter', () => {
     expect(again.map((reply) => reply.slice(0, 3))).toEqual(['250', '250']);
     const told = await traced(messageId, 4);
     expect(told.map(({ event }) => event).sort()).toEqual(['deferred', 'duplicate', 'passed', 'sealed']);
+    // Nobody decided on the repetition; whose it is, is known all the same.
+    expect(told.find(({ event }) => event === 'duplicate')).toMatchObject({ recipient: ALICE });
+  });
+
+  it('goes on from the log: the digits of a foreign address find its letters', async () => {
+    const { id } = await letter({ to: ['Dora@OUTSIDE.test'] });
+    const [{ recipient } = { recipient: '' }] = await traced(`<${id}>`, 1);
+    expect(lines().map((line) => line.recipient)).toContain(recipient);
+    expect(await traced(recipient, 1)).toMatchObject([{ event: 'passed', recipient }]);
+    expect(await traced('dora@outside.test', 1)).toMatchObject([{ recipient }]);
+  });
+
+  it('is told of letters by sealpost-pipe', async () => {
+    const program = join(places.dir, 'sealpost-pipe.mjs');
+    await placeSealpostPipe(program);
+    const message = 'From: <bob@outside.test>\nSubject: the secret plan\n\nat noon\n';
+    const call = (queueId: string, to: string) =>
+      runProgram(
+        process.execPath,
+        [program, '--config', sealpost.configPath, '--queue-id', queueId, '-f', 'bob@outside.test', '--', to],
+        { stdin: message },
+      );
+    sink.behave({ final: () => OK });
+    expect((await call('4bPIPE1zzz', ALICE)).code).toBe(0);
+    expect((await call('4bPIPE2zzz', ULLA)).code).toBe(0);
+    expect((await call('4bPIPE3zzz', 'sven@strict.test')).code).not.toBe(0);
+    expect(await traced('4bPIPE1zzz', 1)).toMatchObject([{ event: 'sealed', recipient: ALICE }]);
+    expect(await traced('4bPIPE2zzz', 1)).toMatchObject([{ event: 'passed', recipient: ULLA }]);
+    expect(await traced('4bPIPE3zzz', 1)).toMatchObject([{ event: 'refused', because: 'no key' }]);
+  });
+
+  it('is told of letters by the spool: filed, waiting, and refused with what went back', async () => {
+    const put = (subject: string, to: string, queueId: string): string => {
+      const text = spooled(to, { subject }).replace('id 4ABC', `id ${queueId}`);
+      writeFileSync(join(places.dir, 'spool', 'new', `1700000000.V1I${subject}.mx`), text);
+      return `<m1.${subject}@outside.test>`;
+    };
+    const filed = put('filed', ALICE, '4bSPOOL1zzz');
+    const waits = put('waits', ULLA, '4bSPOOL2zzz');
+    const never = put('never', 'sven@strict.test', '4bSPOOL3zzz');
+    expect(await traced(filed, 1)).toMatchObject([
+      { event: 'filed', recipient: ALICE, because: 'filed', keys: [expect.any(String)] },
+    ]);
+    expect(await traced('4bSPOOL2zzz', 1)).toMatchObject([{ event: 'deferred', recipient: ULLA, keys: [] }]);
+    expect(await traced(waits, 1)).toMatchObject([{ because: 'no key' }]);
+    const returned = await traced('4bSPOOL3zzz', 2);
+    expect(returned.map(({ event }) => event)).toEqual(['refused', 'returned']);
+    expect((await traced(never, 2)).map(({ event }) => event)).toEqual(['refused', 'returned']);
   });
 
   it('tells what was filed for the queue, and what was not', async () => {

@@ -12,7 +12,7 @@ const EVENT: MessageEvent = {
   at: 0,
   queueId: '4bXkQ21zzz',
   transaction: 't-1',
-  messageId: 'secret-id@example.net',
+  messageId: () => 'secret-id@example.net',
   recipient: 'alice@example.org',
   ours: true,
   because: 'usable key',

@@ -108,6 +108,7 @@ function stage({ recipient, encrypt, asked }: Stage) {
         kept: () => 0,
       },
       refresh: async () => undefined,
+      tell: () => undefined,
       decider: {
         ...decider,
         forQueue: async (facts, message) =>
