@@ -140,13 +140,14 @@ function askRecipient(
   unread: AddressFacts,
   { size, told }: Asked,
 ): Answer | Promise<Answer> {
-  const { decider, kept, options } = context;
+  const { decider, kept, clock, options } = context;
   return after(withKeys(context, unread, told), (facts) => {
-    const known = kept.recipient(facts);
+    const now = clock();
+    const known = kept.recipient(facts, now);
     if (known !== undefined) return known;
     return after(decider.beforehand(facts.recipient), (decided) => {
       const answer = checkRecipient(facts, size, decided, options);
-      kept.keepRecipient(facts, answer);
+      kept.keepRecipient(facts, answer, now);
       return answer;
     });
   });

@@ -7,15 +7,24 @@ import type { AddressFacts, Answer } from './facts.ts';
 export interface KeptAnswers {
   /** The answer of a map whose function is pure in the facts. */
   of(map: 'virtual_alias' | 'virtual_mailbox' | 'transport', facts: AddressFacts, make: () => Answer): Answer;
-  /** The answer of check_recipient where one is kept that holds for every message. */
-  recipient(facts: AddressFacts): Answer | undefined;
-  /** Keeps an answer of check_recipient, where it holds for every message and at any time. */
-  keepRecipient(facts: AddressFacts, answer: Answer): void;
+  /** The answer of check_recipient where one is kept that holds for every message. @param now milliseconds of the clock */
+  recipient(facts: AddressFacts, now: number): Answer | undefined;
+  /** Keeps an answer of check_recipient that holds for every message: for a second where a key counts, which may expire. */
+  keepRecipient(facts: AddressFacts, answer: Answer, now: number): void;
   /** The facts with the keys of their user: the same ones for the same facts and keys. */
   withKeys(facts: AddressFacts, keys: readonly StoredKey[], make: () => AddressFacts): AddressFacts;
   /** Forgets what rests on settings. */
   forget(): void;
 }
+
+interface KeptRecipient {
+  readonly answer: Answer;
+  /** Milliseconds of the clock; null: it holds at any time. */
+  readonly at: number | null;
+}
+
+/** As long as any cached answer may be out of date. */
+const KEYED_MS = 1000;
 
 interface State {
   readonly byMap: Readonly<
@@ -25,7 +34,7 @@ interface State {
     AddressFacts,
     { readonly keys: readonly StoredKey[]; readonly facts: AddressFacts }
   >;
-  recipients: WeakMap<AddressFacts, Answer>;
+  recipients: WeakMap<AddressFacts, KeptRecipient>;
 }
 
 export function createKeptAnswers(): KeptAnswers {
@@ -43,9 +52,15 @@ export function createKeptAnswers(): KeptAnswers {
       answers.set(facts, made);
       return made;
     },
-    recipient: (facts) => state.recipients.get(facts),
-    keepRecipient(facts, answer) {
-      if (holdsAlways(facts)) state.recipients.set(facts, answer);
+    recipient(facts, now) {
+      const kept = state.recipients.get(facts);
+      if (kept === undefined || kept.at === null) return kept?.answer;
+      const age = now - kept.at;
+      return age >= 0 && age < KEYED_MS ? kept.answer : undefined;
+    },
+    keepRecipient(facts, answer, now) {
+      if (facts.keysUnread !== null || !isForAnySize(facts)) return;
+      state.recipients.set(facts, { answer, at: hasKeys(facts) ? now : null });
     },
     withKeys(facts, keys, make) {
       const kept = state.keyed.get(facts);
@@ -60,15 +75,14 @@ export function createKeptAnswers(): KeptAnswers {
   };
 }
 
-/** Keys expire, and a message may be too large for what is left of a quota: an answer without either holds as long as its facts. */
-function holdsAlways(facts: AddressFacts): boolean {
+/** Whether no quota is left that a message might not fit in. */
+function isForAnySize(facts: AddressFacts): boolean {
+  return readersOf(facts).every((reader) => reader.kind !== 'user' || reader.user.quotaBytes === null);
+}
+
+function hasKeys(facts: AddressFacts): boolean {
   return (
-    facts.keysUnread === null &&
-    facts.recipient.domainKeys.length === 0 &&
-    readersOf(facts).every(
-      (reader) =>
-        reader.kind === 'outside' ||
-        (reader.keys.length === 0 && (reader.kind !== 'user' || reader.user.quotaBytes === null)),
-    )
+    facts.recipient.domainKeys.length > 0 ||
+    readersOf(facts).some((reader) => reader.kind !== 'outside' && reader.keys.length > 0)
   );
 }

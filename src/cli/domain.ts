@@ -55,7 +55,7 @@ export function registerDomain(program: Command): void {
       .argument('<name>', 'a domain that was added')
       .argument(
         '<key=value...>',
-        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, class=virtual|relay, fold_local_part=on|off, local=on|off (it stands in mydestination), other_names=NAME,[LITERAL],... (whose mail is for the same mailboxes), unknown_text, disabled_text, over_quota_text, unknown_action, disabled_action, over_quota_action=reject|defer|accept',
+        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, class=virtual|relay (which domain map lists it), fold_local_part=on|off (on: Alice and alice are one mailbox), local=on|off (Postfix delivers for it by itself: it stands in mydestination), other_names=NAME,[LITERAL],... (further names for the same mailboxes, such as localhost), unknown_text, disabled_text, over_quota_text, unknown_action, disabled_action, over_quota_action=reject|defer|accept',
       ),
     'sealpost domain set example.org style=inline on_missing_key=reject transport=',
   ).action((name: string, words: string[], options: Options) =>

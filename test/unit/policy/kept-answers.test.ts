@@ -26,23 +26,38 @@ describe('an answer of check_recipient', () => {
 
   it.each([
     ['kept where nothing but the facts decides', factsOf(), true],
-    ['made anew where a key may expire', factsOf({ keys: [KEY] }), false],
-    ["made anew where the domain's key may expire", factsOf({ domainKeys: [KEY] }), false],
     ['made anew where the size of the message counts', factsOf({ quotaBytes: 1000 }), false],
     ['made anew where the keys have not been read', factsOf({ keysUnread: 1 }), false],
   ])('is %s', (_, facts, isKept) => {
     const kept = createKeptAnswers();
-    kept.keepRecipient(facts, answer);
-    expect(kept.recipient(facts)).toBe(isKept ? answer : undefined);
+    kept.keepRecipient(facts, answer, 5000);
+    expect(kept.recipient(facts, 9_999_999)).toBe(isKept ? answer : undefined);
   });
+
+  it.each([
+    ['a key', factsOf({ keys: [KEY] })],
+    ["the domain's key", factsOf({ domainKeys: [KEY] })],
+  ])(
+    'is kept for a second where %s counts, which may expire, and not when the clock is set back',
+    (_, facts) => {
+      const kept = createKeptAnswers();
+      kept.keepRecipient(facts, answer, 5000);
+      expect([5000, 5999, 6000, 4999].map((now) => kept.recipient(facts, now))).toEqual([
+        answer,
+        answer,
+        undefined,
+        undefined,
+      ]);
+    },
+  );
 
   it('is forgotten when the settings change, and of other facts nothing is known', () => {
     const kept = createKeptAnswers();
     const facts = factsOf();
-    kept.keepRecipient(facts, answer);
-    expect(kept.recipient(factsOf())).toBeUndefined();
+    kept.keepRecipient(facts, answer, 0);
+    expect(kept.recipient(factsOf(), 0)).toBeUndefined();
     kept.forget();
-    expect(kept.recipient(facts)).toBeUndefined();
+    expect(kept.recipient(facts, 0)).toBeUndefined();
   });
 });
 
