@@ -76,6 +76,12 @@ The same for
 .Bl -tag -width Ds
 .It Pa /etc/sealpost/sealpost.toml
 The file that is used when no other is named or found.
+.It Pa conf.d/*.toml
+Files beside it, read after it in the order of their names.
+Tables are merged; of a key that stands twice, the later one counts.
+A list, that of all
+.Ql [[filter.listen]]
+too, is one value.
 .El
 .Sh EXAMPLES
 Behind Postfix, on a unix socket, with a PostgreSQL server:

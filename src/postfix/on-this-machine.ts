@@ -41,18 +41,22 @@ export function portsOf(wiring: Wiring, config: Config): ReadonlyMap<number, num
   );
 }
 
-/** Where the lookup daemons and the queue listen: as the wiring has it, and as sealpost.toml does. */
-function servicesOf(assumed: Config, own: Config): (readonly [Endpoint, Endpoint])[] {
-  const endpoints = ({ policy, receiver }: Config): readonly (Endpoint | null | undefined)[] => [
-    ...Object.values(policy.tcp),
-    policy.socketmap.listen,
-    policy.delegation.listen,
-    receiver.listen[0],
+/** Where the lookup daemons and the queue listen, by the keys of sealpost.toml. */
+function namedEndpoints({ policy, receiver }: Config): readonly (readonly [string, Endpoint | null])[] {
+  return [
+    ...Object.entries(policy.tcp).map(([map, at]) => [`policy.tcp.${map}`, at] as const),
+    ['policy.socketmap.listen', policy.socketmap.listen],
+    ['policy.delegation.listen', policy.delegation.listen],
+    ['receiver.listen', receiver.listen[0] ?? null],
   ];
-  const there = endpoints(own);
-  return endpoints(assumed).flatMap((each, at) => {
-    const here = there[at];
-    return each && here ? [[each, here] as const] : [];
+}
+
+/** As the wiring has it, and as sealpost.toml does. */
+function servicesOf(assumed: Config, own: Config): (readonly [Endpoint, Endpoint])[] {
+  const there = new Map(namedEndpoints(own));
+  return namedEndpoints(assumed).flatMap(([key, each]) => {
+    const here = there.get(key) ?? null;
+    return each !== null && here !== null ? [[each, here] as const] : [];
   });
 }
 
@@ -110,6 +114,12 @@ export function stillMissing(wiring: Wiring, config: Config, places: Places): re
         `sealpost.toml has no [[filter.listen]] with protocol = "${protocol}" and address = "${own(address)}": take it over from ${example}`,
     ),
     ...(usesFilter ? missingNextHops(assumed, config, own) : []),
+    ...namedEndpoints(assumed)
+      .filter(([key, at]) => at !== null && isWired(wiring, at) && !listensThere(config, key, own(at)))
+      .map(
+        ([key, at]) =>
+          `sealpost.toml does not listen where Postfix asks: sealpost config set ${key} ${at === null ? '' : own(at)}`,
+      ),
     ...spools.map(
       (spool) => `sealpost.toml does not read the spool: sealpost config set receiver.spool ${spool}`,
     ),
@@ -125,6 +135,16 @@ export function stillMissing(wiring: Wiring, config: Config, places: Places): re
       ? ['sealpost-pipe was not found in $PATH: put its place into argv= of master.cf']
       : []),
   ];
+}
+
+/** Whether the wiring's own files lead to an address; it may name only some of what is offered by default. */
+function isWired({ toml }: Wiring, endpoint: Endpoint): boolean {
+  return toml.includes(`"${formatEndpoint(endpoint)}"`);
+}
+
+function listensThere(config: Config, key: string, at: string): boolean {
+  const own = new Map(namedEndpoints(config)).get(key) ?? null;
+  return own !== null && formatEndpoint(own) === at;
 }
 
 function missingNextHops(

@@ -44,12 +44,12 @@ describe('the ports of a wiring', () => {
 });
 
 describe('what is still to do', () => {
-  it.each(['delivery-virtual', 'after-queue-lmtp', 'after-queue-smtp', 'lookups'])(
+  it.each(['delivery-virtual', 'after-queue-lmtp', 'after-queue-smtp'])(
     'is nothing for %s with the defaults',
     (name) => expect(missing(name, '')).toEqual([]),
   );
 
-  it.each(['delivery-lmtp', 'delivery-local', 'pipe', 'receiver'])(
+  it.each(['delivery-lmtp', 'delivery-local', 'pipe', 'receiver', 'lookups'])(
     'is nothing for %s with its own example',
     (name) => expect(missing(name, readWiring(name).toml)).toEqual([]),
   );
@@ -66,9 +66,21 @@ describe('what is still to do', () => {
       '[filter]\nnext_hop = "lmtp:127.0.0.1:24"\n',
       'sealpost config set filter.next_hop smtp:127.0.0.1:10026',
     ],
-    ['receiver', '', 'sealpost config set receiver.spool /var/spool/sealpost/in'],
   ])('for %s with %j', (name, toml, expected) => {
     expect(missing(name, toml)).toEqual([expect.stringContaining(expected)]);
+  });
+
+  it('is each place where Postfix asks and nobody listens', () => {
+    expect(missing('receiver', '')).toEqual([
+      expect.stringContaining('sealpost config set receiver.listen 127.0.0.1:10034'),
+      expect.stringContaining('sealpost config set receiver.spool /var/spool/sealpost/in'),
+    ]);
+    expect(missing('lookups', '')).toEqual([
+      expect.stringContaining(
+        'config set policy.socketmap.listen unix:/var/spool/postfix/sealpost/socketmap',
+      ),
+      expect.stringContaining('config set policy.delegation.listen unix:/var/spool/postfix/sealpost/policy'),
+    ]);
   });
 
   it('is the user, where Postfix has to know it', () => {
