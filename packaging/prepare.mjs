@@ -33,8 +33,8 @@ const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   dev: ['postfix', 'swaks'],
   test: TEST,
-  // Other releases of Debian, in roots of their own.
-  long: [...TEST, 'mmdebstrap'],
+  // Other releases of Debian, in roots of their own; and a program that people read mail with.
+  long: [...TEST, 'mmdebstrap', 'neomutt'],
   bench: [
     'postfix',
     'postfix-pgsql',
