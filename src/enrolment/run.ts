@@ -82,7 +82,10 @@ async function round(rounds: Rounds): Promise<void> {
   } catch (error) {
     // A database that is away is told of elsewhere, and often: this once for each absence.
     if (rounds.trouble === null)
-      context.logger.error({ err: error }, 'a round of enrolment failed; trying again');
+      context.logger.error(
+        { event: 'enrolment_failed', err: error },
+        'a round of enrolment failed; trying again',
+      );
     rounds.trouble = error instanceof Error ? error.message : String(error);
   }
 }

@@ -77,18 +77,21 @@ async function tryLetter(context: SenderContext, letter: LetterRow): Promise<boo
   );
   if (trouble === null) {
     await settleLetter(context, letter);
-    logger.info(told, 'a letter of enrolment was sent');
+    logger.info({ event: 'letter_sent', ...told }, 'a letter of enrolment was sent');
     return true;
   }
   const { because, when } = trouble;
   if (when === 'gone') {
     await dropLetter(context, letter);
-    logger.info({ ...told, because }, 'a letter of enrolment is not needed any more');
+    logger.info(
+      { event: 'letter_dropped', ...told, because },
+      'a letter of enrolment is not needed any more',
+    );
     return true;
   }
   const over = await postponeLetter(context, letter, because, when === 'never');
   logger[over ? 'error' : 'warn'](
-    { ...told, because, attempts: letter.attempts },
+    { event: 'letter_not_sent', ...told, because, attempts: letter.attempts },
     over ? 'a letter of enrolment was given up' : 'a letter of enrolment could not be sent yet',
   );
   return false;

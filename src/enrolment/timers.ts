@@ -65,7 +65,7 @@ export async function runTimers(context: TimerContext): Promise<number> {
       await passTime(context, userId);
     } catch (error) {
       context.logger.error(
-        { err: error, user: userId },
+        { event: 'enrolment_failed', err: error, user: userId },
         'what time brings about for a user failed; trying again',
       );
     }
@@ -80,7 +80,7 @@ async function passTime(context: TimerContext, userId: number): Promise<void> {
   if (outcome.ok || outcome.because === 'no user') return;
   // A key that was good when it was handed over, and is no more: the recovery that waited for it has nothing to bring.
   context.logger.warn(
-    { user: userId, because: outcome.because, key: outcome.key?.code },
+    { event: 'recovery_ended', user: userId, because: outcome.because, key: outcome.key?.code },
     'a recovery ended without its change',
   );
   await transact(context, { asker, event: () => ({ kind: 'give up' }) });

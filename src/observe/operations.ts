@@ -90,6 +90,11 @@ export const OPERATIONS = {
   notices_sent: 'mail about keys that expire went out; the numbers say how many',
   notices_failed: 'mail about keys that expire could not be made; it is tried again',
   notice_not_sent: 'one mail about a key that expires was refused or put off',
+  letter_sent: 'a letter of enrolment was accepted by the next hop',
+  letter_dropped: 'a letter of enrolment is not needed any more',
+  letter_not_sent: 'a letter of enrolment was put off, or given up',
+  enrolment_failed: 'an error that nobody foresaw in the work of enrolment; it is tried again',
+  recovery_ended: 'a recovery ended without its change',
 } as const;
 
 export type OperationCode = keyof typeof OPERATIONS;
