@@ -1,5 +1,6 @@
 // Effects on a user's settings; a pause is one that ends by itself.
 import { eq } from 'drizzle-orm';
+import { settingsOverrideSchema } from '../config/settings.ts';
 import { enrolments } from '../database/enrolment-tables.ts';
 import { users } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
@@ -10,8 +11,12 @@ import type { SettingsChange } from './types.ts';
 export async function setSettings(tx: Orm, userId: number, change: SettingsChange): Promise<void> {
   const [user] = await tx.select({ settings: users.settings }).from(users).where(eq(users.id, userId));
   if (user === undefined) throw new FlowRefused({ ok: false, because: 'no user' });
+  const wanted = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null));
+  // What a form sends is a text until somebody has read it.
+  const read = settingsOverrideSchema.safeParse(wanted);
+  if (!read.success) throw new FlowRefused({ ok: false, because: 'not allowed' });
   const settings = Object.fromEntries(
-    Object.entries({ ...user.settings, ...change }).filter(
+    Object.entries({ ...user.settings, ...change, ...read.data }).filter(
       ([, value]) => value !== null && value !== undefined,
     ),
   );
