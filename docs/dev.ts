@@ -18,7 +18,17 @@ import {
   swaksLine,
 } from './demo.ts';
 
-const WATCHED = ['src', 'filters', 'policy', 'receiver', 'client', 'migrations', 'postfix-examples'];
+const WATCHED = [
+  'src',
+  'filters',
+  'policy',
+  'receiver',
+  'portal',
+  'web',
+  'client',
+  'migrations',
+  'postfix-examples',
+];
 
 /** How often the mail store is asked for what is new. Milliseconds. */
 const LOOK = 300;

@@ -99,6 +99,45 @@ export async function revokeToken(database: Queries, id: number): Promise<{ read
   return rows[0] ?? null;
 }
 
+/** A token that is good, as its user's page shows it. */
+export type Device = Omit<TokenView, 'revoked'>;
+
+/** A user's good tokens, oldest first, at most `count` of them. */
+export async function devicesOf(
+  database: Queries,
+  userId: number,
+  count: number,
+): Promise<readonly Device[]> {
+  const { rows } = await database.query<{
+    id: number;
+    name: string;
+    created_at: Date;
+    last_used_at: Date | null;
+  }>(
+    `SELECT id, name, created_at, last_used_at FROM api_tokens
+      WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id LIMIT $2`,
+    [userId, count],
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    name: row.name,
+    created: row.created_at.toISOString(),
+    last_used: row.last_used_at?.toISOString() ?? null,
+  }));
+}
+
+/**
+ * Revokes one of a user's tokens.
+ * @returns false where the user has none with that number; another user's is one that there is not
+ */
+export async function revokeDevice(database: Queries, userId: number, id: number): Promise<boolean> {
+  const { rowCount } = await database.query(
+    'UPDATE api_tokens SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND user_id = $2',
+    [id, userId],
+  );
+  return rowCount === 1;
+}
+
 /**
  * Who a token belongs to; null when it is no token, unknown or revoked, which nobody is told apart.
  *

@@ -47,6 +47,7 @@ export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: 
   ],
   ['queue', ['queue', 'sealed mail that waits for its user']],
   ['token', ['token', "tokens with which a user's client fetches mail"]],
+  ['portal', ['portal', 'the pages on which users hand over their keys']],
   [
     'pull',
     [

@@ -26,6 +26,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     encrypt: async () => (await import('./encrypt.ts')).registerEncrypt,
     queue: async () => (await import('./queue.ts')).registerQueue,
     token: async () => (await import('./token.ts')).registerToken,
+    portal: async () => (await import('./portal.ts')).registerPortal,
     pull: async () => (await import('./pull.ts')).registerPull,
     notices: async () => (await import('./notices.ts')).registerNotices,
     doctor: async () => (await import('./doctor.ts')).registerDoctor,

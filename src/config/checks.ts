@@ -65,6 +65,7 @@ const SINGLE_LISTENERS: readonly (readonly string[])[] = [
   ['policy', 'delegation', 'listen'],
   ['receiver', 'api', 'listen'],
   ['portal', 'listen'],
+  ['portal', 'trusted_listen'],
   ['observe', 'listen'],
 ];
 

@@ -1,7 +1,7 @@
 // [portal]: how users hand over and change their keys themselves.
 import * as z from 'zod';
 import './interpreted.ts';
-import { lifetime, network, optionalEndpoint } from './values.ts';
+import { isHostName, lifetime, network, optionalEndpoint, socketGroup, socketMode } from './values.ts';
 
 /** No control character, no space, no second line: it stands in letters and in header fields. */
 function portalUrl() {
@@ -31,7 +31,7 @@ export const portalSchema = z.strictObject({
     example: '127.0.0.1:9323',
   }),
   url: portalUrl().default('').meta({
-    description: "how the users' browsers reach it: links in letters begin with it",
+    description: "how the users' browsers reach it, without a path: links in letters begin with it",
     example: 'https://keys.example.org',
   }),
   key_address: z
@@ -71,5 +71,32 @@ export const portalSchema = z.strictObject({
     .meta({
       description: 'from where that field, and X-Forwarded-For, are believed',
       example: ['127.0.0.1'],
+    }),
+  trusted_listen: optionalEndpoint().prefault('').meta({
+    description:
+      'address of a listener of its own for that proxy, the only one that believes the field: a unix socket, or a TCP port with trusted_secret_file; empty: off',
+    example: 'unix:/run/sealpost/portal-proxy.sock',
+  }),
+  trusted_mode: socketMode('mode of that unix socket; default 0660: whoever can open it can be anybody'),
+  trusted_group: socketGroup(),
+  trusted_secret_file: z
+    .string()
+    .refine((path) => path === '' || path.startsWith('/'), 'expected an absolute path, or ""')
+    .default('')
+    .meta({
+      description:
+        'a file with the secret, of 32 characters or more, that the proxy sends as X-Sealpost-Proxy-Secret',
+      example: '/etc/sealpost/portal-proxy.secret',
+    }),
+  key_server: z
+    .string()
+    .refine(
+      (name) => name === '' || isHostName(name),
+      'expected a host name such as "keys.openpgp.org", or ""',
+    )
+    .default('keys.openpgp.org')
+    .meta({
+      description:
+        'asked (VKS) for a key that the portal looks up where the domain of the address has none; empty: none is asked',
     }),
 });

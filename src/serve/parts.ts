@@ -7,6 +7,7 @@ import { noticesPart } from './parts/notices.ts';
 import { observePart } from './parts/observe.ts';
 import type { ConfigKey, Part, PrimaryPart } from './parts/part.ts';
 import { policyPart } from './parts/policy.ts';
+import { portalPart } from './parts/portal.ts';
 import { queueApiPart } from './parts/queue-api.ts';
 import { receiverPart } from './parts/receiver.ts';
 import type { WorkerPlace } from './worker.ts';
@@ -18,6 +19,7 @@ export const PARTS: readonly Part[] = [
   policyPart,
   receiverPart,
   queueApiPart,
+  portalPart,
   observePart,
   filterPart,
 ];

@@ -3,7 +3,7 @@
 import { generateKey } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '../../src/cli/program.ts';
-import { allocatePlaces, exampleSubstitutions, type Places } from '../support/places.ts';
+import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { createSealpost, type SealpostProcess } from '../support/sealpost-process.ts';
 
 const ALICE = 'alice@example.org';
@@ -11,15 +11,19 @@ const ALICE = 'alice@example.org';
 let places: Places;
 let sealpost: SealpostProcess;
 let publicKey: string;
+let portal: string;
 
 beforeAll(async () => {
   places = await allocatePlaces();
+  const [portalPort = 0] = await freePorts(1);
+  portal = `http://127.0.0.1:${portalPort}`;
   sealpost = await createSealpost({
     places,
     example: null,
     substitutions: exampleSubstitutions(places),
     commands: 'program',
     config: {
+      portal: { listen: `127.0.0.1:${portalPort}`, url: portal },
       filter: {
         next_hop: `smtp:127.0.0.1:${places.reinjectPort}`,
         listen: [{ name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` }],
@@ -76,6 +80,10 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
   queue: [{ words: ['queue', 'list', ALICE, '--json'], says: /^\[\]/ }],
   token: [{ words: ['token', 'add', ALICE, '--json'], says: /"token": "/ }],
   notices: [{ words: ['notices', 'run'], code: 1, says: /notices\.administrator/ }],
+  portal: [
+    { words: ['portal', 'link', ALICE], says: /^http:\/\/127\.0\.0\.1:\d+\/sign-in\/[\w-]{43}\n/ },
+    { words: ['portal', 'link', 'nobody@example.org'], code: 1, says: /leads to no single user/ },
+  ],
   pull: [
     {
       words: ['pull', '--server', 'http://127.0.0.1:9', '--to', 'DIR/maildir', '--token-file', 'DIR/none'],
@@ -105,6 +113,19 @@ describe('the program', () => {
       const said = `${done.stdout.toString('latin1')}${done.stderr}`;
       expect({ code: done.code, said }, args.join(' ')).toEqual({ code, said: expect.stringMatching(says) });
     }
+  });
+
+  it('serves the portal: its pages, its style, and a link of support', async () => {
+    const style = await fetch(`${portal}/portal.css`);
+    expect([style.status, style.headers.get('content-type')]).toEqual([200, 'text/css; charset=utf-8']);
+    expect(await (await fetch(portal, { headers: { 'accept-language': 'de' } })).text()).toContain(
+      'Link zuschicken',
+    );
+    const { stdout } = await sealpost.program(['portal', 'link', ALICE, '--json']);
+    const { url } = JSON.parse(stdout.toString()) as { readonly url: string };
+    const page = await (await fetch(url)).text();
+    expect(page).toContain('<form class="card" method="post" action="/sign-in/');
+    expect(page).toContain(ALICE);
   });
 
   it('tells its version, and ends with 2 on a command that it does not have', async () => {

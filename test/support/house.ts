@@ -11,7 +11,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/directory', 'src/sealing', 'src/postfix'],
   ['src/keys'],
   ['src/delivery', 'src/enrolment'],
-  ['filters', 'policy', 'receiver', 'src/notices'],
+  ['filters', 'policy', 'receiver', 'src/notices', 'portal'],
   ['src/serve', 'src/doctor'],
   ['src/cli'],
 ];

@@ -95,7 +95,7 @@ function isFresh(built: string): boolean {
   const file = join(repository, built);
   if (!existsSync(file)) return false;
   const age = statSync(file).mtimeMs;
-  return ['src', 'filters', 'policy', 'receiver', 'client'].every(
+  return ['src', 'filters', 'policy', 'receiver', 'portal', 'client'].every(
     (folder) => newestIn(join(repository, folder)) <= age,
   );
 }

@@ -33,7 +33,7 @@ function importedBy(folders: readonly string[]): readonly string[] {
 
 describe('package.json', () => {
   it('names as dependencies what runs on a server, and nothing that only tests need', () => {
-    const imported = importedBy(['src', 'filters', 'policy', 'receiver', 'client']);
+    const imported = importedBy(['src', 'filters', 'policy', 'receiver', 'portal', 'client']);
     expect(imported).toEqual(expect.arrayContaining(['pg', 'fastify', 'openpgp', 'zod']));
     expect(Object.keys(manifest.dependencies).sort()).toEqual([...imported, ...LOADED_OTHERWISE].sort());
   });

@@ -32,13 +32,14 @@ describe('the parts of sealpost', () => {
       'policy',
       'receiver',
       'queue-api',
+      'portal',
       'observe',
       'filter',
     ]);
   });
 
   it('are what --only may name; notices and enrolment go with the filter, the HTTP interface with the receiver', () => {
-    expect(onlyNames(PARTS)).toEqual(['filter', 'policy', 'receiver', 'observe']);
+    expect(onlyNames(PARTS)).toEqual(['filter', 'policy', 'receiver', 'portal', 'observe']);
     expect(names(wantedParts(PARTS, ['filter'], everything))).toEqual(['notices', 'enrolment', 'filter']);
     expect(names(wantedParts(PARTS, ['receiver', 'observe'], everything))).toEqual([
       'receiver',
@@ -59,6 +60,11 @@ describe('the parts of sealpost', () => {
       { receiver: { api: { listen: '127.0.0.1:9322' } } },
       ['notices', 'enrolment', 'policy', 'queue-api', 'observe', 'filter'],
     ],
+    [
+      'a portal',
+      { portal: { listen: '127.0.0.1:9323' } },
+      ['notices', 'enrolment', 'policy', 'portal', 'observe', 'filter'],
+    ],
     ['no metrics listener', { observe: { listen: '' } }, ['notices', 'enrolment', 'policy', 'filter']],
   ])('run as the configuration asks for: %s', (_what, document, expected) => {
     expect(names(wantedParts(PARTS, undefined, configSchema.parse(document)))).toEqual(expected);
@@ -72,6 +78,7 @@ describe('the parts of sealpost', () => {
       'policy',
       'receiver',
       'queue-api',
+      'portal',
       'filter',
     ]);
     expect(names(partsAt(PARTS, { number: 2, of: 2 }))).toEqual(['policy', 'filter']);
@@ -91,6 +98,14 @@ describe('the parts of sealpost', () => {
       'observe.hosts',
       'observe.listen',
       'policy',
+      'portal.listen',
+      'portal.trusted_group',
+      'portal.trusted_header',
+      'portal.trusted_listen',
+      'portal.trusted_mode',
+      'portal.trusted_proxies',
+      'portal.trusted_secret_file',
+      'portal.url',
       'receiver.api',
       'receiver.group',
       'receiver.listen',

@@ -1,0 +1,62 @@
+// Where a key for an address may be had: its domain's Web Key Directory, then a key server. Pure.
+import { createHash } from 'node:crypto';
+import { domainToASCII } from 'node:url';
+
+/** An address as far as a key is looked up for it. */
+interface Asked {
+  readonly local: string;
+  /** A-labels in lower case. */
+  readonly domain: string;
+}
+
+const LONGEST_ADDRESS = 254;
+const LONGEST_LOCAL = 64;
+
+/** A name of at least two labels that ends with letters: neither `localhost` nor an IP address in any notation. */
+const PUBLIC_NAME =
+  /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
+
+/** Names that never lead to the public Internet (RFC 6761, RFC 6762, RFC 8375, RFC 9476). */
+const PRIVATE_NAME = /(?:^|\.)(?:localhost|local|internal|home\.arpa|lan|onion|invalid|test|example|alt)$/;
+
+/** Reads an address for a look-up; null where no key could be published for it. */
+export function readAsked(address: string): Asked | null {
+  if (address.length > LONGEST_ADDRESS) return null;
+  const at = address.lastIndexOf('@');
+  const local = address.slice(0, at);
+  if (at < 1 || local.length > LONGEST_LOCAL || /[\s\p{Cc}"<>]/u.test(local)) return null;
+  const domain = domainToASCII(address.slice(at + 1)).toLowerCase();
+  return isPublicName(domain) ? { local, domain } : null;
+}
+
+/** Whether a host name may be asked at all; its addresses are judged when it was resolved. */
+export function isPublicName(name: string): boolean {
+  return PUBLIC_NAME.test(name) && !PRIVATE_NAME.test(name);
+}
+
+/**
+ * The places of a key, the nearest to its owner first.
+ * @param keyServer a host that speaks VKS (keys.openpgp.org), or null
+ */
+export function keyPlaces({ local, domain }: Asked, keyServer: string | null): readonly URL[] {
+  // draft-koch-openpgp-webkey-service-21, section 3.1: ASCII letters are mapped to lower case, then SHA-1, then z-base-32.
+  const folded = local.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
+  const hash = zBase32(createHash('sha1').update(folded, 'utf8').digest());
+  const asked = `?l=${encodeURIComponent(local)}`;
+  const well = '/.well-known/openpgpkey';
+  const places = [
+    new URL(`https://openpgpkey.${domain}${well}/${domain}/hu/${hash}${asked}`),
+    new URL(`https://${domain}${well}/hu/${hash}${asked}`),
+  ];
+  if (keyServer !== null)
+    places.push(new URL(`https://${keyServer}/vks/v1/by-email/${encodeURIComponent(`${local}@${domain}`)}`));
+  return places;
+}
+
+const ALPHABET = 'ybndrfg8ejkmcpqxot1uwisza345h769';
+
+/** z-base-32 (RFC 6189, section 5.1.6) of whole quintets of bits, as the twenty bytes of SHA-1 are. */
+function zBase32(bytes: Uint8Array): string {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  return (bits.match(/.{5}/g) ?? []).map((quintet) => ALPHABET.charAt(Number.parseInt(quintet, 2))).join('');
+}

@@ -1,0 +1,125 @@
+// Handing a key over: pasted, uploaded or fetched; what was understood of it; and only then its letter.
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { submitKey, understandKey } from '../../src/enrolment/flow.ts';
+import { LIMITS, takeTurn } from '../../src/enrolment/limits.ts';
+import type { FlowRefusal } from '../../src/enrolment/types.ts';
+import type { Understood } from '../../src/enrolment/understand.ts';
+import { algorithmInWords } from '../../src/keys/view.ts';
+import { findKey } from '../fetch/find-key.ts';
+import { carriedKey } from '../frame/changes.ts';
+import { askerOf, type PortalContext, sendPage, signedIn } from '../frame/context.ts';
+import { field, LONGEST_ADDRESS, wordOf } from '../frame/form.ts';
+import { sendRefusal, textKey } from '../frame/refusals.ts';
+import { homeOf, redirectDone } from './home.ts';
+import { sendNeedsKey } from './proof.ts';
+
+/** What `key import` takes. Bytes. */
+const MOST_KEY_BYTES = 256 * 1024;
+const INTENTS = ['replace', 'add'] as const;
+
+export function addHandOver(server: FastifyInstance, context: PortalContext): void {
+  server.post('/key/paste', (request, reply) => {
+    const text = field(request.body, 'key', MOST_KEY_BYTES);
+    return review(context, request, reply, Buffer.from(text, 'utf8'));
+  });
+  server.post('/key/fetch', (request, reply) => fetched(context, request, reply));
+  server.post('/key/submit', (request, reply) => submit(context, request, reply));
+  server.register(async (upload) => {
+    // Whole in memory, since a key is small, and nothing of it touches the disk.
+    await upload.register(multipart, {
+      attachFieldsToBody: 'keyValues',
+      limits: { fileSize: MOST_KEY_BYTES, files: 1, fields: 2, fieldSize: 1024, parts: 3, headerPairs: 20 },
+    });
+    upload.post('/key/upload', (request, reply) => {
+      const { body } = request;
+      const file: unknown = typeof body === 'object' && body !== null && 'key' in body ? body.key : null;
+      const bytes = Buffer.isBuffer(file) ? file : Buffer.from(typeof file === 'string' ? file : '', 'utf8');
+      return review(context, request, reply, bytes);
+    });
+  });
+}
+
+async function fetched(context: PortalContext, request: FastifyRequest, reply: FastifyReply) {
+  const { userId } = signedIn(request).session;
+  const address = field(request.body, 'address', LONGEST_ADDRESS).trim();
+  const retryAt = await takeTurn(context.flow, LIMITS.fetchUser, String(userId));
+  if (retryAt !== null) return sendRefusal(context, request, reply, { because: 'limited', retryAt });
+  const server = context.config().portal.key_server;
+  const found = await findKey(address, server === '' ? null : server, context.outside.internet);
+  if (found.ok) return review(context, request, reply, found.bytes, found.host);
+  return sendNotTaken(context, request, reply, `fetch.${textKey(found.because)}`, 422);
+}
+
+/** The page of handing over once more, with the reason why what came was not taken. */
+function sendNotTaken(
+  context: PortalContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  problemKey: string,
+  status: number,
+): FastifyReply {
+  return sendPage(context, request, reply, {
+    template: 'hand-over',
+    here: 'key',
+    status,
+    values: { problemKey },
+  });
+}
+
+function sendKeyRefusal(
+  context: PortalContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  refusal: FlowRefusal,
+): FastifyReply {
+  // A secret key is named by its code alone: nothing of it is repeated, and nothing logged.
+  if (refusal.because === 'secret key' || refusal.key?.code === 'secret key')
+    return sendNotTaken(context, request, reply, 'refused_key.secret_key', 422);
+  if (refusal.because === 'key refused' && refusal.key !== undefined)
+    return sendNotTaken(context, request, reply, `refused_key.${textKey(refusal.key.code)}`, 422);
+  return sendRefusal(context, request, reply, refusal);
+}
+
+async function review(
+  context: PortalContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  upload: Buffer,
+  host: string | null = null,
+): Promise<FastifyReply> {
+  const { userId } = signedIn(request).session;
+  const outcome = await understandKey(context.flow, userId, upload);
+  if (!outcome.ok) return sendKeyRefusal(context, request, reply, outcome);
+  const home = await homeOf(context, request);
+  return sendPage(context, request, reply, {
+    template: 'review',
+    here: 'key',
+    values: {
+      ...viewOf(outcome.key),
+      host,
+      carried: upload.toString('base64url'),
+      hasKeys: (home?.keys.length ?? 0) > 0,
+    },
+  });
+}
+
+function viewOf({ fingerprint, kind, facts, userIds, expires, relation, revokes }: Understood) {
+  const expiresAt = expires === null ? null : new Date(expires);
+  const algorithm = algorithmInWords(facts.algorithm);
+  return { fingerprint, kind, algorithm, userIds: userIds.slice(0, 20), expiresAt, relation, revokes };
+}
+
+async function submit(context: PortalContext, request: FastifyRequest, reply: FastifyReply) {
+  const upload = carriedKey(request.body);
+  if (upload === null) return sendNotTaken(context, request, reply, 'refused_key.empty', 422);
+  const intent = wordOf(request.body, 'intent', INTENTS) ?? 'replace';
+  const outcome = await submitKey(context.flow, askerOf(request), upload, intent);
+  if (outcome.ok) return redirectDone(reply, '/', outcome.result === 'revoked' ? 'revoked' : 'submitted');
+  if (outcome.because !== 'needs key') return sendKeyRefusal(context, request, reply, outcome);
+  const fields = [
+    ['carried', upload.toString('base64url')],
+    ['intent', intent],
+  ] as const;
+  return sendNeedsKey(context, request, reply, { fields });
+}

@@ -1,0 +1,35 @@
+// The settings that a person chooses for their own mail.
+import type { FastifyInstance } from 'fastify';
+import { requestChange } from '../../src/enrolment/flow.ts';
+import { CHOICES, changeFields, choiceOf, INHERITED, OWN_SETTINGS, readChange } from '../frame/changes.ts';
+import { askerOf, type PortalContext, sendPage } from '../frame/context.ts';
+import { sendRefusal } from '../frame/refusals.ts';
+import { doneOf, homeOf, redirectDone } from './home.ts';
+import { sendNeedsKey } from './proof.ts';
+
+export function addSettings(server: FastifyInstance, context: PortalContext): void {
+  server.get('/settings', async (request, reply) => {
+    const home = await homeOf(context, request);
+    if (home === null) return reply.redirect('/', 303);
+    const settings = OWN_SETTINGS.map((name) => ({
+      name,
+      own: choiceOf(home.ownSettings[name]),
+      // What counts now: of an own one the domain's value is not known here.
+      effective: choiceOf(home.settings.values[name]),
+      choices: CHOICES[name],
+    }));
+    const values = { settings, inherited: INHERITED, done: doneOf(request) };
+    return sendPage(context, request, reply, { template: 'settings', here: 'settings', values });
+  });
+  server.post('/settings', async (request, reply) => {
+    const home = await homeOf(context, request);
+    if (home === null) return reply.redirect('/', 303);
+    const change = readChange(request.body, home.ownSettings);
+    if (change?.kind !== 'settings') return redirectDone(reply, '/settings', 'unchanged');
+    const outcome = await requestChange(context.flow, askerOf(request), change);
+    if (outcome.ok) return redirectDone(reply, '/settings', 'changed');
+    if (outcome.because === 'needs key')
+      return sendNeedsKey(context, request, reply, { fields: changeFields(change) });
+    return sendRefusal(context, request, reply, outcome);
+  });
+}

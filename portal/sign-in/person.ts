@@ -1,0 +1,38 @@
+// Whose mailbox a typed name is, for signing in: as the map sender_login has it, an own address or an alias of one user alone.
+import { eq } from 'drizzle-orm';
+import type { Database } from '../../src/database/open.ts';
+import { users } from '../../src/database/schema.ts';
+import { findAddress, nameAddress, primaryAddress, usersBehindAlias } from '../../src/directory/find.ts';
+import { ChangeRefused } from '../../src/directory/refused.ts';
+
+/** RFC 5321, section 4.5.3.1.3. */
+const LONGEST_ADDRESS = 254;
+
+export interface Person {
+  readonly userId: number;
+  /** The primary address: the login at the mail server. */
+  readonly login: string;
+}
+
+/** null: nobody's, several people's, or that of a user who is disabled. @throws what the database throws */
+export async function personAt({ orm }: Pick<Database, 'orm'>, typed: string): Promise<Person | null> {
+  if (typed.length > LONGEST_ADDRESS) return null;
+  let row: Awaited<ReturnType<typeof findAddress>>;
+  try {
+    const { address } = await nameAddress(orm, typed);
+    row = await findAddress(orm, address);
+  } catch (error) {
+    if (error instanceof ChangeRefused) return null;
+    throw error;
+  }
+  const userId =
+    row === null ? null : (row.user_id ?? (row.kind === 'alias' ? await onlyReader(orm, row.id) : null));
+  if (userId === null) return null;
+  const [user] = await orm.select({ status: users.status }).from(users).where(eq(users.id, userId));
+  return user?.status === 'active' ? { userId, login: await primaryAddress(orm, userId) } : null;
+}
+
+async function onlyReader(orm: Database['orm'], aliasId: number): Promise<number | null> {
+  const { userIds, others } = await usersBehindAlias(orm, aliasId);
+  return userIds.length === 1 && others === 0 ? (userIds[0] ?? null) : null;
+}

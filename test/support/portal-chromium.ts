@@ -1,0 +1,138 @@
+// Debian's Chromium before the portal: a proxy that speaks TLS in between, as at a real site, and every page looked at by axe-core.
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
+import { createServer, type Server } from 'node:tls';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { openAuthority } from './authority.ts';
+import { PORTAL_HOST, type PortalStand } from './portal-stand.ts';
+
+const CHROMIUM = '/usr/bin/chromium';
+
+/** Why no browser can be started, as `TOOL: REASON`; null where one can. */
+export function lackOfChromium(): string | null {
+  return existsSync(CHROMIUM) ? null : `chromium: ${CHROMIUM} is not installed`;
+}
+
+/** What axe-core found wrong on a page: rule and element, the serious ones alone. */
+export type Finding = string;
+
+export interface Visitor {
+  readonly page: Page;
+  /** Opens a path of the portal. */
+  open(path: string): Promise<void>;
+  /** Presses the button of that text, and waits for the page that follows. */
+  press(text: string | RegExp): Promise<void>;
+  /**
+   * Looks at the page as it is: axe-core in both colour schemes at both widths, what is wider than the screen, and where a folder
+   * was given, a picture of each.
+   */
+  look(name: string): Promise<readonly Finding[]>;
+}
+
+export interface ChromiumStand {
+  visitor(): Promise<Visitor>;
+  close(): Promise<void>;
+}
+
+const WIDTHS = [360, 1280] as const;
+const SCHEMES = ['light', 'dark'] as const;
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** @param pictures a folder for screenshots; null: none are taken */
+export async function startChromium(stand: PortalStand, pictures: string | null): Promise<ChromiumStand> {
+  await stand.server.listen({ host: '127.0.0.1', port: 0 });
+  const inside = (stand.server.server.address() as AddressInfo).port;
+  const proxy = await startProxy(inside);
+  const { port } = proxy.address() as AddressInfo;
+  if (pictures !== null) mkdirSync(pictures, { recursive: true });
+  let browser: Browser;
+  try {
+    browser = await chromium.launch({
+      executablePath: CHROMIUM,
+      args: ['--no-sandbox', `--host-resolver-rules=MAP ${PORTAL_HOST} 127.0.0.1:${port}`],
+    });
+  } catch (error) {
+    proxy.close();
+    throw error;
+  }
+  return {
+    visitor: () => visitorOf(browser, pictures),
+    async close() {
+      await browser.close();
+      proxy.close();
+    },
+  };
+}
+
+/** What the site has in front: TLS, and the bytes passed on. */
+async function startProxy(inside: number): Promise<Server> {
+  const authority = openAuthority();
+  const { pem, keyFile } = authority.issue('portal', { extensions: [`subjectAltName=DNS:${PORTAL_HOST}`] });
+  const proxy = createServer({ cert: pem, key: readFileSync(keyFile) }, (outer) => {
+    const inner = connect(inside, '127.0.0.1');
+    outer.pipe(inner).pipe(outer);
+    for (const [one, other] of [
+      [outer, inner],
+      [inner, outer],
+    ] as const)
+      one.on('error', () => other.destroy());
+  });
+  authority.close();
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  return proxy;
+}
+
+async function visitorOf(browser: Browser, pictures: string | null): Promise<Visitor> {
+  // axe-core is a script, which no page of ours would run.
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true, locale: 'en-GB' });
+  const page = await context.newPage();
+  return {
+    page,
+    async open(path) {
+      await page.goto(`https://${PORTAL_HOST}${path}`);
+    },
+    async press(text) {
+      await page.getByRole('button', { name: text }).first().click();
+      await page.waitForLoadState();
+    },
+    async look(name) {
+      const findings: string[] = [];
+      for (const width of WIDTHS)
+        for (const colorScheme of SCHEMES) {
+          await page.setViewportSize({ width, height: 800 });
+          await page.emulateMedia({ colorScheme });
+          const found = [...(await serious(page)), ...(await overflow(page, width))];
+          findings.push(...found.map((finding) => `${name}, ${width} px, ${colorScheme}: ${finding}`));
+          if (pictures !== null)
+            await page.screenshot({
+              path: join(pictures, `${name}-${width}-${colorScheme}.png`),
+              fullPage: true,
+            });
+        }
+      return findings;
+    },
+  };
+}
+
+interface AxeRun {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly impact: string;
+    readonly nodes: readonly { readonly html: string }[];
+  }[];
+}
+
+async function serious(page: Page): Promise<readonly string[]> {
+  await page.evaluate(axeSource);
+  const { violations } = await page.evaluate<AxeRun>('axe.run()');
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id} at ${nodes[0]?.html.slice(0, 120)}`);
+}
+
+async function overflow(page: Page, width: number): Promise<readonly string[]> {
+  const needed = await page.evaluate<number>('document.documentElement.scrollWidth');
+  return needed > width ? [`is ${needed} px wide`] : [];
+}
