@@ -4,19 +4,16 @@ import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import { messageOf } from '../database/exit.ts';
-import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Claims, createClaims } from '../delivery/claims.ts';
-import { type Engine, openEngine } from '../delivery/engine.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
 import { createFateCounts } from '../observe/fates.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics, type Metrics } from '../observe/metrics.ts';
 import { createRates } from '../observe/rates.ts';
-import { within } from '../pacing/within.ts';
 import { getReady } from './get-ready.ts';
 import { type HangUps, heedHangUps } from './hang-up.ts';
+import { openWhenReachable } from './open-engine.ts';
 import { closeAll, closeParts, type OpeningParts, reconfigureParts, startParts } from './open-parts.ts';
 import { createOutlook, notYetReady, type Outlook, observedOf, openEarly } from './outlook.ts';
 import type { Part } from './parts/part.ts';
@@ -208,35 +205,6 @@ function reloadsOf({ loaded, load, place, all, logger }: Beginning, { engine, pa
     logger,
   });
   return reloads;
-}
-
-/** How long to wait between attempts to reach the database at start. */
-const RETRY_MS = [200, 500, 1000, 2000, 5000] as const;
-
-/** A database that is away at start is waited for: Postfix finds no listener, and keeps its mail. */
-async function openWhenReachable(
-  config: Config,
-  outlook: Outlook,
-  logger: Logger,
-  stop: StopSignal,
-  claims: Claims,
-): Promise<Engine | undefined> {
-  const { metrics } = outlook;
-  for (let attempt = 0; !stop.requested(); attempt += 1) {
-    try {
-      const engine = await openEngine({ config, logger, metrics, watchChanges: true, claims });
-      outlook.because = 'the listeners are being opened';
-      if (attempt > 0) logger.info({ event: 'database_back' }, 'the database answers');
-      return engine;
-    } catch (error) {
-      if (!isDatabaseUnavailable(error)) throw error;
-      outlook.because = messageOf(error);
-      const wait = RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)] ?? 5000;
-      logger.error({ event: 'database_lost', err: error, retry_ms: wait }, 'the database cannot be reached');
-      await within(wait, stop.promise, undefined);
-    }
-  }
-  return undefined;
 }
 
 /** Starts the parts, and warns of sockets that none of them serves. @throws what a part throws */
