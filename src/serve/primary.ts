@@ -81,7 +81,7 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
 async function openForAll(
   parts: OpeningParts<PrimaryPart>,
   workers: Workers,
-  { loaded: { config }, workers: count, logger }: PrimaryOptions,
+  { loaded: { config, path }, workers: count, logger }: PrimaryOptions,
 ): Promise<void> {
   const metrics = async () => AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics();
   const context = {
@@ -97,8 +97,13 @@ async function openForAll(
         return { ready: health.ready && reasons.length === 0, reasons };
       },
       async status() {
+        const own = {
+          version: packageVersion(),
+          config: path,
+          uptime_seconds: Math.round(process.uptime()),
+        };
         const status = combinedStatus(await workers.ask('status'), describeListeners(parts));
-        return { ...status, ...(await describeParts(parts)) };
+        return { ...own, ...status, ...(await describeParts(parts)) };
       },
     },
   };

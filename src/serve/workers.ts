@@ -45,6 +45,8 @@ interface Member {
 }
 
 const ANSWER_MS = 4000;
+/** Of one that is only starting: it may not have got so far. */
+const STARTING_MS = 1000;
 /** A reload reads a file and opens listeners, on a machine that may be busy. */
 const TURN_MS = 40_000;
 const RESTART_MS = 1000;
@@ -192,7 +194,9 @@ function relay(crew: Crew, from: Member, news: ClaimNews): void {
 
 async function askAll<Q extends Question>(crew: Crew, question: Q): Promise<readonly Answers[Q][]> {
   const asked = question === 'health' ? [...crew.members.values()] : readyIn(crew);
-  const answers = await Promise.all(asked.map((member) => askOne(crew, member, question, ANSWER_MS)));
+  const answers = await Promise.all(
+    asked.map((member) => askOne(crew, member, question, member.ready ? ANSWER_MS : STARTING_MS)),
+  );
   return answers.filter((answer) => answer !== undefined) as Answers[Q][];
 }
 
@@ -205,10 +209,11 @@ async function askOne(crew: Crew, member: Member, question: Question, limitMs: n
     return await new Promise<unknown>((resolve) => {
       member.waiting.set(id, resolve);
       timer = setTimeout(() => {
-        crew.logger.warn(
-          { event: 'worker_silent', worker: member.number, question },
-          'a worker gives no answer',
-        );
+        if (member.ready)
+          crew.logger.warn(
+            { event: 'worker_silent', worker: member.number, question },
+            'a worker gives no answer',
+          );
         resolve(undefined);
       }, limitMs);
       tell(member, { kind: 'ask', id, question });
