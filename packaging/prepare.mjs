@@ -33,8 +33,8 @@ const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   dev: ['postfix', 'swaks'],
   test: TEST,
-  // Other releases of Debian, in roots of their own; and a program that people read mail with.
-  long: [...TEST, 'mmdebstrap', 'neomutt'],
+  // Other releases of Debian, in roots of their own; a program that people read mail with; databases of other programs.
+  long: [...TEST, 'mmdebstrap', 'neomutt', 'mariadb-server', 'sqlite3'],
   bench: [
     'postfix',
     'postfix-pgsql',

@@ -30,6 +30,8 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     pull: async () => (await import('./pull.ts')).registerPull,
     notices: async () => (await import('./notices.ts')).registerNotices,
     doctor: async () => (await import('./doctor.ts')).registerDoctor,
+    import: async () => (await import('./import.ts')).registerImport,
+    sync: async () => (await import('./sync.ts')).registerSync,
     status: async () => (await import('./status.ts')).registerStatus,
   }),
 );

@@ -31,16 +31,21 @@ function registerAdd(user: Command): void {
   withCommonOptions(
     user
       .command('add')
-      .description('add a user to a domain that was added')
-      .argument('<address>', 'the primary address')
+      .description('add users to domains that were added, all of them or none')
+      .argument('<address...>', 'the primary address of each; "import csv" adds many with their settings')
       .option('--quota <size>', 'such as 1GB; none: unlimited', 'none'),
     'sealpost user add alice@example.org --quota 1GB',
-  ).action((address: string, options: Options & { readonly quota: string }) =>
+  ).action((typed: string[], options: Options & { readonly quota: string }) =>
     run(options, async ({ loaded, database, print }) => {
-      const { addUser } = await import('../directory/users.ts');
+      const { addUsers } = await import('../directory/users.ts');
       const quota = readQuota(options.quota);
-      const added = await addUser(await database(), address, quota, loaded.config.recipient_delimiter);
-      print(added, `added user ${added.id} ${added.address}`);
+      const added = await addUsers(await database(), typed, quota, loaded.config.recipient_delimiter);
+      const [first] = added;
+      // One user is one object, as ever.
+      print(
+        added.length === 1 ? first : added,
+        added.map(({ id, address }) => `added user ${id} ${address}`).join('\n'),
+      );
     }),
   );
 }

@@ -209,11 +209,16 @@ function readableSecret({ path, document }: Layer, overrides: readonly Override[
   const holdsSecret = Object.entries(isTable(section) ? section : {}).some(
     ([name, value]) =>
       typeof value === 'string' &&
-      /:\/\/[^/@]*:[^/]*@/.test(value) &&
+      HAS_PASSWORD.test(value) &&
       !overrides.some((other) => other.name === name),
   );
-  if (!holdsSecret || (statSync(path).mode & 0o004) === 0) return [];
-  return [
-    `${path} holds a database password and is readable by everybody: chmod o-r, or use SEALPOST_DATABASE_URL_FILE`,
-  ];
+  const syncs = Array.isArray(document.sync) ? document.sync : [];
+  const holdsDsn = syncs.some(
+    (each) => isTable(each) && typeof each.url === 'string' && HAS_PASSWORD.test(each.url),
+  );
+  if (!(holdsSecret || holdsDsn) || (statSync(path).mode & 0o004) === 0) return [];
+  const help = holdsSecret ? 'use SEALPOST_DATABASE_URL_FILE' : 'give @FILE as the url of [[sync]]';
+  return [`${path} holds a database password and is readable by everybody: chmod o-r, or ${help}`];
 }
+
+const HAS_PASSWORD = /:\/\/[^/@]*:[^/]*@/;

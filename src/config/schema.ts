@@ -10,6 +10,7 @@ import { policySchema } from './policy.ts';
 import { portalSchema } from './portal.ts';
 import { postfixSchema } from './postfix.ts';
 import { receiverSchema } from './receiver.ts';
+import { syncSchema } from './sync.ts';
 import {
   databaseUrl,
   hostName,
@@ -149,6 +150,10 @@ export const configSchema = z.strictObject({
   }),
   portal: portalSchema.prefault({}).meta({
     description: 'where users hand over their keys themselves; off unless listen is set',
+  }),
+  sync: syncSchema.meta({
+    description:
+      'panels to follow, each as [[sync]] with source ("postfixadmin" or "mailcow"), url, every ("5m") and remove (false); see "sealpost sync --help"',
   }),
   observe: observe.prefault({}).meta({ description: 'logs, metrics and health' }),
   log: log.prefault({}).meta({ description: 'how the log is written, and whom it names' }),

@@ -322,6 +322,35 @@ export const keyNotices = pgTable(
   ],
 );
 
+/** What a source made that was moved in from (import, sync); what disappears there later is found by it. */
+export const IMPORTED_KINDS = ['user', 'alias', 'key'] as const;
+
+/**
+ * Rows of other programs that became users, aliases or keys of ours. A row goes with what it made: what was removed here comes
+ * back with the next import. What was here before is not in it.
+ */
+export const imported = pgTable(
+  'imported',
+  {
+    /** The program and where it is, without secrets: `postfixadmin mysql://127.0.0.1:3306/postfix`. */
+    source: text('source').notNull(),
+    kind: text('kind', { enum: IMPORTED_KINDS }).notNull(),
+    /** As the source has it, normalised: an address; of a key its fingerprint and its owner. A rename here does not change it. */
+    name: text('name').notNull(),
+    user_id: integer('user_id').references(() => users.id, { onDelete: 'cascade' }),
+    /** Of an alias. */
+    address_id: integer('address_id').references(() => addresses.id, { onDelete: 'cascade' }),
+    key_id: integer('key_id').references(() => keys.id, { onDelete: 'cascade' }),
+  },
+  (table) => [
+    primaryKey({ columns: [table.source, table.kind, table.name] }),
+    index('imported_user').on(table.user_id),
+    index('imported_address').on(table.address_id),
+    index('imported_key').on(table.key_id),
+    check('imported_one_row', sql`num_nonnulls(${table.user_id}, ${table.address_id}, ${table.key_id}) = 1`),
+  ],
+);
+
 /**
  * The queue: one row for each sealed message that waits for its user's client. Nothing beside the ciphertext
  * tells of the message: no subject, no sender, no Message-ID, no name of a spool file.

@@ -31,43 +31,59 @@ function refuseCatchAll(typed: string, { local }: { local: string }): void {
 }
 
 /**
- * Adds a user. Keys that were known for the address as a contact's become the user's, and aliases that led to the address
- * lead to the user.
+ * Adds users, all of them or none. Keys that were known for an address as a contact's become the user's, and aliases that led
+ * to the address lead to the user.
  * @param quota bytes; null: unlimited
  * @param delimiters recipient_delimiter: `alice+lists@...` is alice
- * @throws ChangeRefused
+ * @returns in the order of the addresses
+ * @throws ChangeRefused for the first that cannot be added
  */
-export async function addUser(
+export async function addUsers(
   { orm }: Pick<Database, 'orm'>,
+  typed: readonly string[],
+  quota: number | null,
+  delimiters: string,
+): Promise<readonly UserView[]> {
+  return inOrmTransaction({ orm }, async (tx) => {
+    const added: UserView[] = [];
+    for (const each of typed) added.push(await requireView(tx, await addOne(tx, each, quota, delimiters)));
+    return added;
+  });
+}
+
+/** Adds one user. @see addUsers */
+export async function addUser(
+  database: Pick<Database, 'orm'>,
   typed: string,
   quota: number | null,
   delimiters: string,
 ): Promise<UserView> {
-  const id = await inOrmTransaction({ orm }, async (tx) => {
-    const { address, parts, domain, contact } = await requireFree(tx, typed, 'no key update');
-    refuseCatchAll(typed, parts);
-    const [user] = await tx.insert(users).values({ domain_id: domain.id, quota_bytes: quota }).returning();
-    if (user === undefined) throw new Error('no user was inserted');
-    if (contact === null) {
-      const inserted = await tx
-        .insert(addresses)
-        .values({ address, domain: domain.name, kind: 'user', user_id: user.id })
-        .onConflictDoNothing()
-        .returning({ id: addresses.id });
-      if (inserted.length === 0) {
-        throw new ChangeRefused(`${address} was taken this very moment; see "sealpost user show ${address}"`);
-      }
-    } else {
-      await tx
-        .update(keys)
-        .set({ user_id: user.id, contact_id: null })
-        .where(eq(keys.contact_id, contact.id));
-      await tx.update(addresses).set({ kind: 'user', user_id: user.id }).where(eq(addresses.id, contact.id));
+  const [added] = await addUsers(database, [typed], quota, delimiters);
+  if (added === undefined) throw new Error('no user was added');
+  return added;
+}
+
+/** @returns the user's number */
+async function addOne(tx: Orm, typed: string, quota: number | null, delimiters: string): Promise<number> {
+  const { address, parts, domain, contact } = await requireFree(tx, typed, 'no key update');
+  refuseCatchAll(typed, parts);
+  const [user] = await tx.insert(users).values({ domain_id: domain.id, quota_bytes: quota }).returning();
+  if (user === undefined) throw new Error('no user was inserted');
+  if (contact === null) {
+    const inserted = await tx
+      .insert(addresses)
+      .values({ address, domain: domain.name, kind: 'user', user_id: user.id })
+      .onConflictDoNothing()
+      .returning({ id: addresses.id });
+    if (inserted.length === 0) {
+      throw new ChangeRefused(`${address} was taken this very moment; see "sealpost user show ${address}"`);
     }
-    await linkTargets(tx, user.id, delimiters);
-    return user.id;
-  });
-  return requireView(orm, id);
+  } else {
+    await tx.update(keys).set({ user_id: user.id, contact_id: null }).where(eq(keys.contact_id, contact.id));
+    await tx.update(addresses).set({ kind: 'user', user_id: user.id }).where(eq(addresses.id, contact.id));
+  }
+  await linkTargets(tx, user.id, delimiters);
+  return user.id;
 }
 
 /** @throws ChangeRefused where there is none */

@@ -1,17 +1,67 @@
-// A new row among an owner's keys, whatever its kind: which source counts, and what the new key replaces.
+// New rows among owners' keys, whatever their kind: which source counts, and what a new key replaces. Every key that is new to
+// somebody comes in here.
 import { and, eq, ne } from 'drizzle-orm';
 import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
+import type { KeyKind, KeySource } from '../directory/types.ts';
 import { type Candidate, refuseCandidate } from './admit.ts';
+import { type CertificateFacts, isTakenBack, usableUntil } from './facts.ts';
 import type { ImportOptions } from './import-options.ts';
 import type { KeyOwner } from './owner.ts';
 import type { KeyRefusal } from './refusals.ts';
+import type { KeyRow } from './rows.ts';
 
 /** What differs between the kinds of key in a new row. */
 export type KeyColumns = Pick<
   typeof keys.$inferInsert,
   'certificate' | 'original' | 'expires_at' | 'revoked' | 'pinned'
 >;
+
+/** The columns that repeat for SQL what an OpenPGP certificate says. */
+export function columnsOf(facts: CertificateFacts): Pick<KeyColumns, 'expires_at'> & { revoked: boolean } {
+  const until = usableUntil(facts);
+  return { expires_at: until === null ? null : new Date(until), revoked: isTakenBack(facts) };
+}
+
+/** A key that is to become an owner's, judged and admitted. */
+export interface NewKey {
+  readonly owner: KeyOwner & { readonly id: number };
+  readonly fingerprint: string;
+  readonly kind: KeyKind;
+  readonly source: KeySource;
+  readonly columns: KeyColumns;
+}
+
+/**
+ * Stores many keys in one statement, each beside the other keys of its owner.
+ * @param news at most a thousand
+ * @returns a row for each that is new; whoever has got that key meanwhile keeps what is there
+ */
+export async function insertKeys(
+  tx: Orm,
+  news: readonly NewKey[],
+): Promise<readonly Pick<KeyRow, 'id' | 'fingerprint' | 'user_id' | 'contact_id' | 'domain_id'>[]> {
+  if (news.length === 0) return [];
+  return tx
+    .insert(keys)
+    .values(
+      news.map(({ owner, fingerprint, kind, source, columns }) => ({
+        fingerprint,
+        kind,
+        ...ownerColumns(owner),
+        source,
+        ...columns,
+      })),
+    )
+    .onConflictDoNothing()
+    .returning({
+      id: keys.id,
+      fingerprint: keys.fingerprint,
+      user_id: keys.user_id,
+      contact_id: keys.contact_id,
+      domain_id: keys.domain_id,
+    });
+}
 
 /**
  * Stores a key of an owner who has not got it, and removes what it replaces.

@@ -10,10 +10,10 @@ import { changeKeys, nameActor } from './actor.ts';
 import { strongerOf } from './admit.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
-import { type CertificateFacts, isTakenBack, usableUntil } from './facts.ts';
+import type { CertificateFacts } from './facts.ts';
 import { type Judged, judgeUpload, lapsedOnly } from './import.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
-import { insertKey } from './insert.ts';
+import { columnsOf, insertKey } from './insert.ts';
 import { inspectComponents } from './inspect.ts';
 import { judgeX509 } from './judge-x509.ts';
 import { mergeCertificates } from './merge.ts';
@@ -85,21 +85,25 @@ async function importEach(
     if (!holdsOpenPgp(upload)) return results;
   }
   for (const judged of await judgeUpload(upload, options.policy, options.now)) {
-    const { components, facts, given } = judged;
-    if (components === null || facts === null || given === null) {
-      const refusal = judged.verdict === 'refused' ? judged.refusal : null;
-      results.push({
-        fingerprint: refusal?.fingerprint ?? null,
-        result: 'refused',
-        owners: [],
-        news: [],
-        refusal,
-      });
-      continue;
-    }
-    results.push(await run((tx) => importOne(tx, { judged, components, facts, given }, options)));
+    results.push(
+      judged.components === null
+        ? nothingToStore(judged)
+        : await run((tx) => importJudged(tx, judged, options)),
+    );
   }
   return results;
+}
+
+function nothingToStore(judged: Judged): ImportResult {
+  const refusal = judged.verdict === 'refused' ? judged.refusal : null;
+  return { fingerprint: refusal?.fingerprint ?? null, result: 'refused', owners: [], news: [], refusal };
+}
+
+/** Stores one judged OpenPGP certificate for those whom it names, or for whom `options.for` says; known copies are merged. */
+export async function importJudged(tx: Orm, judged: Judged, options: ImportOptions): Promise<ImportResult> {
+  const { components, facts, given } = judged;
+  if (components === null || facts === null || given === null) return nothingToStore(judged);
+  return importOne(tx, { judged, components, facts, given }, options);
 }
 
 /** Beside certificates of the other kind: whether there is an armored OpenPGP block as well. */
@@ -266,11 +270,6 @@ function sameBytes(a: Buffer | null, b: Uint8Array | null): boolean {
 /** It says nothing of a key in use that could be obeyed, and must not go unheard. */
 function unprovenRevocation(judged: Judged): KeyRefusal | null {
   return judged.verdict === 'refused' && judged.refusal.code === 'designated revoker' ? judged.refusal : null;
-}
-
-function columnsOf(facts: CertificateFacts) {
-  const until = usableUntil(facts);
-  return { expires_at: until === null ? null : new Date(until), revoked: isTakenBack(facts) };
 }
 
 /** Disables or enables a key for all its owners, and returns them; none: the fingerprint is not known. */

@@ -10,6 +10,7 @@ import { policyPart } from './parts/policy.ts';
 import { portalPart } from './parts/portal.ts';
 import { queueApiPart } from './parts/queue-api.ts';
 import { receiverPart } from './parts/receiver.ts';
+import { syncPart } from './parts/sync.ts';
 import type { WorkerPlace } from './worker.ts';
 
 /** The filter is the last one: whoever is greeted there need not wait for anything else. */
@@ -20,6 +21,7 @@ export const PARTS: readonly Part[] = [
   receiverPart,
   queueApiPart,
   portalPart,
+  syncPart,
   observePart,
   filterPart,
 ];

@@ -22,7 +22,10 @@ import {
 import { readiness } from '../../../src/serve/running.ts';
 
 const names = (parts: readonly Part[]): string[] => parts.map(({ name }) => name);
-const everything = configSchema.parse({ receiver: { spool: '/spool', api: { listen: '127.0.0.1:9322' } } });
+const everything = configSchema.parse({
+  receiver: { spool: '/spool', api: { listen: '127.0.0.1:9322' } },
+  sync: [{ source: 'mailcow', url: '@/etc/sealpost/mailcow.dsn' }],
+});
 
 describe('the parts of sealpost', () => {
   it('start with the filter as the last one', () => {
@@ -33,14 +36,16 @@ describe('the parts of sealpost', () => {
       'receiver',
       'queue-api',
       'portal',
+      'sync',
       'observe',
       'filter',
     ]);
   });
 
   it('are what --only may name; notices and enrolment go with the filter, the HTTP interface with the receiver', () => {
-    expect(onlyNames(PARTS)).toEqual(['filter', 'policy', 'receiver', 'portal', 'observe']);
+    expect(onlyNames(PARTS)).toEqual(['filter', 'policy', 'receiver', 'portal', 'sync', 'observe']);
     expect(names(wantedParts(PARTS, ['filter'], everything))).toEqual(['notices', 'enrolment', 'filter']);
+    expect(names(wantedParts(PARTS, ['sync'], everything))).toEqual(['sync']);
     expect(names(wantedParts(PARTS, ['receiver', 'observe'], everything))).toEqual([
       'receiver',
       'queue-api',
@@ -65,6 +70,11 @@ describe('the parts of sealpost', () => {
       { portal: { listen: '127.0.0.1:9323' } },
       ['notices', 'enrolment', 'policy', 'portal', 'observe', 'filter'],
     ],
+    [
+      'a panel to follow',
+      { sync: [{ source: 'mailcow', url: 'mysql://reader@127.0.0.1/mailcow' }] },
+      ['notices', 'enrolment', 'policy', 'sync', 'observe', 'filter'],
+    ],
     ['no metrics listener', { observe: { listen: '' } }, ['notices', 'enrolment', 'policy', 'filter']],
   ])('run as the configuration asks for: %s', (_what, document, expected) => {
     expect(names(wantedParts(PARTS, undefined, configSchema.parse(document)))).toEqual(expected);
@@ -79,6 +89,7 @@ describe('the parts of sealpost', () => {
       'receiver',
       'queue-api',
       'portal',
+      'sync',
       'filter',
     ]);
     expect(names(partsAt(PARTS, { number: 2, of: 2 }))).toEqual(['policy', 'filter']);
@@ -113,6 +124,7 @@ describe('the parts of sealpost', () => {
       'receiver.spool',
       'recipient_delimiter',
       'state_dir',
+      'sync',
     ]);
   });
 });

@@ -1,0 +1,89 @@
+// The plan of an import: what the rows of a source add to the directory or change in it, what is refused and why, and what the
+// source made and has no longer. Pure: rows and what is here in, a plan out.
+import { normaliseDomain } from '../address/normalise.ts';
+import { addDomain, createDraft, type Draft, readAddress } from './draft.ts';
+import type { AliasRow, DomainRow, LeftRow, RefusedRow, Source, UserRow } from './formats/rows.ts';
+import { createTally, type TallyDraft, tell } from './outcome.ts';
+import { type Link, planAlias, planLinks } from './plan-aliases.ts';
+import { planDomain } from './plan-domains.ts';
+import { type PlannedKeys, planKeys } from './plan-keys.ts';
+import { planUser } from './plan-users.ts';
+import { type JudgedRow, type MadeRow, note, type Planning, type PlanOptions, shown } from './planning.ts';
+import type { KnownRow, Snapshot } from './snapshot.ts';
+
+/** Everything that a source has, its keys judged. */
+export interface ReadRows {
+  readonly domains: readonly DomainRow[];
+  readonly users: readonly UserRow[];
+  readonly aliases: readonly AliasRow[];
+  readonly keys: readonly JudgedRow[];
+  readonly others: readonly (RefusedRow | LeftRow)[];
+}
+
+export interface Plan extends PlannedKeys {
+  /** With what is new and changed marked. */
+  readonly draft: Draft;
+  readonly made: readonly MadeRow[];
+  readonly links: readonly Link[];
+  /** Whether the source made this and has it no longer; what is disabled already counts no more. */
+  readonly isGone: (row: KnownRow) => boolean;
+  readonly tally: TallyDraft;
+}
+
+export function makePlan(
+  rows: ReadRows,
+  snapshot: Snapshot,
+  source: Pick<Source, 'addsDomains' | 'addsOwners'>,
+  options: PlanOptions,
+): Plan {
+  const planning: Planning = {
+    draft: createDraft(snapshot, options.delimiters),
+    snapshot,
+    source,
+    options,
+    tally: createTally(),
+    made: [],
+    seen: { user: new Set(), alias: new Set(), key: new Set() },
+    seenRefused: new Set(),
+  };
+  for (const { of, kind, ...row } of rows.others)
+    tell(planning.tally, { kind: of, outcome: kind, ...row, name: shown(row.name) });
+  for (const name of options.domains) addOurs(planning, name);
+  for (const row of rows.domains) planDomain(planning, row);
+  for (const row of rows.users) planUser(planning, row);
+  for (const row of rows.aliases) planAlias(planning, row);
+  const keys = planKeys(planning, rows.keys);
+  const { draft, made, tally } = planning;
+  return { draft, made, tally, links: planLinks(planning), isGone: goneTest(planning, rows), ...keys };
+}
+
+/** What was refused is there all the same. A key that cannot be read may be any of those that are missing. */
+function goneTest({ draft, seen, seenRefused }: Planning, rows: ReadRows): Plan['isGone'] {
+  const refused = rows.others.filter(({ kind }) => kind === 'refused');
+  const names = new Set(refused.map(({ of, name }) => `${of} ${readAddress(draft, name)?.address ?? name}`));
+  const unread =
+    refused.some(({ of }) => of === 'key') || rows.keys.some(({ key }) => key.fingerprint === null);
+  return ({ kind, name, disabled }) => {
+    if (disabled || seen[kind].has(name) || names.has(`${kind} ${name}`)) return false;
+    return kind !== 'key' || !(unread || seenRefused.has(name.split(' ')[0] ?? ''));
+  };
+}
+
+/** A domain that the administrator named. */
+function addOurs(planning: Planning, typed: string): void {
+  const name = normaliseDomain(typed.trim());
+  const where = '--domain';
+  if (name === null || name.startsWith('['))
+    note(planning, 'domain', 'refused', { name: typed, where }, 'expected a domain name such as example.org');
+  else if (!planning.draft.domains.has(name) && !planning.draft.otherNames.has(name)) {
+    addDomain(planning.draft, name);
+    note(planning, 'domain', 'added', { name, where });
+  }
+}
+
+/** Whether so much has gone at once that the source itself may be damaged: more than 5 % of what it made. Pure. */
+export function isSuspicious(gone: number, made: number): boolean {
+  return gone > made * SUSPICIOUS_SHARE;
+}
+
+const SUSPICIOUS_SHARE = 0.05;

@@ -1,0 +1,99 @@
+// What the planners of domains, users, aliases and keys share while a plan is made.
+import { normaliseDomain } from '../address/normalise.ts';
+import type { BulkKey } from '../keys/bulk.ts';
+import {
+  addDomain,
+  type Draft,
+  type DraftAlias,
+  type DraftDomain,
+  type DraftOwner,
+  type DraftUser,
+} from './draft.ts';
+import type { KeyRow, Source } from './formats/rows.ts';
+import { type Outcome, type TallyDraft, tell } from './outcome.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** A certificate that was judged, beside the row that brought it. */
+export interface JudgedRow {
+  readonly row: Pick<KeyRow, 'where' | 'owners' | 'sealedBefore'>;
+  readonly key: BulkKey;
+}
+
+/** A certificate that becomes an owner's. */
+export interface PlannedKey {
+  readonly key: BulkKey;
+  readonly fingerprint: string;
+  /** null: of whoever has it here. */
+  readonly owner: DraftOwner | null;
+  readonly where: string;
+  /** The source has it twice, and not alike: the first copy has been told of. */
+  readonly isSecondCopy?: boolean;
+}
+
+/** A row that the source makes, to be known again. */
+export type MadeRow =
+  | { readonly kind: 'user'; readonly name: string; readonly user: DraftUser }
+  | { readonly kind: 'alias'; readonly name: string; readonly alias: DraftAlias }
+  | { readonly kind: 'key'; readonly name: string; readonly key: PlannedKey };
+
+export interface PlanOptions {
+  /** recipient_delimiter */
+  readonly delimiters: string;
+  /** What becomes of keys that have expired. */
+  readonly expired: 'take' | 'refuse';
+  /** Domains that are ours, as typed by an administrator: added where they are missing. */
+  readonly domains: readonly string[];
+}
+
+export interface Planning {
+  readonly draft: Draft;
+  readonly snapshot: Snapshot;
+  readonly source: Pick<Source, 'addsDomains' | 'addsOwners'>;
+  readonly options: PlanOptions;
+  readonly tally: TallyDraft;
+  readonly made: MadeRow[];
+  /** What the source has, by the names of {@link MadeRow}. */
+  readonly seen: Readonly<Record<MadeRow['kind'], Set<string>>>;
+  /** Fingerprints of keys that the source has, and that are refused. */
+  readonly seenRefused: Set<string>;
+}
+
+/** The longest name that a report repeats. Characters. */
+const LONGEST_NAME = 200;
+
+export function shown(text: string): string {
+  return text.length <= LONGEST_NAME ? text : `${text.slice(0, LONGEST_NAME)}...`;
+}
+
+/** Tells of a row; `because` where there is something to say. */
+export function note(
+  { tally }: Pick<Planning, 'tally'>,
+  kind: 'domain' | 'user' | 'alias' | 'setting',
+  outcome: Outcome,
+  { name, where }: { readonly name: string; readonly where: string | null },
+  because: string | null = null,
+): void {
+  tell(tally, { kind, outcome, name: shown(name), where, because });
+}
+
+/** The domain that an address needs, added where the source may; a sentence: why there is none. */
+export function domainFor(
+  planning: Planning,
+  name: string,
+  row: { readonly where: string },
+): DraftDomain | string {
+  const { draft, source } = planning;
+  const known = draft.domains.get(name);
+  if (known !== undefined) return known;
+  if (draft.otherNames.has(name)) {
+    return `${name} is another name of ${draft.otherNames.get(name)?.name}: its mail is for the mailboxes there`;
+  }
+  if (!source.addsDomains) {
+    return `the domain ${name} is not known; add it first with "sealpost domain add ${name}", or give --domain ${name}`;
+  }
+  if (normaliseDomain(name) === null || name.startsWith('['))
+    return `${name} is no domain name such as example.org`;
+  const domain = addDomain(draft, name);
+  note(planning, 'domain', 'added', { name, where: row.where });
+  return domain;
+}

@@ -1,0 +1,150 @@
+// Many keys at once, as an administrator moves them in: each is judged as every key is, outside of any transaction, and then
+// held as small as it can be until it is written.
+import { createHash } from 'node:crypto';
+import type { Orm } from '../directory/find.ts';
+import type { KeyKind } from '../directory/types.ts';
+import { isX509Upload } from '../smime/upload.ts';
+import { canonical } from './canonical.ts';
+import { componentsOf, write } from './components.ts';
+import { type Judged, judgeUpload } from './import.ts';
+import type { ImportOptions, ImportResult } from './import-options.ts';
+import { columnsOf, type KeyColumns } from './insert.ts';
+import { inspectComponents } from './inspect.ts';
+import { judgeX509 } from './judge-x509.ts';
+import { originalColumn } from './original.ts';
+import type { KeyPolicy } from './policy.ts';
+import { readCertificates } from './read.ts';
+import { type KeyRefusal, MAX_UPLOAD } from './refusals.ts';
+import { importJudged } from './store.ts';
+import { importX509 } from './store-x509.ts';
+import { plainUpload } from './upload-text.ts';
+
+/** One certificate, judged, without its parsed form. */
+export interface BulkKey {
+  /** null: nothing could be read. */
+  readonly fingerprint: string | null;
+  readonly kind: KeyKind;
+  /** The addresses that it names, as written, but for those that it has revoked. */
+  readonly names: readonly string[];
+  /** Why it is no key to seal to; null: it is one. */
+  readonly refusal: KeyRefusal | null;
+  /** It has expired, and can be sealed to as on_expired_key says. */
+  readonly lapsed: KeyRefusal | null;
+  /** SHA-256 of what is stored as handed over, in lower-case hexadecimal digits: whoever has the same has no news by it. */
+  readonly digest: string;
+  /** Bytes that are held for it. */
+  readonly size: number;
+  /**
+   * What is stored for an owner.
+   * @param isOwn whether a user ID's address is one of the owner's
+   */
+  columns(isOwn: (address: string) => boolean): Promise<KeyColumns>;
+  /** Imports it once more for one owner, where its fingerprint is known: news are taken, and nothing known is undone. */
+  again(tx: Orm, options: ImportOptions): Promise<ImportResult>;
+}
+
+export type JudgeOptions = Pick<ImportOptions, 'policy' | 'now' | 'x509'>;
+
+/**
+ * Reads and judges an upload, OpenPGP or X.509.
+ * @returns one entry for each certificate or refused piece, at least one. Never rejects.
+ */
+export async function judgeForBulk(
+  upload: Uint8Array,
+  { policy, now, x509 }: JudgeOptions,
+): Promise<readonly BulkKey[]> {
+  const plain = upload.byteLength > MAX_UPLOAD ? upload : plainUpload(upload);
+  if (isX509Upload(plain)) {
+    const trust = x509?.() ?? { anchors: [], pin: false };
+    return (await judgeX509(plain, trust, now)).map((judged): BulkKey => {
+      const { facts, refusal } = judged;
+      if (facts === null) return unread(refusal, 'x509');
+      const { certificate, pinned } = judged;
+      return {
+        fingerprint: facts.fingerprint,
+        kind: 'x509',
+        names: facts.addresses,
+        refusal,
+        lapsed: null,
+        digest: digestOf(certificate),
+        size: certificate.length,
+        columns: async () => ({
+          certificate,
+          original: null,
+          expires_at: new Date(facts.notAfter),
+          revoked: false,
+          pinned,
+        }),
+        again: (tx, options) => importX509(tx, judged, options),
+      };
+    });
+  }
+  const judged = await judgeUpload(plain, policy, now);
+  const all: BulkKey[] = [];
+  for (const each of judged) all.push(await slimmed(each, policy));
+  return all;
+}
+
+function unread(refusal: KeyRefusal, kind: KeyKind): BulkKey {
+  return {
+    fingerprint: refusal.fingerprint,
+    kind,
+    names: [],
+    refusal,
+    lapsed: null,
+    digest: '',
+    size: 0,
+    columns: () => Promise.reject(new Error('nothing was read')),
+    again: () => Promise.reject(new Error('nothing was read')),
+  };
+}
+
+/** The same without its parsed form, which is ten times as large. */
+async function slimmed(judged: Judged, policy: KeyPolicy): Promise<BulkKey> {
+  const { components, facts, given } = judged;
+  const refusal = judged.verdict === 'refused' ? judged.refusal : null;
+  if (components === null || facts === null || given === null) {
+    if (refusal === null) throw new Error('a key that was accepted has no facts');
+    return unread(refusal, 'openpgp');
+  }
+  const original = await originalColumn([given]);
+  // With one user ID the stored form is the same whoever the owner is.
+  const alone = components.users.length > 1 ? null : { certificate: Buffer.from(write(components)), facts };
+  const held = Buffer.from(original ?? given);
+  const fixed = alone === null ? null : { certificate: alone.certificate, ...columnsOf(facts) };
+  return {
+    fingerprint: facts.fingerprint,
+    kind: 'openpgp',
+    names: facts.userIds.flatMap(({ address, valid, revoked }) =>
+      address !== null && valid && !revoked ? [address] : [],
+    ),
+    refusal,
+    lapsed: judged.verdict === 'accepted' ? judged.lapsed : null,
+    digest: digestOf(original ?? fixed?.certificate ?? held),
+    size: held.length + (fixed?.certificate.length ?? held.length),
+    columns: async (isOwn) => ({
+      ...(fixed ?? (await columnsFor(held, isOwn, policy))),
+      original: original === null ? null : held,
+    }),
+    async again(tx, options) {
+      const [copy] = await judgeUpload(held, options.policy, options.now);
+      if (copy === undefined) throw new Error('nothing was judged');
+      return importJudged(tx, copy, options);
+    },
+  };
+}
+
+async function columnsFor(
+  given: Uint8Array,
+  isOwn: (address: string) => boolean,
+  policy: KeyPolicy,
+): Promise<Pick<KeyColumns, 'certificate' | 'expires_at' | 'revoked'>> {
+  const [found] = await readCertificates(given);
+  if (found?.ok !== true) throw new Error('a certificate that was read before cannot be read');
+  const slim = await canonical(await componentsOf(found.key), isOwn, policy);
+  return { certificate: write(slim), ...columnsOf(await inspectComponents(slim, policy)) };
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
