@@ -64,6 +64,20 @@ export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: 
     ],
   ],
   [
+    'import',
+    [
+      'import',
+      'move in users, keys and aliases that are there already: a report, and with --apply the change',
+    ],
+  ],
+  [
+    'sync',
+    [
+      'sync [options] <panel> <dsn>',
+      'follow a panel: what changes there changes here; [[sync]] in sealpost.toml makes it a part of serve',
+    ],
+  ],
+  [
     'status',
     [
       'status [options]',

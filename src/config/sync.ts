@@ -1,5 +1,5 @@
 // [[sync]]: panels that the directory follows while serve runs.
-import { z } from 'zod';
+import * as z from 'zod';
 import { timer } from './values.ts';
 
 export const PANELS = ['postfixadmin', 'mailcow'] as const;

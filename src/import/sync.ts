@@ -106,11 +106,12 @@ export async function look(entry: SyncEntry, before: SyncState, context: SyncCon
       refused,
     };
     if (before.state === 'away' || before.state === 'refused')
-      logger.info({ source: source.name }, 'the panel is followed again');
-    if (changed !== null) logger.info({ source: source.name, ...changed }, 'the directory follows the panel');
+      logger.info({ event: 'sync_back', source: source.name }, 'the panel is followed again');
+    if (changed !== null)
+      logger.info({ event: 'synced', source: source.name, ...changed }, 'the directory follows the panel');
     if (refused > 0 && refused !== before.refused)
       logger.warn(
-        { source: source.name, refused },
+        { event: 'sync_rows_refused', source: source.name, refused },
         'rows of the panel cannot be taken: see "sealpost import", which names them',
       );
     return state;
@@ -118,13 +119,18 @@ export async function look(entry: SyncEntry, before: SyncState, context: SyncCon
     const isAway = error instanceof SourceAway || isOvertaken(error) || isDatabaseUnavailable(error);
     const state = isAway ? 'away' : 'refused';
     const because = rootReason(error);
-    if (before.state !== state || before.because !== because)
-      logger[state === 'away' ? 'warn' : 'error'](
-        { source: before.source, because },
-        state === 'away'
-          ? 'the panel could not be followed; nothing was changed, and it is tried again'
-          : 'the panel is not followed as it is; nothing was changed',
-      );
+    if (before.state !== state || before.because !== because) {
+      if (isAway)
+        logger.warn(
+          { event: 'sync_away', source: before.source, because },
+          'the panel could not be followed; nothing was changed, and it is tried again',
+        );
+      else
+        logger.error(
+          { event: 'sync_refused', source: before.source, because },
+          'the panel is not followed as it is; nothing was changed',
+        );
+    }
     return { ...before, state, because, last_run };
   }
 }

@@ -97,6 +97,12 @@ export const OPERATIONS = {
   letter_dropped: 'a letter of enrolment is not needed any more',
   letter_waits: 'a letter of enrolment could not be sent; it is tried again',
   letter_given_up: 'a letter of enrolment was refused for good, or too often',
+  synced: 'the directory follows a panel: the numbers say what changed',
+  sync_back: 'a panel is followed again',
+  sync_rows_refused: 'rows of a panel cannot be taken; `sealpost import` names them',
+  sync_away: 'a panel could not be asked: nothing was changed, and it is tried again',
+  sync_refused:
+    'a panel is not followed as it is (empty, another schema, too much missing): nothing was changed',
 } as const;
 
 export type OperationCode = keyof typeof OPERATIONS;

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { packageVersion } from '../config/package.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { replaceFile } from '../host/replace-file.ts';

@@ -1,6 +1,6 @@
 // leap_mx: the documents of CouchDB's database "identities", as `_all_docs?include_docs=true` gives them. An identity has an
 // address and a destination: the user's own where both are the same, else an alias (leap_web, app/models/identity.rb).
-import { z } from 'zod';
+import * as z from 'zod';
 import { readBytes } from './files.ts';
 import { jsonRows } from './json-rows.ts';
 import { type Source, SourceRefused, type SourceRow } from './rows.ts';
