@@ -187,13 +187,13 @@ it('in Chromium the first page and the first step fit a small screen, and axe-co
   try {
     const visitor = await chromium.visitor();
     await visitor.open('/');
-    expect(await visitor.look('sign in')).toEqual([]);
+    expect(await visitor.look('sign in', [360])).toEqual([]);
     stand.imap = 'right';
     await visitor.page.locator('#login').fill(ADDRESS);
     await visitor.page.locator('#password').fill('x');
     await visitor.press('Sign in');
     await visitor.page.getByText('Your mail is not sealed').waitFor();
-    expect(await visitor.look('home')).toEqual([]);
+    expect(await visitor.look('home', [360])).toEqual([]);
   } finally {
     await chromium.close();
   }

@@ -25,10 +25,10 @@ export interface Visitor {
   /** Presses the button of that text, and waits for the page that follows. */
   press(text: string | RegExp): Promise<void>;
   /**
-   * Looks at the page as it is: axe-core in both colour schemes at both widths, what is wider than the screen, and where a folder
-   * was given, a picture of each.
+   * Looks at the page as it is: axe-core in both colour schemes at these widths (default: 360 and 1280 px), what is wider than
+   * the screen, and where a folder was given, a picture of each.
    */
-  look(name: string): Promise<readonly Finding[]>;
+  look(name: string, widths?: readonly number[]): Promise<readonly Finding[]>;
 }
 
 export interface ChromiumStand {
@@ -97,9 +97,9 @@ async function visitorOf(browser: Browser, pictures: string | null): Promise<Vis
       await page.getByRole('button', { name: text }).first().click();
       await page.waitForLoadState();
     },
-    async look(name) {
+    async look(name, widths = WIDTHS) {
       const findings: string[] = [];
-      for (const width of WIDTHS)
+      for (const width of widths)
         for (const colorScheme of SCHEMES) {
           await page.setViewportSize({ width, height: 800 });
           await page.emulateMedia({ colorScheme });
