@@ -95,7 +95,7 @@ export function formatsOf(language: Language): Formats {
   });
   const day = new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: 'UTC' });
   const number = new Intl.NumberFormat(language);
-  const relative = new Intl.RelativeTimeFormat(language, { numeric: 'always' });
+  const relative = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   return {
     moment: (at) => `${moment.format(at)} UTC`,
     day: (at) => day.format(at),
