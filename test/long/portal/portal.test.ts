@@ -209,9 +209,20 @@ describe('in a browser', () => {
     await seen(owner, '27-removed');
     await sealedTo(null);
     await owner.open('/leave');
-    await owner.press(/^Leave/);
-    await seen(owner, '28-left');
-    await owner.press('Sign out');
-    await seen(owner, '29-signed-out');
+    await seen(owner, '28-nothing-to-leave');
+    // Handed over once more, so that there is something to leave.
+    await owner.open('/key');
+    await handOver(owner, third, 'text');
+    await owner.press('Yes: send me the letter');
+    await owner.open(await link('confirm'));
+    await owner.press('Seal my mail to this key');
+    await sealedTo(third);
+    const leaving = await signIn(false);
+    await leaving.open('/leave');
+    await leaving.press(/^Leave/);
+    await seen(leaving, '29-left');
+    await sealedTo(null);
+    await leaving.press('Sign out');
+    await seen(leaving, '30-signed-out');
   });
 });
