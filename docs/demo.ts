@@ -26,19 +26,22 @@ export interface Demo extends DemoParts {
   readonly mailboxes: Sink;
   /** Ports of the lookup daemons, by map. */
   readonly lookups: Readonly<Record<'check_recipient' | 'virtual_alias', number>>;
+  /** Where the pages for users answer. */
+  readonly portal: string;
 }
 
 /** Chooses folder and ports, and starts the mail store. */
 export async function prepareDemo(): Promise<Omit<Demo, keyof DemoParts>> {
   const places = await allocatePlaces();
-  const [recipientPort = 0, aliasPort = 0] = await freePorts(2);
+  const [recipientPort = 0, aliasPort = 0, portalPort = 0] = await freePorts(3);
   const mailboxes = await startSink({ protocol: 'lmtp', listen: { path: places.dovecotSocket } });
-  return { places, mailboxes, lookups: { check_recipient: recipientPort, virtual_alias: aliasPort } };
+  const lookups = { check_recipient: recipientPort, virtual_alias: aliasPort };
+  return { places, mailboxes, lookups, portal: `http://127.0.0.1:${portalPort}` };
 }
 
 /** Writes the configuration, and makes the database's tables unless told otherwise. */
 export function configureDemo(
-  { places, lookups }: Pick<Demo, 'places' | 'lookups'>,
+  { places, lookups, portal }: Pick<Demo, 'places' | 'lookups' | 'portal'>,
   options: Pick<SealpostOptions, 'commands' | 'from' | 'migrate'>,
 ): Promise<SealpostProcess> {
   return createSealpost({
@@ -47,6 +50,7 @@ export function configureDemo(
     example: EXAMPLE,
     substitutions: exampleSubstitutions(places),
     config: {
+      portal: { listen: new URL(portal).host, url: portal },
       policy: {
         tcp: {
           check_recipient: `127.0.0.1:${lookups.check_recipient}`,

@@ -20,6 +20,7 @@ import {
   stopDemo,
   swaksLine,
 } from './demo.ts';
+import { enrol } from './enrol.ts';
 
 const BODY = 'Meet me at the old oak at noon.\r\n\r\nBring the map, and tell nobody: gr\xfc\xdfe, C.\r\n';
 
@@ -92,7 +93,7 @@ async function command(sealpost: SealpostProcess, args: readonly string[], stdin
 
 async function send(running: Demo, recipient: string, message: Buffer): Promise<Buffer> {
   const { postfix, places, mailboxes } = running;
-  const known = mailboxes.deliveries().length;
+  const id = /^Message-ID: (.*)$/m.exec(message.toString('latin1'))?.[1]?.trim() ?? '';
   await sendRaw({
     to: { port: postfix?.submitPort ?? places.lmtpPort },
     protocol: postfix ? 'smtp' : 'lmtp',
@@ -101,10 +102,11 @@ async function send(running: Demo, recipient: string, message: Buffer): Promise<
     mailParameters: 'BODY=8BITMIME',
     message,
   });
+  // Letters of the portal come in between.
+  const arrived = () => mailboxes.deliveries().find((each) => each.message.includes(id));
   const end = Date.now() + 30_000;
-  while (mailboxes.deliveries().length === known && Date.now() < end)
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  const delivered = mailboxes.deliveries().at(-1);
+  while (arrived() === undefined && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 50));
+  const delivered = arrived();
   must(
     delivered !== undefined && delivered.recipient === recipient,
     `mail for ${recipient} within 30 s; the filter's log ends with:\n${running.sealpost.log().slice(-1500)}`,
@@ -151,6 +153,8 @@ async function demonstrate(running: Demo): Promise<void> {
   for (const line of (await command(sealpost, ['explain', BOB])).split('\n'))
     process.stdout.write(`    ${line}\n`);
 
+  await enrolBob(running);
+
   say('The lookup daemons, asked as Postfix asks them (tcp_table):');
   await lookUp(running, 'virtual_alias', ALICE, `200 id_1@example.org`);
   await lookUp(running, 'check_recipient', ALICE, '200 DUNNO');
@@ -158,6 +162,24 @@ async function demonstrate(running: Demo): Promise<void> {
 
   say('What runs:');
   for (const line of (await command(sealpost, ['status'])).split('\n')) process.stdout.write(`    ${line}\n`);
+}
+
+/** Bob needs no administrator: he hands his key over on the portal's pages, and his next mail is sealed. */
+async function enrolBob(running: Demo): Promise<void> {
+  const { portal, mailboxes } = running;
+  say(`Bob opens ${portal}, the pages on which users hand over their keys, and enrols himself:`);
+  const { privateKey } = await generateKey({ userIDs: [{ name: 'Bob', email: BOB }], format: 'object' });
+  const tell = (text: string) => process.stdout.write(`    - ${text}\n`);
+  await enrol({ portal, mailboxes, address: BOB, key: privateKey, say: tell });
+  const sealed = await send(running, BOB, letter(BOB, 'Dinner'));
+  must(!sealed.includes('old oak'), "no plaintext of the body in Bob's mail");
+  const message = await readMessage({ armoredMessage: armoredPart(sealed).toString('latin1') });
+  const opened = await decrypt({ message, decryptionKeys: privateKey, format: 'binary' });
+  must(
+    Buffer.from(opened.data as Uint8Array).includes(BODY.slice(0, 20), 0, 'latin1'),
+    "the body after decryption with Bob's key",
+  );
+  tell('his next mail arrives sealed, and his key opens it');
 }
 
 /** By postmap(1) where a private Postfix runs, else over a socket; the answer must begin as expected. */
