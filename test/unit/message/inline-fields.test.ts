@@ -16,7 +16,8 @@ beforeAll(async () => {
   key = await makeKey('p256');
 });
 
-const REPORT = 'X-Spam-Report: Content preview:  the PIN of your card\r\n is 4711 [...]\r\n';
+// The hyphen keeps it from occurring in armor by chance.
+const REPORT = 'X-Spam-Report: Content preview:  the PIN of your card\r\n is 47-11 [...]\r\n';
 
 async function seal(message: Buffer) {
   const { encrypt: record, jobs } = recordingEncrypt();
@@ -53,11 +54,11 @@ describe('fields that quote the body, in the inline style', () => {
         'Received: from a by b',
         'X-Spam-Flag: YES',
         'X-Spam-Report: Content preview:  the PIN',
-        ' is 4711 [...]',
+        ' is 47-11 [...]',
         'Subject: Card',
         'Content-Type: text/plain; charset=utf-8',
         '',
-        'The PIN is 4711.',
+        'The PIN is 47-11.',
       ),
     );
     expect(sealed).toBe(
@@ -81,8 +82,8 @@ describe('fields that quote the body, in the inline style', () => {
       ).toString('latin1'),
     );
     expect(texts).toEqual([
-      'The PIN is 4711.\r\n',
-      'X-Spam-Report: Content preview:  the PIN\r\n is 4711 [...]\r\n\r\n',
+      'The PIN is 47-11.\r\n',
+      'X-Spam-Report: Content preview:  the PIN\r\n is 47-11 [...]\r\n\r\n',
     ]);
   });
 
@@ -107,42 +108,42 @@ describe('fields that quote the body, in the inline style', () => {
   it('are taken out of messages inside and of parts, those of each apart from the others', async () => {
     const { sealed, texts } = await seal(
       lines(
-        'X-Ham-Report: outer 4711',
+        'X-Ham-Report: outer 47-11',
         'Content-Type: multipart/mixed; boundary=b',
         '',
         '--b',
         'Content-Type: message/rfc822',
-        'X-Amavis-Alert: part 4711',
+        'X-Amavis-Alert: part 47-11',
         '',
         'From: Carol <carol@example.com>',
-        'X-Acme-Preview: inside 4711',
+        'X-Acme-Preview: inside 47-11',
         'Subject: Directions',
         '',
         'Forwarded.',
         '--b--',
       ),
     );
-    expect(sealed).not.toContain('4711');
+    expect(sealed).not.toContain('47-11');
     expect(sealed).toContain('From: Carol <carol@example.com>\r\nSubject: Directions\r\n\r\n-----BEGIN');
     expect(texts).toEqual([
       'Forwarded.',
-      'X-Ham-Report: outer 4711\r\n\r\nX-Amavis-Alert: part 4711\r\n\r\nX-Acme-Preview: inside 4711\r\n\r\n',
+      'X-Ham-Report: outer 47-11\r\n\r\nX-Amavis-Alert: part 47-11\r\n\r\nX-Acme-Preview: inside 47-11\r\n\r\n',
     ]);
   });
 
   it.each([
-    'X-Spam-Report: 4711',
-    'x-ham-report: 4711',
-    'X-Acme-Spam-Report: 4711',
-    'X-Content-Preview: 4711',
-    'X-Message-Snippet: 4711',
-    'X-Spam-Tokens: 4711',
-    'X-DSPAM-Factors: 27, 4711, 0.99',
-    'X-Amavis-Alert: BANNED 4711.exe',
-    'X-Spamd-Result: default: False [5.00 / 15.00]; DBL_SPAM(6.50)[4711.example:url];',
+    'X-Spam-Report: 47-11',
+    'x-ham-report: 47-11',
+    'X-Acme-Spam-Report: 47-11',
+    'X-Content-Preview: 47-11',
+    'X-Message-Snippet: 47-11',
+    'X-Spam-Tokens: 47-11',
+    'X-DSPAM-Factors: 27, 47-11, 0.99',
+    'X-Amavis-Alert: BANNED 47-11.exe',
+    'X-Spamd-Result: default: False [5.00 / 15.00]; DBL_SPAM(6.50)[47-11.example:url];',
   ])('do not stand outside: %s', async (field) => {
     const { sealed, texts } = await seal(lines('From: a@example.org', field, '', 'Hello.'));
-    expect(sealed).not.toContain('4711');
+    expect(sealed).not.toContain('47-11');
     expect(texts.at(-1)).toBe(`${field}\r\n\r\n`);
   });
 
@@ -175,7 +176,7 @@ describe('fields that quote the body, in the inline style', () => {
         expect(detectEncrypted(scanned).encrypted).toBe(true);
         return;
       }
-      expect(sealed.includes('4711')).toBe(false);
+      expect(sealed.includes('47-11')).toBe(false);
       const file = armorsIn(sealed).at(-1) ?? Buffer.alloc(0);
       expect((await decryptWith(key.secret, file)).toString().replaceAll('\r\n', '\n')).toContain(
         REPORT.replaceAll('\r\n', '\n'),
