@@ -335,7 +335,7 @@ describe.each(servers)('%s', (_name, config) => {
     await other.orm.update(keys).set({ fingerprint: 'A2' }).where(sql`fingerprint = 'A'`);
     await other.close();
     await orm.delete(users).where(sql`id = 1`);
-    await orm.execute(sql`TRUNCATE keys`);
+    await orm.execute(sql`TRUNCATE keys, imported`);
     const events = (await orm.select().from(keyEvents).orderBy(keyEvents.id)).slice(from);
     expect(
       events.map(({ event, fingerprint, status, actor }) => `${event} ${fingerprint} ${status} ${actor}`),
