@@ -148,6 +148,18 @@ export interface PostfixFacts extends PostfixModel {
   readonly addresses: AddressSettings;
 }
 
+/** The pages on which users hand over their keys. */
+export interface PortalFacts {
+  /** At portal.listen. */
+  readonly page: Answered;
+  /** At portal.url, as a user's browser asks. */
+  readonly outside: Had;
+  /** null: nobody signs in by password. */
+  readonly imap: Had | null;
+  /** The socket of a proxy that signs users in; null: there is none. */
+  readonly trustedSocket: FileFacts | null;
+}
+
 /** What /etc/aliases and .forward files say. */
 export interface AliasFacts {
   readonly entries: readonly { readonly from: string; readonly target: string }[];
@@ -204,6 +216,7 @@ export interface Facts {
   readonly lookups: readonly Answered[];
   readonly hops: readonly HopFacts[];
   readonly probe: ProbeFacts;
+  readonly portal: PortalFacts;
   readonly postfixAnswer: Had;
   readonly postfix: PostfixFacts;
   readonly aliases: AliasFacts;

@@ -6,6 +6,7 @@ import { INSTALL_CHECKS } from './install.ts';
 import { KEY_CHECKS } from './keys.ts';
 import { MACHINE_CHECKS } from './machine.ts';
 import { NEXT_HOP_CHECKS } from './next-hop.ts';
+import { PORTAL_CHECKS } from './portal.ts';
 import { ROAD_CHECKS } from './roads.ts';
 import { ADDRESS_CHECKS } from './roads-addresses.ts';
 import { COPY_CHECKS } from './roads-copies.ts';
@@ -22,6 +23,7 @@ export const FAMILIES: Readonly<Record<string, readonly Check[]>> = {
   Addresses: ADDRESS_CHECKS,
   'Roads past sealpost': ROAD_CHECKS,
   'Readers that Postfix adds': COPY_CHECKS,
+  'The portal': PORTAL_CHECKS,
   'The machine': MACHINE_CHECKS,
 };
 

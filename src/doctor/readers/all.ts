@@ -6,6 +6,7 @@ import { createDatabaseReaders } from './database.ts';
 import { directoryReader, keysReader } from './directory.ts';
 import { readDisks, readFiles, readMachine } from './machine.ts';
 import { readHops, readListeners, readLookups } from './network.ts';
+import { readPortal } from './portal.ts';
 import { createPostfixReaders, type PostfixPlaces } from './postfix.ts';
 import { probeReader } from './probe.ts';
 import { readServe, readServeAnswer } from './serve.ts';
@@ -50,6 +51,7 @@ export function createReaders({ load, postfix, probe }: ReaderOptions): {
     lookups: readLookups,
     hops: readHops,
     probe: probeReader(probe, open),
+    portal: readPortal,
     ...createPostfixReaders(postfix),
   };
   return { readers, close };

@@ -52,7 +52,7 @@ export const readFiles: Reader<'files'> = async (ask) => {
 };
 
 /** @throws what stat(2) says, except that there is no such file */
-async function fileFacts(what: string, path: string): Promise<FileFacts> {
+export async function fileFacts(what: string, path: string): Promise<FileFacts> {
   try {
     const { mode, uid, gid } = await stat(path);
     return { what, path, mode, uid, gid };

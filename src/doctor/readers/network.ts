@@ -10,7 +10,7 @@ const PATIENCE_MS = 5000;
 const MOST_BYTES = 4096;
 
 /** Where a client connects to reach who listens at an endpoint. */
-function reachable(endpoint: Endpoint): Endpoint {
+export function reachable(endpoint: Endpoint): Endpoint {
   if (endpoint.kind === 'unix') return endpoint;
   const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
   return { ...endpoint, host };

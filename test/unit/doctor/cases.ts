@@ -114,6 +114,11 @@ const error = (code: string, change: Case['change'], found?: RegExp, at?: Exampl
 });
 const GATEWAY = 'after-queue-lmtp';
 
+const portal =
+  (change: Partial<Facts['portal']>) =>
+  ({ portal: usual }: Facts): Partial<Facts> => ({ portal: { ...usual, ...change } });
+const PORTAL_URL = 'https://keys.example.org';
+
 export const RED: readonly Case[] = [
   error(
     'config_valid',
@@ -228,6 +233,28 @@ export const RED: readonly Case[] = [
   red('next_hop_eight_bit', hop({ eightBit: false }), /8BITMIME/),
   red('next_hop_xforward', hop({ xforward: false }), /XFORWARD/),
   error('reinjection_probe', ({ probe }) => ({ probe: { ...probe, seen: 3 } }), /3 times/),
+  error(
+    'portal_answers',
+    portal({ page: { name: 'portal', address: '127.0.0.1:9323', failure: 'ECONNREFUSED' } }),
+    /ECONNREFUSED/,
+  ),
+  red(
+    'portal_reached',
+    portal({ outside: { name: PORTAL_URL, failure: 'it answers 404, and not with a page of the portal' } }),
+    /404/,
+  ),
+  error('portal_tls', portal({ outside: { name: 'http://keys.example.org', failure: null } }), /no https/),
+  red('portal_imap', portal({ imap: { name: 'imaps://x', failure: 'it closes the connection' } }), /closes/),
+  error(
+    'portal_trusted_socket',
+    ({ portal: usual }) => ({
+      portal: {
+        ...usual,
+        trustedSocket: usual.trustedSocket === null ? null : { ...usual.trustedSocket, mode: 0o666 },
+      },
+    }),
+    /open to everybody/,
+  ),
   error(
     'reinjection_probe',
     ({ probe }) => ({ probe: { ...probe, accepted: false, reply: '451 4.4.1 no' } }),
@@ -470,6 +497,9 @@ const blind = (code: string, change: Case['change'], found: RegExp, at?: Example
 
 /** Green where the usual machine has nothing to look at; and what could not be looked at, which is never green. */
 export const OTHERS: readonly Case[] = [
+  green('portal_tls', portal({ outside: { name: 'http://127.0.0.1:9323', failure: null } })),
+  blind('portal_imap', portal({ imap: null }), /empty/),
+  blind('portal_trusted_socket', portal({ trustedSocket: null }), /no unix socket/),
   green('database_replica', config({}, { read_url: 'postgres://replica/x' })),
   green('pipe_patience', () => ({}), 'pipe'),
   green('embedded_owner', () => ({})),

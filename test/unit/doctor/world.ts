@@ -177,6 +177,12 @@ export function world(example: Example): Facts {
         xforward: true,
       },
     ],
+    portal: {
+      page: { name: 'portal', address: '127.0.0.1:9323', failure: null },
+      outside: { name: 'https://keys.example.org', failure: null },
+      imap: { name: 'imaps://127.0.0.1:993', failure: null },
+      trustedSocket: { ...FILE, what: 'socket', path: '/run/sealpost/portal-proxy.sock', mode: 0o660 },
+    },
     probe: {
       recipient: 'postmaster@example.org',
       reply: '250 2.0.0 Ok: queued as 4X',
