@@ -78,8 +78,8 @@ describe('addresses stored in lower case only', () => {
     expect(await refoldAddresses(trial.database)).toEqual({
       folded: 0,
       left: expect.arrayContaining([
-        { address: 'groß.ſ@example.org', folds_to: 'gross.s@example.org' },
-        { address: 'gross.ſ@example.org', folds_to: 'gross.s@example.org' },
+        { address: 'groß.ſ@example.org', foldsTo: 'gross.s@example.org' },
+        { address: 'gross.ſ@example.org', foldsTo: 'gross.s@example.org' },
       ]),
     });
   });

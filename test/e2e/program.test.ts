@@ -98,6 +98,14 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
       says: /ERROR +postfix_found: [\s\S]*not looked at/,
     },
   ],
+  import: [{ words: ['import', 'csv', 'DIR/none.csv'], code: 1, says: /none\.csv is not there/ }],
+  sync: [
+    {
+      words: ['sync', 'postfixadmin', 'mysql://reader:x@127.0.0.1:9/postfix', '--once'],
+      code: 75,
+      says: /127\.0\.0\.1:9/,
+    },
+  ],
   status: [{ words: ['status', '--json'], says: /"running": true/ }],
 };
 

@@ -60,9 +60,10 @@ const EXPECTED =
   'expected a DSN such as mysql://user:password@127.0.0.1/postfix, postgres://user@/postfix?host=/run/postgresql or sqlite:////var/lib/lacre/lacre.db';
 
 async function openMysql(url: URL): Promise<Sql> {
-  const { createConnection } = await import('mysql2/promise');
+  // By its default: bundled, a package in CommonJS has no other names.
+  const { default: mysql } = await import('mysql2/promise');
   const socketPath = url.searchParams.get('socket') ?? undefined;
-  const connection = await createConnection({
+  const connection = await mysql.createConnection({
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
     database: decodeURIComponent(url.pathname.slice(1)),

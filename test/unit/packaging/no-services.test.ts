@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Installs by that shell command. @returns when the installation has begun, and a file tells of it */
+/** Installs by that shell command. @returns when the installation has begun, and a file tells of it; `exited`: its end */
 async function installing(command: string) {
   const begun = join(folder, 'begun');
   const code = `
@@ -33,14 +33,16 @@ async function installing(command: string) {
     stdio: ['ignore', 'ignore', 'inherit'],
     detached: true,
   });
+  // Heard of from the start: it may have ended before somebody waits.
+  const exited = once(child, 'exit');
   await waitUntil('the installation to begin', 10_000, () => existsSync(begun));
-  return child;
+  return { pid: child.pid, exited };
 }
 
 describe('the policy that no service starts', () => {
   it('is there while packages are installed, can be run, and is gone afterwards', async () => {
-    const child = await installing(`cp -p ${policy} ${folder}/seen; sleep 0.1`);
-    await once(child, 'exit');
+    const { exited } = await installing(`cp -p ${policy} ${folder}/seen; sleep 0.1`);
+    await exited;
     expect(readFileSync(join(folder, 'seen'), 'utf8')).toMatch(/^#!\/bin\/sh\n.*\nexit 101\n$/);
     expect(statSync(join(folder, 'seen')).mode & 0o111).toBe(0o111);
     expect(existsSync(policy)).toBe(false);
@@ -49,26 +51,27 @@ describe('the policy that no service starts', () => {
   it.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGKILL'] as const)(
     'is gone after %s, sent to the whole group',
     async (signal) => {
-      const child = await installing('sleep 60');
+      const { pid } = await installing('sleep 60');
       expect(existsSync(policy)).toBe(true);
-      if (child.pid === undefined) throw new Error('there is no process');
-      process.kill(-child.pid, signal);
+      if (pid === undefined) throw new Error('there is no process');
+      process.kill(-pid, signal);
       await waitUntil('the policy to go', 10_000, () => !existsSync(policy));
     },
   );
 
   it('of somebody else stays as it is', async () => {
     writeFileSync(policy, '#!/bin/sh\nexit 0\n');
-    const child = await installing('true');
-    await once(child, 'exit');
+    const { exited } = await installing('true');
+    await exited;
     expect(readFileSync(policy, 'utf8')).toBe('#!/bin/sh\nexit 0\n');
   });
 
   it('that an earlier installation of ours left behind goes with this one', async () => {
-    const child = await installing(`cp ${policy} ${folder}/left`);
-    await once(child, 'exit');
+    const first = await installing(`cp ${policy} ${folder}/left`);
+    await first.exited;
     writeFileSync(policy, readFileSync(join(folder, 'left')));
-    await once(await installing('true'), 'exit').catch(() => undefined);
+    const second = await installing('true');
+    await second.exited;
     await waitUntil('the policy to go', 10_000, () => !existsSync(policy));
   });
 });
