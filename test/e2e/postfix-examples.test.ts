@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { mustRun, runProgram } from '../support/child.ts';
+import { useExamplePorts } from '../support/example-ports.ts';
 import { parseMainCf, parseMasterCf } from '../support/master-cf.ts';
 import { allocatePlaces, exampleSubstitutions, type Places, repository } from '../support/places.ts';
 import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
@@ -24,6 +25,7 @@ function commandOf(example: string, word: string): string {
 }
 
 describe('postfix-examples', () => {
+  useExamplePorts();
   let started: { readonly postfix: PrivatePostfix; readonly places: Places } | undefined;
   afterEach(async () => {
     await started?.postfix.stop();

@@ -15,6 +15,7 @@ import {
   type WiredSite,
 } from '../support/applied-suite.ts';
 import { mustRun, runProgram, waitUntil } from '../support/child.ts';
+import { useExamplePorts } from '../support/example-ports.ts';
 import { allocatePlaces, exampleSubstitutions, type Places } from '../support/places.ts';
 import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
 
@@ -26,6 +27,7 @@ const files = () => filesOf(here);
 const postfix = (...words: readonly string[]) => runPostfix(here, ...words);
 
 useSites();
+useExamplePorts();
 
 /** Everything that Postfix makes of a folder, and nothing that it has against it. */
 async function asPostfixReads(folder: string): Promise<readonly string[]> {
