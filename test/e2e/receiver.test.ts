@@ -34,6 +34,10 @@ beforeEach(async () => {
   stand.bounces.clear();
 });
 
+/** What left for other domains: a user whose keys change gets letters, too. */
+const returned = () =>
+  stand.bounces.deliveries().filter(({ recipient }) => !recipient.endsWith(`@${DOMAIN}`));
+
 const ALICE_PATH = `id_1@${DOMAIN}`;
 const ULLA_PATH = `id_2@${DOMAIN}`;
 const reasonOf = (name: string): string =>
@@ -274,9 +278,9 @@ describe('a message that cannot be filed', () => {
       name,
       spooled(ULLA_PATH, { subject: 'late', original: `ulla@${DOMAIN}` }, 'the secret body\n'),
     );
-    await stand.bounces.waitForDeliveries(1, 30_000);
+    await waitUntil('what is returned', 30_000, () => returned().length >= 1);
     await stand.waitForEmptySpool();
-    const [bounce] = stand.bounces.deliveries();
+    const [bounce] = returned();
     const text = bounce?.message.toString('latin1') ?? '';
     expect([bounce?.sender, bounce?.recipient]).toEqual(['', 'bob@outside.test']);
     expect(text).toContain('Content-Type: multipart/report; report-type=delivery-status');
@@ -294,12 +298,12 @@ describe('a message that cannot be filed', () => {
 
   it('for an unknown recipient is returned at once, naming the primary address where only the id is known', async () => {
     stand.deliver(nextName(), spooled(`nobody@${DOMAIN}`));
-    await stand.bounces.waitForDeliveries(1, 30_000);
-    expect(stand.bounces.deliveries()[0]?.message.toString()).toMatch(/Status: 5\.1\.1/);
+    await waitUntil('what is returned', 30_000, () => returned().length >= 1);
+    expect(returned()[0]?.message.toString()).toMatch(/Status: 5\.1\.1/);
     stand.bounces.clear();
     stand.deliver(nextName(), spooled(`id_99@${DOMAIN}`));
-    await stand.bounces.waitForDeliveries(1, 30_000);
-    expect(stand.bounces.deliveries()[0]?.message.toString()).not.toContain('id_99');
+    await waitUntil('what is returned', 30_000, () => returned().length >= 1);
+    expect(returned()[0]?.message.toString()).not.toContain('id_99');
     await stand.waitForEmptySpool();
   });
 
@@ -316,15 +320,15 @@ describe('a message that cannot be filed', () => {
       stand.deliver(name, message);
       await setAsideAs(name, new RegExp(reason));
     }
-    expect(stand.bounces.deliveries()).toEqual([]);
+    expect(returned()).toEqual([]);
   });
 
   it('stays until the next hop takes the bounce, and is set aside when it refuses it', async () => {
     stand.bounces.behave({ recipient: () => '450 4.2.0 later' }, 2);
     stand.deliver(nextName(), spooled(`nobody@${DOMAIN}`));
-    await stand.bounces.waitForDeliveries(1, 30_000);
+    await waitUntil('what is returned', 30_000, () => returned().length >= 1);
     await stand.waitForEmptySpool();
-    expect(stand.bounces.deliveries()).toHaveLength(1);
+    expect(returned()).toHaveLength(1);
     stand.bounces.clear();
     stand.bounces.behave({ recipient: () => '550 5.1.1 who?' });
     const name = nextName();
