@@ -63,19 +63,21 @@ async function openMysql(url: URL): Promise<Sql> {
   // By its default: bundled, a package in CommonJS has no other names.
   const { default: mysql } = await import('mysql2/promise');
   const socketPath = url.searchParams.get('socket') ?? undefined;
-  const connection = await mysql.createConnection({
-    user: decodeURIComponent(url.username),
-    password: decodeURIComponent(url.password),
-    database: decodeURIComponent(url.pathname.slice(1)),
-    ...(socketPath === undefined
-      ? { host: url.hostname, port: url.port === '' ? 3306 : Number(url.port) }
-      : { socketPath }),
-    connectTimeout: CONNECT_MS,
-    supportBigNumbers: true,
-    charset: 'utf8mb4',
-  }).catch((error: unknown) => {
-    throw asFailure(error);
-  });
+  const connection = await mysql
+    .createConnection({
+      user: decodeURIComponent(url.username),
+      password: decodeURIComponent(url.password),
+      database: decodeURIComponent(url.pathname.slice(1)),
+      ...(socketPath === undefined
+        ? { host: url.hostname, port: url.port === '' ? 3306 : Number(url.port) }
+        : { socketPath }),
+      connectTimeout: CONNECT_MS,
+      supportBigNumbers: true,
+      charset: 'utf8mb4',
+    })
+    .catch((error: unknown) => {
+      throw asFailure(error);
+    });
   // Unheard, the event of a connection that breaks between two queries ends the process.
   connection.on('error', () => undefined);
   const query = async (sql: string, values: readonly string[]): Promise<readonly SqlRow[]> => {
