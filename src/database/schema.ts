@@ -7,7 +7,6 @@ import {
   bigint,
   boolean,
   check,
-  customType,
   date,
   index,
   integer,
@@ -16,18 +15,12 @@ import {
   primaryKey,
   serial,
   text,
-  timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
 import type { RefusalOverride } from '../config/refusal-texts.ts';
 import type { SettingsOverride } from '../config/settings.ts';
+import { bytea, instant } from './columns.ts';
 import { RULE_ACTIONS } from './rule-actions.ts';
-
-const bytea = customType<{ data: Uint8Array; driverData: Buffer }>({
-  dataType: () => 'bytea',
-  toDriver: (value) => Buffer.from(value.buffer, value.byteOffset, value.byteLength),
-});
-const instant = (name: string) => timestamp(name, { withTimezone: true, mode: 'date' });
 
 /** Mail domains that are ours. `name` is an A-label in lower case. */
 export const domains = pgTable('domains', {
