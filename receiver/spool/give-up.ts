@@ -8,8 +8,9 @@ import type { Engine } from '../../src/delivery/engine.ts';
 import { findMessageId, findQueueId } from '../../src/message/received.ts';
 import { withoutAddresses } from '../../src/observe/log.ts';
 import { logReply } from '../../src/smtp/log-reply.ts';
+import { ourEnvelope } from '../../src/smtp/our-envelope.ts';
 import { BOUNCE_WITHOUT_OUTCOME, givenUp } from '../../src/smtp/our-replies.ts';
-import { isAscii } from '../../src/smtp/paths.ts';
+import { pathOfAddress } from '../../src/smtp/paths.ts';
 import { classOf, formatReply } from '../../src/smtp/replies.ts';
 import type { RawPath, Reply, Transaction } from '../../src/smtp/types.ts';
 import { type Addressee, readAddressee } from './addressee.ts';
@@ -109,7 +110,7 @@ async function shownRecipient(addressee: Addressee, context: GiveUpContext): Pro
   if (!isInternal(known)) return known;
   const { resolution } = await context.engine.directory.recipient(known);
   const [reader] = 'readers' in resolution ? resolution.readers : [];
-  if (reader?.kind === 'user') return Buffer.from(reader.user.address, 'utf8').toString('latin1');
+  if (reader?.kind === 'user') return pathOfAddress(reader.user.address);
   return isInternal(addressee.recipient) ? WITHHELD : addressee.recipient;
 }
 
@@ -131,11 +132,7 @@ function bounceFor(
     id: `${transactionOf(unfiled.name)}-bounce`,
     identity,
     reportsOn,
-    envelope: {
-      sender: '',
-      parameters: isAscii(may.to) ? [] : [{ keyword: 'SMTPUTF8', value: undefined }],
-      recipients: [{ path: may.to, parameters: [] }],
-    },
+    envelope: ourEnvelope(may.to),
     xforward: {},
     message: buildBounce({
       reportingMta: hostname,

@@ -12,6 +12,8 @@ import type { Logger } from '../observe/log.ts';
 import type { Sealer } from '../sealing/pool.ts';
 import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import { logReply } from '../smtp/log-reply.ts';
+import { ourEnvelope } from '../smtp/our-envelope.ts';
+import { pathOfAddress } from '../smtp/paths.ts';
 import { composeLetter } from './letters/compose.ts';
 import { detailsSchema, LETTER_KINDS, type LetterDetails, type LetterKind } from './letters/texts.ts';
 import { claimLetter, dropLetter, type LetterRow, postponeLetter, settleLetter } from './outbox.ts';
@@ -149,12 +151,7 @@ async function handOver(
   message: readonly Uint8Array[],
 ): Promise<Trouble | null> {
   const { recipients } = await context.nextHop().send({
-    envelope: {
-      // Nobody is to answer, and nothing to bounce to: RFC 3834, section 3.3.
-      sender: '',
-      parameters: /^[\x20-\x7e]*$/.test(to) ? [] : [{ keyword: 'SMTPUTF8', value: undefined }],
-      recipients: [{ path: Buffer.from(to, 'utf8').toString('latin1'), parameters: [] }],
-    },
+    envelope: ourEnvelope(pathOfAddress(to)),
     xforward: {},
     message,
     deadline: Date.now() + LETTER_DEADLINE_MS,

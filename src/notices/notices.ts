@@ -10,6 +10,8 @@ import type { Deliverer } from '../delivery/deliver.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { logReply } from '../smtp/log-reply.ts';
+import { ourEnvelope } from '../smtp/our-envelope.ts';
+import { pathOfAddress } from '../smtp/paths.ts';
 import { classOf } from '../smtp/replies.ts';
 import {
   type ClaimedMail,
@@ -206,11 +208,7 @@ async function sendMail(
   });
   const answer = await parts.deliverer.deliverAsOne({
     id: `notice-${mail.id}`,
-    envelope: {
-      sender: '',
-      parameters: /^[\x20-\x7e]*$/.test(to) ? [] : [{ keyword: 'SMTPUTF8', value: undefined }],
-      recipients: [{ path: Buffer.from(to, 'utf8').toString('latin1'), parameters: [] }],
-    },
+    envelope: ourEnvelope(pathOfAddress(to)),
     xforward: {},
     message,
     deadline: Date.now() + MAIL_DEADLINE_MS,

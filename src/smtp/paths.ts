@@ -85,3 +85,8 @@ export function findParameter(
 export function isAscii(text: string): boolean {
   return !/[^\x00-\x7f]/.test(text);
 }
+
+/** The path of an address as it is stored or configured: one character per byte of its UTF-8. */
+export function pathOfAddress(address: string): RawPath {
+  return Buffer.from(address, 'utf8').toString('latin1');
+}
