@@ -139,19 +139,6 @@ export async function useToken(
   return used.length === 1 ? found : { ok: false, because: 'token used' };
 }
 
-/** Ends every token of a user for an action. */
-export async function endTokens(tx: Orm, userId: number, action: TokenAction): Promise<void> {
-  await tx
-    .delete(enrolmentTokens)
-    .where(
-      and(
-        eq(enrolmentTokens.user_id, userId),
-        eq(enrolmentTokens.action, action),
-        isNull(enrolmentTokens.used_at),
-      ),
-    );
-}
-
 /** How long a token that has ended is remembered: "used" and "expired" are better answers than "unknown". */
 const REMEMBERED_MS = 7 * 86_400_000;
 
