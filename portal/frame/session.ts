@@ -1,6 +1,7 @@
 // Cookies: the session's secret and the language. What is behind a session stands in the database.
 import type { CookieSerializeOptions } from '@fastify/cookie';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { isSecret } from '../../src/enrolment/secrets.ts';
 import {
   findSession,
   openSession,
@@ -13,8 +14,6 @@ import type { OwnOrigin } from './hosts.ts';
 import { chooseLanguage, LANGUAGES } from './texts.ts';
 
 const YEAR_S = 365 * 86_400;
-/** base64url of 256 bits; anything else is not even looked up. */
-const SECRET = /^[A-Za-z0-9_-]{43}$/;
 
 /** With __Host- a browser takes a cookie from this very host by TLS only (RFC 6265bis, section 4.1.3.2): no neighbour sets one. */
 export function cookieName(name: 'session' | 'form' | 'language', { secure }: OwnOrigin): string {
@@ -34,7 +33,7 @@ export async function recogniseVisitor(
 ): Promise<void> {
   const { own, flow } = context;
   const secret = request.cookies[cookieName('session', own)];
-  if (secret !== undefined && SECRET.test(secret)) {
+  if (secret !== undefined && isSecret(secret)) {
     const session = await findSession(flow, secret);
     if (session !== null) request.signedIn = { secret, session };
     else reply.clearCookie(cookieName('session', own), cookieOptions(own));

@@ -1,15 +1,13 @@
 // The links in letters: GET shows a button and changes nothing, since mail scanners follow links; POST acts.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { confirmKey, stopByLink, undoByLink } from '../../src/enrolment/flow.ts';
+import { isSecret } from '../../src/enrolment/secrets.ts';
 import { signIn } from '../../src/enrolment/sign-in.ts';
 import { readToken, TOKEN_ACTIONS, type TokenAction } from '../../src/enrolment/tokens.ts';
 import { clientOf, type PortalContext, sendMessage, sendPage } from '../frame/context.ts';
 import { sendRefusal, textKey } from '../frame/refusals.ts';
 import { giveSession } from '../frame/session.ts';
 import { formatsOf } from '../frame/texts.ts';
-
-/** base64url of 256 bits; anything else is not even looked up. */
-const TOKEN = /^[A-Za-z0-9_-]{43}$/;
 
 type LinkRequest = FastifyRequest<{ Params: { token: string } }>;
 type Act = (request: LinkRequest, reply: FastifyReply, token: string) => Promise<FastifyReply>;
@@ -22,7 +20,7 @@ export function addLinks(server: FastifyInstance, context: PortalContext): void 
     );
     server.post<{ Params: { token: string } }>(path, async (request, reply) => {
       const { token } = request.params;
-      if (!TOKEN.test(token)) return sendRefusal(context, request, reply, { because: 'token unknown' });
+      if (!isSecret(token)) return sendRefusal(context, request, reply, { because: 'token unknown' });
       return actions(context)[action](request, reply, token);
     });
   }
@@ -35,7 +33,7 @@ async function showLink(
   reply: FastifyReply,
 ) {
   const { token } = request.params;
-  const view = TOKEN.test(token) ? await readToken(context.flow, token) : null;
+  const view = await readToken(context.flow, token);
   if (view === null || view.action !== action)
     return sendRefusal(context, request, reply, { because: 'token unknown' });
   const { address, fingerprint } = view;
