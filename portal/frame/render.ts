@@ -2,15 +2,8 @@
 import { join } from 'node:path';
 import { Eta } from 'eta';
 import { packageRoot } from '../../src/config/package.ts';
-import {
-  type Formats,
-  formatsOf,
-  LANGUAGES,
-  type Language,
-  readCatalogue,
-  type Translate,
-  translator,
-} from './texts.ts';
+import { LANGUAGES, type Language } from '../../src/enrolment/letters/language.ts';
+import { type Formats, formatsOf, readCatalogue, type Translate, translator } from './texts.ts';
 
 /** What every page knows. */
 export interface PageFrame {

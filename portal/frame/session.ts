@@ -1,6 +1,7 @@
 // Cookies: the session's secret and the language. What is behind a session stands in the database.
 import type { CookieSerializeOptions } from '@fastify/cookie';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { LANGUAGES } from '../../src/enrolment/letters/language.ts';
 import { isSecret } from '../../src/enrolment/secrets.ts';
 import {
   findSession,
@@ -11,7 +12,7 @@ import {
 import type { Proof } from '../../src/enrolment/types.ts';
 import type { PortalContext } from './context.ts';
 import type { OwnOrigin } from './hosts.ts';
-import { chooseLanguage, LANGUAGES } from './texts.ts';
+import { chooseLanguage } from './texts.ts';
 
 const YEAR_S = 365 * 86_400;
 

@@ -3,9 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'smol-toml';
 import { packageRoot } from '../../src/config/package.ts';
-
-export const LANGUAGES = ['en', 'de'] as const;
-export type Language = (typeof LANGUAGES)[number];
+import { LANGUAGES, type Language } from '../../src/enrolment/letters/language.ts';
 
 /** `section.name` to its text, in which `{word}` stands for a value. */
 export type Catalogue = ReadonlyMap<string, string>;

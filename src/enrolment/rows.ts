@@ -11,8 +11,9 @@ import {
 import { addresses, domains, keys, users } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import type { StoredKey } from '../directory/types.ts';
+import { languageOf } from './letters/language.ts';
 import type { EnrolmentState, StateRecovery, StateSubmission } from './state.ts';
-import { type Change, LANGUAGES, type Language, type Proof } from './types.ts';
+import type { Change, Language, Proof } from './types.ts';
 
 export type SubmissionRow = typeof enrolmentSubmissions.$inferSelect;
 export type RecoveryRow = typeof enrolmentRecoveries.$inferSelect;
@@ -58,7 +59,7 @@ export async function loadAddressee(orm: Orm, userId: number): Promise<Addressee
   return {
     ...row,
     userId,
-    language: LANGUAGES.find((each) => each === row.language) ?? 'en',
+    language: languageOf(row.language),
     undoUntil: row.undoUntil?.getTime() ?? null,
     keys: own.map(({ kind, fingerprint, certificate, status, source, created_at: createdAt }) => ({
       kind,

@@ -3,8 +3,9 @@ import { and, eq, gt, lte, or, sql } from 'drizzle-orm';
 import { portalSessions } from '../database/enrolment-tables.ts';
 import { addresses, keys, users } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
+import { languageOf } from './letters/language.ts';
 import { hashSecret, makeSecret } from './secrets.ts';
-import { type FlowContext, LANGUAGES, type Language, type Proof } from './types.ts';
+import type { FlowContext, Language, Proof } from './types.ts';
 
 export interface Session {
   readonly userId: number;
@@ -91,7 +92,7 @@ export async function findSession(context: FlowContext, secret: string): Promise
     userId: row.user_id,
     address: user.address,
     proof: proven ? { level: 'key', fingerprints: row.sealed_to } : { level: 'mailbox' },
-    language: LANGUAGES.find((each) => each === row.language) ?? 'en',
+    language: languageOf(row.language),
     openedAt,
   };
 }

@@ -6,7 +6,7 @@ import type { KeyKind, Rule } from '../directory/types.ts';
 import type { KeyRefusal } from '../keys/refusals.ts';
 import type { Language } from './letters/language.ts';
 
-export { LANGUAGES, type Language } from './letters/language.ts';
+export type { Language };
 
 /** What every function of the flow needs. Reads the configuration for every call: a reload takes effect with the next one. */
 export interface FlowContext {

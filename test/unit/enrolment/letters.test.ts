@@ -3,8 +3,8 @@ import { simpleParser } from 'mailparser';
 import { describe, expect, it } from 'vitest';
 import { CATALOGUES } from '../../../src/enrolment/letters/catalogue.ts';
 import { composeLetter } from '../../../src/enrolment/letters/compose.ts';
+import { LANGUAGES } from '../../../src/enrolment/letters/language.ts';
 import { LETTER_KINDS, type LetterDetails } from '../../../src/enrolment/letters/texts.ts';
-import { LANGUAGES } from '../../../src/enrolment/types.ts';
 
 const LINK = 'https://keys.example.org/confirm/0123456789012345678901234567890123456789012';
 const DETAILS: LetterDetails = {

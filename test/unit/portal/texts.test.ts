@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CHOICES, OWN_SETTINGS } from '../../../portal/frame/changes.ts';
 import { textKey } from '../../../portal/frame/refusals.ts';
-import { LANGUAGES, placesOf, readCatalogue, translator } from '../../../portal/frame/texts.ts';
+import { placesOf, readCatalogue, translator } from '../../../portal/frame/texts.ts';
+import { LANGUAGES } from '../../../src/enrolment/letters/language.ts';
 import { TOKEN_ACTIONS } from '../../../src/enrolment/tokens.ts';
 import { repository } from '../../support/places.ts';
 
