@@ -7,7 +7,7 @@ import { field, numberOf } from '../frame/form.ts';
 import { sendRefusal } from '../frame/refusals.ts';
 import { shown } from '../frame/render.ts';
 import { doneOf, redirectDone } from './home.ts';
-import { sendNeedsKey } from './proof.ts';
+import { sendHindered } from './proof.ts';
 
 const LONGEST_NAME = 60;
 const MOST_DEVICES = 50;
@@ -23,10 +23,7 @@ export function addDevices(server: FastifyInstance, context: PortalContext): voi
     const { userId } = signedIn(request).session;
     const name = shown(field(request.body, 'name', LONGEST_NAME).trim());
     const allowed = await mayAddDevice(context.flow, askerOf(request), { reads: true });
-    if (!allowed.ok) {
-      if (allowed.because === 'needs key') return sendNeedsKey(context, request, reply, { fields: null });
-      return sendRefusal(context, request, reply, allowed);
-    }
+    if (!allowed.ok) return sendHindered(context, request, reply, allowed, null);
     const before = await devicesOf(pool, userId, MOST_DEVICES);
     if (before.length >= MOST_DEVICES)
       return sendRefusal(context, request, reply, { because: 'not allowed' });

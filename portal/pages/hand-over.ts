@@ -121,5 +121,5 @@ async function submit(context: PortalContext, request: FastifyRequest, reply: Fa
     ['carried', upload.toString('base64url')],
     ['intent', intent],
   ] as const;
-  return sendNeedsKey(context, request, reply, { fields });
+  return sendNeedsKey(context, request, reply, fields);
 }

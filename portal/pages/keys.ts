@@ -6,7 +6,7 @@ import { askerOf, type PortalContext, sendPage } from '../frame/context.ts';
 import { fingerprintOf, numberOf } from '../frame/form.ts';
 import { sendRefusal } from '../frame/refusals.ts';
 import { doneOf, homeOf, redirectDone } from './home.ts';
-import { sendNeedsKey } from './proof.ts';
+import { sendHindered } from './proof.ts';
 
 export function addKeys(server: FastifyInstance, context: PortalContext): void {
   const { flow } = context;
@@ -36,8 +36,6 @@ export function addKeys(server: FastifyInstance, context: PortalContext): void {
     const change: FormChange = { kind: 'remove key', fingerprint };
     const outcome = await requestChange(flow, askerOf(request), change);
     if (outcome.ok) return redirectDone(reply, '/key', 'changed');
-    if (outcome.because === 'needs key')
-      return sendNeedsKey(context, request, reply, { fields: changeFields(change) });
-    return sendRefusal(context, request, reply, outcome);
+    return sendHindered(context, request, reply, outcome, changeFields(change));
   });
 }

@@ -4,9 +4,8 @@ import { requestChange } from '../../src/enrolment/flow.ts';
 import { LONGEST_PAUSE_MS } from '../../src/enrolment/types.ts';
 import { changeFields } from '../frame/changes.ts';
 import { askerOf, type PortalContext, sendPage } from '../frame/context.ts';
-import { sendRefusal } from '../frame/refusals.ts';
 import { homeOf, redirectDone } from './home.ts';
-import { sendNeedsKey } from './proof.ts';
+import { sendHindered } from './proof.ts';
 
 export function addLeaving(server: FastifyInstance, context: PortalContext): void {
   const { flow } = context;
@@ -20,16 +19,13 @@ export function addLeaving(server: FastifyInstance, context: PortalContext): voi
     const change = { kind: 'leave' } as const;
     const outcome = await requestChange(flow, askerOf(request), change);
     if (outcome.ok) return redirectDone(reply, '/', 'left');
-    if (outcome.because === 'needs key')
-      return sendNeedsKey(context, request, reply, { fields: changeFields(change) });
-    return sendRefusal(context, request, reply, outcome);
+    return sendHindered(context, request, reply, outcome, changeFields(change));
   });
   server.post('/pause', async (request, reply) => {
     const until = flow.now() + LONGEST_PAUSE_MS;
     const outcome = await requestChange(flow, askerOf(request), { kind: 'pause', until });
     if (outcome.ok) return redirectDone(reply, '/', 'pause');
     // Who waits for a week needs no pause of a day.
-    if (outcome.because === 'needs key') return sendNeedsKey(context, request, reply, { fields: null });
-    return sendRefusal(context, request, reply, outcome);
+    return sendHindered(context, request, reply, outcome, null);
   });
 }

@@ -3,9 +3,8 @@ import type { FastifyInstance } from 'fastify';
 import { requestChange } from '../../src/enrolment/flow.ts';
 import { CHOICES, changeFields, choiceOf, INHERITED, OWN_SETTINGS, readChange } from '../frame/changes.ts';
 import { askerOf, type PortalContext, sendPage } from '../frame/context.ts';
-import { sendRefusal } from '../frame/refusals.ts';
 import { doneOf, homeOf, redirectDone } from './home.ts';
-import { sendNeedsKey } from './proof.ts';
+import { sendHindered } from './proof.ts';
 
 export function addSettings(server: FastifyInstance, context: PortalContext): void {
   server.get('/settings', async (request, reply) => {
@@ -28,8 +27,6 @@ export function addSettings(server: FastifyInstance, context: PortalContext): vo
     if (change?.kind !== 'settings') return redirectDone(reply, '/settings', 'unchanged');
     const outcome = await requestChange(context.flow, askerOf(request), change);
     if (outcome.ok) return redirectDone(reply, '/settings', 'changed');
-    if (outcome.because === 'needs key')
-      return sendNeedsKey(context, request, reply, { fields: changeFields(change) });
-    return sendRefusal(context, request, reply, outcome);
+    return sendHindered(context, request, reply, outcome, changeFields(change));
   });
 }
