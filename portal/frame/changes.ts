@@ -5,7 +5,7 @@ import {
   type SettingsOverride,
   settingsShape,
 } from '../../src/config/settings.ts';
-import type { Change, SettingsChange } from '../../src/enrolment/types.ts';
+import type { Change, Intent, SettingsChange } from '../../src/enrolment/types.ts';
 import { field, fingerprintOf, wordOf } from './form.ts';
 
 /** A change that a form can ask for, at once or by waiting. */
@@ -97,4 +97,9 @@ const LONGEST_KEY_FIELD = 352 * 1024;
 export function carriedKey(body: unknown): Buffer | null {
   const text = field(body, 'carried', LONGEST_KEY_FIELD);
   return /^[A-Za-z0-9_-]+$/.test(text) ? Buffer.from(text, 'base64url') : null;
+}
+
+/** Where a key that was handed over goes; in the place of the others unless the form says otherwise. */
+export function intentOf(body: unknown): Exclude<Intent, 'renew'> {
+  return wordOf(body, 'intent', ['replace', 'add'] as const) ?? 'replace';
 }

@@ -7,16 +7,15 @@ import type { FlowRefusal } from '../../src/enrolment/types.ts';
 import type { Understood } from '../../src/enrolment/understand.ts';
 import { algorithmInWords } from '../../src/keys/view.ts';
 import { findKey } from '../fetch/find-key.ts';
-import { carriedKey } from '../frame/changes.ts';
+import { carriedKey, intentOf } from '../frame/changes.ts';
 import { askerOf, type PortalContext, sendPage, signedIn } from '../frame/context.ts';
-import { field, LONGEST_ADDRESS, wordOf } from '../frame/form.ts';
+import { field, LONGEST_ADDRESS } from '../frame/form.ts';
 import { sendRefusal, textKey } from '../frame/refusals.ts';
 import { homeOf, redirectDone } from './home.ts';
 import { sendNeedsKey } from './proof.ts';
 
 /** What `key import` takes. Bytes. */
 const MOST_KEY_BYTES = 256 * 1024;
-const INTENTS = ['replace', 'add'] as const;
 
 export function addHandOver(server: FastifyInstance, context: PortalContext): void {
   server.post('/key/paste', (request, reply) => {
@@ -113,7 +112,7 @@ function viewOf({ fingerprint, kind, facts, userIds, expires, relation, revokes 
 async function submit(context: PortalContext, request: FastifyRequest, reply: FastifyReply) {
   const upload = carriedKey(request.body);
   if (upload === null) return sendNotTaken(context, request, reply, 'refused_key.empty', 422);
-  const intent = wordOf(request.body, 'intent', INTENTS) ?? 'replace';
+  const intent = intentOf(request.body);
   const outcome = await submitKey(context.flow, askerOf(request), upload, intent);
   if (outcome.ok) return redirectDone(reply, '/', outcome.result === 'revoked' ? 'revoked' : 'submitted');
   if (outcome.because !== 'needs key') return sendKeyRefusal(context, request, reply, outcome);
