@@ -1,4 +1,5 @@
 // Looks for the key of an address where its owner may have published it.
+import { MAX_UPLOAD } from '../../src/keys/refusals.ts';
 import { type FetchFailure, fetchPublic, INTERNET } from './https.ts';
 import { keyPlaces, readAsked } from './key-places.ts';
 
@@ -6,7 +7,6 @@ export type FoundKey =
   | { readonly ok: true; readonly bytes: Buffer; readonly host: string }
   | { readonly ok: false; readonly because: FetchFailure | 'no address' };
 
-const MOST_BYTES = 256 * 1024;
 /** For all places together. */
 const PATIENCE_MS = 5000;
 
@@ -27,7 +27,7 @@ export async function findKey(
   for (const place of keyPlaces(asked, keyServer)) {
     const milliseconds = until - Date.now();
     if (milliseconds <= 0) return { ok: false, because: 'too slow' };
-    const fetched = await fetchPublic(place, { bytes: MOST_BYTES, milliseconds }, internet);
+    const fetched = await fetchPublic(place, { bytes: MAX_UPLOAD, milliseconds }, internet);
     if (fetched.ok) return { ...fetched, host: place.host };
     if (fetched.because !== 'absent' && worst === 'absent') worst = fetched.because;
   }

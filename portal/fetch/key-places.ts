@@ -1,6 +1,7 @@
 // Where a key for an address may be had: its domain's Web Key Directory, then a key server. Pure.
 import { createHash } from 'node:crypto';
 import { domainToASCII } from 'node:url';
+import { MAX_TYPED } from '../../src/address/normalise.ts';
 
 /** An address as far as a key is looked up for it. */
 interface Asked {
@@ -9,7 +10,6 @@ interface Asked {
   readonly domain: string;
 }
 
-const LONGEST_ADDRESS = 254;
 const LONGEST_LOCAL = 64;
 
 /** A name of at least two labels that ends with letters: neither `localhost` nor an IP address in any notation. */
@@ -21,7 +21,7 @@ const PRIVATE_NAME = /(?:^|\.)(?:localhost|local|internal|home\.arpa|lan|onion|i
 
 /** Reads an address for a look-up; null where no key could be published for it. */
 export function readAsked(address: string): Asked | null {
-  if (address.length > LONGEST_ADDRESS) return null;
+  if (address.length > MAX_TYPED) return null;
   const at = address.lastIndexOf('@');
   const local = address.slice(0, at);
   if (at < 1 || local.length > LONGEST_LOCAL || /[\s\p{Cc}"<>]/u.test(local)) return null;

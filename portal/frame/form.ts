@@ -29,6 +29,3 @@ export function fingerprintOf(body: unknown, name: string): string | null {
   const given = field(body, name, 64);
   return /^(?:[0-9A-F]{40}|[0-9A-F]{64})$/.test(given) ? given : null;
 }
-
-/** RFC 5321, section 4.5.3.1.3. */
-export const LONGEST_ADDRESS = 254;

@@ -1,25 +1,24 @@
 // Handing a key over: pasted, uploaded or fetched; what was understood of it; and only then its letter.
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { MAX_TYPED } from '../../src/address/normalise.ts';
 import { submitKey, understandKey } from '../../src/enrolment/flow.ts';
 import { LIMITS, takeTurn } from '../../src/enrolment/limits.ts';
 import type { FlowRefusal } from '../../src/enrolment/types.ts';
 import type { Understood } from '../../src/enrolment/understand.ts';
+import { MAX_UPLOAD } from '../../src/keys/refusals.ts';
 import { algorithmInWords } from '../../src/keys/view.ts';
 import { findKey } from '../fetch/find-key.ts';
 import { carriedKey, intentOf } from '../frame/changes.ts';
 import { askerOf, type PortalContext, sendPage, signedIn } from '../frame/context.ts';
-import { field, LONGEST_ADDRESS } from '../frame/form.ts';
+import { field } from '../frame/form.ts';
 import { sendRefusal, textKey } from '../frame/refusals.ts';
 import { homeOf, redirectDone } from './home.ts';
 import { sendNeedsKey } from './proof.ts';
 
-/** What `key import` takes. Bytes. */
-const MOST_KEY_BYTES = 256 * 1024;
-
 export function addHandOver(server: FastifyInstance, context: PortalContext): void {
   server.post('/key/paste', (request, reply) => {
-    const text = field(request.body, 'key', MOST_KEY_BYTES);
+    const text = field(request.body, 'key', MAX_UPLOAD);
     return review(context, request, reply, Buffer.from(text, 'utf8'));
   });
   server.post('/key/fetch', (request, reply) => fetched(context, request, reply));
@@ -28,7 +27,7 @@ export function addHandOver(server: FastifyInstance, context: PortalContext): vo
     // Whole in memory, since a key is small, and nothing of it touches the disk.
     await upload.register(multipart, {
       attachFieldsToBody: 'keyValues',
-      limits: { fileSize: MOST_KEY_BYTES, files: 1, fields: 2, fieldSize: 1024, parts: 3, headerPairs: 20 },
+      limits: { fileSize: MAX_UPLOAD, files: 1, fields: 2, fieldSize: 1024, parts: 3, headerPairs: 20 },
     });
     upload.post('/key/upload', (request, reply) => {
       const { body } = request;
@@ -41,7 +40,7 @@ export function addHandOver(server: FastifyInstance, context: PortalContext): vo
 
 async function fetched(context: PortalContext, request: FastifyRequest, reply: FastifyReply) {
   const { userId } = signedIn(request).session;
-  const address = field(request.body, 'address', LONGEST_ADDRESS).trim();
+  const address = field(request.body, 'address', MAX_TYPED).trim();
   const retryAt = await takeTurn(context.flow, LIMITS.fetchUser, String(userId));
   if (retryAt !== null) return sendRefusal(context, request, reply, { because: 'limited', retryAt });
   const server = context.config().portal.key_server;

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { MAX_TYPED } from '../../src/address/normalise.ts';
 import { LIMITS, takeTurn } from '../../src/enrolment/limits.ts';
 import { closeSession } from '../../src/enrolment/sessions.ts';
 import { requestSignIn } from '../../src/enrolment/sign-in.ts';
 import { clientOf, type PortalContext, sendPage } from '../frame/context.ts';
-import { field, LONGEST_ADDRESS, wordOf } from '../frame/form.ts';
+import { field, wordOf } from '../frame/form.ts';
 import { sendRefusal } from '../frame/refusals.ts';
 import { cookieName, cookieOptions, openFor } from '../frame/session.ts';
 import { canBeAsked, parseImapServer } from '../sign-in/imap.ts';
@@ -66,7 +67,7 @@ export function addSignIn(server: FastifyInstance, context: PortalContext): void
 }
 
 async function byLetter(context: PortalContext, request: FastifyRequest, reply: FastifyReply) {
-  const address = field(request.body, 'address', LONGEST_ADDRESS).trim();
+  const address = field(request.body, 'address', MAX_TYPED).trim();
   if (!/^[^\s\p{Cc}]+@[^\s\p{Cc}]+$/u.test(address))
     return sendSignIn(context, request, reply, { problem: 'no_address', status: 422 });
   const clear = wordOf(request.body, 'plain', ['yes']) !== null;
@@ -86,7 +87,7 @@ async function byLetter(context: PortalContext, request: FastifyRequest, reply: 
 }
 
 async function byPassword(context: PortalContext, request: FastifyRequest, reply: FastifyReply) {
-  const address = field(request.body, 'address', LONGEST_ADDRESS).trim();
+  const address = field(request.body, 'address', MAX_TYPED).trim();
   const password = field(request.body, 'password', 1024);
   const server = parseImapServer(context.config().portal.imap);
   const refuse = (problem: Problem, status: number) =>

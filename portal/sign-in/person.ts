@@ -1,12 +1,10 @@
 // Whose mailbox a typed name is, for signing in: as the map sender_login has it, an own address or an alias of one user alone.
 import { eq } from 'drizzle-orm';
+import { MAX_TYPED } from '../../src/address/normalise.ts';
 import type { Database } from '../../src/database/open.ts';
 import { users } from '../../src/database/schema.ts';
 import { findAddress, nameAddress, primaryAddress, usersBehindAlias } from '../../src/directory/find.ts';
 import { ChangeRefused } from '../../src/directory/refused.ts';
-
-/** RFC 5321, section 4.5.3.1.3. */
-const LONGEST_ADDRESS = 254;
 
 export interface Person {
   readonly userId: number;
@@ -16,7 +14,7 @@ export interface Person {
 
 /** null: nobody's, several people's, or that of a user who is disabled. @throws what the database throws */
 export async function personAt({ orm }: Pick<Database, 'orm'>, typed: string): Promise<Person | null> {
-  if (typed.length > LONGEST_ADDRESS) return null;
+  if (typed.length > MAX_TYPED) return null;
   let row: Awaited<ReturnType<typeof findAddress>>;
   try {
     const { address } = await nameAddress(orm, typed);

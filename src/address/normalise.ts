@@ -15,6 +15,9 @@ export interface AddressParts {
 
 /** No stored address is longer: 64 octets, @, and 255 octets (RFC 5321, section 4.5.3.1). Octets of UTF-8. */
 export const MAX_ADDRESS = 320;
+
+/** What fits into a path of 256 octets with its brackets (RFC 5321, section 4.5.3.1.3): no address that a person types is longer. */
+export const MAX_TYPED = 254;
 /** No name of a domain is longer, however it is spelled. UTF-16 units. */
 const MAX_DOMAIN = 1000;
 

@@ -1,5 +1,6 @@
 // Signing in by letter, and the link for support.
 import { sql } from 'drizzle-orm';
+import { MAX_ADDRESS } from '../address/normalise.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { findUser } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
@@ -13,7 +14,6 @@ import type { FlowContext, FlowRefusal, Language, Outcome, Proof } from './types
 
 /** No user has it. */
 const NOBODY = 0;
-const LONGEST_ADDRESS = 320;
 
 /**
  * Asks for a letter with a sign-in link: sealed to the user's current keys where there are any, else in the clear. It is sent
@@ -32,7 +32,7 @@ export async function requestSignIn(
   },
 ): Promise<Outcome> {
   if (context.config().portal.url === '') return { ok: false, because: 'no portal' };
-  const typed = asked.address.slice(0, LONGEST_ADDRESS).trim();
+  const typed = asked.address.slice(0, MAX_ADDRESS).trim();
   const subject = typed.toLowerCase();
   for (const [limit, what] of [
     [LIMITS.signInClient, asked.client],
