@@ -1,4 +1,5 @@
 // Reading what a form sent: every field is a text of bounded length, or it is not there. Pure.
+import { isFingerprint } from '../../src/keys/fingerprint.ts';
 
 /** The text of a field; '' where it is absent, sent twice, or longer than its limit. */
 export function field(body: unknown, name: string, most: number): string {
@@ -27,5 +28,5 @@ export function numberOf(body: unknown, name: string): number | null {
 /** A fingerprint as the pages write it into forms; null where the field holds none. */
 export function fingerprintOf(body: unknown, name: string): string | null {
   const given = field(body, name, 64);
-  return /^(?:[0-9A-F]{40}|[0-9A-F]{64})$/.test(given) ? given : null;
+  return isFingerprint(given) ? given : null;
 }

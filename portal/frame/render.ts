@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Eta } from 'eta';
 import { packageRoot } from '../../src/config/package.ts';
 import { LANGUAGES, type Language } from '../../src/enrolment/letters/language.ts';
+import { grouped } from '../../src/keys/fingerprint.ts';
 import { type Formats, formatsOf, readCatalogue, type Translate, translator } from './texts.ts';
 
 /** What every page knows. */
@@ -37,11 +38,6 @@ const LONGEST_SHOWN = 200;
 export function shown(text: string): string {
   const bounded = text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
   return bounded.replace(/[\p{Cs}\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}]/gu, '\u{fffd}');
-}
-
-/** A fingerprint in groups of four, as people compare it. */
-export function grouped(fingerprint: string): string {
-  return fingerprint.replace(/(.{4})(?=.)/g, '$1 ');
 }
 
 /** Reads the catalogues; templates are read when they are first used. @throws Error where a catalogue cannot be read */

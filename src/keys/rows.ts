@@ -6,6 +6,7 @@ import type { Database } from '../database/open.ts';
 import { addresses, domains, keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
+import { isFingerprint } from './fingerprint.ts';
 import { type KeyOwner, ownerNamed } from './owner.ts';
 
 export type KeyRow = typeof keys.$inferSelect;
@@ -95,7 +96,7 @@ export type KeyName =
  */
 export function readKeyName(typed: string): KeyName {
   const digits = typed.replace(/[\s:]/g, '').replace(/^0x/i, '').toUpperCase();
-  if (/^(?:[0-9A-F]{40}|[0-9A-F]{64})$/.test(digits)) return { kind: 'fingerprint', fingerprint: digits };
+  if (isFingerprint(digits)) return { kind: 'fingerprint', fingerprint: digits };
   if (typed.includes('@')) return { kind: 'address', address: typed };
   if (/^[0-9A-F]{4,}$/.test(digits)) {
     throw new ChangeRefused(

@@ -1,4 +1,5 @@
 // What the placeholders of a notice stand for. Pure.
+import { grouped } from '../keys/fingerprint.ts';
 import type { ExpiringKey } from './expiring.ts';
 import type { Placeholder } from './message.ts';
 
@@ -28,7 +29,7 @@ function describeKey(key: ToldKey, mail: { readonly address: string; readonly da
   const left = Math.ceil((key.expiresAt.getTime() - mail.date.getTime()) / DAY_MS);
   const when = `${key.expiresAt.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
   return [
-    `  ${key.fingerprint.replace(/(.{4})(?=.)/g, '$1 ')}`,
+    `  ${grouped(key.fingerprint)}`,
     ...(key.ownerName === mail.address ? [] : [`    of ${key.ownerName}`]),
     `    expires ${when}, in ${left <= 1 ? 'less than a day' : `less than ${left} days`}`,
   ].join('\n');

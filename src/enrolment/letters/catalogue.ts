@@ -1,9 +1,9 @@
 // The catalogues by language, and the words of one letter.
-
+import { grouped } from '../../keys/fingerprint.ts';
 import { english } from './english.ts';
 import { german } from './german.ts';
 import type { Language } from './language.ts';
-import { type Catalogue, grouped, type LetterDetails, type LetterWords } from './texts.ts';
+import type { Catalogue, LetterDetails, LetterWords } from './texts.ts';
 
 export const CATALOGUES: Readonly<Record<Language, Catalogue>> = { en: english, de: german };
 

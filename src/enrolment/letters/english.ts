@@ -1,5 +1,6 @@
 // The letters in English.
-import { type Catalogue, grouped, momentIn } from './texts.ts';
+import { grouped } from '../../keys/fingerprint.ts';
+import { type Catalogue, momentIn } from './texts.ts';
 
 const WHAT_SEALING_IS =
   'About sealing: your mail server locks every message for you with your public key, as soon as it arrives. Only the private key, which is on your own device and nowhere else, opens it. Whoever copies the server, or reads your mailbox without that key, sees nothing but scrambled text. The usual name for this is OpenPGP (or S/MIME) encryption.';

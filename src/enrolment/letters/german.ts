@@ -1,5 +1,6 @@
 // The letters in German.
-import { type Catalogue, grouped, momentIn } from './texts.ts';
+import { grouped } from '../../keys/fingerprint.ts';
+import { type Catalogue, momentIn } from './texts.ts';
 
 const WHAT_SEALING_IS =
   'Was Versiegeln ist: Ihr Mailserver verschließt jede Nachricht für Sie mit Ihrem öffentlichen Schlüssel, sobald sie eintrifft. Nur der private Schlüssel, der auf Ihrem eigenen Gerät liegt und sonst nirgends, öffnet sie wieder. Wer den Server kopiert oder Ihr Postfach ohne diesen Schlüssel liest, sieht nur Zeichensalat. Der übliche Name dafür ist OpenPGP- (oder S/MIME-)Verschlüsselung.';

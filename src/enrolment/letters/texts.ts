@@ -86,11 +86,6 @@ export interface Catalogue {
   readonly moment: (at: number) => string;
 }
 
-/** Four digits each, as programs show fingerprints. Pure. */
-export function grouped(fingerprint: string): string {
-  return fingerprint.replace(/(.{4})(?=.)/g, '$1 ');
-}
-
 /** A moment in UTC: the letter does not know where its reader lives. */
 export function momentIn(locale: string): (at: number) => string {
   const format = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'short', timeZone: 'UTC' });

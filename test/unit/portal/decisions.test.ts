@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { changeFields, type FormChange, readChange } from '../../../portal/frame/changes.ts';
 import { field, fingerprintOf, numberOf } from '../../../portal/frame/form.ts';
 import { isOwnHost, isOwnSource, ownOrigin } from '../../../portal/frame/hosts.ts';
-import { grouped, shown } from '../../../portal/frame/render.ts';
+import { shown } from '../../../portal/frame/render.ts';
 import { stateOf } from '../../../portal/frame/state.ts';
 import { chooseLanguage, formatsOf } from '../../../portal/frame/texts.ts';
 import { proxyDoor } from '../../../portal/portal.ts';
 import { canBeAsked, parseImapServer, verdictOf } from '../../../portal/sign-in/imap.ts';
 import { toldUser } from '../../../portal/sign-in/trusted-header.ts';
 import { configSchema } from '../../../src/config/schema.ts';
+import { grouped } from '../../../src/keys/fingerprint.ts';
 import type { KeyView } from '../../../src/keys/view.ts';
 
 describe('the address of the portal', () => {
