@@ -13,9 +13,9 @@ import type { LetterDetails } from './letters/texts.ts';
 import { LIMITS, takeTurnIn } from './limits.ts';
 import { postLetters, withdrawUnsent } from './outbox.ts';
 import { FlowRefused } from './refused.ts';
-import { remember, submissionOf } from './rows.ts';
+import { type RecoveryRow, recoveryOf, remember, submissionOf } from './rows.ts';
 import type { Effect } from './state.ts';
-import type { Change, Proof } from './types.ts';
+import type { Proof } from './types.ts';
 import { anchorsOf, policyOf, type UnderstoodKey } from './understand.ts';
 
 /** For whom, by whom, and with what. */
@@ -37,7 +37,7 @@ interface Run {
   readonly tx: Orm;
   readonly context: EffectContext;
   submissionId: number | null;
-  recovery: { readonly id: number; readonly change: Change; readonly dueAt: number } | null;
+  recoveryId: number | null;
   /** The key that has become active, and until when it can be taken back. */
   activated: string | null;
   undoUntil: number | null;
@@ -48,7 +48,7 @@ interface Run {
  * @throws FlowRefused where one cannot be done: the caller takes the transaction back
  */
 export async function doEffects(tx: Orm, effects: readonly Effect[], context: EffectContext): Promise<void> {
-  const run: Run = { tx, context, submissionId: null, recovery: null, activated: null, undoUntil: null };
+  const run: Run = { tx, context, submissionId: null, recoveryId: null, activated: null, undoUntil: null };
   await nameActor(tx, context.name);
   for (const effect of effects) await doOne(run, effect);
 }
@@ -133,7 +133,7 @@ async function keepSubmission(
       actor: name,
       submitted_at: new Date(now),
       expires_at: new Date(expiresAt),
-      recovery_id: byRecovery ? (run.recovery?.id ?? null) : null,
+      recovery_id: byRecovery ? run.recoveryId : null,
     })
     .returning({ id: enrolmentSubmissions.id });
   run.submissionId = row?.id ?? null;
@@ -223,7 +223,7 @@ async function startRecovery(
     })
     .returning({ id: enrolmentRecoveries.id });
   if (row === undefined) throw new Error('an inserted recovery was not returned');
-  run.recovery = { id: row.id, change, dueAt };
+  run.recoveryId = row.id;
 }
 
 async function countLetters(
@@ -248,7 +248,7 @@ async function letter(run: Run, effect: Extract<Effect, { do: 'letter' }>): Prom
     if (retryAt !== null) throw new FlowRefused({ ok: false, because: 'limited', retryAt });
   }
   const submissionId = effect.submissionId ?? (seal === 'submission' ? run.submissionId : null);
-  const recovery = kind === 'recovery' || kind === 'administrator' ? await recoveryOf(run) : null;
+  const recovery = kind === 'recovery' || kind === 'administrator' ? await recoveryOf(tx, userId) : null;
   // A letter with a link: the newer one would end the older one's, so that only the newer one is sent.
   if (kind === 'test') await withdrawUnsent(tx, userId, kind);
   await postLetters(
@@ -267,21 +267,13 @@ async function letter(run: Run, effect: Extract<Effect, { do: 'letter' }>): Prom
   );
 }
 
-async function recoveryOf(run: Run): Promise<Run['recovery']> {
-  const [row] = await run.tx
-    .select()
-    .from(enrolmentRecoveries)
-    .where(eq(enrolmentRecoveries.user_id, run.context.userId));
-  return row === undefined ? null : { id: row.id, change: row.change as Change, dueAt: row.due_at.getTime() };
-}
-
 async function detailsOf(
   run: Run,
   submissionId: number | null,
-  recovery: Run['recovery'],
+  recovery: RecoveryRow | null,
 ): Promise<LetterDetails> {
   const { now } = run.context;
-  if (recovery !== null) return { at: now, until: recovery.dueAt, change: recovery.change.kind };
+  if (recovery !== null) return { at: now, until: recovery.due_at.getTime(), change: recovery.change.kind };
   if (submissionId !== null) {
     const submission = await submissionOf(run.tx, submissionId);
     return submission === null ? {} : { fingerprint: submission.fingerprint };

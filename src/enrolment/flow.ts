@@ -2,12 +2,11 @@
 // it says in the same transaction. Letters are rows of the outbox, which `serve` sends.
 //
 // All of them throw only what the database throws (isDatabaseUnavailable: a temporary failure; nothing was done then).
-import { eq } from 'drizzle-orm';
-import { enrolmentRecoveries } from '../database/enrolment-tables.ts';
 import { findUser, primaryAddress } from '../directory/find.ts';
 import { holdKeys } from '../keys/rows.ts';
 import { viewRecovery } from './home.ts';
 import { LIMITS, takeTurn } from './limits.ts';
+import { recoveryOf } from './rows.ts';
 import type { DecidedResult, FlowEvent } from './state.ts';
 import { findToken, type TokenAction, useToken } from './tokens.ts';
 import { transact } from './transact.ts';
@@ -159,8 +158,9 @@ export async function confirmKey(
   if (!outcome.ok) return outcome;
   const { userId, fingerprint, result } = outcome;
   if (result === 'active') return { ok: true, result, fingerprint, userId };
-  const recovery = await recoveryOf(context, userId);
-  return { ok: true, result: 'waiting', fingerprint, userId, dueAt: recovery?.dueAt ?? context.now() };
+  const recovery = await recoveryOf(context.database.orm, userId);
+  const dueAt = recovery?.due_at.getTime() ?? context.now();
+  return { ok: true, result: 'waiting', fingerprint, userId, dueAt };
 }
 
 /**
@@ -207,16 +207,8 @@ export async function startRecovery(
     outcome = await transact(context, { asker, key, event: () => ({ kind: 'recover', change, keyKind }) });
   }
   if (!outcome.ok) return outcome;
-  const recovery = await recoveryOf(context, asker.userId);
-  return recovery === null ? { ok: false, because: 'nothing there' } : { ok: true, recovery };
-}
-
-async function recoveryOf(context: FlowContext, userId: number): Promise<RecoveryView | null> {
-  const [row] = await context.database.orm
-    .select()
-    .from(enrolmentRecoveries)
-    .where(eq(enrolmentRecoveries.user_id, userId));
-  return row === undefined ? null : viewRecovery(row);
+  const row = await recoveryOf(context.database.orm, asker.userId);
+  return row === null ? { ok: false, because: 'nothing there' } : { ok: true, recovery: viewRecovery(row) };
 }
 
 export type Stopped = Outcome<{ readonly result: 'stopped' | 'administrator' }>;

@@ -1,12 +1,12 @@
 // What the pages show of one user. Reads only.
 import { asc, eq } from 'drizzle-orm';
 import { type EffectiveSettings, effectiveSettings, type SettingsOverride } from '../config/settings.ts';
-import { enrolmentRecoveries, enrolmentSubmissions, enrolments } from '../database/enrolment-tables.ts';
+import { enrolmentSubmissions } from '../database/enrolment-tables.ts';
 import { type KeyEventView, verifyChain } from '../keys/chain.ts';
 import { keysOfUser } from '../keys/rows.ts';
 import { type KeyView, viewKey } from '../keys/view.ts';
-import { loadAddressee, type RecoveryRow, type SubmissionRow } from './rows.ts';
-import type { Change, FlowContext, Language, RecoveryView, SubmissionView } from './types.ts';
+import { loadAddressee, type RecoveryRow, recoveryOf, type SubmissionRow } from './rows.ts';
+import type { FlowContext, Language, RecoveryView, SubmissionView } from './types.ts';
 import { policyOf } from './understand.ts';
 
 /** All that the home page tells. Times are Unix milliseconds. */
@@ -35,18 +35,13 @@ export async function readHome(context: FlowContext, userId: number): Promise<Ho
   const addressee = await loadAddressee(orm, userId);
   if (addressee === null) return null;
   const keys = await keysOfUser(orm, userId);
-  const [known] = await orm.select().from(enrolments).where(eq(enrolments.user_id, userId));
   const submissions = await orm
     .select()
     .from(enrolmentSubmissions)
     .where(eq(enrolmentSubmissions.user_id, userId))
     .orderBy(asc(enrolmentSubmissions.id));
-  const [recovery] = await orm
-    .select()
-    .from(enrolmentRecoveries)
-    .where(eq(enrolmentRecoveries.user_id, userId));
-  const until = (moment: Date | null | undefined): number | null =>
-    moment !== null && moment !== undefined && moment.getTime() > now ? moment.getTime() : null;
+  const recovery = await recoveryOf(orm, userId);
+  const until = (moment: number | null): number | null => (moment !== null && moment > now ? moment : null);
   return {
     userId,
     address: addressee.address,
@@ -56,9 +51,9 @@ export async function readHome(context: FlowContext, userId: number): Promise<Ho
     settings: effectiveSettings(config.encryption, addressee.domainSettings, addressee.settings),
     ownSettings: addressee.settings,
     submissions: submissions.filter((row) => row.expires_at.getTime() > now).map(viewSubmission),
-    recovery: recovery === undefined ? null : viewRecovery(recovery),
-    undoUntil: until(known?.undo_until),
-    pausedUntil: until(known?.paused_until),
+    recovery: recovery === null ? null : viewRecovery(recovery),
+    undoUntil: until(addressee.undoUntil),
+    pausedUntil: until(addressee.pausedUntil),
   };
 }
 
@@ -79,7 +74,7 @@ function viewSubmission(row: SubmissionRow): SubmissionView {
 export function viewRecovery(row: RecoveryRow): RecoveryView {
   return {
     id: row.id,
-    change: row.change as Change,
+    change: row.change,
     startedAt: row.started_at.getTime(),
     dueAt: row.due_at.getTime(),
     state: row.state,

@@ -1,5 +1,5 @@
 // The rows behind the flow, read: what counts of one user, and whom a letter goes to.
-import { and, asc, eq, sql } from 'drizzle-orm';
+import { and, asc, eq, type SQL, sql } from 'drizzle-orm';
 import type { Config } from '../config/schema.ts';
 import { effectiveSettings, type SettingsOverride } from '../config/settings.ts';
 import {
@@ -16,7 +16,9 @@ import type { EnrolmentState, StateRecovery, StateSubmission } from './state.ts'
 import type { Change, Language, Proof } from './types.ts';
 
 export type SubmissionRow = typeof enrolmentSubmissions.$inferSelect;
-export type RecoveryRow = typeof enrolmentRecoveries.$inferSelect;
+export type RecoveryRow = Omit<typeof enrolmentRecoveries.$inferSelect, 'change'> & {
+  readonly change: Change;
+};
 
 /** A user as letters and pages need one. */
 export interface Addressee {
@@ -27,9 +29,15 @@ export interface Addressee {
   readonly language: Language;
   readonly settings: SettingsOverride;
   readonly domainSettings: SettingsOverride;
-  /** Those that mail is sealed to: active, not revoked. */
+  /** Those of {@link currentKeysOf}. */
   readonly keys: readonly StoredKey[];
   readonly undoUntil: number | null;
+  readonly pausedUntil: number | null;
+}
+
+/** Which keys of a user mail is sealed to: active, not revoked. */
+export function currentKeysOf(userId: number): SQL | undefined {
+  return and(eq(keys.user_id, userId), eq(keys.status, 'active'), eq(keys.revoked, false));
 }
 
 /** null: the user is not there. */
@@ -43,6 +51,7 @@ export async function loadAddressee(orm: Orm, userId: number): Promise<Addressee
       domain: domains.name,
       language: enrolments.language,
       undoUntil: enrolments.undo_until,
+      pausedUntil: enrolments.paused_until,
     })
     .from(users)
     .innerJoin(domains, eq(domains.id, users.domain_id))
@@ -50,17 +59,14 @@ export async function loadAddressee(orm: Orm, userId: number): Promise<Addressee
     .leftJoin(enrolments, eq(enrolments.user_id, users.id))
     .where(eq(users.id, userId));
   // Asked for nobody, too: the page that is told of nobody must not take less time.
-  const own = await orm
-    .select()
-    .from(keys)
-    .where(and(eq(keys.user_id, userId), eq(keys.status, 'active'), eq(keys.revoked, false)))
-    .orderBy(asc(keys.id));
+  const own = await orm.select().from(keys).where(currentKeysOf(userId)).orderBy(asc(keys.id));
   if (row === undefined) return null;
   return {
     ...row,
     userId,
     language: languageOf(row.language),
     undoUntil: row.undoUntil?.getTime() ?? null,
+    pausedUntil: row.pausedUntil?.getTime() ?? null,
     keys: own.map(({ kind, fingerprint, certificate, status, source, created_at: createdAt }) => ({
       kind,
       fingerprint,
@@ -139,17 +145,23 @@ function proofOf({ level, proven_by: fingerprints }: SubmissionRow): Proof {
   return level === 'key' ? { level, fingerprints } : { level };
 }
 
+/** The recovery of a user; null: none runs. */
+export async function recoveryOf(orm: Pick<Orm, 'select'>, userId: number): Promise<RecoveryRow | null> {
+  const [row] = await orm.select().from(enrolmentRecoveries).where(eq(enrolmentRecoveries.user_id, userId));
+  // Written by the flow alone, in the shape of its type.
+  return row === undefined ? null : { ...row, change: row.change as Change };
+}
+
 async function loadRecovery(tx: Orm, userId: number): Promise<StateRecovery | null> {
-  const [row] = await tx.select().from(enrolmentRecoveries).where(eq(enrolmentRecoveries.user_id, userId));
-  if (row === undefined) return null;
+  const row = await recoveryOf(tx, userId);
+  if (row === null) return null;
   const letters = await tx
     .select({ failed: sql<boolean>`${enrolmentLetters.failed_at} IS NOT NULL` })
     .from(enrolmentLetters)
     .where(and(eq(enrolmentLetters.recovery_id, row.id), eq(enrolmentLetters.kind, 'recovery')));
   return {
     id: row.id,
-    // Written by the flow alone, in the shape of its type.
-    change: row.change as Change,
+    change: row.change,
     state: row.state,
     startedAt: row.started_at.getTime(),
     dueAt: row.due_at.getTime(),

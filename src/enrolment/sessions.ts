@@ -4,6 +4,7 @@ import { portalSessions } from '../database/enrolment-tables.ts';
 import { addresses, keys, users } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { languageOf } from './letters/language.ts';
+import { currentKeysOf } from './rows.ts';
 import { hashSecret, makeSecret } from './secrets.ts';
 import type { FlowContext, Language, Proof } from './types.ts';
 
@@ -104,10 +105,7 @@ async function areCurrent(
   fingerprints: readonly string[],
 ): Promise<boolean> {
   if (fingerprints.length === 0) return false;
-  const current = await orm
-    .select({ fingerprint: keys.fingerprint })
-    .from(keys)
-    .where(and(eq(keys.user_id, userId), eq(keys.status, 'active'), eq(keys.revoked, false)));
+  const current = await orm.select({ fingerprint: keys.fingerprint }).from(keys).where(currentKeysOf(userId));
   return fingerprints.every((each) => current.some(({ fingerprint }) => fingerprint === each));
 }
 
