@@ -114,9 +114,10 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
     return { because: 'there is no key that it could be sealed to', when: 'never' };
   }
   const date = new Date(context.now());
-  const link = await makeLink(context, letter, kind, addressee, keys);
-  if (typeof link !== 'string') return link;
   const details = detailsSchema.parse(letter.details);
+  const linkUntil = linkEnd(context, kind, details);
+  const link = await makeLink(context, letter, { kind, details, linkUntil }, addressee, keys);
+  if (typeof link !== 'string') return link;
   const to =
     kind === 'administrator' ? administratorOf(config.notices.administrator, addressee) : addressee.address;
   const message = await composeLetter({
@@ -126,7 +127,7 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
       address: addressee.address,
       portal: config.portal.url,
       link,
-      linkUntil: link === '' ? null : linkEnd(context, kind, details),
+      linkUntil: link === '' ? null : linkUntil,
     },
     details,
     from: `${config.portal.key_address}@${addressee.domain}`,
@@ -137,12 +138,13 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
   const parts =
     letter.seal === 'clear'
       ? [message]
-      : await sealCopy(message, asDecision(keys, settings), statusOf(config.hostname, date), context.sealer);
+      : await sealCopy(
+          message,
+          asDecision(keys, settings),
+          { host: config.hostname, queueId: '', date },
+          context.sealer,
+        );
   return handOver(context, to, parts);
-}
-
-function statusOf(host: string, date: Date) {
-  return { host, queueId: '', date };
 }
 
 async function handOver(
@@ -214,7 +216,7 @@ async function storedKeys(
 async function makeLink(
   context: SenderContext,
   letter: LetterRow,
-  kind: LetterKind,
+  { kind, details, linkUntil }: Readonly<{ kind: LetterKind; details: LetterDetails; linkUntil: number }>,
   addressee: Addressee,
   keys: KeyChoice,
 ): Promise<string | Trouble> {
@@ -226,7 +228,6 @@ async function makeLink(
     return { because: 'the user is disabled', when: 'gone' };
   if (kind === 'first key' && addressee.undoUntil === null)
     return { because: 'it was taken back', when: 'gone' };
-  const details = detailsSchema.parse(letter.details);
   const token = await inOrmTransaction(context.database, async (tx) => {
     // Two letters at once would each leave the other's token.
     if ((await findUser(tx, addressee.userId, 'no key update')) === null) return null;
@@ -238,7 +239,7 @@ async function makeLink(
       submissionId: letter.submission_id,
       recoveryId: letter.recovery_id,
       sealedTo: kind === 'sign in' ? keys.use.map(({ fingerprint }) => fingerprint) : [],
-      expiresAt: linkEnd(context, kind, details),
+      expiresAt: linkUntil,
     });
   });
   return token === null ? { because: 'the user was removed', when: 'gone' } : linkOf(url, action, token);
