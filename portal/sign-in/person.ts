@@ -1,9 +1,13 @@
 // Whose mailbox a typed name is, for signing in: as the map sender_login has it, an own address or an alias of one user alone.
-import { eq } from 'drizzle-orm';
 import { MAX_TYPED } from '../../src/address/normalise.ts';
 import type { Database } from '../../src/database/open.ts';
-import { users } from '../../src/database/schema.ts';
-import { findAddress, nameAddress, primaryAddress, usersBehindAlias } from '../../src/directory/find.ts';
+import {
+  findAddress,
+  findUser,
+  nameAddress,
+  onlyUserBehind,
+  primaryAddress,
+} from '../../src/directory/find.ts';
 import { ChangeRefused } from '../../src/directory/refused.ts';
 
 export interface Person {
@@ -24,13 +28,8 @@ export async function personAt({ orm }: Pick<Database, 'orm'>, typed: string): P
     throw error;
   }
   const userId =
-    row === null ? null : (row.user_id ?? (row.kind === 'alias' ? await onlyReader(orm, row.id) : null));
+    row === null ? null : (row.user_id ?? (row.kind === 'alias' ? await onlyUserBehind(orm, row.id) : null));
   if (userId === null) return null;
-  const [user] = await orm.select({ status: users.status }).from(users).where(eq(users.id, userId));
+  const user = await findUser(orm, userId);
   return user?.status === 'active' ? { userId, login: await primaryAddress(orm, userId) } : null;
-}
-
-async function onlyReader(orm: Database['orm'], aliasId: number): Promise<number | null> {
-  const { userIds, others } = await usersBehindAlias(orm, aliasId);
-  return userIds.length === 1 && others === 0 ? (userIds[0] ?? null) : null;
 }

@@ -129,17 +129,14 @@ export async function requireUser(
   return { user, address: await primaryAddress(orm, user.id) };
 }
 
-/** The users that an alias leads to directly, and whether it leads anywhere else too. */
-export async function usersBehindAlias(
-  orm: Orm,
-  aliasId: number,
-): Promise<{ readonly userIds: readonly number[]; readonly others: number }> {
-  const rows = await orm
+/** The user that an alias leads to directly, and nobody else; null: several people, or somewhere else too. */
+export async function onlyUserBehind(orm: Orm, aliasId: number): Promise<number | null> {
+  const targets = await orm
     .select({ userId: aliasTargets.target_user_id })
     .from(aliasTargets)
     .where(eq(aliasTargets.alias_id, aliasId));
-  const userIds = rows.flatMap(({ userId }) => (userId === null ? [] : [userId]));
-  return { userIds, others: rows.length - userIds.length };
+  const [only] = targets;
+  return targets.length === 1 ? (only?.userId ?? null) : null;
 }
 
 /** The addresses that lead to a user: the primary one first, then the aliases that name the user as a target. */

@@ -13,9 +13,9 @@ import {
   mostExact,
   nameAddress,
   type Orm,
+  onlyUserBehind,
   primaryAddress,
   requireDomain,
-  usersBehindAlias,
 } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
 
@@ -47,9 +47,8 @@ export async function ownerNamed(orm: Orm, typed: string, delimiters: string): P
   );
   if (row?.kind === 'user' && row.user_id !== null) return userOwner(orm, row.user_id);
   if (row?.kind === 'alias') {
-    const { userIds, others } = await usersBehindAlias(orm, row.id);
-    const [only] = userIds;
-    if (only !== undefined && userIds.length === 1 && others === 0) return userOwner(orm, only);
+    const only = await onlyUserBehind(orm, row.id);
+    if (only !== null) return userOwner(orm, only);
     throw new ChangeRefused(
       `${row.address} is an alias that does not lead to one user alone; name the user, see "sealpost alias list ${row.address}"`,
     );
@@ -84,9 +83,8 @@ export async function ownersAmong(
     );
     if (row?.kind === 'user' && row.user_id !== null) ids.add(row.user_id);
     if (row?.kind !== 'alias') continue;
-    const { userIds, others } = await usersBehindAlias(orm, row.id);
-    const [only] = userIds;
-    if (only !== undefined && userIds.length === 1 && others === 0) ids.add(only);
+    const only = await onlyUserBehind(orm, row.id);
+    if (only !== null) ids.add(only);
   }
   const owners: KeyOwner[] = [];
   for (const id of ids) owners.push(await userOwner(orm, id));
