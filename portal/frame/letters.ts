@@ -1,7 +1,8 @@
 // How many letters were sealed for a user, from what `sealpost trace` knows: as long ago as trace.keep reaches.
 import type { Config } from '../../src/config/schema.ts';
 import type { Database } from '../../src/database/open.ts';
-import { addressForm, createPseudonym, pseudonymKey } from '../../src/observe/pseudonym.ts';
+import { keptForm } from '../../src/delivery/tell.ts';
+import { pseudonymsOf } from '../../src/observe/pseudonym.ts';
 
 export interface SealedLetters {
   /** At most {@link MOST_COUNTED}. */
@@ -24,11 +25,7 @@ export async function sealedLetters(
   address: string,
 ): Promise<SealedLetters | null> {
   if (trace.keep === 0) return null;
-  // As the events were written: by name, or by what stands for it.
-  const form = addressForm(
-    log.addresses === 'own' ? 'own' : 'hmac',
-    createPseudonym(pseudonymKey(state_dir)),
-  );
+  const form = keptForm(log.addresses, pseudonymsOf(state_dir));
   const { rows } = await pool.query<{ count: number; last: Date | null }>({
     name: 'sealpost-portal-letters',
     text: COUNT,

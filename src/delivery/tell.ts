@@ -26,8 +26,7 @@ export function createTeller({ config, logger, writer, key }: TellerContext): (e
     const mode = config().log.addresses;
     logger.info(eventFields(told, addressForm(mode, pseudonym)), told.reason);
     if (writer === null) return;
-    // Whom nobody may read in the log must be found all the same by whoever knows the address.
-    const kept = addressForm(mode === 'own' ? 'own' : 'hmac', pseudonym);
+    const kept = keptForm(mode, pseudonym);
     writer.write({
       at: told.at,
       event: told.event,
@@ -43,6 +42,11 @@ export function createTeller({ config, logger, writer, key }: TellerContext): (e
       reply: told.reply,
     });
   };
+}
+
+/** How the table has recipients: whom nobody may read in the log must be found all the same by whoever knows the address. */
+export function keptForm(mode: Config['log']['addresses'], pseudonym: (path: string) => string): AddressForm {
+  return addressForm(mode === 'own' ? 'own' : 'hmac', pseudonym);
 }
 
 function keptRecipient({ recipient, ours }: MessageEvent, form: AddressForm): string {
