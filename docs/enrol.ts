@@ -1,7 +1,8 @@
 // How a person comes to have sealed mail without an administrator: what her browser sends to the portal, without JavaScript, and
 // what she reads in her mailbox.
 import { simpleParser } from 'mailparser';
-import { decrypt, type PrivateKey, readMessage } from 'openpgp';
+import type { PrivateKey } from 'openpgp';
+import { decryptWith } from '../test/support/make-keys.ts';
 import type { Sink } from '../test/support/sink.ts';
 import { armoredPart, looksSealed } from '../test/support/unseal.ts';
 
@@ -60,19 +61,15 @@ async function linkTo(
     for (const { recipient, message } of mailboxes.deliveries().toReversed()) {
       if (recipient !== address) continue;
       const sealed = looksSealed(message);
-      const { text = '' } = await simpleParser(sealed ? await open(message, key) : message);
+      const { text = '' } = await simpleParser(
+        sealed ? await decryptWith(key, armoredPart(message)) : message,
+      );
       const path = new RegExp(`/${action}/[\\w-]{43}`).exec(text)?.[0];
       if (path !== undefined) return { path, sealed };
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   throw new Error(`expected a letter to ${address} with a link to ${action} within ${PATIENCE / 1000} s`);
-}
-
-async function open(message: Buffer, key: PrivateKey): Promise<Buffer> {
-  const sealed = await readMessage({ armoredMessage: armoredPart(message).toString('latin1') });
-  const { data } = await decrypt({ message: sealed, decryptionKeys: key, format: 'binary' });
-  return Buffer.from(data as Uint8Array);
 }
 
 /** Keeps cookies, and sends each form with the token of the page before. */

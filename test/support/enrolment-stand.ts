@@ -1,13 +1,14 @@
 // The flow of enrolment over a real database, with a clock that can be moved and a next hop that keeps the letters.
 
 import type { Command } from 'commander';
-import { decrypt, generateKey, type PrivateKey, readMessage } from 'openpgp';
+import { generateKey, type PrivateKey } from 'openpgp';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
 import { requireUser } from '../../src/directory/find.ts';
 import { runOnce } from '../../src/enrolment/run.ts';
 import type { SenderContext } from '../../src/enrolment/send.ts';
 import type { Asker, Proof } from '../../src/enrolment/types.ts';
 import { createKeyCache } from '../../src/keys/cache.ts';
+import { decryptWith } from './make-keys.ts';
 import { type ListedHop, listedHop, openTrial, silent, type Trial, textOf } from './trial.ts';
 import { armoredPart, fieldValues, splitMessage } from './unseal.ts';
 
@@ -95,11 +96,8 @@ function letterOf(request: ListedHop['sent'][number]): Letter {
     async text(secret) {
       if (!sealed) return fromQuotedPrintable(raw);
       if (secret === undefined) throw new Error('the letter is sealed');
-      const message = await readMessage({
-        armoredMessage: armoredPart(Buffer.from(raw, 'latin1')).toString('latin1'),
-      });
-      const { data } = await decrypt({ message, decryptionKeys: secret, format: 'binary' });
-      return fromQuotedPrintable(Buffer.from(data as Uint8Array).toString('latin1'));
+      const inside = await decryptWith(secret, armoredPart(Buffer.from(raw, 'latin1')));
+      return fromQuotedPrintable(inside.toString('latin1'));
     },
   };
 }
