@@ -4,7 +4,8 @@ import { LANGUAGES, type Language } from '../enrolment/letters/language.ts';
 import type { Asker, FlowContext, FlowRefusal } from '../enrolment/types.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { cliActor } from './arguments.ts';
-import { type CommandContext, run, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
+import { flowContext } from './flow-context.ts';
 import { readUpload } from './upload.ts';
 
 interface AddFlags {
@@ -49,12 +50,11 @@ function registerAdd(key: Command): void {
       }
       const { submitKey } = await import('../enrolment/flow.ts');
       const flow = await flowContext(context);
-      const asker = await askerFor(flow, address, options.language ?? null);
+      const { asker, user } = await askerFor(flow, address, options.language ?? null);
       const upload = await readUpload(file);
       const outcome = await submitKey(flow, asker, upload, options.replace === true ? 'replace' : 'add');
       if (!outcome.ok) throw new Refused(inWords(outcome, address));
       const { fingerprint, result } = outcome;
-      const user = await nameOf(flow, asker);
       context.print(
         { user, fingerprint, result },
         result === 'revoked'
@@ -80,10 +80,9 @@ function registerRecovery(key: Command): void {
         throw new WrongUsage('expected --allow or --refuse');
       const { settleRecovery } = await import('../enrolment/flow.ts');
       const flow = await flowContext(context);
-      const asker = await askerFor(flow, address, null);
+      const { asker, user } = await askerFor(flow, address, null);
       const outcome = await settleRecovery(flow, asker, options.allow === true);
       if (!outcome.ok) throw new Refused(inWords(outcome, address));
-      const user = await nameOf(flow, asker);
       context.print(
         { user, result: outcome.result },
         {
@@ -99,21 +98,19 @@ function registerRecovery(key: Command): void {
   );
 }
 
-async function flowContext(context: CommandContext): Promise<FlowContext> {
-  const { config } = context.loaded;
-  return { database: await context.database(), config: () => config, now: () => Date.now() };
-}
-
-/** @throws ChangeRefused where there is no such user */
-async function askerFor(flow: FlowContext, address: string, language: Language | null): Promise<Asker> {
+/**
+ * The administrator who asks for a user, and the user's primary address.
+ * @throws ChangeRefused where there is no such user
+ */
+async function askerFor(
+  flow: FlowContext,
+  typed: string,
+  language: Language | null,
+): Promise<{ readonly asker: Asker; readonly user: string }> {
   const { requireUser } = await import('../directory/find.ts');
-  const { user } = await requireUser(flow.database.orm, address);
-  return { userId: user.id, proof: { level: 'administrator' }, name: cliActor(), language };
-}
-
-async function nameOf({ database: { orm } }: FlowContext, { userId }: Asker): Promise<string> {
-  const { findUser, primaryAddress } = await import('../directory/find.ts');
-  return (await findUser(orm, userId)) === null ? `user ${userId}` : primaryAddress(orm, userId);
+  const { user, address } = await requireUser(flow.database.orm, typed);
+  const asker: Asker = { userId: user.id, proof: { level: 'administrator' }, name: cliActor(), language };
+  return { asker, user: address };
 }
 
 /** A refusal with the command that helps. */

@@ -1,6 +1,7 @@
 // `sealpost portal`: help for people who cannot sign in to the portal by themselves.
 import type { Command } from 'commander';
 import { run, withCommonOptions } from './command.ts';
+import { flowContext } from './flow-context.ts';
 
 interface Options {
   readonly config?: string;
@@ -19,13 +20,11 @@ export function registerPortal(program: Command): void {
       .argument('<address>', "the user's address"),
     'sealpost portal link alice@example.org',
   ).action((address: string, options: Options) =>
-    run(options, async ({ loaded, database, print }) => {
+    run(options, async (context) => {
       const { supportLink } = await import('../enrolment/sign-in.ts');
-      const { config } = loaded;
-      const context = { database: await database(), config: () => config, now: Date.now };
-      const link = await supportLink(context, { address });
+      const link = await supportLink(await flowContext(context), { address });
       const expires = new Date(link.expiresAt).toISOString();
-      print(
+      context.print(
         { url: link.url, address: link.address, expires },
         `${link.url}\nsigns in as ${link.address}, once, until ${expires}; whoever has it can do so`,
       );
