@@ -4,6 +4,7 @@ import { isIPv6 } from 'node:net';
 import { lte, sql } from 'drizzle-orm';
 import { enrolmentLimits } from '../database/enrolment-tables.ts';
 import type { Orm } from '../directory/find.ts';
+import { bareAddress } from '../host/trusted-clients.ts';
 import type { FlowContext } from './types.ts';
 
 export interface Limit {
@@ -75,11 +76,13 @@ function hashOf(subject: string): Buffer {
   return createHash('sha256').update(countedAs(subject)).digest();
 }
 
-/** A whole /64 is one household's. Pure. */
+/** A whole /64 is one household's; an IPv4 client of a dual-stack listener is itself, and not all of them. Pure. */
 export function countedAs(subject: string): string {
   if (!isIPv6(subject)) return subject;
+  const address = bareAddress(subject);
+  if (!isIPv6(address)) return address;
   // The URL parser writes an IPv6 address in its one canonical form.
-  const canonical = new URL(`http://[${subject.replace(/%.*$/, '')}]/`).hostname.slice(1, -1);
+  const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const [head = '', tail] = canonical.split('::');
   const groups = head === '' ? [] : head.split(':');
   if (tail === undefined) return `${groups.slice(0, 4).join(':')}::/64`;

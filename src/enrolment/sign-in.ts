@@ -5,7 +5,7 @@ import { inOrmTransaction } from '../database/transaction.ts';
 import { findUser } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
 import { ownerNamed } from '../keys/owner.ts';
-import { LIMITS, takeTurn } from './limits.ts';
+import { countedAs, LIMITS, takeTurn } from './limits.ts';
 import { withdrawUnsent } from './outbox.ts';
 import { loadAddressee, remember } from './rows.ts';
 import { openSessionIn } from './sessions.ts';
@@ -36,7 +36,7 @@ export async function requestSignIn(
   const subject = typed.toLowerCase();
   for (const [limit, what] of [
     [LIMITS.signInClient, asked.client],
-    [LIMITS.signInPair, `${asked.client} ${subject}`],
+    [LIMITS.signInPair, `${countedAs(asked.client)} ${subject}`],
     [LIMITS.signInAddress, subject],
   ] as const) {
     const retryAt = await takeTurn(context, limit, what);

@@ -2,6 +2,11 @@
 // receiver.api.trusted_proxies (X-Forwarded-For).
 import { BlockList, isIP } from 'node:net';
 
+/** A client's address without its zone; an IPv4 one, which a dual-stack listener reports as ::ffff:a.b.c.d, as a.b.c.d. Pure. */
+export function bareAddress(remoteAddress: string): string {
+  return remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+}
+
 /**
  * Builds the test for a client address.
  * @param hosts addresses and networks such as `127.0.0.0/8`, `::1` or `[2001:db8::]/32`
@@ -25,8 +30,7 @@ export function trustedClients(hosts: readonly string[]): (remoteAddress: string
     else list.addSubnet(address, bits, type);
   }
   function isListed(remoteAddress: string): boolean {
-    // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d.
-    const address = remoteAddress.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+    const address = bareAddress(remoteAddress);
     const family = isIP(address);
     return family !== 0 && list.check(address, family === 4 ? 'ipv4' : 'ipv6');
   }

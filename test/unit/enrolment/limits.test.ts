@@ -11,6 +11,8 @@ describe('what a limit counts', () => {
     ['::1', '0:0:0:0::/64'],
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['1::', '1:0:0:0::/64'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['::FFFF:192.0.2.8', '192.0.2.8'],
   ])('%s counts as %s', (subject, counted) => {
     expect(countedAs(subject)).toBe(counted);
   });
