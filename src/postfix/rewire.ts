@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Refused } from '../host/exit-codes.ts';
+import { PostfixSilent } from './ask.ts';
 import { busyPorts } from './busy-ports.ts';
 import { unifiedDiff } from './difference.ts';
 import { applyOrRollBack, type Recovered, readContents } from './exchange.ts';
@@ -32,15 +33,11 @@ export async function configFolder(given: string | null): Promise<string> {
   try {
     return (await postconf(given, ['-h', 'config_directory'])).trim();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+    if (!(error instanceof PostfixSilent)) throw error;
+    if (error.missing)
       throw new Refused('there is no postconf on this machine: install Postfix, or run this where it is');
-    throw new Refused(`Postfix cannot be asked: ${saidBy(error)}`);
+    throw new Refused(`Postfix cannot be asked: ${error.message}`);
   }
-}
-
-function saidBy(error: unknown): string {
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-  return said.split('\n').at(-1) || String(error);
 }
 
 /** Looks at what a wiring would change. Writes nothing. @throws Refused for an unknown wiring, or no Postfix */
