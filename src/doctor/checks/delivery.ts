@@ -2,12 +2,11 @@
 import { formatEndpoint } from '../../config/units.ts';
 import {
   deliveryServices,
-  endpointOf,
   entrancesOf,
+  hopEndpoint,
   isWired,
   leadsToUs,
   ownEndpoints,
-  parseTransport,
   reaches,
   serviceOf,
 } from '../../postfix/entrances.ts';
@@ -20,6 +19,7 @@ import {
   settingOf,
   timeOf,
 } from '../../postfix/model.ts';
+import { parseTransport } from '../../postfix/transport.ts';
 import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
 import type { Facts } from '../facts.ts';
 
@@ -128,7 +128,7 @@ export const DELIVERY_CHECKS = [
       const astray = ['content_filter', 'virtual_transport', 'mailbox_transport', 'relay_transport'].filter(
         (name) => {
           const transport = parseTransport(settingOf(postfix, name));
-          const at = endpointOf(postfix, transport.nextHop);
+          const at = hopEndpoint(postfix, transport.nextHop);
           return (
             /^sealpost/.test(transport.service) &&
             at !== null &&

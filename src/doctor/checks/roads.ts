@@ -5,11 +5,11 @@ import {
   filterActions,
   isGateway,
   leadsToUs,
-  parseTransport,
   serviceOf,
   waysBack,
 } from '../../postfix/entrances.ts';
 import { listOf, type PostfixService, settingOf } from '../../postfix/model.ts';
+import { parseTransport } from '../../postfix/transport.ts';
 import { check, noneOf, ok, sealedLast, some, unlessUnread, warning, wrong } from '../check.ts';
 
 export const ROAD_CHECKS = [

@@ -1,14 +1,7 @@
 // The listener by which Postfix takes mail back from sealpost.
 import { nextHopsOf } from '../../config/next-hops.ts';
 import { formatNextHop } from '../../config/units.ts';
-import {
-  entrancesOf,
-  leadsToUs,
-  listensAt,
-  parseTransport,
-  serviceOf,
-  waysBack,
-} from '../../postfix/entrances.ts';
+import { entrancesOf, leadsToUs, listensAt, serviceOf, waysBack } from '../../postfix/entrances.ts';
 import {
   listOf,
   type PostfixModel,
@@ -16,6 +9,7 @@ import {
   processLimit,
   settingOf,
 } from '../../postfix/model.ts';
+import { parseTransport } from '../../postfix/transport.ts';
 import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
 import type { Facts } from '../facts.ts';
 
