@@ -10,9 +10,9 @@ import {
   type FileName,
   hashesOf,
   hashOf,
+  interruptedRecord,
   keepContents,
   keptContents,
-  listRecords,
   makeRecord,
   type RecordOfChange,
   removeRecord,
@@ -113,21 +113,20 @@ export interface Recovered {
 export async function recover(configDir: string): Promise<Recovered | null> {
   await sweepRecords(configDir);
   for (const file of FILES) await dropDraft(join(configDir, file));
-  const begun = (await listRecords(configDir)).find(({ manifest }) => manifest.state !== 'applied');
-  if (begun === undefined) return null;
+  const begun = await interruptedRecord(configDir);
+  if (begun === null) return null;
   const { manifest } = begun;
-  const isUndo = manifest.state === 'undoing' && manifest.undo !== undefined;
-  const from = isUndo && manifest.undo !== undefined ? manifest.undo.from : manifest.after;
-  const to = isUndo && manifest.undo !== undefined ? manifest.undo.to : manifest.before;
+  const undo = manifest.state === 'undoing' ? manifest.undo : undefined;
+  const { from, to } = undo ?? { from: manifest.after, to: manifest.before };
   const now = hashesOf(await readContents(configDir));
   for (const file of FILES)
     if (now[file] !== from[file] && now[file] !== to[file])
       throw new Refused(
-        `${isUndo ? 'an undo' : 'an apply'} of ${manifest.wiring} was interrupted, and ${join(configDir, file)} has been changed since; ` +
+        `${undo ? 'an undo' : 'an apply'} of ${manifest.wiring} was interrupted, and ${join(configDir, file)} has been changed since; ` +
           `what was there before lies in ${join(begun.folder, 'before')}: compare, put right what you want to keep, and remove ${begun.folder}`,
       );
-  const contents = await keptContents(begun, isUndo ? 'target' : 'before', to);
+  const contents = await keptContents(begun, undo ? 'target' : 'before', to);
   await exchange(configDir, FILES.toReversed(), contents, everyStep);
   await removeRecord(configDir, begun);
-  return { wiring: manifest.wiring, what: isUndo ? 'finished' : 'rolled back' };
+  return { wiring: manifest.wiring, what: undo ? 'finished' : 'rolled back' };
 }

@@ -78,6 +78,12 @@ export async function listRecords(configDir: string): Promise<readonly RecordOfC
   );
 }
 
+/** The change that a killed run has begun and not brought to an end; null: there is none. */
+export async function interruptedRecord(configDir: string): Promise<RecordOfChange | null> {
+  const records = await listRecords(configDir);
+  return records.find(({ manifest }) => manifest.state !== 'applied') ?? null;
+}
+
 /** Writes a new record, state `applying`. It appears as a whole, or not at all. */
 export async function makeRecord(
   configDir: string,
