@@ -7,12 +7,10 @@ import { messageOf } from '../database/exit.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { askPostfix } from '../postfix/postconf.ts';
 import { isRunning } from '../postfix/postfix.ts';
-import { type AddressSettings, OPERATORS, type Operator } from '../postfix/settings.ts';
+import { type AddressSettings, OPERATOR_NAMES, type Operator } from '../postfix/settings.ts';
 import type { CommandContext } from './command.ts';
 import { setKey } from './config-set.ts';
 import { giveOtherNames, type TakenOver } from './init-postfix.ts';
-
-const NAMES = Object.keys(OPERATORS) as Operator[];
 
 /** A key of [postfix] that Postfix says otherwise. */
 export interface OperatorChange {
@@ -32,7 +30,7 @@ export function operatorChanges(
   configured: Readonly<Record<Operator, boolean>>,
   inForce: boolean,
 ): readonly OperatorChange[] {
-  return NAMES.filter((name) => asked[name] !== configured[name]).map((name) => ({
+  return OPERATOR_NAMES.filter((name) => asked[name] !== configured[name]).map((name) => ({
     name,
     value: asked[name],
     now: asked[name] || inForce,

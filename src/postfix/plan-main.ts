@@ -1,16 +1,9 @@
 // Which settings of a wiring may be written into a main.cf. What the site has set for itself is not overwritten, but for what
 // Postfix has by default anyway, and for what sealpost takes over: it hands on where the site's own transport led. Pure.
 import { formatNextHop } from '../config/units.ts';
-import {
-  effectiveSettings,
-  expandValue,
-  type MainSetting,
-  readMainCf,
-  referencesIn,
-  wordsOf,
-} from './main-cf.ts';
+import { effectiveSettings, expandValue, type MainSetting, readMainCf, referencesIn } from './main-cf.ts';
 import { readMasterCf, serviceName } from './master-cf.ts';
-import { OPERATORS } from './settings.ts';
+import { OPERATORS, wordsOf } from './settings.ts';
 import type { Conflict, Site } from './site.ts';
 import { nextHopOf, parseTransport } from './transport.ts';
 import type { Wiring } from './wiring.ts';

@@ -1,6 +1,6 @@
 // Which wiring fits a Postfix, by where its mailboxes are. Pure.
 import { formatNextHop } from '../config/units.ts';
-import { wordsOf } from './main-cf.ts';
+import { wordsOf } from './settings.ts';
 import { nextHopOf, parseTransport } from './transport.ts';
 
 /** What `postconf -x` says, and what lies on the disk. */

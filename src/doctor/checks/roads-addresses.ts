@@ -3,10 +3,8 @@
 import { entrancesOf, leadsToUs } from '../../postfix/entrances.ts';
 import { listOf, settingOf } from '../../postfix/model.ts';
 import { planOtherNames } from '../../postfix/other-names.ts';
-import { OPERATORS, type Operator } from '../../postfix/settings.ts';
+import { OPERATOR_NAMES, OPERATORS } from '../../postfix/settings.ts';
 import { check, noneOf, ok, some, warning, wrong } from '../check.ts';
-
-const NAMES = Object.keys(OPERATORS) as Operator[];
 
 export const ADDRESS_CHECKS = [
   check({
@@ -16,7 +14,7 @@ export const ADDRESS_CHECKS = [
     reads: ['postfix', 'config'],
     judge: ({ postfix, config: { config } }) => {
       const { operators } = postfix.addresses;
-      const differing = NAMES.filter((name) => operators[name] !== config.postfix[name]);
+      const differing = OPERATOR_NAMES.filter((name) => operators[name] !== config.postfix[name]);
       const ignored = differing.filter((name) => operators[name]);
       const inWords = differing.map(
         (name) =>
