@@ -1,4 +1,5 @@
 // How this Postfix hands mail to sealpost.
+import type { Config } from '../../config/schema.ts';
 import { formatEndpoint } from '../../config/units.ts';
 import {
   deliveryServices,
@@ -21,11 +22,8 @@ import {
 } from '../../postfix/model.ts';
 import { parseTransport } from '../../postfix/transport.ts';
 import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
-import type { Facts } from '../facts.ts';
 
 const LEAST_POSTFIX = '3.5';
-
-type Given = Pick<Facts, 'postfix' | 'config'>;
 
 const named = ({ name, type }: PostfixService): string => `${name}/${type}`;
 
@@ -35,9 +33,11 @@ const clientSetting = (postfix: PostfixModel, service: PostfixService, name: str
 
 /** Judges each smtp(8) and lmtp(8) service that carries mail to sealpost. */
 function clients(
-  { postfix, config: { config } }: Given,
+  postfix: PostfixModel,
+  config: Config,
   good: string,
   badOf: (service: PostfixService) => string | null,
+  level: (found: string, mend?: string) => Finding = warning,
 ): Finding {
   const services = deliveryServices(postfix, config);
   if (services.length === 0) return nothingToLookAt('no service of this Postfix leads to sealpost');
@@ -47,6 +47,7 @@ function clients(
     speaking.flatMap((service) => badOf(service) ?? []),
     good,
     (list) => list,
+    level,
   );
 }
 
@@ -150,9 +151,9 @@ export const DELIVERY_CHECKS = [
     why: 'without XFORWARD no line of the log has Postfix’s queue ID, and duplicates are told apart by content only',
     mend: 'lmtp_send_xforward_command = yes (smtp_ for smtp) at the service in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'Postfix tells sealpost its queue ID', (service) =>
-        isYes(clientSetting(given.postfix, service, 'send_xforward_command')) ? null : named(service),
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'Postfix tells sealpost its queue ID', (service) =>
+        isYes(clientSetting(postfix, service, 'send_xforward_command')) ? null : named(service),
       ),
   }),
   check({
@@ -160,10 +161,10 @@ export const DELIVERY_CHECKS = [
     why: 'a client that splits lines or re-encodes breaks signatures before sealpost sees them',
     mend: 'lmtp_line_length_limit = 0 and disable_mime_output_conversion = yes at the service in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'Postfix hands mail on as it is', (service) => {
-        const splits = clientSetting(given.postfix, service, 'line_length_limit') !== '0';
-        const converts = !isYes(settingOf(given.postfix, 'disable_mime_output_conversion', service));
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'Postfix hands mail on as it is', (service) => {
+        const splits = clientSetting(postfix, service, 'line_length_limit') !== '0';
+        const converts = !isYes(settingOf(postfix, 'disable_mime_output_conversion', service));
         return splits || converts
           ? `${named(service)} ${splits ? 'splits long lines' : 're-encodes 8-bit mail'}`
           : null;
@@ -174,23 +175,27 @@ export const DELIVERY_CHECKS = [
     why: 'a fallback relay takes the mail in plaintext whenever sealpost does not answer',
     mend: 'lmtp_fallback_relay = (smtp_ for smtp) at the service in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const found = clients(given, 'no fallback relay stands beside sealpost', (service) => {
-        const relay = clientSetting(given.postfix, service, 'fallback_relay');
-        return relay === '' ? null : `${named(service)} falls back to ${relay}`;
-      });
-      return found.level === 'warning' ? wrong(found.found) : found;
-    },
+    judge: ({ postfix, config: { config } }) =>
+      clients(
+        postfix,
+        config,
+        'no fallback relay stands beside sealpost',
+        (service) => {
+          const relay = clientSetting(postfix, service, 'fallback_relay');
+          return relay === '' ? null : `${named(service)} falls back to ${relay}`;
+        },
+        wrong,
+      ),
   }),
   check({
     code: 'filter_patience',
     why: 'a client that gives up before sealpost answers sends the same message again',
     mend: 'lmtp_data_done_timeout = 600s at the service, or a shorter filter.transaction_deadline',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'Postfix waits longer than sealpost takes', (service) => {
-        const patience = timeOf(clientSetting(given.postfix, service, 'data_done_timeout'));
-        return patience > given.config.config.filter.transaction_deadline
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'Postfix waits longer than sealpost takes', (service) => {
+        const patience = timeOf(clientSetting(postfix, service, 'data_done_timeout'));
+        return patience > config.filter.transaction_deadline
           ? null
           : `${named(service)} waits ${patience / 1000} s`;
       }),
@@ -200,12 +205,12 @@ export const DELIVERY_CHECKS = [
     why: 'connections beyond filter.max_connections are turned away, and their mail waits',
     mend: 'lower maxproc of the service in master.cf, or raise filter.max_connections',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'sealpost takes as many connections as Postfix opens', (service) => {
-        const most = processLimit(given.postfix, service);
-        return most <= given.config.config.filter.max_connections
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'sealpost takes as many connections as Postfix opens', (service) => {
+        const most = processLimit(postfix, service);
+        return most <= config.filter.max_connections
           ? null
-          : `${named(service)} may open ${most} connections, sealpost takes ${given.config.config.filter.max_connections}`;
+          : `${named(service)} may open ${most} connections, sealpost takes ${config.filter.max_connections}`;
       }),
   }),
   check({

@@ -111,11 +111,10 @@ export const ADDRESS_CHECKS = [
     why: 'with mailbox_transport local(8) never says that a user is unknown: without a list everybody is accepted, and bounced later',
     mend: 'postconf -X local_recipient_maps',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      if (!entrancesOf(given.postfix, given.config.config).mailbox)
-        return ok('mailbox_transport does not lead to sealpost');
-      const { localNames } = given.postfix.addresses;
-      const maps = settingOf(given.postfix, 'local_recipient_maps');
+    judge: ({ postfix, config: { config } }) => {
+      if (!entrancesOf(postfix, config).mailbox) return ok('mailbox_transport does not lead to sealpost');
+      const { localNames } = postfix.addresses;
+      const maps = settingOf(postfix, 'local_recipient_maps');
       return maps !== '' || localNames.length === 0
         ? ok(`local_recipient_maps = ${maps}`)
         : warning('local_recipient_maps is empty');
