@@ -15,7 +15,6 @@ export const readMachine: Reader<'machine'> = async (ask) => {
     wanted: described.engines.node.replace(/^>=/, ''),
     version: packageVersion(),
     now: Date.now(),
-    uid: process.getuid?.() ?? 0,
     lastBackup: await stat(join(config.state_dir, 'last-backup')).then(
       ({ mtimeMs }) => mtimeMs,
       () => null,

@@ -117,20 +117,18 @@ async function readHop(nextHop: NextHop, hostname: string): Promise<HopFacts> {
       failure: session.reply.text,
       size: undefined,
       eightBit: false,
-      utf8: false,
       xforward: false,
     };
   const { channel, extensions } = session;
   channel.write('QUIT\r\n');
   await channel.next(Date.now() + 1000);
   channel.destroy();
-  const { size, eightBitMime, smtpUtf8, xforward } = extensions;
+  const { size, eightBitMime, xforward } = extensions;
   return {
     ...base,
     failure: null,
     size,
     eightBit: eightBitMime,
-    utf8: smtpUtf8,
     xforward: xforward.length > 0,
   };
 }
