@@ -11,6 +11,7 @@ import {
   reaches,
   serviceOf,
 } from '../../postfix/entrances.ts';
+import { serviceName } from '../../postfix/master-cf.ts';
 import {
   isAtLeast,
   isYes,
@@ -25,7 +26,8 @@ import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from
 
 const LEAST_POSTFIX = '3.5';
 
-const named = ({ name, type }: PostfixService): string => `${name}/${type}`;
+/** Settings that a wiring may let lead to sealpost. */
+const TRANSPORTS = ['content_filter', 'virtual_transport', 'mailbox_transport', 'relay_transport'] as const;
 
 /** The setting of a client under its own prefix: smtp_ of smtp(8) is lmtp_ of lmtp(8). */
 const clientSetting = (postfix: PostfixModel, service: PostfixService, name: string): string =>
@@ -92,7 +94,7 @@ export const DELIVERY_CHECKS = [
         return wrong('neither content_filter nor a transport of this Postfix leads to sealpost');
       const by = [
         ...(wiring.contentFilter ? ['content_filter'] : []),
-        ...wiring.listeners.map(named),
+        ...wiring.listeners.map(serviceName),
         ...(wiring.virtual ? ['virtual_transport'] : []),
         ...(wiring.mailbox ? ['mailbox_transport'] : []),
         ...(wiring.relay ? ['relay_transport'] : []),
@@ -107,8 +109,7 @@ export const DELIVERY_CHECKS = [
     mend: 'sealpost postfix apply WIRING, or add the entry of postfix-examples to master.cf',
     reads: ['postfix'],
     judge: ({ postfix }) => {
-      const names = ['content_filter', 'virtual_transport', 'mailbox_transport', 'relay_transport'];
-      const missing = names.filter((name) => {
+      const missing = TRANSPORTS.filter((name) => {
         const value = settingOf(postfix, name);
         return value !== '' && serviceOf(postfix, parseTransport(value)) === undefined;
       });
@@ -126,17 +127,15 @@ export const DELIVERY_CHECKS = [
     mend: 'let [[filter.listen]] of sealpost.toml and the transport in main.cf name the same address',
     reads: ['postfix', 'config'],
     judge: ({ postfix, config: { config } }) => {
-      const astray = ['content_filter', 'virtual_transport', 'mailbox_transport', 'relay_transport'].filter(
-        (name) => {
-          const transport = parseTransport(settingOf(postfix, name));
-          const at = hopEndpoint(postfix, transport.nextHop);
-          return (
-            /^sealpost/.test(transport.service) &&
-            at !== null &&
-            !ownEndpoints(config).some((own) => reaches(at, own))
-          );
-        },
-      );
+      const astray = TRANSPORTS.filter((name) => {
+        const transport = parseTransport(settingOf(postfix, name));
+        const at = hopEndpoint(postfix, transport.nextHop);
+        return (
+          /^sealpost/.test(transport.service) &&
+          at !== null &&
+          !ownEndpoints(config).some((own) => reaches(at, own))
+        );
+      });
       const listening = ownEndpoints(config).map(formatEndpoint).join(', ');
       return noneOf(
         astray.map((name) => `${name} = ${settingOf(postfix, name)}`),
@@ -153,7 +152,7 @@ export const DELIVERY_CHECKS = [
     reads: ['postfix', 'config'],
     judge: ({ postfix, config: { config } }) =>
       clients(postfix, config, 'Postfix tells sealpost its queue ID', (service) =>
-        isYes(clientSetting(postfix, service, 'send_xforward_command')) ? null : named(service),
+        isYes(clientSetting(postfix, service, 'send_xforward_command')) ? null : serviceName(service),
       ),
   }),
   check({
@@ -166,7 +165,7 @@ export const DELIVERY_CHECKS = [
         const splits = clientSetting(postfix, service, 'line_length_limit') !== '0';
         const converts = !isYes(settingOf(postfix, 'disable_mime_output_conversion', service));
         return splits || converts
-          ? `${named(service)} ${splits ? 'splits long lines' : 're-encodes 8-bit mail'}`
+          ? `${serviceName(service)} ${splits ? 'splits long lines' : 're-encodes 8-bit mail'}`
           : null;
       }),
   }),
@@ -182,7 +181,7 @@ export const DELIVERY_CHECKS = [
         'no fallback relay stands beside sealpost',
         (service) => {
           const relay = clientSetting(postfix, service, 'fallback_relay');
-          return relay === '' ? null : `${named(service)} falls back to ${relay}`;
+          return relay === '' ? null : `${serviceName(service)} falls back to ${relay}`;
         },
         wrong,
       ),
@@ -197,7 +196,7 @@ export const DELIVERY_CHECKS = [
         const patience = timeOf(clientSetting(postfix, service, 'data_done_timeout'));
         return patience > config.filter.transaction_deadline
           ? null
-          : `${named(service)} waits ${patience / 1000} s`;
+          : `${serviceName(service)} waits ${patience / 1000} s`;
       }),
   }),
   check({
@@ -210,7 +209,7 @@ export const DELIVERY_CHECKS = [
         const most = processLimit(postfix, service);
         return most <= config.filter.max_connections
           ? null
-          : `${named(service)} may open ${most} connections, sealpost takes ${config.filter.max_connections}`;
+          : `${serviceName(service)} may open ${most} connections, sealpost takes ${config.filter.max_connections}`;
       }),
   }),
   check({
@@ -272,7 +271,7 @@ export const DELIVERY_CHECKS = [
         (service) => processLimit(postfix, service) > most,
       );
       return noneOf(
-        over.map((service) => `${named(service)} may have ${processLimit(postfix, service)} processes`),
+        over.map((service) => `${serviceName(service)} may have ${processLimit(postfix, service)} processes`),
         `default_process_limit is ${most}`,
         (list) => `${list}, default_process_limit is ${most}`,
       );

@@ -8,6 +8,7 @@ import {
   serviceOf,
   waysBack,
 } from '../../postfix/entrances.ts';
+import { serviceName } from '../../postfix/master-cf.ts';
 import { listOf, type PostfixService, settingOf } from '../../postfix/model.ts';
 import { parseTransport } from '../../postfix/transport.ts';
 import { check, noneOf, ok, sealedLast, some, unlessUnread, warning, wrong } from '../check.ts';
@@ -83,12 +84,7 @@ export const ROAD_CHECKS = [
           !wiring.listeners.includes(service) &&
           !leadsToUs(postfix, config, settingOf(postfix, 'content_filter', service)),
       );
-      return noneOf(
-        open.map(({ name, type }) => `${name}/${type}`),
-        'every listener leads to the filter',
-        (list) => list,
-        wrong,
-      );
+      return noneOf(open.map(serviceName), 'every listener leads to the filter', (list) => list, wrong);
     },
   }),
   check({

@@ -3,6 +3,7 @@ import { nextHopsOf } from '../../config/next-hops.ts';
 import type { Config } from '../../config/schema.ts';
 import { formatNextHop } from '../../config/units.ts';
 import { entrancesOf, leadsToUs, listensAt, serviceOf, waysBack } from '../../postfix/entrances.ts';
+import { serviceName } from '../../postfix/master-cf.ts';
 import {
   listOf,
   type PostfixModel,
@@ -11,9 +12,7 @@ import {
   settingOf,
 } from '../../postfix/model.ts';
 import { parseTransport } from '../../postfix/transport.ts';
-import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
-
-const GROWTH = 1.4;
+import { check, type Finding, GROWTH, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
 
 /** Judges each listener that takes mail back; a mail store as next hop needs none. */
 function each(
@@ -265,7 +264,7 @@ export const WAY_BACK_CHECKS = [
         const pipelining = settingOf(postfix, 'smtpd_data_restrictions', service);
         return (value === '' || value === 'no') && !pipelining.includes('reject_unauth_pipelining');
       });
-      const found = open.map(({ name, type }) => `${name}/${type}`);
+      const found = open.map(serviceName);
       return found.length === 0
         ? ok('bare newlines end no line at the listeners')
         : warning(`smtpd_forbid_bare_newline is off at ${found.join(', ')}`);
