@@ -1,8 +1,7 @@
 // What apply and undo do to sealpost's own side: [postfix] in sealpost.toml and the domains' other names, as Postfix now says.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { ConfigError } from '../config/errors.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { isEmbeddedMissing } from '../database/embedded/place.ts';
 import { messageOf } from '../database/exit.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { askPostfix } from '../postfix/postconf.ts';
@@ -101,7 +100,7 @@ async function write({ name, value, now }: OperatorChange, path: string | null):
 async function otherNames(context: CommandContext, settings: AddressSettings) {
   const { config } = context.loaded;
   // Nothing is made here: that is for init.
-  if (config.database.url === 'embedded:' && !existsSync(join(config.state_dir, 'postgres')))
+  if (isEmbeddedMissing(config))
     return { given: null, words: 'there is no database yet: "sealpost init" makes one' };
   try {
     return await giveOtherNames(await context.database(), settings);
