@@ -8,6 +8,7 @@ import { embeddedFolder, isEmbeddedMissing } from '../database/embedded/place.ts
 import { isDatabaseUnavailable, redactUrl } from '../database/errors.ts';
 import { messageOf } from '../database/exit.ts';
 import type { Database } from '../database/open.ts';
+import { KEYED_USERS } from '../directory/keyed-users.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { askObserve } from '../http/ask-observe.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
@@ -97,10 +98,7 @@ function hasNoRoom(error: unknown): boolean {
 
 async function count(database: Database): Promise<Readonly<Record<string, number>>> {
   const { rows } = await database.pool.query<Record<string, string>>(
-    `WITH keyed AS (
-       SELECT u.id FROM users AS u
-        WHERE EXISTS (SELECT 1 FROM keys AS k WHERE k.user_id = u.id AND k.status = 'active')
-           OR EXISTS (SELECT 1 FROM keys AS k WHERE k.domain_id = u.domain_id AND k.status = 'active'))
+    `WITH keyed AS (${KEYED_USERS})
      SELECT (SELECT count(*) FROM domains) AS domains, (SELECT count(*) FROM users) AS users,
             (SELECT count(*) FROM keyed) AS users_with_keys,
             (SELECT count(*) FROM users) - (SELECT count(*) FROM keyed) AS users_without_keys,
