@@ -9,7 +9,6 @@ import {
   FILES,
   type FileName,
   hashesOf,
-  hashOf,
   interruptedRecord,
   keepContents,
   keptContents,
@@ -94,7 +93,7 @@ async function exchange(
 ): Promise<void> {
   for (const file of files) {
     const path = join(configDir, file);
-    if (hashOf(await readFile(path)) === hashOf(contents[file])) continue;
+    if (contents[file].equals(await readFile(path))) continue;
     await stepper(`draft ${file}`, () => draftFile(path, contents[file]));
     await stepper(`put ${file}`, () => putDraft(path));
   }

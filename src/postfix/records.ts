@@ -47,7 +47,7 @@ export function recordsFolder(configDir: string): string {
   return join(configDir, 'sealpost-applied');
 }
 
-export function hashOf(bytes: Buffer): string {
+function hashOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
