@@ -1,6 +1,6 @@
 // `sealpost doctor`: what is wrong here, why it matters, and the command that mends it.
 import type { Command } from 'commander';
-import { FAMILIES } from '../doctor/checks/all.ts';
+import { CHECKS, FAMILIES } from '../doctor/checks/all.ts';
 import { createReaders } from '../doctor/readers/all.ts';
 import { exitCodeOf, type Report, type Result, runChecks } from '../doctor/run.ts';
 import { within } from '../pacing/within.ts';
@@ -42,8 +42,7 @@ export function registerDoctor(program: Command): void {
         },
         probe: options.probe === true,
       });
-      const checks = Object.values(FAMILIES).flat();
-      const report = await runChecks({ readers, checks, limitMs: LIMIT_MS });
+      const report = await runChecks({ readers, checks: CHECKS, limitMs: LIMIT_MS });
       context.print(asJson(report), inWords(report));
       process.exitCode = exitCodeOf(report.results);
       // What is still being waited for would keep the process, perhaps for ever.

@@ -5,10 +5,8 @@ import { listDomains, setDomain } from '../directory/domains.ts';
 import { ChangeRefused } from '../directory/refused.ts';
 import { planOtherNames } from '../postfix/other-names.ts';
 import type { AskedPostfix } from '../postfix/postconf.ts';
-import { type AddressSettings, OPERATORS, type Operator } from '../postfix/settings.ts';
+import { type AddressSettings, OPERATOR_NAMES, OPERATORS } from '../postfix/settings.ts';
 import { readAssignments } from './assignments.ts';
-
-const NAMES = Object.keys(OPERATORS) as Operator[];
 
 /** For people, and for --json. */
 export interface TakenOver {
@@ -39,8 +37,10 @@ export async function takeOver(
     };
   const { settings } = postfix;
   const names = await giveOtherNames(database, settings);
-  const said = NAMES.map((name) => `${OPERATORS[name]} = ${settings.operators[name] ? 'yes' : 'no'}`);
-  const differs = NAMES.filter((name) => settings.operators[name] !== file.configured[name]);
+  const said = OPERATOR_NAMES.map(
+    (name) => `${OPERATORS[name]} = ${settings.operators[name] ? 'yes' : 'no'}`,
+  );
+  const differs = OPERATOR_NAMES.filter((name) => settings.operators[name] !== file.configured[name]);
   return {
     lines: [
       `Postfix says ${said.join(', ')}${file.written ? '; taken over into [postfix]' : ''}`,

@@ -1,18 +1,15 @@
 // What apply and undo do to sealpost's own side: [postfix] in sealpost.toml and the domains' other names, as Postfix now says.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { ConfigError } from '../config/errors.ts';
 import type { LoadedConfig } from '../config/load.ts';
+import { isEmbeddedMissing } from '../database/embedded/place.ts';
 import { messageOf } from '../database/exit.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { askPostfix } from '../postfix/postconf.ts';
 import { isRunning } from '../postfix/postfix.ts';
-import { type AddressSettings, OPERATORS, type Operator } from '../postfix/settings.ts';
+import { type AddressSettings, OPERATOR_NAMES, type Operator } from '../postfix/settings.ts';
 import type { CommandContext } from './command.ts';
 import { setKey } from './config-set.ts';
 import { giveOtherNames, type TakenOver } from './init-postfix.ts';
-
-const NAMES = Object.keys(OPERATORS) as Operator[];
 
 /** A key of [postfix] that Postfix says otherwise. */
 export interface OperatorChange {
@@ -32,7 +29,7 @@ export function operatorChanges(
   configured: Readonly<Record<Operator, boolean>>,
   inForce: boolean,
 ): readonly OperatorChange[] {
-  return NAMES.filter((name) => asked[name] !== configured[name]).map((name) => ({
+  return OPERATOR_NAMES.filter((name) => asked[name] !== configured[name]).map((name) => ({
     name,
     value: asked[name],
     now: asked[name] || inForce,
@@ -103,7 +100,7 @@ async function write({ name, value, now }: OperatorChange, path: string | null):
 async function otherNames(context: CommandContext, settings: AddressSettings) {
   const { config } = context.loaded;
   // Nothing is made here: that is for init.
-  if (config.database.url === 'embedded:' && !existsSync(join(config.state_dir, 'postgres')))
+  if (isEmbeddedMissing(config))
     return { given: null, words: 'there is no database yet: "sealpost init" makes one' };
   try {
     return await giveOtherNames(await context.database(), settings);

@@ -1,8 +1,8 @@
 // sealpost postfix show|apply|undo: wires sealpost into the Postfix of this machine by a folder of postfix-examples.
 import type { Command } from 'commander';
 import { EXIT, Refused } from '../host/exit-codes.ts';
-import { interruptedRun } from '../postfix/one-at-a-time.ts';
 import { isRunning, reload } from '../postfix/postfix.ts';
+import { interruptedRecord } from '../postfix/records.ts';
 import { type Applied, applyWiring, lookAt } from '../postfix/rewire.ts';
 import { type Undone, undoWiring } from '../postfix/undo.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
@@ -80,7 +80,7 @@ export function registerPostfix(program: Command): void {
 async function show(wiring: string, options: Options, { loaded, print }: CommandContext): Promise<void> {
   const given = options.configDir ?? null;
   const outlook = await lookAt(wiring, given, loaded.config);
-  const interrupted = await interruptedRun(outlook.configDir);
+  const interrupted = (await interruptedRecord(outlook.configDir))?.manifest.wiring ?? null;
   const warning =
     interrupted === null
       ? ''

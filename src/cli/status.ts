@@ -1,14 +1,14 @@
 // `sealpost status`: what runs and what it did (asked of the running serve over its own observe listener), what the database
 // holds, and what is wrong. Each of the two may be away: the other one is told of all the same.
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import type { LoadedConfig } from '../config/load.ts';
 import { packageVersion } from '../config/package.ts';
 import { formatEndpoint } from '../config/units.ts';
+import { embeddedFolder, isEmbeddedMissing } from '../database/embedded/place.ts';
 import { isDatabaseUnavailable, redactUrl } from '../database/errors.ts';
 import { messageOf } from '../database/exit.ts';
 import type { Database } from '../database/open.ts';
+import { KEYED_USERS } from '../directory/keyed-users.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { askObserve } from '../http/ask-observe.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
@@ -54,7 +54,7 @@ function statusOf(
     config: path,
     database_name:
       config.database.url === 'embedded:'
-        ? `embedded: (${join(config.state_dir, 'postgres')})`
+        ? `embedded: (${embeddedFolder(config.state_dir)})`
         : redactUrl(config.database.url),
     running: 'value' in serve,
     serve: 'value' in serve ? serve.value : null,
@@ -82,8 +82,7 @@ async function askDatabase({
   database,
 }: CommandContext): Promise<Asked<Readonly<Record<string, number>>>> {
   // A question makes no database.
-  if (config.database.url === 'embedded:' && !existsSync(join(config.state_dir, 'postgres')))
-    return { because: 'there is no database yet: sealpost init' };
+  if (isEmbeddedMissing(config)) return { because: 'there is no database yet: sealpost init' };
   try {
     return { value: await count(await database()), problems: [] };
   } catch (error) {
@@ -99,10 +98,7 @@ function hasNoRoom(error: unknown): boolean {
 
 async function count(database: Database): Promise<Readonly<Record<string, number>>> {
   const { rows } = await database.pool.query<Record<string, string>>(
-    `WITH keyed AS (
-       SELECT u.id FROM users AS u
-        WHERE EXISTS (SELECT 1 FROM keys AS k WHERE k.user_id = u.id AND k.status = 'active')
-           OR EXISTS (SELECT 1 FROM keys AS k WHERE k.domain_id = u.domain_id AND k.status = 'active'))
+    `WITH keyed AS (${KEYED_USERS})
      SELECT (SELECT count(*) FROM domains) AS domains, (SELECT count(*) FROM users) AS users,
             (SELECT count(*) FROM keyed) AS users_with_keys,
             (SELECT count(*) FROM users) - (SELECT count(*) FROM keyed) AS users_without_keys,

@@ -3,7 +3,7 @@ import { parse } from 'smol-toml';
 import { isTable } from './conf-d.ts';
 import { setInToml, type Value } from './edit.ts';
 import { ConfigError, type ConfigProblem } from './errors.ts';
-import { fileOf, type Layer, parseLayer } from './layers.ts';
+import { type Layer, parseLayer } from './layers.ts';
 import { loadLayers } from './load.ts';
 import { describeIssues, schemaAt } from './problems.ts';
 import { configSchema } from './schema.ts';
@@ -41,7 +41,7 @@ export function planKey(
     return refused(
       `${key} is a ${node.type === 'object' ? 'table' : 'list of tables'}: edit the file, or put one into conf.d; "sealpost config describe" shows its keys`,
     );
-  const file = layers.find(({ path: each }) => each === fileThatSets(layers, key));
+  const file = layers.findLast(({ document }) => hasKey(document, path)) ?? layers[0];
   if (file === undefined) return refused('there is no configuration file yet: "sealpost init" writes one');
   const before = problemsOf(layers, cwd, env);
   const tried = valuesFor(node.type, typed).map((value) =>
@@ -96,12 +96,6 @@ function problemsOf(
     if (error instanceof ConfigError) return error.problems;
     throw error;
   }
-}
-
-/** Which file to change: the last one that sets the very key. */
-function fileThatSets(layers: readonly Layer[], key: string): string | undefined {
-  const setting = layers.filter(({ document }) => hasKey(document, key.split('.')));
-  return setting.length === 0 ? layers[0]?.path : fileOf(setting, key);
 }
 
 function hasKey(document: unknown, [name = '', ...rest]: readonly string[]): boolean {

@@ -50,6 +50,9 @@ export const notLooked = (found: string): Finding => ({ level: 'not_looked', fou
 /** There is nothing to look at here. */
 export const nothingToLookAt = (found: string): Finding => ({ level: 'not_looked', found, expected: true });
 
+/** Sealing makes mail larger, by about so much. */
+export const GROWTH = 1.4;
+
 /** Some of a list in words: the first few, and how many more. */
 export function some(list: readonly string[], most = 5): string {
   const more = list.length - most;

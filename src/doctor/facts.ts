@@ -22,7 +22,6 @@ export interface MachineFacts {
   readonly version: string;
   /** Unix milliseconds. */
   readonly now: number;
-  readonly uid: number;
   /** When the file `last-backup` in state_dir was touched; null: it is not there. */
   readonly lastBackup: number | null;
   /** The account that the files of the embedded database belong to; null: there is none. */
@@ -71,12 +70,6 @@ export interface TableFacts {
   readonly writeRefused: string | null;
   /** Stored addresses that Postfix takes for another stored one. */
   readonly foldingTogether: readonly { readonly address: string; readonly foldsTo: string }[];
-}
-
-/** A user of a domain of ours. */
-export interface UserFacts {
-  readonly address: string;
-  readonly keyed: boolean;
 }
 
 export interface DomainFacts {
@@ -129,7 +122,6 @@ export interface Answered {
 export interface HopFacts extends Answered {
   readonly size: number | undefined;
   readonly eightBit: boolean;
-  readonly utf8: boolean;
   readonly xforward: boolean;
   readonly protocol: 'smtp' | 'lmtp';
 }

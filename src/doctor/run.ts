@@ -1,7 +1,7 @@
 // Runs the checks of `sealpost doctor`: facts are read once, each with a time limit; what cannot be seen is never green.
 import { messageOf } from '../database/exit.ts';
 import { within } from '../pacing/within.ts';
-import { type Check, type Finding, notLooked } from './check.ts';
+import { type Check, type Finding, nothingToLookAt, notLooked } from './check.ts';
 import { type Ask, type FactName, type Facts, type Readers, Unseen } from './facts.ts';
 
 /** A check with what it found. */
@@ -56,20 +56,16 @@ function createAsk(readers: Readers, limitMs: number, wasLate: () => void): Ask 
 async function judge({ code, why, mend, reads, judge: decide }: Check, ask: Ask): Promise<Result> {
   const finding = await find(reads, decide, ask).catch((error: unknown): Finding => {
     const because = messageOf(error);
-    return error instanceof Unseen
-      ? { level: 'not_looked', found: `not looked at because ${because}`, expected: error.expected }
-      : notLooked(`not looked at because ${because}`);
+    return error instanceof Unseen && error.expected ? nothingToLookAt(because) : notLooked(because);
   });
-  return { code, why, mend, ...finding };
+  const reason = finding.level === 'not_looked' ? 'not looked at because ' : '';
+  return { code, why, mend, ...finding, found: `${reason}${finding.found}` };
 }
 
 async function find(reads: readonly FactName[], decide: Check['judge'], ask: Ask): Promise<Finding> {
   const seen: Partial<Record<FactName, unknown>> = {};
   for (const name of reads) seen[name] = await ask(name);
-  const finding = decide(seen as unknown as Facts);
-  return finding.level === 'not_looked' && !finding.found.startsWith('not looked at because')
-    ? { ...finding, found: `not looked at because ${finding.found}` }
-    : finding;
+  return decide(seen as unknown as Facts);
 }
 
 /** 2: an error; 1: a warning, or something that could not be looked at though it should; else 0. */

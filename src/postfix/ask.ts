@@ -1,6 +1,7 @@
 // Runs Postfix's own programs, for what it has in its files and tables.
 import { execFile } from 'node:child_process';
 
+/** Where nothing else is said; below the time limit of doctor's facts. */
 const PATIENCE_MS = 8000;
 const MOST_BYTES = 16_000_000;
 
@@ -21,20 +22,25 @@ export class PostfixSilent extends Error {
   }
 }
 
+interface Asking {
+  readonly stdin?: string;
+  readonly patienceMs?: number;
+}
+
 /**
- * Runs one with its configuration folder, and `stdin`.
- * @param configDir as Postfix's own -c; null: where Postfix has it
+ * Runs one with its configuration folder.
+ * @param configDir as Postfix's own -c; null: $MAIL_CONFIG, or where Postfix has it
  * @throws PostfixSilent where it does not run or does not end
  */
 export function runPostfix(
-  program: 'postconf' | 'postmap' | 'postalias',
+  program: 'postconf' | 'postmap' | 'postalias' | 'postfix',
   configDir: string | null,
   args: readonly string[],
-  stdin = '',
+  { stdin = '', patienceMs = PATIENCE_MS }: Asking = {},
 ): Promise<Said> {
   const where = configDir === null ? [] : ['-c', configDir];
   const options = {
-    timeout: PATIENCE_MS,
+    timeout: patienceMs,
     maxBuffer: MOST_BYTES,
     // Where Postfix's programs are, whoever asks.
     env: { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin` },
@@ -55,7 +61,12 @@ export function runPostfix(
   });
 }
 
-/** The last thing that a program said, without its own name. */
-export function complaintOf({ stderr }: Said): string {
-  return (stderr.trim().split('\n').at(-1) ?? '').replace(/^post\w+: (?:fatal|error|warning): /, '');
+/** The last thing that a program said. */
+export function lastLineOf({ stderr }: Said): string {
+  return stderr.trim().split('\n').at(-1) ?? '';
+}
+
+/** The same without the program's own name. */
+export function complaintOf(said: Said): string {
+  return lastLineOf(said).replace(/^post\w+: (?:fatal|error|warning): /, '');
 }

@@ -14,20 +14,22 @@ export async function busyPorts(configDir: string, site: Site, wiring: Wiring): 
   const wanted = readMasterCf(wiring.master).filter(
     (service) => service.type === 'inet' && !there.has(serviceName(service)),
   );
-  const busy: Conflict[] = [];
-  for (const { name } of wanted) {
-    const { host, port } = listensAt(name);
-    const greeting = await greetingOf(host, Number(port));
-    if (greeting === null) continue;
-    const own = (await postconf(configDir, ['-x', '-h', 'smtpd_banner'])).trim();
-    if (greeting === `220 ${own}`) continue;
-    busy.push({
+  const answers = await Promise.all(
+    wanted.map(async ({ name }) => {
+      const { host, port } = listensAt(name);
+      return { name, port, greeting: await greetingOf(host, Number(port)) };
+    }),
+  );
+  const taken = answers.filter(({ greeting }) => greeting !== null);
+  if (taken.length === 0) return [];
+  const own = (await postconf(configDir, ['-x', '-h', 'smtpd_banner'])).trim();
+  return taken
+    .filter(({ greeting }) => greeting !== `220 ${own}`)
+    .map(({ name, port }) => ({
       where: `port ${port}`,
       found: `another program listens on ${name} ("ss -ltnp" names it)`,
       remedy: `Postfix would not start any more; give the way back another port: sealpost config set filter.next_hop smtp:127.0.0.1:PORT, and apply again`,
-    });
-  }
-  return busy;
+    }));
 }
 
 /** The first line of what answers on a port; '' where it says nothing; null where nobody listens. */

@@ -1,17 +1,14 @@
 // Asks Postfix about files that are not in their place yet: `postfix check` on a copy of the configuration.
-import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { postfixEnvironment } from './postconf.ts';
+import { PostfixSilent, runPostfix } from './ask.ts';
 import { type Contents, FILES, recordsFolder } from './records.ts';
 
 const PATIENCE_MS = 60_000;
 
 /**
  * Checks new files beside everything else of a configuration folder.
- * @returns what Postfix has against them, and not against the files that are there; empty: nothing
- * @throws Error where postfix(1) cannot be run
+ * @returns what Postfix has against them, and not against the files that are there, or that it gave no answer; empty: nothing
  */
 export async function checkContents(configDir: string, contents: Contents): Promise<readonly string[]> {
   const parent = recordsFolder(configDir);
@@ -26,8 +23,12 @@ export async function checkContents(configDir: string, contents: Contents): Prom
     const before = new Set(complaints.length === 0 ? [] : await complaintsOf(configDir));
     const fresh = complaints.filter((line) => !before.has(line));
     if (fresh.length > 0) return fresh;
-    const checked = await runIn('postfix', ['-c', copy, 'check']);
-    return checked.failed ? linesOf(checked.said, copy) : [];
+    const { code, stderr } = await runPostfix('postfix', copy, ['check'], { patienceMs: PATIENCE_MS });
+    if (code === 0) return [];
+    return stderr.trim() === '' ? [`postfix check ended with status ${code}`] : linesOf(stderr, copy);
+  } catch (error) {
+    if (error instanceof PostfixSilent) return [error.message];
+    throw error;
   } finally {
     await rm(copy, { recursive: true, force: true });
   }
@@ -39,9 +40,15 @@ function isOneOf(names: readonly string[], name: string): boolean {
 
 /** What postconf(1) says while it reads both files: unused and undefined parameters, services that it cannot read. */
 async function complaintsOf(configDir: string): Promise<readonly string[]> {
-  const main = await runIn('postconf', ['-c', configDir, '-n']);
-  const master = await runIn('postconf', ['-c', configDir, '-M']);
-  return [...new Set([...linesOf(main.said, configDir), ...linesOf(master.said, configDir)])];
+  const said: string[] = [];
+  for (const flag of ['-n', '-M']) {
+    const { code, stderr } = await runPostfix('postconf', configDir, [flag], { patienceMs: PATIENCE_MS });
+    const mute = code !== 0 && stderr.trim() === '';
+    said.push(
+      ...(mute ? [`postconf -c ${configDir} ${flag} ended with status ${code}`] : linesOf(stderr, configDir)),
+    );
+  }
+  return [...new Set(said)];
 }
 
 /** Without the folder, which differs between a copy and what it is one of. */
@@ -50,20 +57,4 @@ function linesOf(text: string, folder: string): readonly string[] {
     .split('\n')
     .map((line) => line.replaceAll(`${folder}/`, '').replace(/^\S*postconf: /, ''))
     .filter((line) => line !== '');
-}
-
-async function runIn(program: string, args: readonly string[]): Promise<{ said: string; failed: boolean }> {
-  try {
-    const { stderr } = await promisify(execFile)(program, args, {
-      timeout: PATIENCE_MS,
-      env: postfixEnvironment(),
-      maxBuffer: 16 * 2 ** 20,
-    });
-    return { said: stderr, failed: false };
-  } catch (error) {
-    if (!(error instanceof Error && 'stderr' in error && 'code' in error)) throw error;
-    if (typeof error.code === 'string') throw error;
-    const said = String(error.stderr).trim();
-    return { said: said === '' ? `${program} ${args.join(' ')}: ${error.message}` : said, failed: true };
-  }
 }

@@ -4,21 +4,9 @@ import { nextHopsOf } from '../config/next-hops.ts';
 import type { Config } from '../config/schema.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint } from '../config/units.ts';
 import { listOf, type PostfixModel, type PostfixService, settingOf } from './model.ts';
+import { endpointOf, parseTransport, type Transport } from './transport.ts';
 
 type Places = Pick<Config, 'filter' | 'receiver'>;
-
-/** A value of transport(5), content_filter or FILTER: `service:nexthop`. */
-export interface Transport {
-  readonly service: string;
-  readonly nextHop: string;
-}
-
-export function parseTransport(value: string): Transport {
-  const at = value.indexOf(':');
-  return at === -1
-    ? { service: value.trim(), nextHop: '' }
-    : { service: value.slice(0, at).trim(), nextHop: value.slice(at + 1).trim() };
-}
 
 /** The service of master.cf that a transport names; undefined: there is none. */
 export function serviceOf({ services }: PostfixModel, { service }: Transport): PostfixService | undefined {
@@ -27,15 +15,9 @@ export function serviceOf({ services }: PostfixModel, { service }: Transport): P
   );
 }
 
-/** Where smtp(8) or lmtp(8) connects to for a next hop; null: a name to be looked up, or nothing that can be read. */
-export function endpointOf(postfix: PostfixModel, nextHop: string): Endpoint | null {
-  const unix = /^unix:(.+)$/.exec(nextHop)?.[1];
-  const text =
-    unix !== undefined && !unix.startsWith('/')
-      ? `unix:${settingOf(postfix, 'queue_directory')}/${unix}`
-      : nextHop;
-  const parsed = parseEndpoint(text);
-  return parsed.ok ? parsed.value : null;
+/** Where a next hop of this Postfix leads; null as in {@link endpointOf}. */
+export function hopEndpoint(postfix: PostfixModel, nextHop: string): Endpoint | null {
+  return endpointOf(nextHop, settingOf(postfix, 'queue_directory'));
 }
 
 /** Whether who connects to `asked` reaches who listens at `listens`. */
@@ -59,7 +41,7 @@ export function leadsToUs(postfix: PostfixModel, places: Places, value: string):
   if (service === undefined) return false;
   if (service.command === 'pipe') return /\bsealpost-pipe\b/.test(service.args);
   if (service.command !== 'lmtp' && service.command !== 'smtp') return false;
-  const asked = endpointOf(postfix, transport.nextHop);
+  const asked = hopEndpoint(postfix, transport.nextHop);
   return asked !== null && ownEndpoints(places).some((own) => reaches(asked, own));
 }
 
@@ -88,7 +70,7 @@ export function entrancesOf(postfix: PostfixModel, places: Places): Entrances {
   const leads = (name: string, service?: PostfixService): boolean =>
     leadsToUs(postfix, places, settingOf(postfix, name, service));
   const proxied = (service: PostfixService): boolean => {
-    const asked = endpointOf(postfix, service.overrides.get('smtpd_proxy_filter') ?? '');
+    const asked = hopEndpoint(postfix, service.overrides.get('smtpd_proxy_filter') ?? '');
     return asked !== null && ownEndpoints(places).some((own) => reaches(asked, own));
   };
   return {

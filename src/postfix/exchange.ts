@@ -9,10 +9,9 @@ import {
   FILES,
   type FileName,
   hashesOf,
-  hashOf,
+  interruptedRecord,
   keepContents,
   keptContents,
-  listRecords,
   makeRecord,
   type RecordOfChange,
   removeRecord,
@@ -94,7 +93,7 @@ async function exchange(
 ): Promise<void> {
   for (const file of files) {
     const path = join(configDir, file);
-    if (hashOf(await readFile(path)) === hashOf(contents[file])) continue;
+    if (contents[file].equals(await readFile(path))) continue;
     await stepper(`draft ${file}`, () => draftFile(path, contents[file]));
     await stepper(`put ${file}`, () => putDraft(path));
   }
@@ -113,21 +112,20 @@ export interface Recovered {
 export async function recover(configDir: string): Promise<Recovered | null> {
   await sweepRecords(configDir);
   for (const file of FILES) await dropDraft(join(configDir, file));
-  const begun = (await listRecords(configDir)).find(({ manifest }) => manifest.state !== 'applied');
-  if (begun === undefined) return null;
+  const begun = await interruptedRecord(configDir);
+  if (begun === null) return null;
   const { manifest } = begun;
-  const isUndo = manifest.state === 'undoing' && manifest.undo !== undefined;
-  const from = isUndo && manifest.undo !== undefined ? manifest.undo.from : manifest.after;
-  const to = isUndo && manifest.undo !== undefined ? manifest.undo.to : manifest.before;
+  const undo = manifest.state === 'undoing' ? manifest.undo : undefined;
+  const { from, to } = undo ?? { from: manifest.after, to: manifest.before };
   const now = hashesOf(await readContents(configDir));
   for (const file of FILES)
     if (now[file] !== from[file] && now[file] !== to[file])
       throw new Refused(
-        `${isUndo ? 'an undo' : 'an apply'} of ${manifest.wiring} was interrupted, and ${join(configDir, file)} has been changed since; ` +
+        `${undo ? 'an undo' : 'an apply'} of ${manifest.wiring} was interrupted, and ${join(configDir, file)} has been changed since; ` +
           `what was there before lies in ${join(begun.folder, 'before')}: compare, put right what you want to keep, and remove ${begun.folder}`,
       );
-  const contents = await keptContents(begun, isUndo ? 'target' : 'before', to);
+  const contents = await keptContents(begun, undo ? 'target' : 'before', to);
   await exchange(configDir, FILES.toReversed(), contents, everyStep);
   await removeRecord(configDir, begun);
-  return { wiring: manifest.wiring, what: isUndo ? 'finished' : 'rolled back' };
+  return { wiring: manifest.wiring, what: undo ? 'finished' : 'rolled back' };
 }

@@ -73,8 +73,3 @@ export function expandValue(
     return found === undefined ? whole : expandValue(found, settings, defaults, depth + 1);
   });
 }
-
-/** Blanks and commas separate the words of a list alike. */
-export function wordsOf(value: string): readonly string[] {
-  return value.split(/[\s,]+/).filter((word) => word !== '');
-}

@@ -8,13 +8,13 @@ import { findAccount } from '../database/embedded/user.ts';
 import type { Places, Wiring } from './wiring.ts';
 
 /** What a wiring assumes of sealpost.toml: its own sealpost.example.toml, defaults added. Pure. */
-export function assumedConfig(wiring: Wiring): Config {
+function assumedConfig(wiring: Wiring): Config {
   return configSchema.parse(parse(wiring.toml));
 }
 
 /** The listeners that a wiring names; those of the defaults are none of its own. */
-function listenersOf(wiring: Wiring): Config['filter']['listen'] {
-  return wiring.toml.includes('[[filter.listen]]') ? assumedConfig(wiring).filter.listen : [];
+function listenersOf({ toml }: Wiring, { filter }: Config): Config['filter']['listen'] {
+  return toml.includes('[[filter.listen]]') ? filter.listen : [];
 }
 
 /**
@@ -22,15 +22,18 @@ function listenersOf(wiring: Wiring): Config['filter']['listen'] {
  * lead back to Postfix. Pure.
  */
 export function portsOf(wiring: Wiring, config: Config): ReadonlyMap<number, number> {
-  const assumed = assumedConfig(wiring).filter;
+  const assumed = assumedConfig(wiring);
   const pairs = [
-    ...listenersOf(wiring).flatMap((listener): (readonly [Endpoint, Endpoint])[] => {
+    ...listenersOf(wiring, assumed).flatMap((listener): (readonly [Endpoint, Endpoint])[] => {
       const own = config.filter.listen.find(({ name }) => name === listener.name);
       if (own === undefined) return [];
-      const back = wayBack(listener.next_hop ?? assumed.next_hop, own.next_hop ?? config.filter.next_hop);
+      const back = wayBack(
+        listener.next_hop ?? assumed.filter.next_hop,
+        own.next_hop ?? config.filter.next_hop,
+      );
       return [[listener.address, own.address], ...back];
     }),
-    ...servicesOf(assumedConfig(wiring), config),
+    ...servicesOf(assumed, config),
   ];
   return new Map(
     pairs.flatMap(([there, here]) =>
@@ -103,23 +106,21 @@ export function stillMissing(wiring: Wiring, config: Config, places: Places): re
   const listening = new Set(
     config.filter.listen.map(({ protocol, address }) => `${protocol} ${formatEndpoint(address)}`),
   );
-  const usesFilter = wiring.toml.includes('[[filter.listen]]');
-  const listeners = usesFilter
-    ? assumed.filter.listen.filter(({ protocol, address }) => !listening.has(`${protocol} ${own(address)}`))
-    : [];
+  const listeners = listenersOf(wiring, assumed);
   const spools = assumed.receiver.spool.filter((spool) => !config.receiver.spool.includes(spool));
   return [
-    ...listeners.map(
-      ({ protocol, address }) =>
-        `sealpost.toml has no [[filter.listen]] with protocol = "${protocol}" and address = "${own(address)}": take it over from ${example}`,
-    ),
-    ...(usesFilter ? missingNextHops(assumed, config, own) : []),
-    ...namedEndpoints(assumed)
-      .filter(([key, at]) => at !== null && isWired(wiring, at) && !listensThere(config, key, own(at)))
+    ...listeners
+      .filter(({ protocol, address }) => !listening.has(`${protocol} ${own(address)}`))
       .map(
-        ([key, at]) =>
-          `sealpost.toml does not listen where Postfix asks: sealpost config set ${key} ${at === null ? '' : own(at)}`,
+        ({ protocol, address }) =>
+          `sealpost.toml has no [[filter.listen]] with protocol = "${protocol}" and address = "${own(address)}": take it over from ${example}`,
       ),
+    ...missingNextHops(listeners, assumed, config, own),
+    ...namedEndpoints(assumed).flatMap(([key, at]) =>
+      at === null || !isWired(wiring, at) || listensThere(config, key, own(at))
+        ? []
+        : [`sealpost.toml does not listen where Postfix asks: sealpost config set ${key} ${own(at)}`],
+    ),
     ...spools.map(
       (spool) => `sealpost.toml does not read the spool: sealpost config set receiver.spool ${spool}`,
     ),
@@ -148,11 +149,12 @@ function listensThere(config: Config, key: string, at: string): boolean {
 }
 
 function missingNextHops(
+  listeners: Config['filter']['listen'],
   assumed: Config,
   config: Config,
   own: (endpoint: Endpoint) => string,
 ): readonly string[] {
-  return assumed.filter.listen.flatMap((listener) => {
+  return listeners.flatMap((listener) => {
     const wanted = listener.next_hop ?? assumed.filter.next_hop;
     const mine = config.filter.listen.find(({ name }) => name === listener.name);
     if (mine === undefined) return [];

@@ -4,13 +4,7 @@ import { join } from 'node:path';
 import { Refused } from '../host/exit-codes.ts';
 import { takeLock } from '../host/process-lock.ts';
 import { type Recovered, recover } from './exchange.ts';
-import { listRecords, recordsFolder } from './records.ts';
-
-/** What an interrupted run has left, for those who only look. */
-export async function interruptedRun(configDir: string): Promise<string | null> {
-  const begun = (await listRecords(configDir)).find(({ manifest }) => manifest.state !== 'applied');
-  return begun === undefined ? null : begun.manifest.wiring;
-}
+import { recordsFolder } from './records.ts';
 
 /** Milliseconds: another run takes a few seconds at most. */
 const LOCK_PATIENCE_MS = 30_000;

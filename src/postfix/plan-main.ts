@@ -1,18 +1,11 @@
 // Which settings of a wiring may be written into a main.cf. What the site has set for itself is not overwritten, but for what
 // Postfix has by default anyway, and for what sealpost takes over: it hands on where the site's own transport led. Pure.
 import { formatNextHop } from '../config/units.ts';
-import {
-  effectiveSettings,
-  expandValue,
-  type MainSetting,
-  readMainCf,
-  referencesIn,
-  wordsOf,
-} from './main-cf.ts';
+import { effectiveSettings, expandValue, type MainSetting, readMainCf, referencesIn } from './main-cf.ts';
 import { readMasterCf, serviceName } from './master-cf.ts';
-import { OPERATORS } from './settings.ts';
+import { OPERATORS, wordsOf } from './settings.ts';
 import type { Conflict, Site } from './site.ts';
-import { nextHopOf, serviceOf } from './transport.ts';
+import { nextHopOf, parseTransport } from './transport.ts';
 import type { Wiring } from './wiring.ts';
 
 /** What is done with one setting of the wiring. */
@@ -107,7 +100,7 @@ function remedyFor({ name, value }: MainSetting, there: string, site: Site): str
   if (name === 'content_filter')
     return 'another filter is wired in (amavis, say). Keep it and apply a delivery wiring, which seals behind it; or take it out: postconf -X content_filter';
   if (name.endsWith('_transport') && value.startsWith('sealpost')) {
-    if (serviceOf(there).startsWith('sealpost'))
+    if (parseTransport(there).service.startsWith('sealpost'))
       return 'another wiring of sealpost is there: "sealpost postfix undo" takes it out';
     const leadsTo = nextHopOf(there, site.queueDirectory);
     if (leadsTo !== null)
@@ -148,7 +141,8 @@ function secondSeal(
   settings: ReadonlyMap<string, MainSetting>,
 ): readonly Conflict[] {
   const own = new Map(verdicts.map(({ name, value }) => [name, value]));
-  const isOurs = (value: string | undefined): boolean => serviceOf(value ?? '').startsWith('sealpost');
+  const isOurs = (value: string | undefined): boolean =>
+    parseTransport(value ?? '').service.startsWith('sealpost');
   const filters = isOurs(own.get('content_filter'));
   const delivers = verdicts.some(({ name, value }) => name.endsWith('_transport') && isOurs(value));
   const others = filters ? ['virtual_transport', 'mailbox_transport'] : delivers ? ['content_filter'] : [];

@@ -1,6 +1,7 @@
 // Which services of a wiring may be written into a master.cf. Pure.
-import { effectiveSettings, wordsOf } from './main-cf.ts';
+import { effectiveSettings } from './main-cf.ts';
 import { formatOption, isSameService, type MasterService, readMasterCf, serviceName } from './master-cf.ts';
+import { wordsOf } from './settings.ts';
 import type { Conflict, Site } from './site.ts';
 import type { Wiring } from './wiring.ts';
 

@@ -1,6 +1,6 @@
 // What a wiring makes of a site's main.cf and master.cf, or what is in its way. Pure.
 import { effectiveSettings, readMainCf, replaceSetting } from './main-cf.ts';
-import { addOptions, readMasterCf } from './master-cf.ts';
+import { addOptions, readMasterCf, serviceName } from './master-cf.ts';
 import { type MainVerdict, mainVerdicts } from './plan-main.ts';
 import { type MasterVerdict, masterVerdicts } from './plan-master.ts';
 import { portConflicts } from './plan-ports.ts';
@@ -69,7 +69,7 @@ function writeMaster(text: string, wiring: Wiring, verdicts: readonly MasterVerd
   }, text);
   const missing = new Set(verdicts.filter(({ action }) => action === 'append').map(({ name }) => name));
   const items = itemsOf(wiring.master).filter(({ lines }) =>
-    readMasterCf(lines.join('\n')).some(({ name, type }) => missing.has(`${name}/${type}`)),
+    readMasterCf(lines.join('\n')).some((service) => missing.has(serviceName(service))),
   );
   return append(
     extended,

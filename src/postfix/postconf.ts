@@ -1,7 +1,6 @@
 // Asks a Postfix for its settings, by postconf(1).
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { machineLiterals } from '../host/own-names.ts';
+import { lastLineOf, PostfixSilent, runPostfix } from './ask.ts';
 import { type AddressSettings, ASKED_SETTINGS, OPERATORS, readAddressSettings } from './settings.ts';
 
 /** A Postfix that was asked, or why it could not be. */
@@ -27,9 +26,8 @@ export async function askPostfix(configDir: string | null): Promise<AskedPostfix
     ]);
     return { kind: 'found', settings: readAddressSettings(main, services, machineLiterals()) };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return { kind: 'none' };
-    const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-    return { kind: 'silent', because: said.split('\n').at(-1) || String(error) };
+    if (!(error instanceof PostfixSilent)) return { kind: 'silent', because: String(error) };
+    return error.missing ? { kind: 'none' } : { kind: 'silent', because: error.message };
   }
 }
 
@@ -37,18 +35,10 @@ export async function askPostfix(configDir: string | null): Promise<AskedPostfix
  * Runs postconf(1).
  * @param configDir as Postfix's own -c; null: $MAIL_CONFIG, or where Postfix has it
  * @returns its standard output
- * @throws Error of execFile: with code ENOENT where there is none, else with what it said in `stderr`
+ * @throws PostfixSilent, also where it fails: with the last thing that it said
  */
 export async function postconf(configDir: string | null, args: readonly string[]): Promise<string> {
-  const where = configDir === null ? [] : ['-c', configDir];
-  const { stdout } = await promisify(execFile)('postconf', [...where, ...args], {
-    timeout: PATIENCE_MS,
-    env: postfixEnvironment(),
-  });
-  return stdout;
-}
-
-/** Where Postfix's programs are, whoever asks. */
-export function postfixEnvironment(): NodeJS.ProcessEnv {
-  return { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin` };
+  const said = await runPostfix('postconf', configDir, args, { patienceMs: PATIENCE_MS });
+  if (said.code === 0) return said.stdout;
+  throw new PostfixSilent(lastLineOf(said) || `postconf ended with status ${said.code}`, false);
 }

@@ -1,7 +1,7 @@
 // Which wiring fits a Postfix, by where its mailboxes are. Pure.
 import { formatNextHop } from '../config/units.ts';
-import { wordsOf } from './main-cf.ts';
-import { nextHopOf, serviceOf } from './transport.ts';
+import { wordsOf } from './settings.ts';
+import { nextHopOf, parseTransport } from './transport.ts';
 
 /** What `postconf -x` says, and what lies on the disk. */
 export interface MailboxFacts {
@@ -41,7 +41,10 @@ export function proposeWiring(facts: MailboxFacts): Proposal {
       nextHop: `lmtp:unix:${socket}`,
       because: `a mail store listens on ${socket}`,
     };
-  if (wordsOf(facts.virtual_mailbox_domains).length > 0 && serviceOf(facts.virtual_transport) === 'virtual')
+  if (
+    wordsOf(facts.virtual_mailbox_domains).length > 0 &&
+    parseTransport(facts.virtual_transport).service === 'virtual'
+  )
     return {
       wiring: 'delivery-virtual',
       nextHop: 'smtp:127.0.0.1:10026',

@@ -47,7 +47,7 @@ export function recordsFolder(configDir: string): string {
   return join(configDir, 'sealpost-applied');
 }
 
-export function hashOf(bytes: Buffer): string {
+function hashOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
@@ -76,6 +76,12 @@ export async function listRecords(configDir: string): Promise<readonly RecordOfC
       }
     }),
   );
+}
+
+/** The change that a killed run has begun and not brought to an end; null: there is none. */
+export async function interruptedRecord(configDir: string): Promise<RecordOfChange | null> {
+  const records = await listRecords(configDir);
+  return records.find(({ manifest }) => manifest.state !== 'applied') ?? null;
 }
 
 /** Writes a new record, state `applying`. It appears as a whole, or not at all. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Refused } from '../host/exit-codes.ts';
 import { checkContents } from './check.ts';
 import { readContents } from './exchange.ts';
-import { type Contents, FILES, hashesOf } from './records.ts';
+import { type Contents, FILES } from './records.ts';
 
 /** @throws Refused with what `postfix check` says against new files */
 export async function refuseWhatPostfixRefuses(configDir: string, contents: Contents): Promise<void> {
@@ -16,9 +16,9 @@ export async function refuseWhatPostfixRefuses(configDir: string, contents: Cont
 
 /** @throws Refused where the files are no longer those that the new ones were made from */
 export async function refuseWhatChanged(configDir: string, before: Contents): Promise<void> {
-  const now = hashesOf(await readContents(configDir));
+  const now = await readContents(configDir);
   for (const file of FILES)
-    if (now[file] !== hashesOf(before)[file])
+    if (!now[file].equals(before[file]))
       throw new Refused(
         `nothing was changed: somebody else changed ${join(configDir, file)} just now; try again`,
       );

@@ -2,16 +2,17 @@
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Refused } from '../host/exit-codes.ts';
+import { PostfixSilent } from './ask.ts';
 import { busyPorts } from './busy-ports.ts';
 import { unifiedDiff } from './difference.ts';
 import { applyOrRollBack, type Recovered, readContents } from './exchange.ts';
-import { readMainCf } from './main-cf.ts';
 import { placesOf, stillMissing } from './on-this-machine.ts';
 import { underLock } from './one-at-a-time.ts';
 import { type Plan, planWiring } from './plan.ts';
 import { postconf } from './postconf.ts';
 import { type Contents, FILES } from './records.ts';
 import { refuseWhatChanged, refuseWhatPostfixRefuses } from './refuse.ts';
+import { settingsOf } from './settings.ts';
 import type { Site } from './site.ts';
 import { placeWiring, readWiring, type Wiring } from './wiring.ts';
 
@@ -32,21 +33,20 @@ export async function configFolder(given: string | null): Promise<string> {
   try {
     return (await postconf(given, ['-h', 'config_directory'])).trim();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+    if (!(error instanceof PostfixSilent)) throw error;
+    if (error.missing)
       throw new Refused('there is no postconf on this machine: install Postfix, or run this where it is');
-    throw new Refused(`Postfix cannot be asked: ${saidBy(error)}`);
+    throw new Refused(`Postfix cannot be asked: ${error.message}`);
   }
-}
-
-function saidBy(error: unknown): string {
-  const said = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
-  return said.split('\n').at(-1) || String(error);
 }
 
 /** Looks at what a wiring would change. Writes nothing. @throws Refused for an unknown wiring, or no Postfix */
 export async function lookAt(name: string, given: string | null, config: Config): Promise<Outlook> {
-  const plain = readWiring(name);
-  const configDir = await configFolder(given);
+  return outlookOf(readWiring(name), await configFolder(given), config);
+}
+
+/** @param plain as the examples have it */
+async function outlookOf(plain: Wiring, configDir: string, config: Config): Promise<Outlook> {
   const places = placesOf(plain, config);
   const wiring = placeWiring(plain, places);
   const before = await readContents(configDir);
@@ -78,11 +78,10 @@ async function diffOf(configDir: string, after: Contents): Promise<string> {
 }
 
 async function readSite(configDir: string, before: Contents, config: Config): Promise<Site> {
-  const defaults = readMainCf(await postconf(configDir, ['-d']));
   return {
     main: before['main.cf'].toString('latin1'),
     master: before['master.cf'].toString('latin1'),
-    defaults: new Map(defaults.map(({ name, value }) => [name, value])),
+    defaults: settingsOf(await postconf(configDir, ['-d'])),
     queueDirectory: (await postconf(configDir, ['-x', '-h', 'queue_directory'])).trim(),
     nextHop: config.filter.next_hop,
   };
@@ -101,9 +100,9 @@ export interface Applied {
  * @throws Refused where Postfix has something against them, or somebody changed them meanwhile; nothing has changed then
  */
 export async function applyWiring(name: string, given: string | null, config: Config): Promise<Applied> {
-  readWiring(name);
+  const plain = readWiring(name);
   return underLock(await configFolder(given), async (configDir, recovered) => {
-    const outlook = await lookAt(name, given, config);
+    const outlook = await outlookOf(plain, configDir, config);
     const { plan, before } = outlook;
     if (plan.kind !== 'change') return { outlook, changed: false, recovered };
     const after = contentsOf(plan);

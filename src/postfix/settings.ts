@@ -22,6 +22,8 @@ export const OPERATORS: Readonly<Record<Operator, string>> = {
   dequote: 'resolve_dequoted_address',
 };
 
+export const OPERATOR_NAMES = Object.keys(OPERATORS) as readonly Operator[];
+
 /** What is asked for: `postconf -x NAME...`. */
 export const ASKED_SETTINGS: readonly string[] = [
   ...Object.values(OPERATORS),
@@ -78,7 +80,8 @@ export function settingsOf(text: string): ReadonlyMap<string, string> {
   );
 }
 
-function wordsOf(value: string): readonly string[] {
+/** Blanks and commas separate the words of a list alike. */
+export function wordsOf(value: string): readonly string[] {
   return value.split(/[\s,]+/).filter((word) => word !== '');
 }
 

@@ -1,16 +1,17 @@
 // How this Postfix hands mail to sealpost.
+import type { Config } from '../../config/schema.ts';
 import { formatEndpoint } from '../../config/units.ts';
 import {
   deliveryServices,
-  endpointOf,
   entrancesOf,
+  hopEndpoint,
   isWired,
   leadsToUs,
   ownEndpoints,
-  parseTransport,
   reaches,
   serviceOf,
 } from '../../postfix/entrances.ts';
+import { serviceName } from '../../postfix/master-cf.ts';
 import {
   isAtLeast,
   isYes,
@@ -20,14 +21,13 @@ import {
   settingOf,
   timeOf,
 } from '../../postfix/model.ts';
+import { parseTransport } from '../../postfix/transport.ts';
 import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
-import type { Facts } from '../facts.ts';
 
 const LEAST_POSTFIX = '3.5';
 
-type Given = Pick<Facts, 'postfix' | 'config'>;
-
-const named = ({ name, type }: PostfixService): string => `${name}/${type}`;
+/** Settings that a wiring may let lead to sealpost. */
+const TRANSPORTS = ['content_filter', 'virtual_transport', 'mailbox_transport', 'relay_transport'] as const;
 
 /** The setting of a client under its own prefix: smtp_ of smtp(8) is lmtp_ of lmtp(8). */
 const clientSetting = (postfix: PostfixModel, service: PostfixService, name: string): string =>
@@ -35,9 +35,11 @@ const clientSetting = (postfix: PostfixModel, service: PostfixService, name: str
 
 /** Judges each smtp(8) and lmtp(8) service that carries mail to sealpost. */
 function clients(
-  { postfix, config: { config } }: Given,
+  postfix: PostfixModel,
+  config: Config,
   good: string,
   badOf: (service: PostfixService) => string | null,
+  level: (found: string, mend?: string) => Finding = warning,
 ): Finding {
   const services = deliveryServices(postfix, config);
   if (services.length === 0) return nothingToLookAt('no service of this Postfix leads to sealpost');
@@ -47,6 +49,7 @@ function clients(
     speaking.flatMap((service) => badOf(service) ?? []),
     good,
     (list) => list,
+    level,
   );
 }
 
@@ -91,7 +94,7 @@ export const DELIVERY_CHECKS = [
         return wrong('neither content_filter nor a transport of this Postfix leads to sealpost');
       const by = [
         ...(wiring.contentFilter ? ['content_filter'] : []),
-        ...wiring.listeners.map(named),
+        ...wiring.listeners.map(serviceName),
         ...(wiring.virtual ? ['virtual_transport'] : []),
         ...(wiring.mailbox ? ['mailbox_transport'] : []),
         ...(wiring.relay ? ['relay_transport'] : []),
@@ -106,8 +109,7 @@ export const DELIVERY_CHECKS = [
     mend: 'sealpost postfix apply WIRING, or add the entry of postfix-examples to master.cf',
     reads: ['postfix'],
     judge: ({ postfix }) => {
-      const names = ['content_filter', 'virtual_transport', 'mailbox_transport', 'relay_transport'];
-      const missing = names.filter((name) => {
+      const missing = TRANSPORTS.filter((name) => {
         const value = settingOf(postfix, name);
         return value !== '' && serviceOf(postfix, parseTransport(value)) === undefined;
       });
@@ -125,17 +127,15 @@ export const DELIVERY_CHECKS = [
     mend: 'let [[filter.listen]] of sealpost.toml and the transport in main.cf name the same address',
     reads: ['postfix', 'config'],
     judge: ({ postfix, config: { config } }) => {
-      const astray = ['content_filter', 'virtual_transport', 'mailbox_transport', 'relay_transport'].filter(
-        (name) => {
-          const transport = parseTransport(settingOf(postfix, name));
-          const at = endpointOf(postfix, transport.nextHop);
-          return (
-            /^sealpost/.test(transport.service) &&
-            at !== null &&
-            !ownEndpoints(config).some((own) => reaches(at, own))
-          );
-        },
-      );
+      const astray = TRANSPORTS.filter((name) => {
+        const transport = parseTransport(settingOf(postfix, name));
+        const at = hopEndpoint(postfix, transport.nextHop);
+        return (
+          /^sealpost/.test(transport.service) &&
+          at !== null &&
+          !ownEndpoints(config).some((own) => reaches(at, own))
+        );
+      });
       const listening = ownEndpoints(config).map(formatEndpoint).join(', ');
       return noneOf(
         astray.map((name) => `${name} = ${settingOf(postfix, name)}`),
@@ -150,9 +150,9 @@ export const DELIVERY_CHECKS = [
     why: 'without XFORWARD no line of the log has Postfix’s queue ID, and duplicates are told apart by content only',
     mend: 'lmtp_send_xforward_command = yes (smtp_ for smtp) at the service in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'Postfix tells sealpost its queue ID', (service) =>
-        isYes(clientSetting(given.postfix, service, 'send_xforward_command')) ? null : named(service),
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'Postfix tells sealpost its queue ID', (service) =>
+        isYes(clientSetting(postfix, service, 'send_xforward_command')) ? null : serviceName(service),
       ),
   }),
   check({
@@ -160,12 +160,12 @@ export const DELIVERY_CHECKS = [
     why: 'a client that splits lines or re-encodes breaks signatures before sealpost sees them',
     mend: 'lmtp_line_length_limit = 0 and disable_mime_output_conversion = yes at the service in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'Postfix hands mail on as it is', (service) => {
-        const splits = clientSetting(given.postfix, service, 'line_length_limit') !== '0';
-        const converts = !isYes(settingOf(given.postfix, 'disable_mime_output_conversion', service));
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'Postfix hands mail on as it is', (service) => {
+        const splits = clientSetting(postfix, service, 'line_length_limit') !== '0';
+        const converts = !isYes(settingOf(postfix, 'disable_mime_output_conversion', service));
         return splits || converts
-          ? `${named(service)} ${splits ? 'splits long lines' : 're-encodes 8-bit mail'}`
+          ? `${serviceName(service)} ${splits ? 'splits long lines' : 're-encodes 8-bit mail'}`
           : null;
       }),
   }),
@@ -174,25 +174,29 @@ export const DELIVERY_CHECKS = [
     why: 'a fallback relay takes the mail in plaintext whenever sealpost does not answer',
     mend: 'lmtp_fallback_relay = (smtp_ for smtp) at the service in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const found = clients(given, 'no fallback relay stands beside sealpost', (service) => {
-        const relay = clientSetting(given.postfix, service, 'fallback_relay');
-        return relay === '' ? null : `${named(service)} falls back to ${relay}`;
-      });
-      return found.level === 'warning' ? wrong(found.found) : found;
-    },
+    judge: ({ postfix, config: { config } }) =>
+      clients(
+        postfix,
+        config,
+        'no fallback relay stands beside sealpost',
+        (service) => {
+          const relay = clientSetting(postfix, service, 'fallback_relay');
+          return relay === '' ? null : `${serviceName(service)} falls back to ${relay}`;
+        },
+        wrong,
+      ),
   }),
   check({
     code: 'filter_patience',
     why: 'a client that gives up before sealpost answers sends the same message again',
     mend: 'lmtp_data_done_timeout = 600s at the service, or a shorter filter.transaction_deadline',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'Postfix waits longer than sealpost takes', (service) => {
-        const patience = timeOf(clientSetting(given.postfix, service, 'data_done_timeout'));
-        return patience > given.config.config.filter.transaction_deadline
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'Postfix waits longer than sealpost takes', (service) => {
+        const patience = timeOf(clientSetting(postfix, service, 'data_done_timeout'));
+        return patience > config.filter.transaction_deadline
           ? null
-          : `${named(service)} waits ${patience / 1000} s`;
+          : `${serviceName(service)} waits ${patience / 1000} s`;
       }),
   }),
   check({
@@ -200,12 +204,12 @@ export const DELIVERY_CHECKS = [
     why: 'connections beyond filter.max_connections are turned away, and their mail waits',
     mend: 'lower maxproc of the service in master.cf, or raise filter.max_connections',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      clients(given, 'sealpost takes as many connections as Postfix opens', (service) => {
-        const most = processLimit(given.postfix, service);
-        return most <= given.config.config.filter.max_connections
+    judge: ({ postfix, config: { config } }) =>
+      clients(postfix, config, 'sealpost takes as many connections as Postfix opens', (service) => {
+        const most = processLimit(postfix, service);
+        return most <= config.filter.max_connections
           ? null
-          : `${named(service)} may open ${most} connections, sealpost takes ${given.config.config.filter.max_connections}`;
+          : `${serviceName(service)} may open ${most} connections, sealpost takes ${config.filter.max_connections}`;
       }),
   }),
   check({
@@ -267,7 +271,7 @@ export const DELIVERY_CHECKS = [
         (service) => processLimit(postfix, service) > most,
       );
       return noneOf(
-        over.map((service) => `${named(service)} may have ${processLimit(postfix, service)} processes`),
+        over.map((service) => `${serviceName(service)} may have ${processLimit(postfix, service)} processes`),
         `default_process_limit is ${most}`,
         (list) => `${list}, default_process_limit is ${most}`,
       );

@@ -1,7 +1,15 @@
 // The program itself: its configuration, its Node.js, and the serve that runs.
 import { formatEndpoint } from '../../config/units.ts';
+import { ownEndpoints } from '../../postfix/entrances.ts';
 import { isAtLeast } from '../../postfix/model.ts';
-import { check, noneOf, ok, warning, wrong } from '../check.ts';
+import { check, noneOf, notLooked, ok, warning, wrong } from '../check.ts';
+import type { Answered } from '../facts.ts';
+
+function failuresOf(answered: readonly Answered[]): readonly string[] {
+  return answered.flatMap(({ name, address, failure }) =>
+    failure === null ? [] : [`${name} ${address}: ${failure}`],
+  );
+}
 
 export const INSTALL_CHECKS = [
   check({
@@ -71,8 +79,7 @@ export const INSTALL_CHECKS = [
     mend: 'LimitNOFILE=65536 in the unit of sealpost, then restart it',
     reads: ['serve', 'config'],
     judge: ({ serve: { openFiles }, config: { config } }) => {
-      if (openFiles === null)
-        return { level: 'not_looked', found: 'the limits of the process cannot be read' };
+      if (openFiles === null) return notLooked('the limits of the process cannot be read');
       const needed = config.filter.max_connections + config.filter.next_hop_connections + 200;
       return openFiles >= needed
         ? ok(`serve may have ${openFiles} open files`)
@@ -86,9 +93,7 @@ export const INSTALL_CHECKS = [
     reads: ['listeners'],
     judge: ({ listeners }) =>
       noneOf(
-        listeners.flatMap(({ name, address, failure }) =>
-          failure === null ? [] : [`${name} ${address}: ${failure}`],
-        ),
+        failuresOf(listeners),
         `${listeners.length} listeners greet: ${listeners.map(({ address }) => address).join(', ')}`,
         (list) => list,
         wrong,
@@ -100,14 +105,7 @@ export const INSTALL_CHECKS = [
     mend: 'sealpost serve; or set the address to "" in [policy] where no map is asked',
     reads: ['lookups'],
     judge: ({ lookups }) =>
-      noneOf(
-        lookups.flatMap(({ name, address, failure }) =>
-          failure === null ? [] : [`${name} ${address}: ${failure}`],
-        ),
-        `${lookups.length} lookup listeners answer`,
-        (list) => list,
-        wrong,
-      ),
+      noneOf(failuresOf(lookups), `${lookups.length} lookup listeners answer`, (list) => list, wrong),
   }),
   check({
     code: 'listeners_closed',
@@ -115,7 +113,7 @@ export const INSTALL_CHECKS = [
     mend: 'name 127.0.0.1 or a unix socket in [[filter.listen]] and receiver.listen, or close the port in the firewall',
     reads: ['config'],
     judge: ({ config: { config } }) => {
-      const open = [...config.filter.listen.map(({ address }) => address), ...config.receiver.listen].filter(
+      const open = ownEndpoints(config).filter(
         (at) => at.kind === 'inet' && !/^(?:127\.|::1$|localhost$)/.test(at.host),
       );
       return noneOf(

@@ -2,11 +2,8 @@
 import { nextHopsOf } from '../../config/next-hops.ts';
 import { formatNextHop } from '../../config/units.ts';
 import { ownEndpoints, reaches } from '../../postfix/entrances.ts';
-import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
+import { check, type Finding, GROWTH, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
 import type { HopFacts } from '../facts.ts';
-
-/** Sealing makes mail larger, by about so much. */
-const GROWTH = 1.4;
 
 /** Judges what the next hops announce; of one that does not answer nothing is known. */
 function announced(

@@ -3,10 +3,8 @@
 import { entrancesOf, leadsToUs } from '../../postfix/entrances.ts';
 import { listOf, settingOf } from '../../postfix/model.ts';
 import { planOtherNames } from '../../postfix/other-names.ts';
-import { OPERATORS, type Operator } from '../../postfix/settings.ts';
+import { OPERATOR_NAMES, OPERATORS } from '../../postfix/settings.ts';
 import { check, noneOf, ok, some, warning, wrong } from '../check.ts';
-
-const NAMES = Object.keys(OPERATORS) as Operator[];
 
 export const ADDRESS_CHECKS = [
   check({
@@ -16,7 +14,7 @@ export const ADDRESS_CHECKS = [
     reads: ['postfix', 'config'],
     judge: ({ postfix, config: { config } }) => {
       const { operators } = postfix.addresses;
-      const differing = NAMES.filter((name) => operators[name] !== config.postfix[name]);
+      const differing = OPERATOR_NAMES.filter((name) => operators[name] !== config.postfix[name]);
       const ignored = differing.filter((name) => operators[name]);
       const inWords = differing.map(
         (name) =>
@@ -113,11 +111,10 @@ export const ADDRESS_CHECKS = [
     why: 'with mailbox_transport local(8) never says that a user is unknown: without a list everybody is accepted, and bounced later',
     mend: 'postconf -X local_recipient_maps',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      if (!entrancesOf(given.postfix, given.config.config).mailbox)
-        return ok('mailbox_transport does not lead to sealpost');
-      const { localNames } = given.postfix.addresses;
-      const maps = settingOf(given.postfix, 'local_recipient_maps');
+    judge: ({ postfix, config: { config } }) => {
+      if (!entrancesOf(postfix, config).mailbox) return ok('mailbox_transport does not lead to sealpost');
+      const { localNames } = postfix.addresses;
+      const maps = settingOf(postfix, 'local_recipient_maps');
       return maps !== '' || localNames.length === 0
         ? ok(`local_recipient_maps = ${maps}`)
         : warning('local_recipient_maps is empty');

@@ -40,8 +40,8 @@ export const COPY_CHECKS = [
     why: 'local(8) expands them behind a content_filter: the copy for the reader with a key is not sealed',
     mend: 'let a wiring of final delivery seal (postfix-examples/delivery-lmtp), or use virtual_alias_maps in place of /etc/aliases',
     reads: ['postfix', 'config', 'aliases', 'directory'],
-    judge: ({ postfix, config, aliases, directory: { keyed } }) => {
-      const wiring = entrancesOf(postfix, config.config);
+    judge: ({ postfix, config: { config }, aliases, directory: { keyed } }) => {
+      const wiring = entrancesOf(postfix, config);
       if (!isGateway(wiring) || (wiring.mailbox && wiring.virtual))
         return sealedLast(wiring, 'what aliases lead to is sealed at its last step');
       const found = noneOf(
@@ -91,12 +91,8 @@ export const COPY_CHECKS = [
     why: 'a bounce carries the text that a user sent back into the mailbox; no content_filter sees it',
     mend: 'the services bounce, defer, trace and sealpost-bounces of postfix-examples/after-queue-lmtp',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const {
-        postfix,
-        config: { config },
-      } = given;
-      const wiring = entrancesOf(given.postfix, given.config.config);
+    judge: ({ postfix, config: { config } }) => {
+      const wiring = entrancesOf(postfix, config);
       if (!isGateway(wiring) || wiring.virtual)
         return sealedLast(wiring, 'bounces are sealed at their last step');
       const open = postfix.services

@@ -5,11 +5,12 @@ import {
   filterActions,
   isGateway,
   leadsToUs,
-  parseTransport,
   serviceOf,
   waysBack,
 } from '../../postfix/entrances.ts';
+import { serviceName } from '../../postfix/master-cf.ts';
 import { listOf, type PostfixService, settingOf } from '../../postfix/model.ts';
+import { parseTransport } from '../../postfix/transport.ts';
 import { check, noneOf, ok, sealedLast, some, unlessUnread, warning, wrong } from '../check.ts';
 
 export const ROAD_CHECKS = [
@@ -18,11 +19,11 @@ export const ROAD_CHECKS = [
     why: 'mail for a domain of yours in mydestination goes to local(8): without mailbox_transport it is stored as it comes',
     mend: 'mailbox_transport as in postfix-examples/delivery-lmtp or delivery-local',
     reads: ['postfix', 'config', 'directory'],
-    judge: ({ postfix, config, directory: { domains } }) => {
+    judge: ({ postfix, config: { config }, directory: { domains } }) => {
       const { localNames } = postfix.addresses;
       const local = domains.map(({ name }) => name).filter((name) => localNames.includes(name));
       if (local.length === 0) return ok('no domain of yours stands in mydestination');
-      const wiring = entrancesOf(postfix, config.config);
+      const wiring = entrancesOf(postfix, config);
       return wiring.contentFilter || wiring.mailbox || wiring.local
         ? ok(`${some(local)}: local mail comes to sealpost`)
         : wrong(
@@ -35,13 +36,13 @@ export const ROAD_CHECKS = [
     why: 'mail for a virtual domain goes where virtual_transport says: to sealpost, or into the mailbox as it comes',
     mend: 'virtual_transport as in postfix-examples/delivery-lmtp or delivery-virtual',
     reads: ['postfix', 'config', 'directory'],
-    judge: ({ postfix, config, directory: { domains } }) => {
+    judge: ({ postfix, config: { config }, directory: { domains } }) => {
       const { localNames } = postfix.addresses;
       const virtual = domains.filter(
         ({ name, class: kind }) => kind === 'virtual' && !localNames.includes(name),
       );
       if (virtual.length === 0) return ok('no domain of yours is virtual');
-      const wiring = entrancesOf(postfix, config.config);
+      const wiring = entrancesOf(postfix, config);
       if (wiring.contentFilter || wiring.virtual)
         return ok(`${some(virtual.map(({ name }) => name))}: virtual mail comes to sealpost`);
       return isGateway(wiring)
@@ -56,10 +57,10 @@ export const ROAD_CHECKS = [
     why: 'a domain of class relay goes on by relay_transport: without a content_filter as it comes',
     mend: 'content_filter or relay_transport as in postfix-examples/after-queue-lmtp',
     reads: ['postfix', 'config', 'directory'],
-    judge: ({ postfix, config, directory: { domains } }) => {
+    judge: ({ postfix, config: { config }, directory: { domains } }) => {
       const relay = domains.filter(({ class: kind }) => kind === 'relay').map(({ name }) => name);
       if (relay.length === 0) return ok('no domain of yours is relayed');
-      const wiring = entrancesOf(postfix, config.config);
+      const wiring = entrancesOf(postfix, config);
       return isGateway(wiring) || wiring.relay
         ? ok(`${some(relay)}: relayed mail comes to sealpost`)
         : wrong(`${some(relay)}: neither content_filter nor relay_transport leads to sealpost`);
@@ -70,12 +71,8 @@ export const ROAD_CHECKS = [
     why: 'mail that comes in there goes past the content_filter',
     mend: 'take content_filter= out of that service in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const {
-        postfix,
-        config: { config },
-      } = given;
-      const wiring = entrancesOf(given.postfix, given.config.config);
+    judge: ({ postfix, config: { config } }) => {
+      const wiring = entrancesOf(postfix, config);
       if (!isGateway(wiring))
         return sealedLast(wiring, 'mail is sealed at its last step, whatever way it came in');
       const back = new Set(waysBack(postfix, config));
@@ -87,12 +84,7 @@ export const ROAD_CHECKS = [
           !wiring.listeners.includes(service) &&
           !leadsToUs(postfix, config, settingOf(postfix, 'content_filter', service)),
       );
-      return noneOf(
-        open.map(({ name, type }) => `${name}/${type}`),
-        'every listener leads to the filter',
-        (list) => list,
-        wrong,
-      );
+      return noneOf(open.map(serviceName), 'every listener leads to the filter', (list) => list, wrong);
     },
   }),
   check({
@@ -100,10 +92,10 @@ export const ROAD_CHECKS = [
     why: 'receive_override_options = no_address_mappings before the filter hides aliases and always_bcc from it',
     mend: 'take no_address_mappings out of main.cf: it belongs to the listener behind the filter',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const wiring = entrancesOf(given.postfix, given.config.config);
+    judge: ({ postfix, config: { config } }) => {
+      const wiring = entrancesOf(postfix, config);
       if (!isGateway(wiring)) return sealedLast(wiring, 'mail is sealed at its last step');
-      return listOf(settingOf(given.postfix, 'receive_override_options')).includes('no_address_mappings')
+      return listOf(settingOf(postfix, 'receive_override_options')).includes('no_address_mappings')
         ? warning('receive_override_options of main.cf has no_address_mappings')
         : ok('addresses are mapped before the filter');
     },
@@ -151,12 +143,12 @@ export const ROAD_CHECKS = [
     why: 'transport_maps win over virtual_transport: that mail goes past sealpost',
     mend: 'take the entry out, or let it name the transport of sealpost',
     reads: ['postfix', 'config', 'transports'],
-    judge: ({ postfix, config, transports: { answers, unread } }) => {
-      if (entrancesOf(postfix, config.config).contentFilter)
+    judge: ({ postfix, config: { config }, transports: { answers, unread } }) => {
+      if (entrancesOf(postfix, config).contentFilter)
         return ok('the content_filter comes before transport_maps');
       const astray = answers.filter(({ value }) => {
         const { service } = parseTransport(value);
-        return service !== '' && !leadsToUs(postfix, config.config, value);
+        return service !== '' && !leadsToUs(postfix, config, value);
       });
       const found = noneOf(
         astray.map(({ key, value }) => `${key} ${value}`),
@@ -172,10 +164,10 @@ export const ROAD_CHECKS = [
     why: 'they win over mailbox_transport, and mailbox_command_maps and fallback_transport come after it: their mail is not sealed',
     mend: 'postconf -X mailbox_transport_maps',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const { mailbox } = entrancesOf(given.postfix, given.config.config);
+    judge: ({ postfix, config: { config } }) => {
+      const { mailbox } = entrancesOf(postfix, config);
       if (!mailbox) return ok('mailbox_transport does not lead to sealpost');
-      const maps = settingOf(given.postfix, 'mailbox_transport_maps');
+      const maps = settingOf(postfix, 'mailbox_transport_maps');
       return maps === ''
         ? ok('mailbox_transport_maps is empty')
         : warning(`mailbox_transport_maps = ${maps}`);
@@ -186,13 +178,8 @@ export const ROAD_CHECKS = [
     why: 'a signature that is made before sealing is broken by it: DKIM and ARC are verified before the filter, and signed after it',
     mend: 'smtpd_milters with the signer at the listener behind the filter, and none that signs before it',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const {
-        postfix,
-        config: { config },
-      } = given;
-      if (!isGateway(entrancesOf(given.postfix, given.config.config)))
-        return ok('outgoing mail is not sealed by this wiring');
+    judge: ({ postfix, config: { config } }) => {
+      if (!isGateway(entrancesOf(postfix, config))) return ok('outgoing mail is not sealed by this wiring');
       const before = ['smtpd_milters', 'non_smtpd_milters'].flatMap((name) =>
         listOf(settingOf(postfix, name)),
       );

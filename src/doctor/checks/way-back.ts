@@ -1,14 +1,9 @@
 // The listener by which Postfix takes mail back from sealpost.
 import { nextHopsOf } from '../../config/next-hops.ts';
+import type { Config } from '../../config/schema.ts';
 import { formatNextHop } from '../../config/units.ts';
-import {
-  entrancesOf,
-  leadsToUs,
-  listensAt,
-  parseTransport,
-  serviceOf,
-  waysBack,
-} from '../../postfix/entrances.ts';
+import { entrancesOf, leadsToUs, listensAt, serviceOf, waysBack } from '../../postfix/entrances.ts';
+import { serviceName } from '../../postfix/master-cf.ts';
 import {
   listOf,
   type PostfixModel,
@@ -16,16 +11,13 @@ import {
   processLimit,
   settingOf,
 } from '../../postfix/model.ts';
-import { check, type Finding, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
-import type { Facts } from '../facts.ts';
-
-const GROWTH = 1.4;
-
-type Given = Pick<Facts, 'postfix' | 'config'>;
+import { parseTransport } from '../../postfix/transport.ts';
+import { check, type Finding, GROWTH, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
 
 /** Judges each listener that takes mail back; a mail store as next hop needs none. */
 function each(
-  { postfix, config: { config } }: Given,
+  postfix: PostfixModel,
+  config: Config,
   good: string,
   badOf: (service: PostfixService) => string | null,
   level: (found: string, mend?: string) => Finding = warning,
@@ -79,13 +71,14 @@ export const WAY_BACK_CHECKS = [
     why: 'a listener whose content_filter leads to sealpost sends sealed mail round and round',
     mend: 'content_filter = at that listener in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) =>
+    judge: ({ postfix, config: { config } }) =>
       each(
-        given,
+        postfix,
+        config,
         'what comes back is not filtered again',
         (service) => {
-          const value = settingOf(given.postfix, 'content_filter', service);
-          return leadsToUs(given.postfix, given.config.config, value) ? `content_filter = ${value}` : null;
+          const value = settingOf(postfix, 'content_filter', service);
+          return leadsToUs(postfix, config, value) ? `content_filter = ${value}` : null;
         },
         wrong,
       ),
@@ -95,14 +88,15 @@ export const WAY_BACK_CHECKS = [
     why: 'what comes back by the same transport that leads to sealpost goes round until it is refused as a loop',
     mend: 'content_filter = sealpost-virtual: at that listener in master.cf (postfix-examples/delivery-virtual)',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const { virtual, mailbox } = entrancesOf(given.postfix, given.config.config);
+    judge: ({ postfix, config: { config } }) => {
+      const { virtual, mailbox } = entrancesOf(postfix, config);
       if (!virtual && !mailbox) return nothingToLookAt('no transport of final delivery leads to sealpost');
       return each(
-        given,
+        postfix,
+        config,
         'what comes back goes to an agent that delivers',
         (service) =>
-          settingOf(given.postfix, 'content_filter', service) === ''
+          settingOf(postfix, 'content_filter', service) === ''
             ? 'no content_filter that names an agent'
             : null,
         wrong,
@@ -114,9 +108,9 @@ export const WAY_BACK_CHECKS = [
     why: 'aliases and always_bcc that are expanded behind the filter add readers to whom nothing was sealed',
     mend: 'receive_override_options with no_address_mappings at that listener in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      each(given, 'no address is mapped behind the filter', (service) =>
-        lacks(given.postfix, service, 'no_address_mappings') ? 'no_address_mappings is missing' : null,
+    judge: ({ postfix, config: { config } }) =>
+      each(postfix, config, 'no address is mapped behind the filter', (service) =>
+        lacks(postfix, service, 'no_address_mappings') ? 'no_address_mappings is missing' : null,
       ),
   }),
   check({
@@ -124,9 +118,9 @@ export const WAY_BACK_CHECKS = [
     why: 'a FILTER in header_checks sends sealed mail round to the filter again, fifty times',
     mend: 'receive_override_options with no_header_body_checks at that listener in master.cf',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      each(given, 'no header is checked behind the filter', (service) =>
-        lacks(given.postfix, service, 'no_header_body_checks') ? 'no_header_body_checks is missing' : null,
+    judge: ({ postfix, config: { config } }) =>
+      each(postfix, config, 'no header is checked behind the filter', (service) =>
+        lacks(postfix, service, 'no_header_body_checks') ? 'no_header_body_checks is missing' : null,
       ),
   }),
   check({
@@ -134,15 +128,16 @@ export const WAY_BACK_CHECKS = [
     why: 'who reaches this listener hands in mail past every restriction, and past sealpost',
     mend: 'let it listen on 127.0.0.1, with smtpd_client_restrictions = permit_mynetworks, reject and mynetworks = 127.0.0.0/8',
     reads: ['postfix', 'config'],
-    judge: (given) =>
+    judge: ({ postfix, config: { config } }) =>
       each(
-        given,
+        postfix,
+        config,
         'only this machine reaches the listener',
         (service) => {
           const at = listensAt(service);
           const isLocal = at?.kind === 'inet' && /^(?:127\.|::1$|localhost$)/.test(at.host);
-          const networks = listOf(settingOf(given.postfix, 'mynetworks', service));
-          const restricted = listOf(settingOf(given.postfix, 'smtpd_client_restrictions', service)).includes(
+          const networks = listOf(settingOf(postfix, 'mynetworks', service));
+          const restricted = listOf(settingOf(postfix, 'smtpd_client_restrictions', service)).includes(
             'reject',
           );
           const narrow = networks.every((network) => /^(?:127\.|\[::1\])/.test(network));
@@ -156,8 +151,8 @@ export const WAY_BACK_CHECKS = [
     why: 'mail that was accepted once, and is refused by a check behind the filter, is returned to its sender',
     mend: 'smtpd_recipient_restrictions = permit_mynetworks, reject at that listener, and no policy service',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      each(given, 'nothing is checked twice', (service) => {
+    judge: ({ postfix, config: { config } }) =>
+      each(postfix, config, 'nothing is checked twice', (service) => {
         const names = [
           'smtpd_sender_restrictions',
           'smtpd_recipient_restrictions',
@@ -166,7 +161,7 @@ export const WAY_BACK_CHECKS = [
         ];
         const twice = names.filter((name) =>
           /check_policy_service|reject_unverified|reject_rbl|check_\w+_access/.test(
-            settingOf(given.postfix, name, service),
+            settingOf(postfix, name, service),
           ),
         );
         return twice.length === 0 ? null : `${twice.join(', ')} checks again`;
@@ -177,11 +172,7 @@ export const WAY_BACK_CHECKS = [
     why: 'sealed mail is larger: refused here, it would be returned though Postfix had accepted it',
     mend: 'message_size_limit of 1.4 times filter.max_message_size at that listener and at its cleanup service',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const {
-        postfix,
-        config: { config },
-      } = given;
+    judge: ({ postfix, config: { config } }) => {
       const largest = Math.min(
         config.filter.max_message_size,
         Number(settingOf(postfix, 'message_size_limit')) || Number.POSITIVE_INFINITY,
@@ -190,7 +181,7 @@ export const WAY_BACK_CHECKS = [
         const limit = Number(settingOf(postfix, 'message_size_limit', service));
         return limit !== 0 && limit < largest * GROWTH;
       };
-      return each(given, 'the listener takes the largest sealed mail', (service) => {
+      return each(postfix, config, 'the listener takes the largest sealed mail', (service) => {
         if (isSmall(service))
           return `message_size_limit is ${settingOf(postfix, 'message_size_limit', service)}`;
         const cleanup = cleanupOf(postfix, service);
@@ -205,10 +196,10 @@ export const WAY_BACK_CHECKS = [
     why: 'with fewer processes than filter.next_hop_connections sealpost waits for a greeting while mail piles up',
     mend: 'maxproc of that listener in master.cf not below filter.next_hop_connections',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      each(given, 'the listener has a process for each connection of sealpost', (service) => {
-        const most = processLimit(given.postfix, service);
-        const needed = given.config.config.filter.next_hop_connections;
+    judge: ({ postfix, config: { config } }) =>
+      each(postfix, config, 'the listener has a process for each connection of sealpost', (service) => {
+        const most = processLimit(postfix, service);
+        const needed = config.filter.next_hop_connections;
         return most >= needed ? null : `${most} processes, filter.next_hop_connections is ${needed}`;
       }),
   }),
@@ -217,12 +208,12 @@ export const WAY_BACK_CHECKS = [
     why: 'a bare newline that passes the filter could smuggle a second message in here',
     mend: 'smtpd_forbid_bare_newline = normalize and smtpd_forbid_bare_newline_exclusions = at that listener',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      each(given, 'bare newlines are no line ends behind the filter', (service) => {
-        const value = settingOf(given.postfix, 'smtpd_forbid_bare_newline', service).toLowerCase();
+    judge: ({ postfix, config: { config } }) =>
+      each(postfix, config, 'bare newlines are no line ends behind the filter', (service) => {
+        const value = settingOf(postfix, 'smtpd_forbid_bare_newline', service).toLowerCase();
         if (value === '' || value === 'no')
           return `smtpd_forbid_bare_newline is ${value || 'unknown to this Postfix'}`;
-        const exclusions = settingOf(given.postfix, 'smtpd_forbid_bare_newline_exclusions', service);
+        const exclusions = settingOf(postfix, 'smtpd_forbid_bare_newline_exclusions', service);
         return exclusions === '' ? null : `excluded: ${exclusions}`;
       }),
   }),
@@ -231,9 +222,9 @@ export const WAY_BACK_CHECKS = [
     why: 'without it the log of Postfix names sealpost as the client of all mail behind the filter',
     mend: 'smtpd_authorized_xforward_hosts = 127.0.0.0/8 at that listener',
     reads: ['postfix', 'config'],
-    judge: (given) =>
-      each(given, 'the listener believes the XFORWARD of sealpost', (service) =>
-        settingOf(given.postfix, 'smtpd_authorized_xforward_hosts', service) === ''
+    judge: ({ postfix, config: { config } }) =>
+      each(postfix, config, 'the listener believes the XFORWARD of sealpost', (service) =>
+        settingOf(postfix, 'smtpd_authorized_xforward_hosts', service) === ''
           ? 'no host may send XFORWARD'
           : null,
       ),
@@ -243,11 +234,8 @@ export const WAY_BACK_CHECKS = [
     why: 'a mailbox file above the limit stops virtual(8) or local(8) for everybody',
     mend: 'virtual_mailbox_limit = 0, mailbox_size_limit = 0 at the agent that delivers sealed mail',
     reads: ['postfix', 'config'],
-    judge: (given) => {
-      const { postfix } = given;
-      const agents = waysBack(postfix, given.config.config).flatMap(
-        (service) => finalAgent(postfix, service) ?? [],
-      );
+    judge: ({ postfix, config: { config } }) => {
+      const agents = waysBack(postfix, config).flatMap((service) => finalAgent(postfix, service) ?? []);
       if (agents.length === 0) return nothingToLookAt('no listener of ours leads to virtual(8) or local(8)');
       const limitOf = ({ command }: PostfixService): string =>
         command === 'virtual' ? 'virtual_mailbox_limit' : 'mailbox_size_limit';
@@ -276,7 +264,7 @@ export const WAY_BACK_CHECKS = [
         const pipelining = settingOf(postfix, 'smtpd_data_restrictions', service);
         return (value === '' || value === 'no') && !pipelining.includes('reject_unauth_pipelining');
       });
-      const found = open.map(({ name, type }) => `${name}/${type}`);
+      const found = open.map(serviceName);
       return found.length === 0
         ? ok('bare newlines end no line at the listeners')
         : warning(`smtpd_forbid_bare_newline is off at ${found.join(', ')}`);

@@ -1,10 +1,9 @@
 // What the database says of itself, and whether it takes a row and passes a notification on.
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import pg from 'pg';
 import type { Config } from '../../config/schema.ts';
 import { DeadlineClient, findDatabase, unavailable } from '../../database/connection.ts';
+import { isEmbeddedMissing } from '../../database/embedded/place.ts';
 import { redactUrl, rootReason } from '../../database/errors.ts';
 import { migrationStatus } from '../../database/migrate.ts';
 import { type Database, openDatabase } from '../../database/open.ts';
@@ -20,8 +19,7 @@ async function connected<T>(
   replica: boolean,
   work: (client: pg.Client, name: string) => Promise<T>,
 ): Promise<T> {
-  const isEmbedded = config.database.url.startsWith('embedded:') && !replica;
-  if (isEmbedded && !existsSync(join(config.state_dir, 'postgres')))
+  if (!replica && isEmbeddedMissing(config))
     throw new Error(`there is no embedded database below ${config.state_dir} yet: sealpost init`);
   const target = await findDatabase(config, { replica });
   const client = new DeadlineClient(target.settings);

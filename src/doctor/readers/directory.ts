@@ -2,6 +2,7 @@
 import type { Config } from '../../config/schema.ts';
 import type { Database } from '../../database/open.ts';
 import { listDomains } from '../../directory/domains.ts';
+import { KEYED_USERS } from '../../directory/keyed-users.ts';
 import { keysAfter, type OwnedKey } from '../../keys/rows.ts';
 import { viewKey } from '../../keys/view.ts';
 import { type Ask, type DirectoryFacts, type KeyFacts, type Reader, Unseen } from '../facts.ts';
@@ -15,10 +16,6 @@ const INSPECTION_MS = 6000;
 const KEYS_AT_ONCE = 500;
 
 type Open = (ask: Ask) => Promise<Database>;
-
-const KEYED_USERS = `SELECT u.id FROM users AS u
-  WHERE EXISTS (SELECT 1 FROM keys AS k WHERE k.user_id = u.id AND k.status = 'active')
-     OR EXISTS (SELECT 1 FROM keys AS k WHERE k.domain_id = u.domain_id AND k.status = 'active')`;
 
 const KEYED = `WITH keyed AS (${KEYED_USERS})
   SELECT a.address FROM addresses AS a WHERE a.user_id IN (SELECT id FROM keyed)

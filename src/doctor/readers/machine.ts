@@ -2,6 +2,7 @@
 import { readFile, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { packageRoot, packageVersion } from '../../config/package.ts';
+import { embeddedFolder } from '../../database/embedded/place.ts';
 import { ownerOf } from '../../database/embedded/user.ts';
 import type { DiskFacts, FileFacts, Reader } from '../facts.ts';
 
@@ -15,12 +16,11 @@ export const readMachine: Reader<'machine'> = async (ask) => {
     wanted: described.engines.node.replace(/^>=/, ''),
     version: packageVersion(),
     now: Date.now(),
-    uid: process.getuid?.() ?? 0,
     lastBackup: await stat(join(config.state_dir, 'last-backup')).then(
       ({ mtimeMs }) => mtimeMs,
       () => null,
     ),
-    embeddedOwner: await accountOf(join(config.state_dir, 'postgres')),
+    embeddedOwner: await accountOf(embeddedFolder(config.state_dir)),
   };
 };
 

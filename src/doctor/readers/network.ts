@@ -16,20 +16,24 @@ export function reachable(endpoint: Endpoint): Endpoint {
   return { ...endpoint, host };
 }
 
+interface Exchange {
+  readonly says?: string;
+  readonly expected: RegExp;
+  readonly goodbye?: string;
+  /** What to say of another answer. */
+  readonly unexpected?: (heard: string) => string;
+}
+
 /**
- * Connects, says something, and reads the first line of the answer.
+ * Says something on a new connection, and reads the first line of the answer.
  * @returns why it is not the one that is expected; null: it is
  */
-function converse(
-  endpoint: Endpoint,
-  says: string,
-  expected: RegExp,
-  goodbye: string,
+export function converse(
+  socket: Socket,
+  { says = '', expected, goodbye = '', unexpected = inQuotes }: Exchange,
 ): Promise<string | null> {
-  const at = reachable(endpoint);
   return new Promise((resolve) => {
     let heard = '';
-    const socket: Socket = at.kind === 'unix' ? connect(at.path) : connect(at.port, at.host);
     const end = (failure: string | null): void => {
       socket.end(goodbye);
       socket.destroySoon();
@@ -39,27 +43,25 @@ function converse(
       socket.destroy();
       resolve(`no answer within ${PATIENCE_MS / 1000} s`);
     });
-    socket.on('connect', () => socket.write(says));
+    if (says !== '') socket.on('connect', () => socket.write(says));
     socket.on('data', (chunk: Buffer) => {
       heard += chunk.toString('latin1').slice(0, MOST_BYTES - heard.length);
       if (expected.test(heard)) end(null);
-      else if (heard.length >= MOST_BYTES || heard.includes('\n'))
-        end(`it says ${JSON.stringify(heard.slice(0, 80))}`);
+      else if (heard.length >= MOST_BYTES || heard.includes('\n')) end(unexpected(heard));
     });
     socket.on('error', (error: Error & { code?: string }) => resolve(error.code ?? error.message));
     socket.on('close', () => resolve('it closes the connection'));
   });
 }
 
-async function answered(
-  name: string,
-  endpoint: Endpoint,
-  says: string,
-  expected: RegExp,
-  goodbye = '',
-): Promise<Answered> {
-  const failure = await converse(endpoint, says, expected, goodbye);
-  return { name, address: formatEndpoint(endpoint), failure };
+function inQuotes(heard: string): string {
+  return `it says ${JSON.stringify(heard.slice(0, 80))}`;
+}
+
+async function answered(name: string, endpoint: Endpoint, exchange: Exchange): Promise<Answered> {
+  const at = reachable(endpoint);
+  const socket = at.kind === 'unix' ? connect(at.path) : connect(at.port, at.host);
+  return { name, address: formatEndpoint(endpoint), failure: await converse(socket, exchange) };
 }
 
 export const readListeners: Reader<'listeners'> = async (ask) => {
@@ -68,7 +70,8 @@ export const readListeners: Reader<'listeners'> = async (ask) => {
     ...config.filter.listen.map(({ name, protocol, address }) => [name ?? protocol, address] as const),
     ...config.receiver.listen.map((address) => ['receiver', address] as const),
   ];
-  return Promise.all(wanted.map(([name, at]) => answered(name, at, '', /^220[ -]/, 'QUIT\r\n')));
+  const greeting = { expected: /^220[ -]/, goodbye: 'QUIT\r\n' };
+  return Promise.all(wanted.map(([name, at]) => answered(name, at, greeting)));
 };
 
 /** Nobody has this address: a reserved name (RFC 2606). */
@@ -79,7 +82,7 @@ const POLICY = `request=smtpd_access_policy\nprotocol_state=RCPT\nprotocol_name=
 export const readLookups: Reader<'lookups'> = async (ask) => {
   const { policy } = (await ask('config')).config;
   return Promise.all(
-    questionsOf(policy).map(([name, at, says, expected]) => answered(name, at, says, expected)),
+    questionsOf(policy).map(([name, at, says, expected]) => answered(name, at, { says, expected })),
   );
 };
 
@@ -117,20 +120,18 @@ async function readHop(nextHop: NextHop, hostname: string): Promise<HopFacts> {
       failure: session.reply.text,
       size: undefined,
       eightBit: false,
-      utf8: false,
       xforward: false,
     };
   const { channel, extensions } = session;
   channel.write('QUIT\r\n');
   await channel.next(Date.now() + 1000);
   channel.destroy();
-  const { size, eightBitMime, smtpUtf8, xforward } = extensions;
+  const { size, eightBitMime, xforward } = extensions;
   return {
     ...base,
     failure: null,
     size,
     eightBit: eightBitMime,
-    utf8: smtpUtf8,
     xforward: xforward.length > 0,
   };
 }

@@ -7,7 +7,7 @@ import { parseImapServer } from '../../../portal/sign-in/imap.ts';
 import { type Endpoint, formatEndpoint } from '../../config/units.ts';
 import { type Had, type Reader, Unseen } from '../facts.ts';
 import { fileFacts } from './machine.ts';
-import { reachable } from './network.ts';
+import { converse, reachable } from './network.ts';
 
 const PATIENCE_MS = 5000;
 const GREETING = /^\* (?:OK|PREAUTH) /;
@@ -56,24 +56,13 @@ function askPage(ask: (heard: Heard) => ClientRequest): Promise<string | null> {
 }
 
 /** Hears the greeting of RFC 9051, section 7.1; whether its certificate is good is asked when somebody signs in. */
-function greetingOf(address: string): Promise<Had> {
+async function greetingOf(address: string): Promise<Had> {
   const server = parseImapServer(address);
-  if (server === null)
-    return Promise.resolve({ name: address, failure: 'it is no address of an IMAP server' });
+  if (server === null) return { name: address, failure: 'it is no address of an IMAP server' };
   const { host, port, implicitTls } = server;
-  return new Promise((resolve) => {
-    const socket = implicitTls
-      ? connectTls({ host, port, rejectUnauthorized: false })
-      : connect({ host, port });
-    const end = (failure: string | null): void => {
-      socket.destroy();
-      resolve({ name: address, failure });
-    };
-    socket.setTimeout(PATIENCE_MS, () => end(`no answer within ${PATIENCE_MS / 1000} s`));
-    socket.once('data', (bytes: Buffer) =>
-      end(GREETING.test(bytes.toString('latin1', 0, 100)) ? null : 'it does not greet as an IMAP server'),
-    );
-    socket.on('error', (error: Error & { code?: string }) => end(error.code ?? error.message));
-    socket.on('close', () => end('it closes the connection'));
-  });
+  const socket = implicitTls
+    ? connectTls({ host, port, rejectUnauthorized: false })
+    : connect({ host, port });
+  const unexpected = (): string => 'it does not greet as an IMAP server';
+  return { name: address, failure: await converse(socket, { expected: GREETING, unexpected }) };
 }

@@ -201,7 +201,9 @@ async function askTable(
 ): Promise<readonly (readonly [string, string])[] | null> {
   try {
     // 1 without a word: none of the keys is there.
-    const said = await runPostfix('postmap', postfix.configDir, ['-q', '-', map], `${keys.join('\n')}\n`);
+    const said = await runPostfix('postmap', postfix.configDir, ['-q', '-', map], {
+      stdin: `${keys.join('\n')}\n`,
+    });
     return said.stderr.includes('fatal:') ? null : pairsOf(said.stdout);
   } catch (error) {
     if (error instanceof PostfixSilent) return null;

@@ -1,6 +1,6 @@
 // What the running serve says of itself on its observe listener.
-import { readFile } from 'node:fs/promises';
 import { formatEndpoint } from '../../config/units.ts';
+import { openFilesLimit } from '../../host/descriptors.ts';
 import { askObserve } from '../../http/ask-observe.ts';
 import { type Ask, type Had, type Reader, type ServeFacts, Unseen } from '../facts.ts';
 
@@ -32,18 +32,10 @@ export const readServe: Reader<'serve'> = async (ask): Promise<ServeFacts> => {
     config: typeof said.config === 'string' ? said.config : null,
     ready: health.code === 200,
     reasons: Array.isArray(reasons) ? reasons.map(String) : [],
-    openFiles: typeof said.pid === 'number' ? await openFilesOf(said.pid) : null,
+    openFiles: typeof said.pid === 'number' ? openFilesLimit(`/proc/${said.pid}/limits`) : null,
   };
 };
 
 function tableOf(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-/** proc(5): `Max open files  SOFT  HARD  files`. */
-async function openFilesOf(pid: number): Promise<number | null> {
-  const limits = await readFile(`/proc/${pid}/limits`, 'utf8').catch(() => '');
-  const soft = /^Max open files\s+(\S+)/m.exec(limits)?.[1];
-  if (soft === undefined) return null;
-  return soft === 'unlimited' ? Number.MAX_SAFE_INTEGER : Number(soft);
 }

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'smol-toml';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import type { Facts, PostfixFacts } from '../../../src/doctor/facts.ts';
-import type { PostfixService } from '../../../src/postfix/model.ts';
-import { mergeMasterCf, parseMainCf, parseMasterCf } from '../../support/master-cf.ts';
+import { readMasterCf } from '../../../src/postfix/master-cf.ts';
+import { mergeMasterCf, parseMainCf } from '../../support/master-cf.ts';
 
 export type Example = 'delivery-virtual' | 'delivery-local' | 'after-queue-lmtp' | 'pipe';
 
@@ -49,23 +49,20 @@ local unix - n n - - local
 lmtp unix - - n - - lmtp
 `;
 
-function serviceOf(lines: readonly string[]): PostfixService {
-  const text = lines.join(' ');
-  const [name = '', type = '', , , , , maxproc = '', command = '', ...args] = text.trim().split(/\s+/);
-  const options = lines.flatMap((line) => [...line.matchAll(/-o (?:\{ (\S+) = (.*) \}$|(\S+?)=(\S*))/g)]);
-  const overrides = new Map(
-    options.map(([, long, value, short, word]) => [long ?? short ?? '', value ?? word ?? '']),
-  );
-  return { name, type, maxproc, command, args: args.join(' '), overrides };
-}
-
 export function postfixOf(example: Example): PostfixFacts {
   const master = mergeMasterCf(MASTER, file(example, 'master.cf'));
   return {
     version: '3.10.2',
     configDir: null,
     main: new Map([...Object.entries(DEFAULTS), ...parseMainCf(file(example, 'main.cf'))]),
-    services: parseMasterCf(master).map(({ lines }) => serviceOf(lines)),
+    services: readMasterCf(master).map(({ name, type, fields, command, options, others }) => ({
+      name,
+      type,
+      maxproc: fields[4] ?? '',
+      command,
+      args: others.join(' '),
+      overrides: options,
+    })),
     warnings: [],
     addresses: {
       operators: { percent_hack: false, bangpath: false, dequote: example.startsWith('delivery') },
@@ -103,7 +100,6 @@ export function world(example: Example): Facts {
       wanted: '20.19',
       version: '1.0.0',
       now: NOW,
-      uid: 0,
       lastBackup: NOW - 3_600_000,
       embeddedOwner: 'sealpost',
     },
@@ -173,7 +169,6 @@ export function world(example: Example): Facts {
         protocol: 'smtp',
         size: 70_000_000,
         eightBit: true,
-        utf8: true,
         xforward: true,
       },
     ],
