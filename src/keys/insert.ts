@@ -96,7 +96,10 @@ function ofOwner(owner: KeyOwner & { readonly id: number }) {
   return eq(column, owner.id);
 }
 
-function ownerColumns(owner: KeyOwner & { readonly id: number }) {
+/** The columns of a key's row that say whose it is. */
+export function ownerColumns(
+  owner: Pick<KeyOwner, 'kind'> & { readonly id: number },
+): Partial<Pick<KeyRow, 'user_id' | 'contact_id' | 'domain_id'>> {
   return owner.kind === 'user'
     ? { user_id: owner.id }
     : owner.kind === 'contact'
