@@ -1,5 +1,6 @@
 // Reads a source to its end: its rows by kind, and of its keys what is left of them once they are judged.
-import { type JudgeOptions, judgeForBulk } from '../keys/bulk.ts';
+import { judgeForBulk } from '../keys/bulk.ts';
+import type { JudgeOptions } from '../keys/judge-both.ts';
 import type { Progress } from './apply.ts';
 import {
   type AliasRow,
