@@ -10,7 +10,7 @@ import type { ImportOptions, ImportResult } from './import-options.ts';
 import { columnsOf, type KeyColumns } from './insert.ts';
 import { inspectComponents } from './inspect.ts';
 import { type JudgeOptions, judgeBoth } from './judge-both.ts';
-import type { JudgedX509 } from './judge-x509.ts';
+import { type JudgedX509, refusalAndLapse } from './judge-x509.ts';
 import { originalColumn } from './original.ts';
 import type { KeyPolicy } from './policy.ts';
 import { readCertificates } from './read.ts';
@@ -55,15 +55,13 @@ export async function judgeForBulk(upload: Uint8Array, options: JudgeOptions): P
 }
 
 function bulkX509(judged: JudgedX509): BulkKey {
-  const { facts, refusal } = judged;
-  if (facts === null) return unread(refusal, 'x509');
-  const { certificate, pinned } = judged;
+  if (judged.facts === null) return unread(judged.refusal, 'x509');
+  const { facts, certificate, pinned } = judged;
   return {
     fingerprint: facts.fingerprint,
     kind: 'x509',
     names: facts.addresses,
-    refusal,
-    lapsed: null,
+    ...refusalAndLapse(judged),
     digest: digestOf(certificate),
     size: certificate.length,
     columns: async () => ({

@@ -29,3 +29,10 @@ it('finds the OpenPGP key and the certificate that stand in one file', async () 
     ['openpgp', ['bob@example.org'], null],
   ]);
 });
+
+it('takes a certificate that has expired as it takes such a key', async () => {
+  const { pem } = authority.issue('old', { days: 5 });
+  const later = { ...OPTIONS, now: Date.now() + 6 * 86_400_000 };
+  const [only] = await judgeForBulk(Buffer.from(pem), later);
+  expect(only).toMatchObject({ refusal: null, lapsed: { code: 'expired' } });
+});
