@@ -1,5 +1,6 @@
 // Follows a panel: reads it again and again, and writes what has changed. Whatever is wrong with it is told once, and changes
 // nothing: it is away, it came back empty, its schema is another one, too much has gone.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
 import { isDatabaseUnavailable, isOvertaken, rootReason } from '../database/errors.ts';
 import type { Database } from '../database/open.ts';
@@ -66,7 +67,7 @@ function follow(entry: SyncEntry, context: SyncContext) {
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       state = await look(entry, state, context);
-      await pause(entry.every, stop.signal);
+      await sleep(entry.every, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   };
   const running = run();
@@ -77,17 +78,6 @@ function follow(entry: SyncEntry, context: SyncContext) {
       await running;
     },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 /** One look at a panel, with the state after it. Never throws. */
