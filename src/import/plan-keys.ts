@@ -116,7 +116,7 @@ function identity(owner: DraftOwner): object {
   return owner.kind === 'user' ? owner.user : owner.kind === 'contact' ? owner.contact : owner.domain;
 }
 
-export function keyName(fingerprint: string, owner: DraftOwner): string {
+function keyName(fingerprint: string, owner: DraftOwner): string {
   return `${fingerprint} ${ownerName(owner)}`;
 }
 

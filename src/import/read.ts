@@ -18,7 +18,7 @@ import type { JudgedRow } from './planning.ts';
 export const MOST_KEY_BYTES = 128 * 1024 * 1024;
 
 /** What one import takes of anything else. */
-export const MOST_ROWS = 2_000_000;
+const MOST_ROWS = 2_000_000;
 
 /**
  * Reads everything.
