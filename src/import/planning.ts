@@ -1,6 +1,6 @@
 // What the planners of domains, users, aliases and keys share while a plan is made.
 import { isReservedLocalPart } from '../address/id-address.ts';
-import { normaliseDomain } from '../address/normalise.ts';
+import { domainNameOf } from '../address/normalise.ts';
 import type { BulkKey } from '../keys/bulk.ts';
 import {
   addDomain,
@@ -123,8 +123,7 @@ function domainFor(planning: Planning, name: string, row: { readonly where: stri
   if (!source.addsDomains) {
     return `the domain ${name} is not known; add it first with "sealpost domain add ${name}", or give --domain ${name}`;
   }
-  if (normaliseDomain(name) === null || name.startsWith('['))
-    return `${name} is no domain name such as example.org`;
+  if (domainNameOf(name) === null) return `${name} is no domain name such as example.org`;
   const domain = addDomain(draft, name);
   note(planning, 'domain', 'added', { name, where: row.where });
   return domain;
