@@ -95,9 +95,7 @@ async function* readHome({ ini, config, home }: Context): AsyncGenerator<SourceR
   const people = [...keymap(ini, 'enc_keymap', ''), ...keymap(ini, 'keymap', '')];
   const entries = [...people, ...keymap(ini, 'enc_domain_keymap', '@')];
   const only = isYes(ini, 'default', 'enc_keymap_only');
-  const fingerprints: string[] = [];
-  for await (const { fingerprint } of exportHome(home))
-    if (fingerprint !== null) fingerprints.push(fingerprint);
+  const fingerprints = entries.length === 0 ? [] : await fingerprintsIn(home);
   const found = new Map<KeymapEntry, string>();
   for (const entry of entries) {
     const matching =
@@ -117,6 +115,13 @@ async function* readHome({ ini, config, home }: Context): AsyncGenerator<SourceR
       yield { kind: 'left', of: 'key', name: fingerprint ?? 'a key', where, because };
     } else yield { kind: 'key', where, upload: bytes, owners, sealedBefore: true };
   }
+}
+
+async function fingerprintsIn(home: string): Promise<readonly string[]> {
+  const fingerprints: string[] = [];
+  for await (const { fingerprint } of exportHome(home))
+    if (fingerprint !== null) fingerprints.push(fingerprint);
+  return fingerprints;
 }
 
 /** By its fingerprint, or by a key ID: of version 4 its last digits, of version 6 its first. */
