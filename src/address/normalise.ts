@@ -53,6 +53,12 @@ export function normaliseDomain(text: string): string | null {
   return DOMAIN.test(ascii) ? ascii : null;
 }
 
+/** The same for a name alone: null also for an address literal, and white space around it does not count. */
+export function domainNameOf(typed: string): string | null {
+  const name = normaliseDomain(typed.trim());
+  return name?.startsWith('[') ? null : name;
+}
+
 /** An IPv6 address has many spellings (RFC 5952); whatever is no IPv6 address stays. */
 function shortestLiteral(literal: string): string {
   const address = /^\[ipv6:(.*)\]$/.exec(literal)?.[1] ?? '';

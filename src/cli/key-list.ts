@@ -42,7 +42,8 @@ export function registerKeyList(key: Command): void {
       if (missing) return listMissing(options, context);
       if (expiring !== undefined) return listExpiring(address, readPeriod(expiring), context);
       const { keyRow } = await import('./key-text.ts');
-      const pages = viewed(await keyPages(address, context), context);
+      const { eachPage } = await import('../database/pages.ts');
+      const pages = eachPage(await keyPages(address, context), (page) => viewAll(page, context));
       return printPages(context, pages, keyRow);
     }),
   );
@@ -140,13 +141,6 @@ async function keyPages(
     ({ row }) => row.id,
     { after: null, limit: null },
   );
-}
-
-async function* viewed(
-  pages: AsyncIterable<readonly OwnedKey[]>,
-  context: CommandContext,
-): AsyncGenerator<readonly KeyView[]> {
-  for await (const page of pages) yield await viewAll(page, context);
 }
 
 /** Inspects keys for showing. */

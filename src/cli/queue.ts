@@ -67,7 +67,7 @@ async function listWaiting(address: string, options: PagingOptions, context: Com
   const { findInQueue, listQueue } = await import('../../receiver/queue/fetch.ts');
   const { waitingOf } = await import('../../receiver/api/waiting.ts');
   const { requireUser } = await import('../directory/find.ts');
-  const { pagesOf } = await import('../database/pages.ts');
+  const { eachPage, pagesOf } = await import('../database/pages.ts');
   const { after: id, limit } = readPaging(options, (text) => text);
   const { orm, pool } = await context.database();
   const { user } = await requireUser(orm, address);
@@ -78,19 +78,8 @@ async function listWaiting(address: string, options: PagingOptions, context: Com
     (message) => message.number,
     { after: before?.number ?? null, limit },
   );
-  await printPages(context, viewed(pages, waitingOf), ({ id: each, size, received }) => [
-    each,
-    `${size} bytes`,
-    received,
-  ]);
-}
-
-/** The pages with every row as it is printed. */
-async function* viewed<Row, View>(
-  pages: AsyncIterable<readonly Row[]>,
-  view: (row: Row) => View,
-): AsyncGenerator<readonly View[]> {
-  for await (const page of pages) yield page.map(view);
+  const shown = eachPage(pages, (page) => page.map(waitingOf));
+  await printPages(context, shown, ({ id: each, size, received }) => [each, `${size} bytes`, received]);
 }
 
 function registerStats(queue: Command): void {

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { PANELS } from '../config/sync.ts';
 import { parseDuration } from '../config/units.ts';
 import { EXIT, WrongUsage } from '../host/exit-codes.ts';
-import { look, type SyncEntry, type SyncState, startSync } from '../import/sync.ts';
+import { look, notLookedYet, type SyncEntry, startSync } from '../import/sync.ts';
 import { createLogger } from '../observe/log.ts';
 import { run, withCommonOptions } from './command.ts';
 import { printable } from './table.ts';
@@ -41,15 +41,7 @@ export function registerSync(program: Command): void {
         await sync.close();
         return;
       }
-      const before: SyncState = {
-        source: panel,
-        state: 'waiting',
-        because: null,
-        last_run: null,
-        last_change: null,
-        refused: 0,
-      };
-      const state = await look(entry, before, context);
+      const state = await look(entry, notLookedYet(entry), context);
       print(state, printable(`${state.source}: ${state.because ?? 'followed'}`));
       if (state.state === 'away') process.exitCode = EXIT.temporary;
       if (state.state === 'refused') process.exitCode = EXIT.refused;

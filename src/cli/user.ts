@@ -1,14 +1,14 @@
 // `sealpost user`: mailbox owners. A user keeps the id through every rename, and with it keys, aliases and mailbox.
 import { type Command, Option } from 'commander';
-import type { Database } from '../database/open.ts';
 import type { Erased } from '../directory/erase.ts';
 import type { UserView } from '../directory/user-views.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import type { KeyView } from '../keys/view.ts';
 import { existingPseudonymKey } from '../observe/pseudonym.ts';
 import { readMessageQuota, readQuota } from './arguments.ts';
-import { type CommandContext, run, withCommonOptions } from './command.ts';
+import { run, withCommonOptions } from './command.ts';
 import { confirm } from './confirm.ts';
+import { viewAll } from './key-list.ts';
 import { type PagingOptions, printPages, readPaging, withPaging } from './paging.ts';
 import { settingsInWords, table } from './table.ts';
 
@@ -91,9 +91,10 @@ function registerShow(user: Command): void {
   ).action((address: string, options: Options) =>
     run(options, async (context) => {
       const { showUser } = await import('../directory/users.ts');
+      const { keysOfUser } = await import('../keys/rows.ts');
       const database = await context.database();
       const shown = await showUser(database, address);
-      const keys = await viewKeys(database, shown, context);
+      const keys = await viewAll(await keysOfUser(database.orm, shown.id), context);
       context.print({ ...shown, keys }, describe(shown, keys));
     }),
   );
@@ -238,18 +239,6 @@ function erasedInWords(erased: Erased | null): readonly string[] {
     `erased ${events} events of mail, ${key_events} of keys, ${notices} notices, ${acknowledged} identifiers of mail that was fetched`,
     'kept: lines in the log, the mailbox, backups; and for filter.duplicate_lifetime hashes of what was delivered',
   ];
-}
-
-async function viewKeys(
-  database: Database,
-  user: UserView,
-  { loaded }: CommandContext,
-): Promise<readonly KeyView[]> {
-  const { keysOfOwner } = await import('../keys/rows.ts');
-  const { viewKey } = await import('../keys/view.ts');
-  const { config } = loaded;
-  const stored = await keysOfOwner(database, user.address, config.recipient_delimiter);
-  return Promise.all(stored.map((key) => viewKey(key, { allowSha1: config.keys.allow_sha1 }, Date.now())));
 }
 
 function row(user: UserView): readonly string[] {

@@ -179,9 +179,3 @@ export async function findEvents(pool: Pick<Pool, 'query'>, asked: EventQuery): 
   );
   return rows.map((row) => ({ ...row, at: Math.round(Number(row.at)) }));
 }
-
-/** Removes every event of these recipients (patterns, as {@link EventQuery} has them). @returns how many there were */
-export async function eraseEvents(pool: Pick<Pool, 'query'>, recipients: readonly string[]): Promise<number> {
-  const done = await pool.query('DELETE FROM events WHERE recipient LIKE ANY ($1::text[])', [recipients]);
-  return done.rowCount ?? 0;
-}

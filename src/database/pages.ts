@@ -10,6 +10,14 @@ export interface Paging<Cursor> {
 
 const PAGE = 1000;
 
+/** Every page as `view` gives it back. */
+export async function* eachPage<Row, View>(
+  pages: AsyncIterable<readonly Row[]>,
+  view: (page: readonly Row[]) => readonly View[] | Promise<readonly View[]>,
+): AsyncGenerator<readonly View[]> {
+  for await (const page of pages) yield await view(page);
+}
+
 /**
  * Reads a list to its end, or to the limit.
  * @param read gives at most `count` rows behind `after`, in an order that never changes

@@ -1,5 +1,6 @@
 // What is left of a user who is gone, removed as well: `sealpost user remove --erase`.
 import { sql } from 'drizzle-orm';
+import { errorCodes } from '../database/errors.ts';
 import type { Orm } from './find.ts';
 import { ChangeRefused } from './refused.ts';
 
@@ -26,14 +27,10 @@ const NO_RIGHT = '42501';
  * @throws ChangeRefused where the database's role may not touch the audit; nothing has changed then
  */
 export async function eraseTraces(tx: Orm, userId: number, recipients: readonly string[]): Promise<Erased> {
-  const patterns = sql`ARRAY[${sql.join(
-    recipients.map((each) => sql`${each}`),
-    sql`, `,
-  )}]::text[]`;
   const count = async (query: ReturnType<typeof sql>): Promise<number> =>
     (await tx.execute(query)).rowCount ?? 0;
   return {
-    events: await count(sql`DELETE FROM events WHERE recipient LIKE ANY (${patterns})`),
+    events: await count(sql`DELETE FROM events WHERE recipient LIKE ANY (${sql.param(recipients)}::text[])`),
     notices: await count(sql`DELETE FROM key_notices WHERE owner = ${`user:${userId}`}`),
     acknowledged: await count(sql`DELETE FROM incoming_acknowledged WHERE user_id = ${userId}`),
     key_events: await eraseAudit(tx, userId),
@@ -48,8 +45,7 @@ async function eraseAudit(tx: Orm, userId: number): Promise<number> {
     await tx.execute(sql`ALTER TABLE key_events ENABLE ALWAYS TRIGGER sealpost_append_only`);
     return rowCount ?? 0;
   } catch (error) {
-    const { cause } = error as { cause?: { code?: unknown } };
-    if (cause?.code !== NO_RIGHT) throw error;
+    if (!errorCodes(error).includes(NO_RIGHT)) throw error;
     throw new ChangeRefused(
       'found a database role that may not remove rows of key_events, expected the role that owns the tables; ' +
         'run this command with its URL in SEALPOST_DATABASE_URL; nothing was removed',

@@ -7,7 +7,7 @@ import { userIdOf } from '../address/id-address.ts';
 import {
   type AddressParts,
   catchAllOf,
-  normaliseDomain,
+  domainNameOf,
   parseTyped,
   storedSpellings,
   toAddress,
@@ -42,8 +42,8 @@ export interface Named {
 
 /** The domain row of a name as typed. @throws ChangeRefused where it is no domain name */
 export function domainName(typed: string): string {
-  const name = normaliseDomain(typed.trim());
-  if (name === null || name.startsWith('[')) {
+  const name = domainNameOf(typed);
+  if (name === null) {
     throw new ChangeRefused(`found ${JSON.stringify(typed)}, expected a domain name such as example.org`);
   }
   return name;

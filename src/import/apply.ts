@@ -8,9 +8,10 @@ import * as schema from '../database/schema.ts';
 import { inTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
+import { nameActor } from '../keys/actor.ts';
 import type { BulkKey } from '../keys/bulk.ts';
 import type { ImportOptions } from '../keys/import-options.ts';
-import { insertKeys, type KeyColumns } from '../keys/insert.ts';
+import { insertKeys, type KeyColumns, ownerColumns } from '../keys/insert.ts';
 import type { DraftOwner } from './draft.ts';
 import type { Source } from './formats/rows.ts';
 import { createColumns, type KeyColumnsOf } from './key-columns.ts';
@@ -22,6 +23,7 @@ import type { MadeRow, PlannedKey, PlanOptions } from './planning.ts';
 import type { KnownRow } from './snapshot.ts';
 import {
   createWritten,
+  idOf,
   inBulk,
   type Written,
   writeAliases,
@@ -89,7 +91,7 @@ export async function applyImport(rows: ReadRows, context: Context): Promise<Pla
   return inTransaction(
     database.pool,
     async (client) => {
-      await client.query(`SELECT set_config('sealpost.actor', $1, true)`, [options.keys.actor]);
+      await nameActor(ormOf(client), options.keys.actor);
       await lockDomains(client, rows, options);
       const plan = await planNow(client, rows, context);
       const gone = await findGone(client, plan, context);
@@ -220,38 +222,32 @@ async function writeKeys(
         columns: stored,
       })),
     );
-    for (const { id, fingerprint, user_id, contact_id, domain_id } of inserted)
-      ids.set(`${fingerprint} ${user_id ?? ''}/${contact_id ?? ''}/${domain_id ?? ''}`, id);
+    for (const { id, fingerprint, ...columns } of inserted) ids.set(keyPlace(fingerprint, columns), id);
     onPiece(piece.length);
   }
   return ids;
 }
 
-function storedOwner(owner: DraftOwner, written: Written) {
-  switch (owner.kind) {
+function storedOwner(owner: DraftOwner, { users, contacts, domains }: Written) {
+  const { kind } = owner;
+  switch (kind) {
     case 'user':
-      return {
-        kind: owner.kind,
-        id: owner.user.id ?? written.users.get(owner.user) ?? 0,
-        name: owner.user.address,
-      };
+      return { kind, id: idOf(users, owner.user), name: owner.user.address };
     case 'contact': {
-      const { address, domain, id } = owner.contact;
-      return { kind: owner.kind, id: id ?? written.contacts.get(owner.contact) ?? 0, name: address, domain };
+      const { address: name, domain } = owner.contact;
+      return { kind, id: idOf(contacts, owner.contact), name, domain };
     }
     case 'domain':
-      return {
-        kind: owner.kind,
-        id: owner.domain.id ?? written.domains.get(owner.domain) ?? 0,
-        name: owner.domain.name,
-      };
+      return { kind, id: idOf(domains, owner.domain), name: owner.domain.name };
   }
 }
 
-function keyPlace({ owner, fingerprint }: PlannedKey, written: Written): string {
-  if (owner === null) return fingerprint;
-  const { kind, id } = storedOwner(owner, written);
-  return `${fingerprint} ${kind === 'user' ? id : ''}/${kind === 'contact' ? id : ''}/${kind === 'domain' ? id : ''}`;
+/** A name for the row of a certificate and one owner. */
+function keyPlace(
+  fingerprint: string,
+  { user_id, contact_id, domain_id }: ReturnType<typeof ownerColumns>,
+): string {
+  return `${fingerprint} ${user_id ?? ''}/${contact_id ?? ''}/${domain_id ?? ''}`;
 }
 
 /** Remembers what the source made. */
@@ -262,12 +258,14 @@ async function writeMade(
   written: Written,
   keys: ReadonlyMap<string, number>,
 ): Promise<void> {
+  const keyId = ({ owner, fingerprint }: PlannedKey): number | undefined =>
+    owner === null ? undefined : keys.get(keyPlace(fingerprint, ownerColumns(storedOwner(owner, written))));
   const rows = made.flatMap((row) => {
     const { kind, name } = row;
     const ids = {
-      user_id: row.kind === 'user' ? (row.user.id ?? written.users.get(row.user)) : null,
-      address_id: row.kind === 'alias' ? (row.alias.id ?? written.aliases.get(row.alias)) : null,
-      key_id: row.kind === 'key' ? keys.get(keyPlace(row.key, written)) : null,
+      user_id: row.kind === 'user' ? idOf(written.users, row.user) : null,
+      address_id: row.kind === 'alias' ? idOf(written.aliases, row.alias) : null,
+      key_id: row.kind === 'key' ? keyId(row.key) : null,
     };
     // A key that somebody else has stored meanwhile is not ours.
     return Object.values(ids).some((id) => id != null) ? [{ source, kind, name, ...ids }] : [];

@@ -42,6 +42,13 @@ export function createTally(): TallyDraft {
   return { told: [], counts: { domain: {}, user: {}, alias: {}, key: {}, setting: {} } };
 }
 
+/** How many rows of any kind have one of these outcomes. */
+export function countOf({ counts }: Pick<Tally, 'counts'>, ...outcomes: readonly Outcome[]): number {
+  return Object.values(counts)
+    .flatMap((kind) => outcomes.map((outcome) => kind[outcome] ?? 0))
+    .reduce((sum, count) => sum + count, 0);
+}
+
 export function tell(tally: TallyDraft, told: Told): void {
   const counts = tally.counts[told.kind];
   counts[told.outcome] = (counts[told.outcome] ?? 0) + 1;

@@ -1,41 +1,23 @@
 // Aliases of a source compared with ours. Pure.
-import { isReservedLocalPart } from '../address/id-address.ts';
 import { toAddress } from '../address/normalise.ts';
 import { answering, type DraftAlias, type DraftTarget, type DraftUser, readAddress } from './draft.ts';
 import type { AliasRow } from './formats/rows.ts';
-import { domainFor, note, type Planning, shown } from './planning.ts';
+import { note, type Planning, placeOf, shown } from './planning.ts';
 
 /**
  * The alias is added, or changed. Of an alias that the source made the source says all targets; one that was here before only
  * gets more.
  */
 export function planAlias(planning: Planning, row: AliasRow): void {
-  const { draft, seen, made } = planning;
-  const refuse = (because: string, name = row.address): void =>
-    note(planning, 'alias', 'refused', { name, where: row.where }, because);
-  const read = readAddress(draft, row.address);
-  if (read === null) {
-    refuse(
-      `found ${JSON.stringify(shown(row.address))}, expected an address such as info@example.org, or @example.org`,
-    );
-    return;
-  }
-  const { address, parts } = read;
-  seen.alias.add(address);
-  if (isReservedLocalPart(parts.local)) {
-    refuse('it is reserved: id_NUMBER always means the user with that number', address);
-    return;
-  }
-  const domain = read.byOtherName
-    ? `it is written by another name of ${parts.domain}: its mail is for ${address}`
-    : domainFor(planning, parts.domain, row);
-  if (typeof domain === 'string') {
-    refuse(domain, address);
-    return;
-  }
+  const { draft, made } = planning;
+  const place = placeOf(planning, row);
+  if (place === null) return;
+  const { address, domain } = place;
+  const told = { name: address, where: row.where };
+  const refuse = (because: string): void => note(planning, 'alias', 'refused', told, because);
   const targets = readTargets(planning, row, address);
   if (typeof targets === 'string') {
-    refuse(targets, address);
+    refuse(targets);
     return;
   }
   const found = draft.addresses.get(address);
@@ -44,12 +26,11 @@ export function planAlias(planning: Planning, row: AliasRow): void {
       found.kind === 'user'
         ? `it is taken by a user; see "sealpost user show ${address}"`
         : `it is known as a contact with keys; remove them first, see "sealpost key list ${address}"`,
-      address,
     );
     return;
   }
   if (found !== undefined && found.alias.where !== null) {
-    refuse(`it is there twice: ${found.alias.where} has it already`, address);
+    refuse(`it is there twice: ${found.alias.where} has it already`);
     return;
   }
   if (found === undefined) {
@@ -64,13 +45,7 @@ export function planAlias(planning: Planning, row: AliasRow): void {
     };
     draft.addresses.set(address, { kind: 'alias', alias });
     made.push({ kind: 'alias', name: address, alias });
-    note(
-      planning,
-      'alias',
-      'added',
-      { name: address, where: row.where },
-      targets.map(({ target }) => target).join(', '),
-    );
+    note(planning, 'alias', 'added', told, targets.map(({ target }) => target).join(', '));
     return;
   }
   const { alias } = found;
@@ -79,7 +54,7 @@ export function planAlias(planning: Planning, row: AliasRow): void {
   const missing = targets.filter((each) => !before.some((other) => isSame(each, other)));
   const extra = alias.own ? before.filter((each) => !targets.some((other) => isSame(each, other))) : [];
   if (missing.length === 0 && extra.length === 0) {
-    note(planning, 'alias', 'same', { name: address, where: row.where });
+    note(planning, 'alias', 'same', told);
     return;
   }
   alias.targets = [...before.filter((each) => !extra.includes(each)), ...missing].map((each) =>
@@ -87,7 +62,7 @@ export function planAlias(planning: Planning, row: AliasRow): void {
   );
   alias.changed = true;
   const words = [...missing.map(({ target }) => `+${target}`), ...extra.map(({ target }) => `-${target}`)];
-  note(planning, 'alias', 'changed', { name: address, where: row.where }, words.join(' '));
+  note(planning, 'alias', 'changed', told, words.join(' '));
 }
 
 function isSame(a: DraftTarget, b: DraftTarget): boolean {

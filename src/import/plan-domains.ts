@@ -1,5 +1,5 @@
 // Domains of a source compared with ours. Pure.
-import { normaliseDomain } from '../address/normalise.ts';
+import { domainNameOf, normaliseDomain } from '../address/normalise.ts';
 import { addDomain, type DraftDomain } from './draft.ts';
 import type { DomainRow } from './formats/rows.ts';
 import { note, type Planning, shown } from './planning.ts';
@@ -7,9 +7,9 @@ import { note, type Planning, shown } from './planning.ts';
 /** The domain is added, or gets what it has not got yet: nothing is taken from it. */
 export function planDomain(planning: Planning, row: DomainRow): void {
   const { draft } = planning;
-  const name = normaliseDomain(row.name.trim());
+  const name = domainNameOf(row.name);
   const refuse = (because: string): void => note(planning, 'domain', 'refused', row, because);
-  if (name === null || name.startsWith('[')) {
+  if (name === null) {
     refuse(`found ${JSON.stringify(shown(row.name))}, expected a domain name such as example.org`);
     return;
   }

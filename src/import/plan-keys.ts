@@ -1,5 +1,5 @@
 // Keys of a source compared with ours: whose each is, who gets it, and who would be without one. Pure.
-import { normaliseDomain } from '../address/normalise.ts';
+import { domainNameOf } from '../address/normalise.ts';
 import type { BulkKey } from '../keys/bulk.ts';
 import {
   addDomain,
@@ -116,7 +116,7 @@ function identity(owner: DraftOwner): object {
   return owner.kind === 'user' ? owner.user : owner.kind === 'contact' ? owner.contact : owner.domain;
 }
 
-export function keyName(fingerprint: string, owner: DraftOwner): string {
+function keyName(fingerprint: string, owner: DraftOwner): string {
   return `${fingerprint} ${ownerName(owner)}`;
 }
 
@@ -197,8 +197,8 @@ function ownerNamed(planning: Planning, name: string, where: string): DraftOwner
 /** Whoever gives a whole domain a key seals its mail: the domain is added where it is missing. */
 function domainOwner(planning: Planning, typed: string, where: string): DraftOwner | string {
   const { draft } = planning;
-  const name = normaliseDomain(typed.trim());
-  if (name === null || name.startsWith('['))
+  const name = domainNameOf(typed);
+  if (name === null)
     return `found ${JSON.stringify(shown(typed))}, expected a domain name such as example.org`;
   const known = draft.domains.get(name) ?? draft.otherNames.get(name);
   if (known !== undefined) return { kind: 'domain', domain: known };

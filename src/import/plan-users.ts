@@ -1,48 +1,32 @@
 // Users of a source compared with ours. Pure.
-import { isReservedLocalPart } from '../address/id-address.ts';
 import { toAddress } from '../address/normalise.ts';
 import { SETTING_NAMES, type SettingsOverride } from '../config/settings.ts';
 import { addUser, type DraftUser, readAddress, touch } from './draft.ts';
 import type { UserRow } from './formats/rows.ts';
-import { domainFor, note, type Planning, shown } from './planning.ts';
+import { note, type Planning, placeOf, shown } from './planning.ts';
 
 /** The user is added, or gets what the source says of it. */
 export function planUser(planning: Planning, row: UserRow): void {
-  const { draft, snapshot, seen, made } = planning;
-  const refuse = (because: string, name = row.address): void =>
-    note(planning, 'user', 'refused', { name, where: row.where }, because);
-  const read = readAddress(draft, row.address);
-  if (read === null || read.parts.local === '') {
-    refuse(`found ${JSON.stringify(shown(row.address))}, expected an address such as alice@example.org`);
-    return;
-  }
-  const { address, parts } = read;
-  seen.user.add(address);
-  if (isReservedLocalPart(parts.local)) {
-    refuse('it is reserved: id_NUMBER always means the user with that number', address);
-    return;
-  }
-  const domain = read.byOtherName
-    ? `it is written by another name of ${parts.domain}: its mail is for ${address}`
-    : domainFor(planning, parts.domain, row);
-  if (typeof domain === 'string') {
-    refuse(domain, address);
-    return;
-  }
+  const { draft, snapshot, made } = planning;
+  const place = placeOf(planning, row);
+  if (place === null) return;
+  const { address, domain } = place;
+  const told = { name: address, where: row.where };
   // A user who was renamed here is the same user still.
   const found = draft.addresses.get(address);
   const renamed = draft.users.get(snapshot.renamed.get(address) ?? -1);
   const user = found?.kind === 'user' ? found.user : renamed;
   if (user === undefined && found?.kind === 'alias') {
-    refuse(`it is taken by an alias; see "sealpost alias list ${address}"`, address);
+    note(planning, 'user', 'refused', told, `it is taken by an alias; see "sealpost alias list ${address}"`);
     return;
   }
   if (user?.where != null && update({ ...user }, { ...row, forwards: undefined }).length === 0) {
-    note(planning, 'user', 'same', { name: address, where: row.where });
+    note(planning, 'user', 'same', told);
     return;
   }
   if (user?.where != null) {
-    refuse(`it is there twice, and not alike: ${user.where} has it already`, address);
+    const because = `it is there twice, and not alike: ${user.where} has it already`;
+    note(planning, 'user', 'refused', told, because);
     return;
   }
   const placed = user ?? addUser(draft, address, domain, row.where);
@@ -53,17 +37,11 @@ export function planUser(planning: Planning, row: UserRow): void {
   if (user === undefined) {
     made.push({ kind: 'user', name: address, user: placed });
     const keys = placed.contactId === null ? [] : ['its keys were a contact’s'];
-    note(
-      planning,
-      'user',
-      'added',
-      { name: address, where: row.where },
-      [...changes, ...keys].join(' ') || null,
-    );
-  } else if (changes.length === 0) note(planning, 'user', 'same', { name: address, where: row.where });
+    note(planning, 'user', 'added', told, [...changes, ...keys].join(' ') || null);
+  } else if (changes.length === 0) note(planning, 'user', 'same', told);
   else {
     placed.changed = true;
-    note(planning, 'user', 'changed', { name: address, where: row.where }, changes.join(' '));
+    note(planning, 'user', 'changed', told, changes.join(' '));
   }
 }
 

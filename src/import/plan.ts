@@ -1,6 +1,6 @@
 // The plan of an import: what the rows of a source add to the directory or change in it, what is refused and why, and what the
 // source made and has no longer. Pure: rows and what is here in, a plan out.
-import { normaliseDomain } from '../address/normalise.ts';
+import { domainNameOf } from '../address/normalise.ts';
 import { addDomain, createDraft, type Draft, readAddress } from './draft.ts';
 import type { AliasRow, DomainRow, LeftRow, RefusedRow, Source, UserRow } from './formats/rows.ts';
 import { createTally, type TallyDraft, tell } from './outcome.ts';
@@ -71,9 +71,9 @@ function goneTest({ draft, seen, seenRefused }: Planning, rows: ReadRows): Plan[
 
 /** A domain that the administrator named. */
 function addOurs(planning: Planning, typed: string): void {
-  const name = normaliseDomain(typed.trim());
+  const name = domainNameOf(typed);
   const where = '--domain';
-  if (name === null || name.startsWith('['))
+  if (name === null)
     note(planning, 'domain', 'refused', { name: typed, where }, 'expected a domain name such as example.org');
   else if (!planning.draft.domains.has(name) && !planning.draft.otherNames.has(name)) {
     addDomain(planning.draft, name);

@@ -1,5 +1,6 @@
 // What the planners of domains, users, aliases and keys share while a plan is made.
-import { normaliseDomain } from '../address/normalise.ts';
+import { isReservedLocalPart } from '../address/id-address.ts';
+import { domainNameOf } from '../address/normalise.ts';
 import type { BulkKey } from '../keys/bulk.ts';
 import {
   addDomain,
@@ -8,8 +9,10 @@ import {
   type DraftDomain,
   type DraftOwner,
   type DraftUser,
+  type Read,
+  readAddress,
 } from './draft.ts';
-import type { KeyRow, Source } from './formats/rows.ts';
+import type { AliasRow, KeyRow, Source, UserRow } from './formats/rows.ts';
 import { type Outcome, type TallyDraft, tell } from './outcome.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -76,12 +79,41 @@ export function note(
   tell(tally, { kind, outcome, name: shown(name), where, because });
 }
 
+/** An address of ours that a row may be about, and its domain. */
+export interface Place {
+  readonly address: Read['address'];
+  readonly domain: DraftDomain;
+}
+
+/** What {@link placeOf} tells of a user or of an alias. */
+const EXPECTED = {
+  user: 'an address such as alice@example.org',
+  alias: 'an address such as info@example.org, or @example.org',
+} as const;
+
+/** Where a row of the source belongs. null: nowhere, and it was told why. */
+export function placeOf(planning: Planning, row: UserRow | AliasRow): Place | null {
+  const { draft, seen } = planning;
+  const { kind, where } = row;
+  const refuse = (because: string, name: string = row.address): null => {
+    note(planning, kind, 'refused', { name, where }, because);
+    return null;
+  };
+  const read = readAddress(draft, row.address);
+  if (read === null || (kind === 'user' && read.parts.local === ''))
+    return refuse(`found ${JSON.stringify(shown(row.address))}, expected ${EXPECTED[kind]}`);
+  const { address, parts } = read;
+  seen[kind].add(address);
+  if (isReservedLocalPart(parts.local))
+    return refuse('it is reserved: id_NUMBER always means the user with that number', address);
+  const domain = read.byOtherName
+    ? `it is written by another name of ${parts.domain}: its mail is for ${address}`
+    : domainFor(planning, parts.domain, row);
+  return typeof domain === 'string' ? refuse(domain, address) : { address, domain };
+}
+
 /** The domain that an address needs, added where the source may; a sentence: why there is none. */
-export function domainFor(
-  planning: Planning,
-  name: string,
-  row: { readonly where: string },
-): DraftDomain | string {
+function domainFor(planning: Planning, name: string, row: { readonly where: string }): DraftDomain | string {
   const { draft, source } = planning;
   const known = draft.domains.get(name);
   if (known !== undefined) return known;
@@ -91,8 +123,7 @@ export function domainFor(
   if (!source.addsDomains) {
     return `the domain ${name} is not known; add it first with "sealpost domain add ${name}", or give --domain ${name}`;
   }
-  if (normaliseDomain(name) === null || name.startsWith('['))
-    return `${name} is no domain name such as example.org`;
+  if (domainNameOf(name) === null) return `${name} is no domain name such as example.org`;
   const domain = addDomain(draft, name);
   note(planning, 'domain', 'added', { name, where: row.where });
   return domain;

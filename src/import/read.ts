@@ -1,5 +1,6 @@
 // Reads a source to its end: its rows by kind, and of its keys what is left of them once they are judged.
-import { type JudgeOptions, judgeForBulk } from '../keys/bulk.ts';
+import { judgeForBulk } from '../keys/bulk.ts';
+import type { JudgeOptions } from '../keys/judge-both.ts';
 import type { Progress } from './apply.ts';
 import {
   type AliasRow,
@@ -17,7 +18,7 @@ import type { JudgedRow } from './planning.ts';
 export const MOST_KEY_BYTES = 128 * 1024 * 1024;
 
 /** What one import takes of anything else. */
-export const MOST_ROWS = 2_000_000;
+const MOST_ROWS = 2_000_000;
 
 /**
  * Reads everything.

@@ -1,5 +1,5 @@
 // The report of an import, for people and for machines. Pure.
-import type { Kind, Outcome, Tally, Told } from './outcome.ts';
+import { countOf, type Kind, type Outcome, type Tally, type Told } from './outcome.ts';
 
 /** Of what is fine, so many are listed for people; what is not fine is listed whole. */
 const LISTED = 20;
@@ -63,8 +63,8 @@ export function makeReport(source: string, applied: boolean, { told, counts }: T
 }
 
 /** Whether somebody should look at it: something was refused. */
-export function hasRefusals({ counts }: Pick<Report, 'counts'>): boolean {
-  return KINDS.some((kind) => (counts[kind].refused ?? 0) > 0);
+export function hasRefusals(report: Pick<Report, 'counts'>): boolean {
+  return countOf(report, 'refused') > 0;
 }
 
 /** The report as a person reads it. */

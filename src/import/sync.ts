@@ -1,5 +1,6 @@
 // Follows a panel: reads it again and again, and writes what has changed. Whatever is wrong with it is told once, and changes
 // nothing: it is away, it came back empty, its schema is another one, too much has gone.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '../config/schema.ts';
 import { isDatabaseUnavailable, isOvertaken, rootReason } from '../database/errors.ts';
 import type { Database } from '../database/open.ts';
@@ -7,7 +8,7 @@ import type { Logger } from '../observe/log.ts';
 import { type ApplyOptions, applyImport, planImport } from './apply.ts';
 import { panelNamed } from './formats/panels.ts';
 import { type Source, SourceAway, SourceRefused } from './formats/rows.ts';
-import type { Tally } from './outcome.ts';
+import { countOf, type Tally } from './outcome.ts';
 import type { ReadRows } from './plan.ts';
 import { readSource } from './read.ts';
 
@@ -53,20 +54,18 @@ export function startSync(entries: readonly SyncEntry[], context: SyncContext): 
   };
 }
 
+/** The state before the first look. */
+export function notLookedYet({ source }: Pick<SyncEntry, 'source'>): SyncState {
+  return { source, state: 'waiting', because: null, last_run: null, last_change: null, refused: 0 };
+}
+
 function follow(entry: SyncEntry, context: SyncContext) {
-  let state: SyncState = {
-    source: entry.source,
-    state: 'waiting',
-    because: null,
-    last_run: null,
-    last_change: null,
-    refused: 0,
-  };
+  let state = notLookedYet(entry);
   const stop = new AbortController();
   const run = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       state = await look(entry, state, context);
-      await pause(entry.every, stop.signal);
+      await sleep(entry.every, undefined, { signal: stop.signal }).catch(() => undefined);
     }
   };
   const running = run();
@@ -77,17 +76,6 @@ function follow(entry: SyncEntry, context: SyncContext) {
       await running;
     },
   };
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 /** One look at a panel, with the state after it. Never throws. */
@@ -144,7 +132,7 @@ interface Looked {
 }
 
 /** @throws SourceAway, SourceRefused, ChangeRefused */
-export async function syncOnce(
+async function syncOnce(
   source: Source,
   { remove }: Pick<SyncEntry, 'remove'>,
   { database, config, now }: Pick<SyncContext, 'database' | 'config' | 'now'>,
@@ -164,8 +152,8 @@ export async function syncOnce(
   const context = { database, source, options, progress: () => undefined };
   // Without locks first: mostly nothing has changed.
   const planned = await planImport(rows, context);
-  const refused = countOf(planned.tally, ['refused']);
-  if (countOf(planned.tally, CHANGES) === 0) return { changed: null, refused };
+  const refused = countOf(planned.tally, 'refused');
+  if (countOf(planned.tally, ...CHANGES) === 0) return { changed: null, refused };
   const { tally } = await applyImport(rows, context);
   return { changed: changesOf(tally), refused };
 }
@@ -176,20 +164,10 @@ function isEmpty({ domains, users, aliases, keys }: ReadRows): boolean {
 
 const CHANGES = ['added', 'changed', 'disabled', 'removed'] as const;
 
-function countOf(
-  { counts }: Tally,
-  outcomes: readonly ('added' | 'changed' | 'disabled' | 'removed' | 'refused')[],
-): number {
-  return Object.values(counts).reduce(
-    (sum, kind) => sum + outcomes.reduce((some, outcome) => some + (kind[outcome] ?? 0), 0),
-    0,
-  );
-}
-
 function changesOf(tally: Tally): Changes {
   return Object.fromEntries(
     CHANGES.flatMap((outcome) => {
-      const count = countOf(tally, [outcome]);
+      const count = countOf(tally, outcome);
       return count === 0 ? [] : [[outcome, count]];
     }),
   );

@@ -40,7 +40,11 @@ export async function inBulk<Row extends pg.QueryResultRow = pg.QueryResultRow>(
   return all;
 }
 
-function idOf<T extends { readonly id: number | null }>(written: ReadonlyMap<T, number>, of: T): number {
+/** The number of what was there, or has been written. */
+export function idOf<T extends { readonly id: number | null }>(
+  written: ReadonlyMap<T, number>,
+  of: T,
+): number {
   const id = of.id ?? written.get(of);
   if (id === undefined) throw new Error('what is referred to was not written');
   return id;
@@ -175,15 +179,30 @@ export async function writeContacts(
   written: Written,
 ): Promise<void> {
   const fresh = contacts.filter(({ id }) => id === null);
+  await insertAddresses(client, 'contact', fresh, written.contacts);
+}
+
+/** Inserts addresses that are no user's, and notes the number of each. */
+async function insertAddresses<T extends DraftAlias | DraftContact>(
+  client: Client,
+  kind: 'alias' | 'contact',
+  fresh: readonly T[],
+  written: Map<T, number>,
+  onPiece?: (written: number) => void,
+): Promise<void> {
   const rows = await inBulk<{ id: number; address: string }>(
     client,
     `INSERT INTO addresses (address, domain, kind)
-     SELECT address, domain, 'contact' FROM jsonb_to_recordset($1::jsonb) AS r (address text, domain text)
+     SELECT address, domain, '${kind}' FROM jsonb_to_recordset($1::jsonb) AS r (address text, domain text)
      RETURNING id, address`,
-    fresh.map(({ address, domain }) => ({ address, domain })),
+    fresh.map(({ address, domain }) => ({
+      address,
+      domain: typeof domain === 'string' ? domain : domain.name,
+    })),
+    onPiece,
   );
   const ids = new Map(rows.map(({ id, address }) => [address, id]));
-  for (const contact of fresh) written.contacts.set(contact, ids.get(contact.address) ?? 0);
+  for (const each of fresh) written.set(each, ids.get(each.address) ?? 0);
 }
 
 export async function writeAliases(
@@ -196,16 +215,7 @@ export async function writeAliases(
   for (const found of draft.addresses.values())
     if (found.kind === 'alias' && (found.alias.id === null || found.alias.changed)) all.push(found.alias);
   const fresh = all.filter(({ id }) => id === null);
-  const rows = await inBulk<{ id: number; address: string }>(
-    client,
-    `INSERT INTO addresses (address, domain, kind)
-     SELECT address, domain, 'alias' FROM jsonb_to_recordset($1::jsonb) AS r (address text, domain text)
-     RETURNING id, address`,
-    fresh.map(({ address, domain }) => ({ address, domain: domain.name })),
-    onPiece,
-  );
-  const ids = new Map(rows.map(({ id, address }) => [address, id]));
-  for (const alias of fresh) written.aliases.set(alias, ids.get(alias.address) ?? 0);
+  await insertAddresses(client, 'alias', fresh, written.aliases, onPiece);
   const changed = all.flatMap(({ id }) => (id === null ? [] : [{ id }]));
   await inBulk(
     client,

@@ -3,7 +3,7 @@ import { and, asc, eq, gt } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, keyEvents } from '../database/schema.ts';
-import type { KeyOwner } from './owner.ts';
+import { type KeyOwner, ownedBy } from './owner.ts';
 
 /** One change of one key of one owner. Times are RFC 3339. */
 export interface KeyEvent {
@@ -32,14 +32,15 @@ export async function keyEventsAfter(
   after: number | null,
   count: number,
 ): Promise<readonly KeyEvent[]> {
-  if (owner !== null && owner.id === null) return [];
+  if (owner?.id === null) return [];
+  const only = owner === null ? undefined : ownedBy(keyEvents, owner.kind, owner.id);
   const rows = await orm
     .select({ row: keyEvents, user: primary.address, contact: contact.address, domain: domains.name })
     .from(keyEvents)
     .leftJoin(primary, and(eq(primary.user_id, keyEvents.user_id), eq(primary.kind, 'user')))
     .leftJoin(contact, eq(contact.id, keyEvents.contact_id))
     .leftJoin(domains, eq(domains.id, keyEvents.domain_id))
-    .where(and(ofOwner(owner), after === null ? undefined : gt(keyEvents.id, after)))
+    .where(and(only, after === null ? undefined : gt(keyEvents.id, after)))
     .orderBy(asc(keyEvents.id))
     .limit(count);
   return rows.map(({ row, user, contact: outside, domain }) => ({
@@ -56,12 +57,4 @@ export async function keyEventsAfter(
     revoked: row.revoked,
     actor: row.actor,
   }));
-}
-
-function ofOwner(owner: KeyOwner | null) {
-  if (owner === null || owner.id === null) return undefined;
-  const column = { user: keyEvents.user_id, contact: keyEvents.contact_id, domain: keyEvents.domain_id }[
-    owner.kind
-  ];
-  return eq(column, owner.id);
 }

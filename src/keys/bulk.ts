@@ -3,21 +3,20 @@
 import { createHash } from 'node:crypto';
 import type { Orm } from '../directory/find.ts';
 import type { KeyKind } from '../directory/types.ts';
-import { isX509Upload } from '../smime/upload.ts';
 import { canonical } from './canonical.ts';
 import { componentsOf, write } from './components.ts';
 import { type Judged, judgeUpload } from './import.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
 import { columnsOf, type KeyColumns } from './insert.ts';
 import { inspectComponents } from './inspect.ts';
-import { judgeX509 } from './judge-x509.ts';
+import { type JudgeOptions, judgeBoth } from './judge-both.ts';
+import { type JudgedX509, refusalAndLapse } from './judge-x509.ts';
 import { originalColumn } from './original.ts';
 import type { KeyPolicy } from './policy.ts';
 import { readCertificates } from './read.ts';
-import { type KeyRefusal, MAX_UPLOAD } from './refusals.ts';
+import type { KeyRefusal } from './refusals.ts';
 import { importJudged } from './store.ts';
 import { importX509 } from './store-x509.ts';
-import { plainUpload } from './upload-text.ts';
 
 /** One certificate, judged, without its parsed form. */
 export interface BulkKey {
@@ -43,46 +42,37 @@ export interface BulkKey {
   again(tx: Orm, options: ImportOptions): Promise<ImportResult>;
 }
 
-export type JudgeOptions = Pick<ImportOptions, 'policy' | 'now' | 'x509'>;
-
 /**
- * Reads and judges an upload, OpenPGP or X.509.
- * @returns one entry for each certificate or refused piece, at least one. Never rejects.
+ * Reads and judges an upload: OpenPGP, X.509, or both.
+ * @returns one entry for each certificate or refused piece, at least one
+ * @throws what `x509` of the options throws
  */
-export async function judgeForBulk(
-  upload: Uint8Array,
-  { policy, now, x509 }: JudgeOptions,
-): Promise<readonly BulkKey[]> {
-  const plain = upload.byteLength > MAX_UPLOAD ? upload : plainUpload(upload);
-  if (isX509Upload(plain)) {
-    const trust = x509?.() ?? { anchors: [], pin: false };
-    return (await judgeX509(plain, trust, now)).map((judged): BulkKey => {
-      const { facts, refusal } = judged;
-      if (facts === null) return unread(refusal, 'x509');
-      const { certificate, pinned } = judged;
-      return {
-        fingerprint: facts.fingerprint,
-        kind: 'x509',
-        names: facts.addresses,
-        refusal,
-        lapsed: null,
-        digest: digestOf(certificate),
-        size: certificate.length,
-        columns: async () => ({
-          certificate,
-          original: null,
-          expires_at: new Date(facts.notAfter),
-          revoked: false,
-          pinned,
-        }),
-        again: (tx, options) => importX509(tx, judged, options),
-      };
-    });
-  }
-  const judged = await judgeUpload(plain, policy, now);
-  const all: BulkKey[] = [];
-  for (const each of judged) all.push(await slimmed(each, policy));
+export async function judgeForBulk(upload: Uint8Array, options: JudgeOptions): Promise<readonly BulkKey[]> {
+  const { x509, openpgp } = await judgeBoth(upload, options);
+  const all = x509.map(bulkX509);
+  for (const each of openpgp) all.push(await slimmed(each, options.policy));
   return all;
+}
+
+function bulkX509(judged: JudgedX509): BulkKey {
+  if (judged.facts === null) return unread(judged.refusal, 'x509');
+  const { facts, certificate, pinned } = judged;
+  return {
+    fingerprint: facts.fingerprint,
+    kind: 'x509',
+    names: facts.addresses,
+    ...refusalAndLapse(judged),
+    digest: digestOf(certificate),
+    size: certificate.length,
+    columns: async () => ({
+      certificate,
+      original: null,
+      expires_at: new Date(facts.notAfter),
+      revoked: false,
+      pinned,
+    }),
+    again: (tx, options) => importX509(tx, judged, options),
+  };
 }
 
 function unread(refusal: KeyRefusal, kind: KeyKind): BulkKey {

@@ -1,9 +1,10 @@
 // The chain of key_events: every row of an owner carries the hash of the one before, so that nothing can be taken out, changed or
 // put in between without a trace. The trigger sealpost_chain writes it; here it is read and computed anew.
 import { createHash } from 'node:crypto';
-import { asc, eq, type SQL, sql } from 'drizzle-orm';
+import { asc, type SQL, sql } from 'drizzle-orm';
 import { keyEvents } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
+import { ownedBy } from './owner.ts';
 
 /** A row of key_events as people see it. Times are RFC 3339 in UTC, to the microsecond. */
 export interface KeyEventView {
@@ -38,9 +39,6 @@ export interface ChainReport {
  * That the last rows were cut off is not to be seen from the rows themselves: compare the last hash with one kept elsewhere.
  */
 export async function verifyChain(orm: Pick<Orm, 'select'>, owner: EventOwner): Promise<ChainReport> {
-  const column = { user: keyEvents.user_id, contact: keyEvents.contact_id, domain: keyEvents.domain_id }[
-    owner.kind
-  ];
   const events = await orm
     .select({
       id: keyEvents.id,
@@ -55,7 +53,7 @@ export async function verifyChain(orm: Pick<Orm, 'select'>, owner: EventOwner): 
       hash: sql<string | null>`encode(${keyEvents.hash}, 'hex')`,
     })
     .from(keyEvents)
-    .where(eq(column, owner.id))
+    .where(ownedBy(keyEvents, owner.kind, owner.id))
     .orderBy(asc(keyEvents.id));
   return { events, broken: firstBroken(events, owner) };
 }

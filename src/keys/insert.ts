@@ -7,7 +7,7 @@ import type { KeyKind, KeySource } from '../directory/types.ts';
 import { type Candidate, refuseCandidate } from './admit.ts';
 import { type CertificateFacts, isTakenBack, usableUntil } from './facts.ts';
 import type { ImportOptions } from './import-options.ts';
-import type { KeyOwner } from './owner.ts';
+import { type KeyOwner, ownedBy } from './owner.ts';
 import type { KeyRefusal } from './refusals.ts';
 import type { KeyRow } from './rows.ts';
 
@@ -78,25 +78,26 @@ export async function insertKey(
   const others = await tx
     .select({ fingerprint: keys.fingerprint, kind: keys.kind, source: keys.source })
     .from(keys)
-    .where(ofOwner(owner));
+    .where(ownedBy(keys, owner.kind, owner.id));
   const refusal = refuseCandidate(candidate, owner, others, options);
   if (refusal !== null) return refusal;
   await tx
     .insert(keys)
     .values({ fingerprint, kind, ...ownerColumns(owner), source: options.source, ...(await columns()) });
   if (options.replace === true) {
-    await tx.delete(keys).where(and(ofOwner(owner), eq(keys.kind, kind), ne(keys.fingerprint, fingerprint)));
+    await tx
+      .delete(keys)
+      .where(
+        and(ownedBy(keys, owner.kind, owner.id), eq(keys.kind, kind), ne(keys.fingerprint, fingerprint)),
+      );
   }
   return null;
 }
 
-function ofOwner(owner: KeyOwner & { readonly id: number }) {
-  const column =
-    owner.kind === 'user' ? keys.user_id : owner.kind === 'contact' ? keys.contact_id : keys.domain_id;
-  return eq(column, owner.id);
-}
-
-function ownerColumns(owner: KeyOwner & { readonly id: number }) {
+/** The columns of a key's row that say whose it is. */
+export function ownerColumns(
+  owner: Pick<KeyOwner, 'kind'> & { readonly id: number },
+): Partial<Pick<KeyRow, 'user_id' | 'contact_id' | 'domain_id'>> {
   return owner.kind === 'user'
     ? { user_id: owner.id }
     : owner.kind === 'contact'

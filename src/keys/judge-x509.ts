@@ -65,6 +65,14 @@ export async function judgeX509(
   return judged;
 }
 
+/** Why a certificate that could be read is none to have, and, where it has only expired, since when. */
+export function refusalAndLapse({ refusal, lapsed }: JudgedX509 & { readonly facts: X509Facts }): {
+  readonly refusal: KeyRefusal | null;
+  readonly lapsed: KeyRefusal | null;
+} {
+  return lapsed ? { refusal: null, lapsed: refusal } : { refusal, lapsed: null };
+}
+
 function unread(refusal: KeyRefusal): JudgedX509 {
   return { facts: null, refusal };
 }

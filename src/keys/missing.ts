@@ -1,6 +1,7 @@
 // Whose mail is not sealed because there is no key: what an administrator asks before telling people.
 import { and, asc, eq, gt } from 'drizzle-orm';
 import type { Config } from '../config/schema.ts';
+import { effectiveSettings } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
 import { addresses, domains, users } from '../database/schema.ts';
 import { WITHOUT_KEY } from '../directory/user-views.ts';
@@ -33,10 +34,8 @@ export async function missingKeys(
     .where(and(WITHOUT_KEY, after === null ? undefined : gt(addresses.address, after)))
     .orderBy(asc(addresses.address))
     .limit(count);
-  return rows.map(({ address, status, own, domain }) => ({
-    address,
-    status,
-    encrypt: own.encrypt ?? domain.encrypt ?? encryption.encrypt,
-    on_missing_key: own.on_missing_key ?? domain.on_missing_key ?? encryption.on_missing_key,
-  }));
+  return rows.map(({ address, status, own, domain }) => {
+    const { encrypt, on_missing_key } = effectiveSettings(encryption, domain, own).values;
+    return { address, status, encrypt, on_missing_key };
+  });
 }

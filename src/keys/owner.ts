@@ -1,10 +1,10 @@
 // Whose key it is: a user, an outside contact, or a whole domain of ours. Found by what was typed, or by the addresses in a
 // certificate's user IDs; compared as whole canonical addresses, never by substring.
-import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, type SQL, sql } from 'drizzle-orm';
 import type { Address } from '../address/address.ts';
 import { userIdOf } from '../address/id-address.ts';
 import { lookupCandidates, parseTyped } from '../address/normalise.ts';
-import { addresses, domains, keys, users } from '../database/schema.ts';
+import { addresses, domains, type keyEvents, keys, users } from '../database/schema.ts';
 import {
   addressesOfUser,
   findAddress,
@@ -24,6 +24,11 @@ export type KeyOwner =
   | { readonly kind: 'user'; readonly id: number; readonly name: string }
   | { readonly kind: 'contact'; readonly id: number | null; readonly name: Address; readonly domain: string }
   | { readonly kind: 'domain'; readonly id: number; readonly name: string };
+
+/** Which rows of a table are of an owner. */
+export function ownedBy(table: typeof keys | typeof keyEvents, kind: KeyOwner['kind'], id: number): SQL {
+  return eq({ user: table.user_id, contact: table.contact_id, domain: table.domain_id }[kind], id);
+}
 
 async function userOwner(orm: Orm, id: number): Promise<KeyOwner> {
   return { kind: 'user', id, name: await primaryAddress(orm, id) };

@@ -7,7 +7,7 @@ import { addresses, domains, keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
 import { isFingerprint } from './fingerprint.ts';
-import { type KeyOwner, ownerNamed } from './owner.ts';
+import { type KeyOwner, ownedBy, ownerNamed } from './owner.ts';
 
 export type KeyRow = typeof keys.$inferSelect;
 
@@ -62,9 +62,7 @@ export async function keysOfOwner(
 ): Promise<readonly OwnedKey[]> {
   const owner = await ownerNamed(orm, typed, delimiters);
   if (owner.id === null) return [];
-  const column =
-    owner.kind === 'user' ? keys.user_id : owner.kind === 'contact' ? keys.contact_id : keys.domain_id;
-  return select(orm, eq(column, owner.id));
+  return select(orm, ownedBy(keys, owner.kind, owner.id));
 }
 
 /** The keys of a user. */

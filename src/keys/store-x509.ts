@@ -5,7 +5,7 @@ import type { Orm } from '../directory/find.ts';
 import { strongerOf } from './admit.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
 import { insertKey } from './insert.ts';
-import type { JudgedX509 } from './judge-x509.ts';
+import { type JudgedX509, refusalAndLapse } from './judge-x509.ts';
 import {
   belongsTo,
   ensureOwner,
@@ -23,10 +23,9 @@ import { refuseUnnamed } from './x509-refusals.ts';
 
 /** Stores one judged certificate for those whom it names, or for whom `options.for` says. */
 export async function importX509(tx: Orm, judged: JudgedX509, options: ImportOptions): Promise<ImportResult> {
+  if (judged.facts === null) return outcome(null, 'refused', [], judged.refusal);
   const { facts } = judged;
-  if (facts === null) return outcome(null, 'refused', [], judged.refusal);
-  const lapsed = judged.lapsed ? judged.refusal : null;
-  const refusal = judged.lapsed ? null : judged.refusal;
+  const { refusal, lapsed } = refusalAndLapse(judged);
   const { fingerprint } = facts;
   // Two imports at the same time would each find that nobody has it yet.
   const rows = await holdKeys(tx, fingerprint);

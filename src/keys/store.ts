@@ -5,17 +5,16 @@ import { eq, sql } from 'drizzle-orm';
 import type { Database } from '../database/open.ts';
 import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
-import { isX509Upload } from '../smime/upload.ts';
 import { changeKeys, nameActor } from './actor.ts';
 import { strongerOf } from './admit.ts';
 import { canonical } from './canonical.ts';
 import { type Components, readComponents, write } from './components.ts';
 import type { CertificateFacts } from './facts.ts';
-import { type Judged, judgeUpload, lapsedOnly } from './import.ts';
+import { type Judged, lapsedOnly } from './import.ts';
 import type { ImportOptions, ImportResult } from './import-options.ts';
 import { columnsOf, insertKey } from './insert.ts';
 import { inspectComponents } from './inspect.ts';
-import { judgeX509 } from './judge-x509.ts';
+import { judgeBoth } from './judge-both.ts';
 import { mergeCertificates } from './merge.ts';
 import { leftOutSubkeys, originalColumn } from './original.ts';
 import {
@@ -30,16 +29,9 @@ import {
   ownersAmong,
   sameOwner,
 } from './owner.ts';
-import {
-  type KeyRefusal,
-  MAX_UPLOAD,
-  refuseByFacts,
-  refuseDisabled,
-  refuseUnknownAddress,
-} from './refusals.ts';
+import { type KeyRefusal, refuseByFacts, refuseDisabled, refuseUnknownAddress } from './refusals.ts';
 import { holdKeys, keysByFingerprint, type OwnedKey } from './rows.ts';
 import { importX509 } from './store-x509.ts';
-import { plainUpload } from './upload-text.ts';
 
 /** Runs one change of keys, as a transaction or within one. */
 type RunChange = <T>(change: (tx: Orm) => Promise<T>) => Promise<T>;
@@ -74,17 +66,11 @@ async function importEach(
   options: ImportOptions,
   run: RunChange,
 ): Promise<readonly ImportResult[]> {
-  const upload = handedOver.byteLength > MAX_UPLOAD ? handedOver : plainUpload(handedOver);
   if (options.for !== undefined) await ownerNamed(orm, options.for, options.delimiters);
   const results: ImportResult[] = [];
-  if (isX509Upload(upload)) {
-    const trust = options.x509?.() ?? { anchors: [], pin: false };
-    for (const judged of await judgeX509(upload, trust, options.now)) {
-      results.push(await run((tx) => importX509(tx, judged, options)));
-    }
-    if (!holdsOpenPgp(upload)) return results;
-  }
-  for (const judged of await judgeUpload(upload, options.policy, options.now)) {
+  const { x509, openpgp } = await judgeBoth(handedOver, options);
+  for (const judged of x509) results.push(await run((tx) => importX509(tx, judged, options)));
+  for (const judged of openpgp) {
     results.push(
       judged.components === null
         ? nothingToStore(judged)
@@ -104,11 +90,6 @@ export async function importJudged(tx: Orm, judged: Judged, options: ImportOptio
   const { components, facts, given } = judged;
   if (components === null || facts === null || given === null) return nothingToStore(judged);
   return importOne(tx, { judged, components, facts, given }, options);
-}
-
-/** Beside certificates of the other kind: whether there is an armored OpenPGP block as well. */
-function holdsOpenPgp(upload: Uint8Array): boolean {
-  return Buffer.from(upload.buffer, upload.byteOffset, upload.byteLength).includes('-----BEGIN PGP ');
 }
 
 interface Copy {

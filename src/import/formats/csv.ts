@@ -1,12 +1,11 @@
 // A CSV file (RFC 4180) with a header line: address, name, quota, status, key_file, settings; in any order, only address is
 // needed. The fastest way in for whatever has no importer of its own.
-import { dirname, isAbsolute, resolve } from 'node:path';
 import { pipeline } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { parseSize } from '../../config/units.ts';
 import { applySettings, parseAssignments } from '../../directory/assignments.ts';
 import { ChangeRefused } from '../../directory/refused.ts';
-import { readBytes, readUpload } from './files.ts';
+import { besideFile, readBytes, readUpload } from './files.ts';
 import { LONGEST_LINE } from './lines.ts';
 import { type Source, SourceRefused, type SourceRow, type UserRow } from './rows.ts';
 
@@ -109,7 +108,7 @@ async function* readRow(
   yield user;
   const file = fields.get('key_file');
   if (file === undefined) return;
-  const upload = await readUpload(isAbsolute(file) ? file : resolve(dirname(path), file));
+  const upload = await readUpload(besideFile(path, file));
   if (typeof upload === 'string') {
     yield { kind: 'refused', of: 'key', name: address, where, because: upload };
     return;

@@ -1,8 +1,14 @@
 // Files of a source: opened with an error that says what is expected.
 import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { MAX_UPLOAD } from '../../keys/refusals.ts';
 import { SourceRefused } from './rows.ts';
+
+/** A path as it is written in a file: relative to that file's folder. */
+export function besideFile(file: string, path: string): string {
+  return isAbsolute(path) ? path : resolve(dirname(file), path);
+}
 
 function sentence(path: string, error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;

@@ -1,5 +1,5 @@
 // Keys from a file, a folder of files, or a GnuPG home, bound to the users whom they name.
-import { open, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MAX_UPLOAD } from '../../keys/refusals.ts';
 import { dearmored } from './armor.ts';
@@ -44,7 +44,7 @@ async function* readPlace(path: string): AsyncGenerator<SourceRow> {
   const found = await stat(path).catch(() => null);
   if (found === null) throw new SourceRefused(`${path} is not there`);
   if (!found.isDirectory()) {
-    yield* readFile(path, found.size);
+    yield* readFile(path);
     return;
   }
   for (const name of (await readdir(path)).sort()) {
@@ -52,7 +52,7 @@ async function* readPlace(path: string): AsyncGenerator<SourceRow> {
     const each = await stat(file).catch(() => null);
     if (name.startsWith('.') || each?.isFile() !== true) continue;
     try {
-      yield* readFile(file, each.size);
+      yield* readFile(file);
     } catch (error) {
       if (!(error instanceof SourceRefused)) throw error;
       yield { kind: 'refused', of: 'key', name, where: file, because: error.message };
@@ -60,34 +60,16 @@ async function* readPlace(path: string): AsyncGenerator<SourceRow> {
   }
 }
 
-async function* readFile(path: string, size: number): AsyncGenerator<SourceRow> {
-  const head = await readHead(path);
-  if (head.subarray(8, 12).toString('latin1') === 'KBXf')
+async function* readFile(path: string): AsyncGenerator<SourceRow> {
+  const upload = await readUpload(path);
+  if (typeof upload === 'string') throw new SourceRefused(upload);
+  if (upload.subarray(8, 12).toString('latin1') === 'KBXf')
     throw new SourceRefused(`${path} is a keybox: give gnupg: and the folder that it lies in`);
-  if (size > MAX_UPLOAD) {
-    const isBinary = ((head[0] ?? 0) & 0x80) !== 0;
+  if (upload.length > MAX_UPLOAD) {
+    const isBinary = ((upload[0] ?? 0) & 0x80) !== 0;
     const bytes = isBinary ? readBytes(path) : dearmored(linesOf(readBytes(path)));
     yield* keyRows(certificatesIn(bytes), path);
     return;
   }
-  const upload = await readUpload(path);
-  if (typeof upload === 'string') throw new SourceRefused(upload);
   yield { kind: 'key', where: path, upload, owners: KNOWN, sealedBefore: false };
-}
-
-async function readHead(path: string): Promise<Buffer> {
-  try {
-    const file = await open(path, 'r');
-    try {
-      const head = Buffer.alloc(12);
-      const { bytesRead } = await file.read(head, 0, head.length, 0);
-      return head.subarray(0, bytesRead);
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    throw new SourceRefused(
-      `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
 }

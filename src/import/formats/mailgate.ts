@@ -1,8 +1,8 @@
 // GPG-Mailgate and Lacre, which goes on from it: the configuration file, the GnuPG home that it names, the folder of S/MIME
 // certificates, and the database of the web pages where people hand over their keys.
 import { readdir } from 'node:fs/promises';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { readText, readUpload } from './files.ts';
+import { join } from 'node:path';
+import { besideFile, readText, readUpload } from './files.ts';
 import { exportHome } from './gnupg.ts';
 import { type Ini, type IniValue, iniValue, parseIni } from './ini.ts';
 import { type KeyOwners, type Source, SourceRefused, type SourceRow } from './rows.ts';
@@ -28,7 +28,7 @@ export function mailgateSource({ program, config, database }: MailgateOptions): 
       const keyHome = iniValue(ini, 'gpg', 'keyhome');
       if (keyHome === undefined || keyHome === '')
         throw new SourceRefused(`${config} is no configuration of ${program}: [gpg] has no keyhome`);
-      const context = { ini, config, home: fromFolder(config, keyHome) };
+      const context = { ini, config, home: besideFile(config, keyHome) };
       yield* readStyles(context);
       yield* readHome(context);
       yield* readCertificates(context);
@@ -41,10 +41,6 @@ interface Context {
   readonly ini: Ini;
   readonly config: string;
   readonly home: string;
-}
-
-function fromFolder(config: string, path: string): string {
-  return isAbsolute(path) ? path : resolve(dirname(config), path);
 }
 
 /** Its flags are the word `yes`. */
@@ -99,9 +95,7 @@ async function* readHome({ ini, config, home }: Context): AsyncGenerator<SourceR
   const people = [...keymap(ini, 'enc_keymap', ''), ...keymap(ini, 'keymap', '')];
   const entries = [...people, ...keymap(ini, 'enc_domain_keymap', '@')];
   const only = isYes(ini, 'default', 'enc_keymap_only');
-  const fingerprints: string[] = [];
-  for await (const { fingerprint } of exportHome(home))
-    if (fingerprint !== null) fingerprints.push(fingerprint);
+  const fingerprints = entries.length === 0 ? [] : await fingerprintsIn(home);
   const found = new Map<KeymapEntry, string>();
   for (const entry of entries) {
     const matching =
@@ -123,6 +117,13 @@ async function* readHome({ ini, config, home }: Context): AsyncGenerator<SourceR
   }
 }
 
+async function fingerprintsIn(home: string): Promise<readonly string[]> {
+  const fingerprints: string[] = [];
+  for await (const { fingerprint } of exportHome(home))
+    if (fingerprint !== null) fingerprints.push(fingerprint);
+  return fingerprints;
+}
+
 /** By its fingerprint, or by a key ID: of version 4 its last digits, of version 6 its first. */
 function isNamed(fingerprint: string, digits: string): boolean {
   return fingerprint.length === 64 ? fingerprint.startsWith(digits) : fingerprint.endsWith(digits);
@@ -140,7 +141,7 @@ function unknownKey({ owner, value }: KeymapEntry, where: string, home: string, 
 async function* readCertificates({ ini, config }: Context): AsyncGenerator<SourceRow> {
   const path = iniValue(ini, 'smime', 'cert_path');
   if (path === undefined || path === '') return;
-  const folder = fromFolder(config, path);
+  const folder = besideFile(config, path);
   const names = await readdir(folder).catch(() => null);
   if (names === null) {
     const because = '[smime] names this folder, and it cannot be read';
@@ -187,7 +188,7 @@ function databaseOf(ini: Ini, config: string): Dsn | null {
   const url = value('url');
   // SQLAlchemy's paths are relative with three slashes, and absolute with four.
   const relative = /^sqlite(?:\+\w+)?:\/\/\/(?!\/)(.+)$/.exec(url)?.[1];
-  if (relative !== undefined) return readDsn(`sqlite:///${fromFolder(config, relative)}`);
+  if (relative !== undefined) return readDsn(`sqlite:///${besideFile(config, relative)}`);
   if (url !== '') return readDsn(url);
   if (value('name') === '')
     throw new SourceRefused(

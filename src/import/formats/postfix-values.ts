@@ -1,10 +1,5 @@
 // Values of main.cf and of alias maps, taken apart (postconf(5), virtual(5), aliases(5)). Pure.
 
-/** Words of a list: separated by commas and white space, groups in braces are one. */
-export function listWords(value: string): readonly string[] {
-  return (value.match(/\{[^}]*\}|[^\s,]+/g) ?? []).filter((word) => word !== '{}');
-}
-
 /** A word of a list: a lookup table, a file of names, or a plain name. */
 export type ListWord =
   | { readonly kind: 'table'; readonly type: string; readonly table: string }

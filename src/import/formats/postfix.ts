@@ -1,15 +1,10 @@
 // A Postfix: what its maps say of domains, mailboxes and aliases, as postconf(1) and postmap(1) tell it.
 
+import { listOf } from '../../postfix/model.ts';
 import { readBytes } from './files.ts';
 import { linesOf } from './lines.ts';
 import { outputOf } from './output.ts';
-import {
-  type AliasValue,
-  listWords,
-  readAliasValue,
-  readListWord,
-  readVirtualKey,
-} from './postfix-values.ts';
+import { type AliasValue, readAliasValue, readListWord, readVirtualKey } from './postfix-values.ts';
 import { type Source, SourceRefused, type SourceRow } from './rows.ts';
 
 const ASKED = [
@@ -69,7 +64,7 @@ async function* readPostfix(configDir: string | null): AsyncGenerator<SourceRow>
 }
 
 function wordsOf({ values }: Context, name: Asked): readonly string[] {
-  return listWords(values.get(name) ?? '');
+  return listOf(values.get(name) ?? '').filter((word) => word !== '{}');
 }
 
 /** The domain that stands for mydestination; its other names are other names of it. */

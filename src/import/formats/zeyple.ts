@@ -1,6 +1,5 @@
 // Zeyple: a configuration file, and the GnuPG home that it names. Every address of every key is a recipient.
-import { dirname, isAbsolute, resolve } from 'node:path';
-import { readText } from './files.ts';
+import { besideFile, readText } from './files.ts';
 import { exportHome } from './gnupg.ts';
 import { iniValue, parseIni } from './ini.ts';
 import { type Source, SourceRefused } from './rows.ts';
@@ -19,7 +18,7 @@ export function zeypleSource(config: string): Source {
         throw new SourceRefused(
           `${config} is no configuration of Zeyple: expected [zeyple], and home in [gpg]`,
         );
-      const folder = isAbsolute(home) ? home : resolve(dirname(config), home);
+      const folder = besideFile(config, home);
       for await (const { bytes } of exportHome(folder)) {
         yield {
           kind: 'key',

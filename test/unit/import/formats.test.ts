@@ -1,13 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { parseIni } from '../../../src/import/formats/ini.ts';
 import { jsonRows } from '../../../src/import/formats/json-rows.ts';
-import {
-  listWords,
-  readAliasValue,
-  readListWord,
-  readVirtualKey,
-} from '../../../src/import/formats/postfix-values.ts';
+import { readAliasValue, readListWord, readVirtualKey } from '../../../src/import/formats/postfix-values.ts';
 import { readDsn } from '../../../src/import/formats/sql.ts';
+import { listOf } from '../../../src/postfix/model.ts';
 
 async function* pieces(text: string, size: number): AsyncGenerator<Uint8Array> {
   const bytes = Buffer.from(text);
@@ -64,9 +60,10 @@ describe('the rows of a large JSON document', () => {
 
 describe('values of main.cf', () => {
   it('are words, tables, files and names', () => {
-    expect(listWords('hash:/a, proxy:mysql:/b\n  /c {inline:{a=b}} example.org')).toEqual(
+    expect(listOf('hash:/a, proxy:mysql:/b\n  /c {inline:{a=b}} example.org')).toEqual(
       expect.arrayContaining(['hash:/a', 'proxy:mysql:/b', '/c', 'example.org']),
     );
+    expect(listOf('inline:{ a=b, c=d } /e')).toEqual(['inline:{ a=b, c=d }', '/e']);
     expect(readListWord('proxy:mysql:/b')).toEqual({ kind: 'table', type: 'mysql', table: 'mysql:/b' });
     expect(readListWord('/c')).toEqual({ kind: 'file', path: '/c' });
     expect(readListWord('example.org')).toEqual({ kind: 'name', name: 'example.org' });
