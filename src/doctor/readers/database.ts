@@ -8,6 +8,7 @@ import { DeadlineClient, findDatabase, unavailable } from '../../database/connec
 import { redactUrl, rootReason } from '../../database/errors.ts';
 import { migrationStatus } from '../../database/migrate.ts';
 import { type Database, openDatabase } from '../../database/open.ts';
+import { writeRefusal } from '../../database/transaction.ts';
 import { foldingTogether } from '../../directory/refold.ts';
 import { within } from '../../pacing/within.ts';
 import { type Ask, type DatabaseFacts, type Reader, Unseen } from '../facts.ts';
@@ -146,29 +147,9 @@ async function readTables(database: Database) {
   return {
     pending,
     unknown,
-    writeRefused: await writeAndTakeBack(database.pool),
+    writeRefused: await writeRefusal(database.pool),
     foldingTogether: await foldingTogether(database),
   };
-}
-
-/** Writes what every delivery writes. @returns why it is refused, or null */
-async function writeAndTakeBack(pool: pg.Pool): Promise<string | null> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query(
-      `INSERT INTO deliveries (message_key, recipient_key, reply) VALUES ($1, $2, '250 doctor')`,
-      [randomBytes(32), randomBytes(32)],
-    );
-    return null;
-  } catch (error) {
-    return rootReason(error);
-  } finally {
-    await client.query('ROLLBACK').then(
-      () => client.release(),
-      (error: Error) => client.release(error),
-    );
-  }
 }
 
 /** Notifies a nonce through the pool and waits for it on a connection of its own, as serve listens for changes. */
