@@ -1,5 +1,4 @@
 // What the database says of itself, and whether it takes a row and passes a notification on.
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -9,6 +8,7 @@ import { redactUrl, rootReason } from '../../database/errors.ts';
 import { migrationStatus } from '../../database/migrate.ts';
 import { type Database, openDatabase } from '../../database/open.ts';
 import { writeRefusal } from '../../database/transaction.ts';
+import { createEcho } from '../../delivery/echo.ts';
 import { foldingTogether } from '../../directory/refold.ts';
 import { within } from '../../pacing/within.ts';
 import { type Ask, type DatabaseFacts, type Reader, Unseen } from '../facts.ts';
@@ -155,14 +155,11 @@ async function readTables(database: Database) {
 /** Notifies a nonce through the pool and waits for it on a connection of its own, as serve listens for changes. */
 async function roundTrip(config: Config, { pool }: Database): Promise<number | null> {
   return connected(config, false, async (client) => {
-    const nonce = randomBytes(8).toString('hex');
-    const channel = `sealpost_doctor_${nonce}`;
-    const heard = new Promise<number>((resolve) => client.on('notification', () => resolve(Date.now())));
-    await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+    const echo = createEcho(pool, NOTIFICATION_MS);
+    client.on('notification', ({ payload = '' }) => echo.onPayload(payload));
+    await client.query(`LISTEN ${pg.escapeIdentifier(echo.channel)}`);
     const sent = Date.now();
-    await pool.query('SELECT pg_notify($1, $2)', [channel, nonce]);
-    const back = await within(NOTIFICATION_MS, heard, null);
-    return back === null ? null : back - sent;
+    return (await echo.hears()) ? Date.now() - sent : null;
   });
 }
 
