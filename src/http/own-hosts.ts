@@ -6,7 +6,7 @@ import { hostname as hostnameOfSystem } from 'node:os';
 import type { FastifyInstance } from 'fastify';
 import { domainOfHost } from '../host/own-names.ts';
 import type { Logger } from '../observe/log.ts';
-import { createRation } from '../pacing/ration.ts';
+import { seldom } from '../pacing/ration.ts';
 
 export interface OwnHostsOptions {
   /** Our own name, and those that the configuration adds. */
@@ -18,8 +18,6 @@ export interface OwnHostsOptions {
 
 /** No host name is longer, with a port and a final dot. */
 const LONGEST_FIELD = 300;
-const LINES = 1;
-const SPAN_MS = 600_000;
 
 /**
  * Whether a Host field names us: one of our names, a loopback name (RFC 6761, section 6.3), or any IP address, since nobody's DNS
@@ -48,7 +46,7 @@ function ownHosts(given: readonly string[]): ReadonlySet<string> {
 /** Answers 421 (RFC 9110, section 15.5.20) to requests for other hosts. A unix socket is out of a browser's reach: any name goes. */
 export function refuseForeignHosts(server: FastifyInstance, options: OwnHostsOptions): void {
   const names = ownHosts(options.names);
-  const ration = createRation(LINES, SPAN_MS);
+  const ration = seldom();
   server.addHook('onRequest', async (request, reply) => {
     const { host } = request.headers;
     if (request.socket.remoteAddress === undefined || isOwnHost(host, names)) return;
