@@ -60,7 +60,7 @@ async function linkTo(
     for (const { recipient, message } of mailboxes.deliveries().toReversed()) {
       if (recipient !== address) continue;
       const sealed = looksSealed(message);
-      const { text = '' } = await simpleParser(sealed ? await open(message, key) : message);
+      const { text = '' } = await simpleParser(sealed ? await openSealed(message, key) : message);
       const path = new RegExp(`/${action}/[\\w-]{43}`).exec(text)?.[0];
       if (path !== undefined) return { path, sealed };
     }
@@ -69,7 +69,8 @@ async function linkTo(
   throw new Error(`expected a letter to ${address} with a link to ${action} within ${PATIENCE / 1000} s`);
 }
 
-async function open(message: Buffer, key: PrivateKey): Promise<Buffer> {
+/** The plaintext of a sealed letter. @throws where the key does not open it */
+export async function openSealed(message: Buffer, key: PrivateKey): Promise<Buffer> {
   const sealed = await readMessage({ armoredMessage: armoredPart(message).toString('latin1') });
   const { data } = await decrypt({ message: sealed, decryptionKeys: key, format: 'binary' });
   return Buffer.from(data as Uint8Array);
