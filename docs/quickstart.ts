@@ -4,8 +4,9 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { decrypt, generateKey, readMessage, readPrivateKey } from 'openpgp';
+import { generateKey } from 'openpgp';
 import { runProgram } from '../test/support/child.ts';
+import { decryptWith } from '../test/support/make-keys.ts';
 import type { SealpostProcess } from '../test/support/sealpost-process.ts';
 import { sendRaw } from '../test/support/submit.ts';
 import { armoredPart } from '../test/support/unseal.ts';
@@ -120,8 +121,8 @@ async function demonstrate(running: Demo): Promise<void> {
   await command(sealpost, ['domain', 'add', 'example.org']);
   await command(sealpost, ['user', 'add', ALICE]);
   await command(sealpost, ['user', 'add', BOB]);
-  const pair = await generateKey({ userIDs: [{ name: 'Alice', email: ALICE }], format: 'armored' });
-  await command(sealpost, ['key', 'import', '-'], pair.publicKey);
+  const pair = await generateKey({ userIDs: [{ name: 'Alice', email: ALICE }], format: 'object' });
+  await command(sealpost, ['key', 'import', '-'], pair.publicKey.armor());
 
   const original = letter(ALICE, 'The treasure');
   say('Mail for Alice, as it is sent:');
@@ -132,13 +133,7 @@ async function demonstrate(running: Demo): Promise<void> {
   show(sealed, 44);
   must(!sealed.includes('old oak'), 'no plaintext of the body in the sealed mail');
 
-  const message = await readMessage({ armoredMessage: armoredPart(sealed).toString('latin1') });
-  const opened = await decrypt({
-    message,
-    decryptionKeys: await readPrivateKey({ armoredKey: pair.privateKey }),
-    format: 'binary',
-  });
-  const inside = Buffer.from(opened.data as Uint8Array);
+  const inside = await decryptWith(pair.privateKey, armoredPart(sealed));
   say("What Alice's client decrypts with her secret key:");
   show(inside);
   const body = inside.subarray(inside.indexOf('\r\n\r\n') + 4);
@@ -173,12 +168,8 @@ async function enrolBob(running: Demo): Promise<void> {
   await enrol({ portal, mailboxes, address: BOB, key: privateKey, say: tell });
   const sealed = await send(running, BOB, letter(BOB, 'Dinner'));
   must(!sealed.includes('old oak'), "no plaintext of the body in Bob's mail");
-  const message = await readMessage({ armoredMessage: armoredPart(sealed).toString('latin1') });
-  const opened = await decrypt({ message, decryptionKeys: privateKey, format: 'binary' });
-  must(
-    Buffer.from(opened.data as Uint8Array).includes(BODY.slice(0, 20), 0, 'latin1'),
-    "the body after decryption with Bob's key",
-  );
+  const inside = await decryptWith(privateKey, armoredPart(sealed));
+  must(inside.includes(BODY.slice(0, 20), 0, 'latin1'), "the body after decryption with Bob's key");
   tell('his next mail arrives sealed, and his key opens it');
 }
 

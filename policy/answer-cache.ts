@@ -113,7 +113,7 @@ export function createAnswerCache<T>(context: AnswerCacheContext<T>): AnswerCach
   return {
     get(key, read, told) {
       const entry = state.entries.get(key);
-      // The way of most questions: nothing is made for it.
+      // The way of most questions: nothing is made for it. `get` need not look whether the cache is fresh once more.
       if (
         entry !== undefined &&
         isCurrent(state, entry) &&
@@ -137,8 +137,7 @@ function get<T>(state: State<T>, question: Question<T>): T | Promise<T> {
   if (entry !== undefined) {
     const current = isCurrent(state, entry);
     if (!changes.holds(entry.since, entry.dependsOn)) entries.delete(key);
-    else if (current && (fresh ?? (told?.fresh === true || freshness.isFresh())))
-      return hit(state, entry, told);
+    else if (current && fresh === true) return hit(state, entry, told);
     else if (current && fresh === null && !databaseAway())
       return freshness.refresh().then((known) => get(state, { ...question, fresh: known }));
     else if (told !== null && mayServeStale(state, entry)) stale = entry;

@@ -4,73 +4,67 @@ import type { StoredKey } from '../src/directory/types.ts';
 import { readersOf } from './answers.ts';
 import type { AddressFacts, Answer } from './facts.ts';
 
+/** The maps whose function is pure in the facts. */
+type PureMap = 'virtual_alias' | 'virtual_mailbox' | 'transport';
+
 export interface KeptAnswers {
   /** The answer of a map whose function is pure in the facts. */
-  of(map: 'virtual_alias' | 'virtual_mailbox' | 'transport', facts: AddressFacts, make: () => Answer): Answer;
+  of(map: PureMap, facts: AddressFacts, make: () => Answer): Answer;
   /** The answer of check_recipient where one is kept that holds for every message. @param now milliseconds of the clock */
   recipient(facts: AddressFacts, now: number): Answer | undefined;
   /** Keeps an answer of check_recipient that holds for every message: for a second where a key counts, which may expire. */
   keepRecipient(facts: AddressFacts, answer: Answer, now: number): void;
   /** The facts with the keys of their user: the same ones for the same facts and keys. */
   withKeys(facts: AddressFacts, keys: readonly StoredKey[], make: () => AddressFacts): AddressFacts;
-  /** Forgets what rests on settings. */
+  /** Forgets everything: some of it rests on settings. */
   forget(): void;
 }
 
-interface KeptRecipient {
-  readonly answer: Answer;
-  /** Milliseconds of the clock; null: it holds at any time. */
-  readonly at: number | null;
+/** What is kept beside the same facts. */
+interface Kept {
+  virtual_alias?: Answer;
+  virtual_mailbox?: Answer;
+  transport?: Answer;
+  /** Of check_recipient. `at`: milliseconds of the clock; null: it holds at any time. */
+  recipient?: { readonly answer: Answer; readonly at: number | null };
+  keyed?: { readonly keys: readonly StoredKey[]; readonly facts: AddressFacts };
 }
 
 /** As long as any cached answer may be out of date. */
 const KEYED_MS = 1000;
 
-interface State {
-  readonly byMap: Readonly<
-    Record<'virtual_alias' | 'virtual_mailbox' | 'transport', WeakMap<AddressFacts, Answer>>
-  >;
-  readonly keyed: WeakMap<
-    AddressFacts,
-    { readonly keys: readonly StoredKey[]; readonly facts: AddressFacts }
-  >;
-  recipients: WeakMap<AddressFacts, KeptRecipient>;
-}
-
 export function createKeptAnswers(): KeptAnswers {
-  const state: State = {
-    byMap: { virtual_alias: new WeakMap(), virtual_mailbox: new WeakMap(), transport: new WeakMap() },
-    keyed: new WeakMap(),
-    recipients: new WeakMap(),
+  const state = { beside: new WeakMap<AddressFacts, Kept>() };
+  const keptBeside = (facts: AddressFacts): Kept => {
+    const known = state.beside.get(facts);
+    if (known !== undefined) return known;
+    const kept: Kept = {};
+    state.beside.set(facts, kept);
+    return kept;
   };
   return {
     of(map, facts, make) {
-      const answers = state.byMap[map];
-      const kept = answers.get(facts);
-      if (kept !== undefined) return kept;
-      const made = make();
-      answers.set(facts, made);
-      return made;
+      const kept = keptBeside(facts);
+      kept[map] ??= make();
+      return kept[map];
     },
     recipient(facts, now) {
-      const kept = state.recipients.get(facts);
+      const kept = state.beside.get(facts)?.recipient;
       if (kept === undefined || kept.at === null) return kept?.answer;
       const age = now - kept.at;
       return age >= 0 && age < KEYED_MS ? kept.answer : undefined;
     },
     keepRecipient(facts, answer, now) {
       if (facts.keysUnread !== null || !isForAnySize(facts)) return;
-      state.recipients.set(facts, { answer, at: hasKeys(facts) ? now : null });
+      keptBeside(facts).recipient = { answer, at: hasKeys(facts) ? now : null };
     },
     withKeys(facts, keys, make) {
-      const kept = state.keyed.get(facts);
-      if (kept?.keys === keys) return kept.facts;
-      const made = make();
-      state.keyed.set(facts, { keys, facts: made });
-      return made;
+      const kept = keptBeside(facts);
+      if (kept.keyed?.keys !== keys) kept.keyed = { keys, facts: make() };
+      return kept.keyed.facts;
     },
     forget() {
-      state.recipients = new WeakMap();
+      state.beside = new WeakMap();
     },
   };
 }

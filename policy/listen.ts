@@ -2,6 +2,7 @@
 import { createServer, type Socket } from 'node:net';
 import { type Endpoint, formatEndpoint } from '../src/config/units.ts';
 import { openListener } from '../src/host/listen.ts';
+import { modeFor } from '../src/host/unix-socket.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Room } from './room.ts';
 
@@ -33,10 +34,6 @@ export interface ListenOptions {
   readonly logger: Logger;
 }
 
-/** Of a unix socket without a mode: everybody may ask, unless it has a group. */
-const FOR_EVERYBODY = '0666';
-const FOR_ITS_GROUP = '0660';
-
 /** @throws Error with one sentence that names the listener, its address and the reason */
 export async function listenForLookups(options: ListenOptions): Promise<LookupListener> {
   const { name, endpoint, group, fd, serve, putOff, room, counted, logger } = options;
@@ -60,7 +57,7 @@ export async function listenForLookups(options: ListenOptions): Promise<LookupLi
   const bound = await openListener(server, {
     title: `the listener ${name}`,
     endpoint,
-    mode: options.mode ?? (group === undefined ? FOR_EVERYBODY : FOR_ITS_GROUP),
+    mode: modeFor(options.mode, group),
     group,
     fd,
     logger,

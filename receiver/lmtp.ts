@@ -84,13 +84,13 @@ export function createQueueDelivery(context: QueueDeliveryContext): QueueDeliver
   return {
     async deliver(transaction) {
       const { recipients } = transaction.envelope;
+      const messageId = messageIdOnDemand(transaction.message);
       if ((await countReceivedInSteps(transaction.message)) > context.maxReceived())
         return mapLimited(recipients, COPIES_AT_ONCE, ({ path }) =>
-          tellOf(transaction, path, LOOP, messageIdOnDemand(transaction.message), context.engine),
+          tellLoop({ transaction, path, messageId }, context.engine),
         );
       const hash = await acceptanceHash(transaction);
       const ruled = ruledMessage(transaction.message, transaction.envelope.sender);
-      const messageId = messageIdOnDemand(transaction.message);
       const replies = await mapLimited(recipients, COPIES_AT_ONCE, ({ path }) =>
         deliverAndTell({ transaction, ruled, path, hash, messageId }, queue),
       );
@@ -117,15 +117,17 @@ interface Queue {
   readonly forgetting: Forgetting;
 }
 
-/** A message for one of its recipients. */
-interface Asked {
+/** A message for one of its recipients, as the event names it. */
+interface Addressed {
   readonly transaction: Transaction;
-  readonly ruled: RuledMessage;
   readonly path: RawPath;
+  readonly messageId: () => string;
+}
+
+interface Asked extends Addressed {
+  readonly ruled: RuledMessage;
   /** Of the message, for the acceptance. */
   readonly hash: string;
-  /** For the event. */
-  readonly messageId: () => string;
 }
 
 /** What became of one recipient; the event follows from the reply. */
@@ -137,22 +139,26 @@ interface Told extends Omit<Fate, 'event'> {
 async function deliverAndTell(asked: Asked, queue: Queue): Promise<Reply> {
   const started = Date.now();
   const told = await deliverTo(asked, queue);
-  return tellOf(asked.transaction, asked.path, told, asked.messageId, queue.context.engine, started);
+  return tellOf(asked, told, queue.context.engine, started);
 }
 
-/** Never rejects. @returns the reply, once it is told */
-async function tellOf(
-  transaction: Transaction,
-  recipient: RawPath,
+/** Nothing was decided on a message that loops: the directory says whose it is. Never rejects. */
+async function tellLoop(asked: Addressed, engine: Pick<Engine, 'tell' | 'directory'>): Promise<Reply> {
+  const started = Date.now();
+  const ours = await isOurs(asked.path, engine.directory);
+  return tellOf(asked, { ...LOOP, ours }, engine, started);
+}
+
+/** @returns the reply, once it is told */
+function tellOf(
+  { transaction, path: recipient, messageId }: Addressed,
   told: Told,
-  messageId: () => string,
-  { tell, directory }: Pick<Engine, 'tell' | 'directory'>,
-  started = Date.now(),
-): Promise<Reply> {
-  const ours = told.ours || (told.reply === TOO_MANY_HOPS && (await isOurs(recipient, directory)));
+  { tell }: Pick<Engine, 'tell'>,
+  started: number,
+): Reply {
   const at = Date.now();
   const event = codeOf(told.reply);
-  tell(eventOf(transaction, { ...told, ours, event, at, duration: at - started, messageId, recipient }));
+  tell(eventOf(transaction, { ...told, event, at, duration: at - started, messageId, recipient }));
   return told.reply;
 }
 

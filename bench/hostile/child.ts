@@ -1,12 +1,13 @@
 // The process that one hostile letter goes through: the filter's listener and the filter. It measures itself, and
 // tells its parent.
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createNextHops } from '../../src/delivery/next-hops.ts';
 import { createLogger } from '../../src/observe/log.ts';
 import { createBudget } from '../../src/smtp/server/budget.ts';
 import { startListener } from '../../src/smtp/server/listener.ts';
 import { BOMBS } from './bombs.ts';
 import { watchLoop } from './loop-meter.ts';
+import { ownMegabytes } from './own-memory.ts';
 import { createStage, stageConfig } from './stage.ts';
 
 /** What the parent says: the letter has been taken, and what follows is measured; or the letter is over. */
@@ -44,19 +45,14 @@ let before = 0;
 process.on('message', (told: Told) => {
   if (told === 'measure') {
     writeFileSync('/proc/self/clear_refs', '5');
-    before = memory('VmRSS');
+    before = ownMegabytes('VmRSS');
     meter = watchLoop();
     tell('measuring');
-  } else tell({ blockMs: meter?.stop() ?? 0, memoryMegabytes: Math.max(0, memory('VmHWM') - before) });
+  } else tell({ blockMs: meter?.stop() ?? 0, memoryMegabytes: Math.max(0, ownMegabytes('VmHWM') - before) });
 });
 process.on('disconnect', () => process.exit(0));
 tell('ready');
 
 function tell(measured: Measured): void {
   process.send?.(measured);
-}
-
-function memory(field: string): number {
-  const status = readFileSync('/proc/self/status', 'latin1');
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) / 1024;
 }

@@ -1,5 +1,4 @@
 // The process that reads hostile uploads, one after the other, and measures each: as key import, the portal and keys by mail do.
-import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { generateKey } from 'openpgp';
 import { judgeUpload } from '../../src/keys/import.ts';
@@ -7,6 +6,7 @@ import { judgeX509 } from '../../src/keys/judge-x509.ts';
 import { plainUpload } from '../../src/keys/upload-text.ts';
 import { isX509Upload } from '../../src/smime/upload.ts';
 import { watchLoop } from './loop-meter.ts';
+import { ownMegabytes } from './own-memory.ts';
 import { UPLOADS } from './uploads.ts';
 
 /** Of one upload. */
@@ -27,7 +27,7 @@ for (let count = 0; count < 20; count += 1)
 
 for (const { name, upload } of UPLOADS) {
   const given = upload();
-  const before = residentMegabytes();
+  const before = ownMegabytes('VmRSS');
   const started = performance.now();
   const meter = watchLoop();
   await nextTurn();
@@ -40,13 +40,9 @@ for (const { name, upload } of UPLOADS) {
     name,
     bytes: given.length,
     blockMs: meter.stop(),
-    memoryMegabytes: Math.max(0, residentMegabytes() - before),
+    memoryMegabytes: Math.max(0, ownMegabytes('VmRSS') - before),
     seconds: (performance.now() - started) / 1000,
   };
   process.send?.(measured);
 }
 process.disconnect();
-
-function residentMegabytes(): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? 0) / 1024;
-}

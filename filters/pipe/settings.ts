@@ -11,6 +11,7 @@ import {
   parseDuration,
   parseEndpoint,
   parseSize,
+  reachable,
 } from '../../src/config/units.ts';
 
 export interface PipeSettings {
@@ -168,13 +169,6 @@ function readListeners(value: unknown, problems: string[], unit: ReadUnit): read
     ...endpoints.filter((endpoint) => endpoint.kind === 'unix'),
     ...endpoints.filter((endpoint) => endpoint.kind === 'inet'),
   ];
-}
-
-/** A listener on every address is reached on the loopback one. */
-function reachable(endpoint: Endpoint): Endpoint {
-  if (endpoint.kind === 'unix') return endpoint;
-  if (endpoint.host === '0.0.0.0' || endpoint.host === '*') return { ...endpoint, host: '127.0.0.1' };
-  return endpoint.host === '::' ? { ...endpoint, host: '::1' } : endpoint;
 }
 
 function errorCode(error: unknown): string {

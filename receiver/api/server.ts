@@ -8,6 +8,7 @@ import type { Config } from '../../src/config/schema.ts';
 import type { Endpoint } from '../../src/config/units.ts';
 import type { Database } from '../../src/database/open.ts';
 import { trustedClients } from '../../src/host/trusted-clients.ts';
+import { modeFor } from '../../src/host/unix-socket.ts';
 import { warnOfForwarded } from '../../src/http/forwarded.ts';
 import { refuseForeignHosts } from '../../src/http/own-hosts.ts';
 import { createHttpServer, type HttpListener, listenHttp } from '../../src/http/server.ts';
@@ -27,9 +28,6 @@ const HEARTBEAT_MS = 15_000;
 
 /** The name of the listener in /status, and the FileDescriptorName of its socket. */
 export const API_LISTENER = 'receiver.api';
-/** Of a unix socket without a mode: whoever connects needs a token; but its group alone where it has one. */
-const FOR_EVERYBODY = '0666';
-const FOR_ITS_GROUP = '0660';
 
 /**
  * Whose X-Forwarded-For is believed, as fastify takes it: that of the listed proxies, and on a unix socket, which has no
@@ -132,7 +130,8 @@ export async function startApi(
       name: API_LISTENER,
       title: `the listener ${API_LISTENER}`,
       endpoint,
-      mode: mode ?? (group === undefined ? FOR_EVERYBODY : FOR_ITS_GROUP),
+      // Whoever connects needs a token.
+      mode: modeFor(mode, group),
       group,
       fd,
       logger,

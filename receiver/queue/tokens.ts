@@ -4,13 +4,18 @@ import type pg from 'pg';
 
 type Queries = Pick<pg.Pool, 'query'>;
 
-/** A token as `token list` shows it. */
-export interface TokenView {
+/** A token as its user's page shows it. Times are RFC 3339. */
+export interface Device {
   readonly id: number;
   readonly name: string;
   readonly created: string;
-  /** RFC 3339, to the minute at best; null: never. */
+  /** To the minute at best; null: never. */
   readonly last_used: string | null;
+}
+
+/** A token as `token list` shows it, with the address of its user. */
+export interface TokenListed extends Device {
+  readonly address: string;
   readonly revoked: string | null;
 }
 
@@ -50,8 +55,21 @@ export async function addToken(
   return { id: rows[0]?.id ?? 0, token };
 }
 
-/** The list of tokens: a user's, or everybody's with the address of each. */
-export type TokenListed = TokenView & { readonly address: string };
+interface DeviceRow {
+  readonly id: number;
+  readonly name: string;
+  readonly created_at: Date;
+  readonly last_used_at: Date | null;
+}
+
+function deviceOf({ id, name, created_at, last_used_at }: DeviceRow): Device {
+  return {
+    id,
+    name,
+    created: created_at.toISOString(),
+    last_used: last_used_at?.toISOString() ?? null,
+  };
+}
 
 /**
  * Reads at most `count` tokens behind a number, the revoked ones included, oldest first.
@@ -63,28 +81,19 @@ export async function tokensAfter(
   after: number | null,
   count: number,
 ): Promise<readonly TokenListed[]> {
-  const { rows } = await database.query<{
-    id: number;
-    address: string;
-    name: string;
-    created_at: Date;
-    last_used_at: Date | null;
-    revoked_at: Date | null;
-  }>(
+  const { rows } = await database.query<
+    DeviceRow & { readonly address: string; readonly revoked_at: Date | null }
+  >(
     `SELECT api_tokens.id, address, name, api_tokens.created_at, last_used_at, revoked_at
        FROM api_tokens JOIN addresses ON addresses.user_id = api_tokens.user_id AND addresses.kind = 'user'
       WHERE ($1::int IS NULL OR api_tokens.user_id = $1) AND api_tokens.id > $2
       ORDER BY api_tokens.id LIMIT $3`,
     [userId, after ?? 0, count],
   );
-  return rows.map((row) => ({
-    id: row.id,
-    address: row.address,
-    name: row.name,
-    created: row.created_at.toISOString(),
-    last_used: row.last_used_at?.toISOString() ?? null,
-    revoked: row.revoked_at?.toISOString() ?? null,
-  }));
+  return rows.map(({ address, revoked_at, ...row }) => {
+    const { id, ...device } = deviceOf(row);
+    return { id, address, ...device, revoked: revoked_at?.toISOString() ?? null };
+  });
 }
 
 /**
@@ -99,31 +108,18 @@ export async function revokeToken(database: Queries, id: number): Promise<{ read
   return rows[0] ?? null;
 }
 
-/** A token that is good, as its user's page shows it. */
-export type Device = Omit<TokenView, 'revoked'>;
-
 /** A user's good tokens, oldest first, at most `count` of them. */
 export async function devicesOf(
   database: Queries,
   userId: number,
   count: number,
 ): Promise<readonly Device[]> {
-  const { rows } = await database.query<{
-    id: number;
-    name: string;
-    created_at: Date;
-    last_used_at: Date | null;
-  }>(
+  const { rows } = await database.query<DeviceRow>(
     `SELECT id, name, created_at, last_used_at FROM api_tokens
       WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id LIMIT $2`,
     [userId, count],
   );
-  return rows.map((row) => ({
-    id: row.id,
-    name: row.name,
-    created: row.created_at.toISOString(),
-    last_used: row.last_used_at?.toISOString() ?? null,
-  }));
+  return rows.map(deviceOf);
 }
 
 /**

@@ -82,7 +82,7 @@ export async function runBatch(
     }
   });
   await removeFiled(context.spool, result.remove);
-  await tellFiles(result.told, context.engine, started);
+  tellFiles(result.told, context.engine, started);
   return result;
 }
 

@@ -18,6 +18,8 @@ import { readSpoolFile } from './maildir.ts';
 /** What is told of the message in a file. */
 export interface SpoolMail {
   readonly recipient: RawPath;
+  /** Whether the recipient is in a domain of ours. */
+  readonly ours: boolean;
   /** Of the topmost Received field; '' where there is none. */
   readonly queueId: string;
   readonly messageId: () => string;
@@ -87,12 +89,12 @@ export async function prepareFile(
     if (addressee === null) {
       return { kind: 'broken', because: 'no Delivered-To or X-Original-To names a recipient', arrived };
     }
-    const mail = mailOf(head, size, addressee.recipient);
     const decision = await decideFor(
       addressee.recipient,
       ruledMessage(head, addressee.sender, size),
       context,
     );
+    const mail = mailOf(head, size, addressee.recipient, decision.ours);
     if (decision.action !== 'file') {
       const { because, reply, userIds } = decision;
       return { kind: decision.action, mail, because, reply, userIds, arrived };
@@ -123,9 +125,9 @@ export async function prepareFile(
   }
 }
 
-function mailOf(head: Buffer, size: number, recipient: RawPath): SpoolMail {
+function mailOf(head: Buffer, size: number, recipient: RawPath, ours: boolean): SpoolMail {
   const messageId = messageIdOnDemand(head);
-  return { recipient, queueId: findQueueId(head), messageId, size, keys: [], reason: '' };
+  return { recipient, ours, queueId: findQueueId(head), messageId, size, keys: [], reason: '' };
 }
 
 /** SHA-256 in hexadecimal of so many bytes from the beginning of a file. */

@@ -1,6 +1,5 @@
 // What is told of a spool file: one event at every attempt, as for a letter that came by LMTP.
 import type { Engine } from '../../src/delivery/engine.ts';
-import { isOurs } from '../../src/delivery/tell-ends.ts';
 import type { EventCode } from '../../src/observe/events.ts';
 import { logReply } from '../../src/smtp/log-reply.ts';
 import type { Reply } from '../../src/smtp/types.ts';
@@ -26,16 +25,11 @@ const UNFILED: ReadonlyMap<EventCode, string> = new Map([
   ['refused', 'the queue does not take it: the file goes back to its sender, or is set aside in failed/'],
 ]);
 
-/** Tells what became of files. Never rejects. @param started Unix milliseconds */
-export async function tellFiles(
-  files: readonly ToldFile[],
-  { tell, directory }: Pick<Engine, 'tell' | 'directory'>,
-  started: number,
-): Promise<void> {
+/** Tells what became of files. Never throws. @param started Unix milliseconds */
+export function tellFiles(files: readonly ToldFile[], { tell }: Pick<Engine, 'tell'>, started: number): void {
   for (const { name, mail, event, because, reply } of files) {
-    const { recipient, queueId, messageId, size, keys, reason } = mail;
+    const { recipient, ours, queueId, messageId, size, keys, reason } = mail;
     const unfiled = UNFILED.get(event);
-    const ours = await isOurs(recipient, directory);
     const at = Date.now();
     tell({
       event,

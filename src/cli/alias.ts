@@ -2,13 +2,9 @@
 import type { Command } from 'commander';
 import type { AliasView } from '../directory/aliases.ts';
 import { run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { confirm } from './confirm.ts';
 import { table } from './table.ts';
-
-interface Options {
-  readonly config?: string;
-  readonly json?: boolean;
-}
 
 export function registerAlias(program: Command): void {
   const alias = program.command('alias').description('aliases, forwards and catch-alls');
@@ -20,7 +16,7 @@ export function registerAlias(program: Command): void {
       .argument('<address>', 'in a domain that was added; @domain is the catch-all')
       .argument('<target...>', "a user's address, or an outside one"),
     'sealpost alias add sales@example.org alice@example.org bob@partner.example',
-  ).action((address: string, targets: string[], options: Options) =>
+  ).action((address: string, targets: string[], options: CommonOptions) =>
     run(options, async ({ loaded, database, print }) => {
       const { addAlias } = await import('../directory/aliases.ts');
       const added = await addAlias(await database(), address, targets, loaded.config.recipient_delimiter);
@@ -35,7 +31,7 @@ export function registerAlias(program: Command): void {
       .description('list the aliases')
       .argument('[address]', 'only the alias at this address, and those that lead to it'),
     'sealpost alias list sales@example.org',
-  ).action((address: string | undefined, options: Options) =>
+  ).action((address: string | undefined, options: CommonOptions) =>
     run(options, async ({ database, print }) => {
       const { listAliases } = await import('../directory/aliases.ts');
       const aliases = await listAliases(await database(), address);
@@ -50,7 +46,7 @@ export function registerAlias(program: Command): void {
       .argument('<address>', 'the alias; @domain is the catch-all')
       .option('--yes', 'do not ask'),
     'sealpost alias remove sales@example.org --yes',
-  ).action((address: string, options: Options & { readonly yes?: boolean }) =>
+  ).action((address: string, options: CommonOptions & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
       const { removeAlias } = await import('../directory/aliases.ts');
       await confirm(`remove the alias ${address}`, options.yes === true);

@@ -3,13 +3,9 @@ import type { Command } from 'commander';
 import type { DomainView } from '../directory/domains.ts';
 import { WrongUsage } from '../host/exit-codes.ts';
 import { run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { confirm } from './confirm.ts';
 import { settingsInWords, table } from './table.ts';
-
-interface Options {
-  readonly config?: string;
-  readonly json?: boolean;
-}
 
 export function registerDomain(program: Command): void {
   const domain = program.command('domain').description('domains whose mail arrives here');
@@ -17,7 +13,7 @@ export function registerDomain(program: Command): void {
   withCommonOptions(
     domain.command('add').description('add a domain').argument('<name>', 'Unicode or A-label'),
     'sealpost domain add example.org',
-  ).action((name: string, options: Options) =>
+  ).action((name: string, options: CommonOptions) =>
     run(options, async ({ database, print }) => {
       const { addDomain } = await import('../directory/domains.ts');
       const added = await addDomain(await database(), name);
@@ -26,7 +22,7 @@ export function registerDomain(program: Command): void {
   );
 
   withCommonOptions(domain.command('list').description('list the domains'), 'sealpost domain list').action(
-    (options: Options) =>
+    (options: CommonOptions) =>
       run(options, async ({ database, print }) => {
         const { listDomains } = await import('../directory/domains.ts');
         const domains = await listDomains(await database());
@@ -40,7 +36,7 @@ export function registerDomain(program: Command): void {
       .description('show one domain with its settings')
       .argument('<name>', 'a domain that was added, or one of its other names'),
     'sealpost domain show example.org',
-  ).action((name: string, options: Options) =>
+  ).action((name: string, options: CommonOptions) =>
     run(options, async ({ database, print }) => {
       const { showDomain } = await import('../directory/domains.ts');
       const shown = await showDomain(await database(), name);
@@ -58,7 +54,7 @@ export function registerDomain(program: Command): void {
         'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, class=virtual|relay (which domain map lists it), fold_local_part=on|off (on: Alice and alice are one mailbox), local=on|off (Postfix delivers for it by itself: it stands in mydestination), other_names=NAME,[LITERAL],... (further names for the same mailboxes, such as localhost), unknown_text, disabled_text, over_quota_text, unknown_action, disabled_action, over_quota_action=reject|defer|accept',
       ),
     'sealpost domain set example.org style=inline on_missing_key=reject transport=',
-  ).action((name: string, words: string[], options: Options) =>
+  ).action((name: string, words: string[], options: CommonOptions) =>
     run(options, async ({ database, print }) => {
       const { setDomain } = await import('../directory/domains.ts');
       const { readAssignments } = await import('./assignments.ts');
@@ -75,7 +71,7 @@ export function registerDomain(program: Command): void {
       .argument('<name>', 'a domain that was added')
       .option('--yes', 'do not ask'),
     'sealpost domain remove example.org --yes',
-  ).action((name: string, options: Options & { readonly yes?: boolean }) =>
+  ).action((name: string, options: CommonOptions & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
       const { removeDomain } = await import('../directory/domains.ts');
       await confirm(`remove the domain ${name} and its keys`, options.yes === true);

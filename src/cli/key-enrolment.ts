@@ -5,20 +5,17 @@ import type { Asker, FlowContext, FlowRefusal } from '../enrolment/types.ts';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { cliActor } from './arguments.ts';
 import { run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { flowContext } from './flow-context.ts';
 import { readUpload } from './upload.ts';
 
-interface AddFlags {
-  readonly config?: string;
-  readonly json?: boolean;
+interface AddFlags extends CommonOptions {
   readonly confirm?: boolean;
   readonly replace?: boolean;
   readonly language?: Language;
 }
 
-interface RecoveryFlags {
-  readonly config?: string;
-  readonly json?: boolean;
+interface RecoveryFlags extends CommonOptions {
   readonly allow?: boolean;
   readonly refuse?: boolean;
 }

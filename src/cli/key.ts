@@ -6,18 +6,14 @@ import type { X509Trust } from '../keys/judge-x509.ts';
 import type { OwnedKey } from '../keys/rows.ts';
 import { cliActor } from './arguments.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { confirm } from './confirm.ts';
 import { registerEnrolment } from './key-enrolment.ts';
 import { policyOf, registerKeyEvents, registerKeyList, viewAll } from './key-list.ts';
 import { table } from './table.ts';
 import { readUpload } from './upload.ts';
 
-interface Options {
-  readonly config?: string;
-  readonly json?: boolean;
-}
-
-interface ImportFlags extends Options {
+interface ImportFlags extends CommonOptions {
   readonly for?: string;
   readonly add?: boolean;
   readonly replace?: boolean;
@@ -89,7 +85,7 @@ function registerShow(key: Command): void {
       .description('show keys in full')
       .argument('<fingerprint|address>', 'a full fingerprint, or an owner'),
     'sealpost key show alice@example.org',
-  ).action((name: string, options: Options) =>
+  ).action((name: string, options: CommonOptions) =>
     run(options, async (context) => {
       const { describeKey } = await import('./key-text.ts');
       const views = await viewAll(await findKeys(context, name), context);
@@ -106,7 +102,7 @@ function registerExport(key: Command): void {
       .argument('<address>', 'an owner, or a full fingerprint')
       .option('--reduced', 'only what mail is sealed with, for programs that cannot read newer subkeys'),
     'sealpost key export alice@example.org > alice.asc',
-  ).action((name: string, options: Options & { readonly reduced?: boolean }) =>
+  ).action((name: string, options: CommonOptions & { readonly reduced?: boolean }) =>
     run(options, async (context) => {
       const { armorCertificates, originalOf, pemCertificates } = await import('../keys/export.ts');
       const found = await findKeys(context, name);
@@ -143,7 +139,7 @@ function registerStatusVerbs(key: Command): void {
     withCommonOptions(
       key.command(verb).description(help).argument('<fingerprint>', 'all 40 or 64 digits'),
       `sealpost key ${verb} 0123456789ABCDEF0123456789ABCDEF01234567`,
-    ).action((typed: string, options: Options) =>
+    ).action((typed: string, options: CommonOptions) =>
       run(options, async (context) => {
         const { readFingerprint } = await import('../keys/rows.ts');
         const { setKeyStatus } = await import('../keys/store.ts');
@@ -166,7 +162,7 @@ function registerRemove(key: Command): void {
       .argument('<fingerprint>', 'all 40 or 64 digits')
       .option('--yes', 'do not ask'),
     'sealpost key remove 0123456789ABCDEF0123456789ABCDEF01234567 --yes',
-  ).action((typed: string, options: Options & { readonly yes?: boolean }) =>
+  ).action((typed: string, options: CommonOptions & { readonly yes?: boolean }) =>
     run(options, async (context) => {
       const { readFingerprint } = await import('../keys/rows.ts');
       const { removeKey } = await import('../keys/store.ts');

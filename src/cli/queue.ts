@@ -7,14 +7,10 @@ import type { Database } from '../database/open.ts';
 import { EXIT, Refused } from '../host/exit-codes.ts';
 import type { Waiting } from '../queue-api/shapes.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { confirmAtTerminal } from './confirm.ts';
 import { type PagingOptions, printPages, readPaging, withPaging } from './paging.ts';
 import { table } from './table.ts';
-
-interface Options {
-  readonly config?: string;
-  readonly json?: boolean;
-}
 
 const USER = ['<address>', "the user's primary address"] as const;
 const IDS = ['<id...>', 'as "sealpost queue list ADDRESS" shows them'] as const;
@@ -38,7 +34,7 @@ function registerList(queue: Command): void {
       '<id|address>',
     ),
     'sealpost queue list alice@example.org',
-  ).action((address: string | undefined, options: Options & PagingOptions) =>
+  ).action((address: string | undefined, options: CommonOptions & PagingOptions) =>
     run(options, (context) =>
       address === undefined ? listQueues(options, context) : listWaiting(address, options, context),
     ),
@@ -89,7 +85,7 @@ function registerStats(queue: Command): void {
       .description('how much waits for a user, and since when')
       .argument(...USER),
     'sealpost queue stats alice@example.org',
-  ).action((address: string, options: Options) =>
+  ).action((address: string, options: CommonOptions) =>
     run(options, async ({ database, print }) => {
       const { queueStats } = await import('../../receiver/queue/fetch.ts');
       const { requireUser } = await import('../directory/find.ts');
@@ -121,7 +117,7 @@ function registerShow(queue: Command): void {
       .argument(...USER)
       .argument(...IDS),
     'sealpost queue show alice@example.org 0123456789abcdef0123456789abcdef',
-  ).action((address: string, ids: string[], options: Options) =>
+  ).action((address: string, ids: string[], options: CommonOptions) =>
     run(options, async ({ database, print }) => {
       const opened = await database();
       const { waitingOf } = await import('../../receiver/api/waiting.ts');
@@ -148,7 +144,7 @@ function registerFetch(queue: Command): void {
       .argument(...USER)
       .argument(...IDS),
     'sealpost queue fetch alice@example.org 0123456789abcdef0123456789abcdef | gpg --decrypt',
-  ).action((address: string, ids: string[], options: Options) =>
+  ).action((address: string, ids: string[], options: CommonOptions) =>
     run(options, async ({ database }) => {
       const { readMessage } = await import('../../receiver/queue/fetch.ts');
       const opened = await database();
@@ -174,7 +170,7 @@ function registerAck(queue: Command): void {
       .argument(...IDS)
       .option('--yes', 'do not ask, on a terminal'),
     'sealpost queue ack alice@example.org 0123456789abcdef0123456789abcdef',
-  ).action((address: string, ids: string[], options: Options & { readonly yes?: boolean }) =>
+  ).action((address: string, ids: string[], options: CommonOptions & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
       const { acknowledge } = await import('../../receiver/queue/fetch.ts');
       const { requireUser } = await import('../directory/find.ts');

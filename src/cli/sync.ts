@@ -6,11 +6,10 @@ import { EXIT, WrongUsage } from '../host/exit-codes.ts';
 import { look, notLookedYet, type SyncEntry, startSync } from '../import/sync.ts';
 import { createLogger } from '../observe/log.ts';
 import { run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { printable } from './table.ts';
 
-interface Flags {
-  readonly config?: string;
-  readonly json?: boolean;
+interface Flags extends CommonOptions {
   readonly every: string;
   readonly once?: boolean;
   readonly remove?: boolean;

@@ -2,13 +2,9 @@
 import type { Command } from 'commander';
 import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import { run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { confirmAtTerminal } from './confirm.ts';
 import { type PagingOptions, printPages, readNumberAfter, readPaging, withPaging } from './paging.ts';
-
-interface Options {
-  readonly config?: string;
-  readonly json?: boolean;
-}
 
 export function registerToken(program: Command): void {
   const token = program.command('token').description("tokens with which a user's client fetches mail");
@@ -20,7 +16,7 @@ export function registerToken(program: Command): void {
       .argument('<address>', "the user's primary address")
       .option('--name <name>', 'what it is for, such as the device', ''),
     'sealpost token add alice@example.org --name laptop',
-  ).action((address: string, options: Options & { readonly name: string }) =>
+  ).action((address: string, options: CommonOptions & { readonly name: string }) =>
     run(options, async ({ database, print }) => {
       const { addToken } = await import('../../receiver/queue/tokens.ts');
       const { requireUser } = await import('../directory/find.ts');
@@ -40,7 +36,7 @@ export function registerToken(program: Command): void {
       '<number>',
     ),
     'sealpost token list alice@example.org',
-  ).action((address: string | undefined, options: Options & PagingOptions) =>
+  ).action((address: string | undefined, options: CommonOptions & PagingOptions) =>
     run(options, async (context) => {
       const { tokensAfter } = await import('../../receiver/queue/tokens.ts');
       const { requireUser } = await import('../directory/find.ts');
@@ -71,7 +67,7 @@ export function registerToken(program: Command): void {
       .argument('<id>', 'its number, see "sealpost token list ADDRESS"')
       .option('--yes', 'do not ask, on a terminal'),
     'sealpost token revoke 3',
-  ).action((id: string, options: Options & { readonly yes?: boolean }) =>
+  ).action((id: string, options: CommonOptions & { readonly yes?: boolean }) =>
     run(options, async ({ database, print }) => {
       const { revokeToken } = await import('../../receiver/queue/tokens.ts');
       if (!/^\d{1,9}$/.test(id)) {

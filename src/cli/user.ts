@@ -7,15 +7,11 @@ import type { KeyView } from '../keys/view.ts';
 import { existingPseudonymKey } from '../observe/pseudonym.ts';
 import { readMessageQuota, readQuota } from './arguments.ts';
 import { run, withCommonOptions } from './command.ts';
+import type { CommonOptions } from './command-context.ts';
 import { confirm } from './confirm.ts';
 import { viewAll } from './key-list.ts';
 import { type PagingOptions, printPages, readPaging, withPaging } from './paging.ts';
 import { settingsInWords, table } from './table.ts';
-
-interface Options {
-  readonly config?: string;
-  readonly json?: boolean;
-}
 
 export function registerUser(program: Command): void {
   const user = program.command('user').description('mailbox owners');
@@ -35,7 +31,7 @@ function registerAdd(user: Command): void {
       .argument('<address...>', 'the primary address of each; "import csv" adds many with their settings')
       .option('--quota <size>', 'such as 1GB; none: unlimited', 'none'),
     'sealpost user add alice@example.org --quota 1GB',
-  ).action((typed: string[], options: Options & { readonly quota: string }) =>
+  ).action((typed: string[], options: CommonOptions & { readonly quota: string }) =>
     run(options, async ({ loaded, database, print }) => {
       const { addUsers } = await import('../directory/users.ts');
       const quota = readQuota(options.quota);
@@ -65,7 +61,10 @@ function registerList(user: Command): void {
     ),
     'sealpost user list example.org --without-key --limit 100',
   ).action(
-    (domain: string | undefined, options: Options & PagingOptions & { readonly withoutKey?: boolean }) =>
+    (
+      domain: string | undefined,
+      options: CommonOptions & PagingOptions & { readonly withoutKey?: boolean },
+    ) =>
       run(options, async (context) => {
         const { userPages } = await import('../directory/user-views.ts');
         const { pagesOf } = await import('../database/pages.ts');
@@ -88,7 +87,7 @@ function registerShow(user: Command): void {
       .description('show a user with keys and usage')
       .argument('<address>', 'the primary address, or id_NUMBER@domain'),
     'sealpost user show alice@example.org',
-  ).action((address: string, options: Options) =>
+  ).action((address: string, options: CommonOptions) =>
     run(options, async (context) => {
       const { showUser } = await import('../directory/users.ts');
       const { keysOfUser } = await import('../keys/rows.ts');
@@ -123,7 +122,7 @@ function registerSet(user: Command): void {
     (
       address: string,
       words: string[],
-      options: Options & {
+      options: CommonOptions & {
         readonly status?: 'active' | 'disabled';
         readonly quota?: string;
         readonly quotaMessages?: string;
@@ -164,7 +163,7 @@ function registerRename(user: Command): void {
       .argument('<new>', 'an address that nobody has, in a domain that was added')
       .option('--drop-old', "keep no alias: the old address is nobody's afterwards"),
     'sealpost user rename alice@example.org alice.liddell@example.org',
-  ).action((from: string, to: string, options: Options & { readonly dropOld?: boolean }) =>
+  ).action((from: string, to: string, options: CommonOptions & { readonly dropOld?: boolean }) =>
     run(options, async ({ loaded, database, print }) => {
       const { renameUser } = await import('../directory/users.ts');
       const { dropOld = false } = options;
@@ -188,7 +187,7 @@ function registerRemove(user: Command): void {
       )
       .option('--yes', 'do not ask'),
     'sealpost user remove alice@example.org --yes',
-  ).action((address: string, options: Options & { readonly yes?: boolean; readonly erase?: boolean }) =>
+  ).action((address: string, options: CommonOptions & { readonly yes?: boolean; readonly erase?: boolean }) =>
     run(options, async ({ loaded, database, print }) => {
       const { removeUser } = await import('../directory/users.ts');
       const { keptAs } = await import('../delivery/trace.ts');

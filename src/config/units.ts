@@ -112,6 +112,13 @@ export function formatEndpoint(endpoint: Endpoint): string {
     : `${endpoint.host}:${endpoint.port}`;
 }
 
+/** Where to connect to reach who listens at an endpoint: a listener on every address is reached on the loopback one. */
+export function reachable(endpoint: Endpoint): Endpoint {
+  if (endpoint.kind === 'unix') return endpoint;
+  if (endpoint.host === '0.0.0.0' || endpoint.host === '*') return { ...endpoint, host: '127.0.0.1' };
+  return endpoint.host === '::' ? { ...endpoint, host: '::1' } : endpoint;
+}
+
 /** The next hop as a person writes it; the inverse of {@link parseNextHop}. */
 export function formatNextHop(nextHop: NextHop): string {
   return `${nextHop.protocol}:${formatEndpoint(nextHop.endpoint)}`;

@@ -1,6 +1,8 @@
 // Several statements that count together or not at all: the one place of BEGIN, COMMIT and ROLLBACK.
+import { randomBytes } from 'node:crypto';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
+import { rootReason } from './errors.ts';
 import type { Database } from './open.ts';
 import * as schema from './schema.ts';
 
@@ -56,6 +58,26 @@ async function rollBack(client: pg.ClientBase): Promise<Error | undefined> {
     return undefined;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/**
+ * Writes what every delivery writes, and takes it back.
+ * @returns why the database refuses the row; null where it takes it
+ * @throws the pool's error where it gives no connection
+ */
+export async function writeRefusal(pool: Pick<pg.Pool, 'connect'>): Promise<string | null> {
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query("INSERT INTO deliveries (message_key, recipient_key, reply) VALUES ($1, $1, '250')", [
+      randomBytes(32),
+    ]);
+    return null;
+  } catch (error) {
+    return rootReason(error);
+  } finally {
+    client.release(await rollBack(client));
   }
 }
 

@@ -50,6 +50,11 @@ export const notLooked = (found: string): Finding => ({ level: 'not_looked', fou
 /** There is nothing to look at here. */
 export const nothingToLookAt = (found: string): Finding => ({ level: 'not_looked', found, expected: true });
 
+/** Whether only this machine reaches a listener on a host. */
+export function isLoopback(host: string): boolean {
+  return /^(?:127\.|::1$|localhost$)/.test(host);
+}
+
 /** Sealing makes mail larger, by about so much. */
 export const GROWTH = 1.4;
 

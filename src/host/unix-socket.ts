@@ -40,6 +40,11 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
+/** The mode of a socket that may be everybody's: as configured, else that of its group alone where it has one. */
+export function modeFor(mode: string | undefined, group: string | undefined): string {
+  return mode ?? (group === undefined ? '0666' : '0660');
+}
+
 /**
  * Gives a socket its group and mode.
  * @param mode octal, such as `0660`

@@ -3,7 +3,7 @@
 import type { FastifyInstance } from 'fastify';
 import { trustedClients } from '../host/trusted-clients.ts';
 import type { Logger } from '../observe/log.ts';
-import { createRation } from '../pacing/ration.ts';
+import { seldom } from '../pacing/ration.ts';
 
 export interface ForwardedOptions {
   /** Addresses and networks. */
@@ -13,16 +13,13 @@ export interface ForwardedOptions {
   readonly logger: Logger;
 }
 
-const LINES = 1;
-const SPAN_MS = 600_000;
-
 /** Logs a line where the field comes from elsewhere; the request is served. */
 export function warnOfForwarded(
   server: FastifyInstance,
   { trusted, setting, logger }: ForwardedOptions,
 ): void {
   const isTrusted = trustedClients(trusted);
-  const ration = createRation(LINES, SPAN_MS);
+  const ration = seldom();
   server.addHook('onRequest', async ({ headers, socket: { remoteAddress } }) => {
     if (headers['x-forwarded-for'] === undefined || isTrusted(remoteAddress)) return;
     const leftOut = ration.next(Date.now());

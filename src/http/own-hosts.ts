@@ -2,11 +2,10 @@
 // through somebody's browser what the browser can reach and the site cannot.
 
 import { isIP } from 'node:net';
-import { hostname as hostnameOfSystem } from 'node:os';
 import type { FastifyInstance } from 'fastify';
-import { domainOfHost } from '../host/own-names.ts';
+import { ownNames } from '../host/own-names.ts';
 import type { Logger } from '../observe/log.ts';
-import { createRation } from '../pacing/ration.ts';
+import { seldom } from '../pacing/ration.ts';
 
 export interface OwnHostsOptions {
   /** Our own name, and those that the configuration adds. */
@@ -18,8 +17,6 @@ export interface OwnHostsOptions {
 
 /** No host name is longer, with a port and a final dot. */
 const LONGEST_FIELD = 300;
-const LINES = 1;
-const SPAN_MS = 600_000;
 
 /**
  * Whether a Host field names us: one of our names, a loopback name (RFC 6761, section 6.3), or any IP address, since nobody's DNS
@@ -33,22 +30,25 @@ export function isOwnHost(field: string | undefined, names: ReadonlySet<string>)
   const [, literal, name] = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d{0,5})?$/i.exec(field) ?? [];
   if (literal !== undefined) return isIP(literal) === 6;
   if (name === undefined) return false;
-  const host = name.toLowerCase().replace(/\.$/, '');
+  const host = nameOf(name);
   return isIP(host) === 4 || host === 'localhost' || host.endsWith('.localhost') || names.has(host);
+}
+
+/** In lower case, without the final dot of a name that is complete (RFC 3986, section 3.2.2). */
+function nameOf(host: string): string {
+  return host.toLowerCase().replace(/\.$/, '');
 }
 
 /** The names of this machine beside those that are given. */
 function ownHosts(given: readonly string[]): ReadonlySet<string> {
-  const [first = ''] = given;
-  const domain = domainOfHost(first);
-  const all = [...given, hostnameOfSystem(), ...(domain === null ? [] : [`localhost.${domain}`])];
-  return new Set(all.map((name) => name.toLowerCase().replace(/\.$/, '')));
+  const [hostname = ''] = given;
+  return new Set([...ownNames(hostname), ...given.map(nameOf)]);
 }
 
 /** Answers 421 (RFC 9110, section 15.5.20) to requests for other hosts. A unix socket is out of a browser's reach: any name goes. */
 export function refuseForeignHosts(server: FastifyInstance, options: OwnHostsOptions): void {
   const names = ownHosts(options.names);
-  const ration = createRation(LINES, SPAN_MS);
+  const ration = seldom();
   server.addHook('onRequest', async (request, reply) => {
     const { host } = request.headers;
     if (request.socket.remoteAddress === undefined || isOwnHost(host, names)) return;

@@ -33,3 +33,8 @@ export function createRation(most: number, spanMs: number): Ration {
     },
   };
 }
+
+/** For a line of the log that any client can cause, and that says what to set right: one in ten minutes. */
+export function seldom(): Ration {
+  return createRation(1, 600_000);
+}

@@ -9,13 +9,13 @@ import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
 import { createFateCounts } from '../observe/fates.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
-import { createMetrics, type Metrics } from '../observe/metrics.ts';
+import { createMetrics } from '../observe/metrics.ts';
 import { createRates } from '../observe/rates.ts';
 import { getReady } from './get-ready.ts';
 import { type HangUps, heedHangUps } from './hang-up.ts';
 import { openWhenReachable } from './open-engine.ts';
 import { closeAll, closeParts, type OpeningParts, reconfigureParts, startParts } from './open-parts.ts';
-import { createOutlook, notYetReady, type Outlook, observedOf, openEarly } from './outlook.ts';
+import { beforeReady, createOutlook, type Outlook, observedOf, openEarly } from './outlook.ts';
 import type { Part } from './parts/part.ts';
 import { fixedKeysOf, PARTS, partsAt, partsOfPrimary, wantedParts } from './parts.ts';
 import { servePrimary } from './primary.ts';
@@ -90,14 +90,12 @@ interface Beginning {
 
 /** What a process that works lives with. */
 interface Life extends Beginning {
-  readonly metrics: Metrics;
+  readonly outlook: Outlook;
   readonly stop: StopSignal;
   readonly claims: Claims;
   readonly link: PrimaryLink | null;
   readonly running: Running;
   readonly reloads: Reloads;
-  /** Unix milliseconds. */
-  readonly started: number;
   /** What this process does for the primary: more, once everything is open. */
   readonly duties: { now: WorkerDuties };
 }
@@ -142,18 +140,8 @@ async function work(beginning: Beginning): Promise<void> {
     };
     try {
       const reloads = reloadsOf(beginning, running);
-      const life: Life = {
-        ...beginning,
-        metrics,
-        stop,
-        claims,
-        link,
-        running,
-        reloads,
-        started: outlook.started,
-        duties,
-      };
-      await open(life, outlook);
+      const life: Life = { ...beginning, outlook, stop, claims, link, running, reloads, duties };
+      await open(life);
       await untilStopped(life);
     } finally {
       running.vigil?.close();
@@ -172,18 +160,6 @@ async function work(beginning: Beginning): Promise<void> {
 /** What systemd passed to this process, or to its primary. */
 function socketsFor(place: WorkerPlace | null): ReadonlyMap<string, number> {
   return passedSockets(process.env, place === null ? process.pid : process.ppid);
-}
-
-/** What a worker can do while it is still waiting for its database. */
-function beforeReady(outlook: Outlook, stop: StopSignal, heard: WorkerDuties['heard']): WorkerDuties {
-  const notYet = async (): Promise<never> => {
-    throw new Error('not ready yet');
-  };
-  return {
-    answers: { metrics: notYet, health: async () => notYetReady(outlook), status: notYet, reload: notYet },
-    stop: () => stop.stop('the primary'),
-    heard,
-  };
 }
 
 function reloadsOf({ loaded, load, place, all, logger }: Beginning, { engine, parts }: Running): Reloads {
@@ -208,15 +184,15 @@ function reloadsOf({ loaded, load, place, all, logger }: Beginning, { engine, pa
 }
 
 /** Starts the parts, and warns of sockets that none of them serves. @throws what a part throws */
-async function open(life: Life, outlook: Outlook): Promise<void> {
-  const { loaded, place, metrics, running, logger } = life;
+async function open(life: Life): Promise<void> {
+  const { loaded, place, outlook, running, logger } = life;
   const { parts } = running;
   const ready = prepareForMail(life);
   const passed = socketsFor(place);
   const context = {
     engine: running.engine,
     logger,
-    metrics,
+    metrics: outlook.metrics,
     passed,
     observed: observedOf(outlook),
     current: life.reloads.current,
@@ -248,11 +224,11 @@ function prepareForMail({ loaded, place, running, stop, logger }: Life): Promise
   return getReady({ config, engine, clients, stopping: stop.requested, logger });
 }
 
-function statusOf({ loaded, all, running, reloads, started }: Life): ReturnType<typeof describeRunning> {
+function statusOf({ loaded, all, outlook, running, reloads }: Life): ReturnType<typeof describeRunning> {
   return describeRunning(running, {
     config: reloads.current(),
     path: loaded.path,
-    started,
+    started: outlook.started,
     absent: all.map(({ absent }) => absent ?? {}),
   });
 }
@@ -293,10 +269,10 @@ async function untilStopped(life: Life): Promise<void> {
 }
 
 function dutiesOf(life: Life): WorkerDuties {
-  const { metrics, running, reloads, stop, claims } = life;
+  const { outlook, running, reloads, stop, claims } = life;
   return {
     answers: {
-      metrics: () => metrics.registry.getMetricsAsJSON(),
+      metrics: () => outlook.metrics.registry.getMetricsAsJSON(),
       health: () => readiness(running),
       status: () => statusOf(life),
       reload: async () => {

@@ -8,6 +8,8 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { OpeningParts } from './open-parts.ts';
 import type { PartContext } from './parts/part.ts';
 import { describeListeners } from './running.ts';
+import type { StopSignal } from './stop-signal.ts';
+import type { WorkerDuties } from './worker.ts';
 
 export interface Outlook {
   readonly parts: OpeningParts;
@@ -49,7 +51,7 @@ export function observedOf(outlook: Outlook): PartContext['observed'] {
   };
 }
 
-export function notYetReady({ because }: Outlook): Health {
+function notYetReady({ because }: Outlook): Health {
   return { ready: false, reasons: [because] };
 }
 
@@ -60,5 +62,17 @@ function statusBefore({ parts, started, because }: Outlook): object {
     uptime_seconds: Math.round((Date.now() - started) / 1000),
     listeners: describeListeners(parts),
     complaints: [because],
+  };
+}
+
+/** What a worker can do for its primary while it is still waiting for its database. */
+export function beforeReady(outlook: Outlook, stop: StopSignal, heard: WorkerDuties['heard']): WorkerDuties {
+  const notYet = async (): Promise<never> => {
+    throw new Error('not ready yet');
+  };
+  return {
+    answers: { metrics: notYet, health: async () => notYetReady(outlook), status: notYet, reload: notYet },
+    stop: () => stop.stop('the primary'),
+    heard,
   };
 }

@@ -40,12 +40,14 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
     const workers = createWorkers(count, logger);
     // Before the workers, which may be waiting for their database: who asks is told so.
     await openForAll(parts, workers, options);
-    const begun = await workers.start(stop.promise).catch(async (error: unknown) => {
-      await closeAll(parts);
-      if (stop.requested()) return false;
-      throw error;
-    });
-    if (begun === false) return;
+    const begun = await workers.start(stop.promise).then(
+      () => true,
+      (error: unknown) => {
+        if (stop.requested()) return false;
+        throw error;
+      },
+    );
+    if (!begun) return;
     await warnOfSockets(parts, workers, options);
     const notifier = createServiceNotifier(process.env, async () => true, logger);
     logger.info(
@@ -68,9 +70,9 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
     logger.info({ event: 'stopping', signal }, 'stopping the workers');
     notifier.stopping();
     await workers.stop(config.filter.shutdown_grace + ENDING_MS);
-    await closeAll(parts);
     notifier.close();
   } finally {
+    await closeAll(parts);
     await database?.close();
   }
   logger.info({ event: 'stopped' }, 'stopped');
@@ -107,12 +109,7 @@ async function openForAll(
       },
     },
   };
-  try {
-    await startParts(parts, (part) => part.start(context));
-  } catch (error) {
-    await closeAll(parts);
-    throw error;
-  }
+  await startParts(parts, (part) => part.start(context));
 }
 
 /** Warns of passed sockets that nobody serves. */

@@ -45,14 +45,19 @@ export async function describeParts({ open }: OpenParts): Promise<PartStatus> {
   return Object.assign({}, ...told);
 }
 
-export async function readiness({ engine, parts, vigil }: Omit<Running, 'rates' | 'fates'>): Promise<Health> {
+/** Why this process cannot work, one sentence each. */
+async function allComplaints({ parts, vigil }: Pick<Running, 'parts' | 'vigil'>): Promise<readonly string[]> {
+  return [...(await complaintsOf(parts)), ...(vigil?.complaints() ?? [])];
+}
+
+export async function readiness(running: Pick<Running, 'engine' | 'parts' | 'vigil'>): Promise<Health> {
   const reasons: string[] = [];
   try {
-    await engine.database.pool.query('SELECT 1');
+    await running.engine.database.pool.query('SELECT 1');
   } catch {
     reasons.push('the database does not answer');
   }
-  reasons.push(...(await complaintsOf(parts)), ...(vigil?.complaints() ?? []));
+  reasons.push(...(await allComplaints(running)));
   return { ready: reasons.length === 0, reasons };
 }
 
@@ -67,11 +72,12 @@ export interface StatusOptions {
 }
 
 export async function describeRunning(
-  { engine, rates, fates, parts, vigil }: Running,
+  running: Running,
   { config, path, started, absent }: StatusOptions,
 ): Promise<RunningStatus> {
+  const { engine, rates, fates, parts } = running;
   const { in_flight, ...told } = await describeParts(parts);
-  const complaints = [...(await complaintsOf(parts)), ...(vigil?.complaints() ?? [])];
+  const complaints = await allComplaints(running);
   return {
     version: packageVersion(),
     pid: process.pid,

@@ -1,11 +1,11 @@
 // What serve looks at by itself: the next hop, whether state_dir and the database can be written to, and whether notifications
 // come back.
-import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { rootReason } from '../database/errors.ts';
+import { writeRefusal } from '../database/transaction.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Watched } from './vigil.ts';
@@ -70,27 +70,12 @@ function stateDir(folder: string, logger: Logger): Watched {
   };
 }
 
-/** Writes what every delivery writes, and takes it back. */
 function databaseWrites({ database: { pool } }: Engine, logger: Logger): Watched {
   return {
     patienceMs: SECOND_LOOK_MS,
     async look() {
-      const client = await pool.connect();
-      try {
-        await client.query('BEGIN');
-        await client.query(
-          "INSERT INTO deliveries (message_key, recipient_key, reply) VALUES ($1, $1, '250')",
-          [randomBytes(32)],
-        );
-        return null;
-      } catch (error) {
-        return `the database takes no rows: ${rootReason(error)}`;
-      } finally {
-        await client.query('ROLLBACK').then(
-          () => client.release(),
-          (error: Error) => client.release(error),
-        );
-      }
+      const refusal = await writeRefusal(pool);
+      return refusal === null ? null : `the database takes no rows: ${refusal}`;
     },
     lost: (because) => logger.error({ event: 'database_lost', because }, 'the database cannot be written to'),
     back: () => logger.info({ event: 'database_back' }, 'the database takes rows again'),

@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import type { ClaimId } from '../delivery/claims.ts';
 import type { Health } from '../http/observe.ts';
 import { type FatesOf, sumOfFates } from '../observe/fates.ts';
-import { type LastMinute, sumOf } from '../observe/rates.ts';
+import { type Counts, sumOf } from '../observe/windows.ts';
 
 /** What prom-client can aggregate. */
 export type MetricsAsJson = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
@@ -31,7 +31,7 @@ export interface RunningStatus {
     readonly address: string;
     readonly connections: number;
   }[];
-  readonly last_minute: LastMinute;
+  readonly last_minute: Counts;
   readonly fates?: FatesOf;
   readonly in_flight: { readonly transactions: number; readonly bytes: number; readonly late: number };
 }

@@ -11,11 +11,7 @@ import { anyAddress } from '../support/any-address.ts';
 import { rowsOf } from '../unit/directory/rows.ts';
 import { MAIL_WORDS, randomMessage } from './messages.ts';
 import { mutate, type Random } from './random.ts';
-import type { Target } from './target.ts';
-
-function must(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what);
-}
+import { must, type Target } from './target.ts';
 
 const READING = {
   percentHack: true,

@@ -8,16 +8,12 @@ import { isX509Upload } from '../../src/smime/upload.ts';
 import { type Authority, openAuthority } from '../support/authority.ts';
 import { makeKey } from '../support/make-keys.ts';
 import { mutate, type Random } from './random.ts';
-import type { Target } from './target.ts';
+import { must, type Target } from './target.ts';
 
 const texts: Buffer[] = [];
 const binaries: Buffer[] = [];
 const certificates: Buffer[] = [];
 let authority: Authority | undefined;
-
-function must(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what);
-}
 
 async function prepareKeys(): Promise<void> {
   if (texts.length > 0) return;

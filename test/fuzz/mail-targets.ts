@@ -36,7 +36,7 @@ import { armorsIn, foldNotes } from '../support/inline-support.ts';
 import { decryptWith, makeKey, type TestKey } from '../support/make-keys.ts';
 import { MAIL_WORDS, randomMessage } from './messages.ts';
 import { mutate, type Random } from './random.ts';
-import type { Target } from './target.ts';
+import { must, type Target } from './target.ts';
 
 /** Messages that are encrypted already, filled by `prepare`: what is near to them is where detection may err. */
 const encrypted: Buffer[] = [];
@@ -81,10 +81,6 @@ function options(flags: ReadonlySet<string>, keys: readonly RecipientKey[] = [ke
 
 function randomFlags(random: Random): ReadonlySet<string> {
   return new Set(['hide', 'shy', 'baseline', 'hidden'].filter(() => random.oneIn(2)));
-}
-
-function must(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what);
 }
 
 function same(found: Buffer | undefined, expected: Buffer, what: string): void {

@@ -8,13 +8,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { ADDRESS_TARGETS } from './address-targets.ts';
-import { KEY_TARGETS } from './key-targets.ts';
-import { MAIL_TARGETS } from './mail-targets.ts';
 import { type Fault, runOnce, type Target } from './target.ts';
-import { WIRE_TARGETS } from './wire-targets.ts';
+import { TARGETS } from './targets.ts';
 
-const ALL: readonly Target[] = [...MAIL_TARGETS, ...WIRE_TARGETS, ...KEY_TARGETS, ...ADDRESS_TARGETS];
 const MOST_FAULTS = 20;
 /** Iterations of a quick target for one of a slow one. */
 const QUICK_AT_ONCE = 40;
@@ -23,7 +19,7 @@ const program = new Command('fuzz')
   .description('random input for everything that reads what others wrote')
   .option('--minutes <minutes>', 'how long', Number, 10)
   .option('--seed <seed>', 'a number; the same seed gives the same input', Number, Date.now() % 2 ** 31)
-  .option('--target <name...>', `some of: ${ALL.map(({ name }) => name).join(', ')}`)
+  .option('--target <name...>', `some of: ${TARGETS.map(({ name }) => name).join(', ')}`)
   .option('--iteration <number>', 'this one only, of each target', Number)
   .parse();
 const {
@@ -37,9 +33,9 @@ const {
   readonly target?: readonly string[];
   readonly iteration?: number;
 }>();
-const targets = ALL.filter(({ name }) => names === undefined || names.includes(name));
+const targets = TARGETS.filter(({ name }) => names === undefined || names.includes(name));
 if (targets.length === 0)
-  program.error(`no such target; there are ${ALL.map(({ name }) => name).join(', ')}`);
+  program.error(`no such target; there are ${TARGETS.map(({ name }) => name).join(', ')}`);
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const counts = new Map(targets.map(({ name }) => [name, 0]));

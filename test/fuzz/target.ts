@@ -17,6 +17,11 @@ export interface Target {
   readonly pace?: number;
 }
 
+/** @throws where the input shows a fault */
+export function must(condition: boolean, what: string): void {
+  if (!condition) throw new Error(what);
+}
+
 export interface Fault {
   readonly target: string;
   readonly seed: number;

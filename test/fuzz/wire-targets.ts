@@ -24,11 +24,7 @@ import { createDialogue } from '../../src/smtp/server/dialogue.ts';
 import type { Reply } from '../../src/smtp/types.ts';
 import { makeKey } from '../support/make-keys.ts';
 import { cut, mutate, type Random } from './random.ts';
-import type { Target } from './target.ts';
-
-function must(condition: boolean, what: string): void {
-  if (!condition) throw new Error(what);
-}
+import { must, type Target } from './target.ts';
 
 /** Words put together, and now and then something that is none. */
 function ofWords(random: Random, words: readonly string[], most: number): Buffer {

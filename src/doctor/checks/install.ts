@@ -2,7 +2,7 @@
 import { formatEndpoint } from '../../config/units.ts';
 import { ownEndpoints } from '../../postfix/entrances.ts';
 import { isAtLeast } from '../../postfix/model.ts';
-import { check, noneOf, notLooked, ok, warning, wrong } from '../check.ts';
+import { check, isLoopback, noneOf, notLooked, ok, warning, wrong } from '../check.ts';
 import type { Answered } from '../facts.ts';
 
 function failuresOf(answered: readonly Answered[]): readonly string[] {
@@ -113,9 +113,7 @@ export const INSTALL_CHECKS = [
     mend: 'name 127.0.0.1 or a unix socket in [[filter.listen]] and receiver.listen, or close the port in the firewall',
     reads: ['config'],
     judge: ({ config: { config } }) => {
-      const open = ownEndpoints(config).filter(
-        (at) => at.kind === 'inet' && !/^(?:127\.|::1$|localhost$)/.test(at.host),
-      );
+      const open = ownEndpoints(config).filter((at) => at.kind === 'inet' && !isLoopback(at.host));
       return noneOf(
         open.map(formatEndpoint),
         'the listeners are on this machine only',

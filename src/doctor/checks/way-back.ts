@@ -12,7 +12,17 @@ import {
   settingOf,
 } from '../../postfix/model.ts';
 import { parseTransport } from '../../postfix/transport.ts';
-import { check, type Finding, GROWTH, noneOf, nothingToLookAt, ok, warning, wrong } from '../check.ts';
+import {
+  check,
+  type Finding,
+  GROWTH,
+  isLoopback,
+  noneOf,
+  nothingToLookAt,
+  ok,
+  warning,
+  wrong,
+} from '../check.ts';
 
 /** Judges each listener that takes mail back; a mail store as next hop needs none. */
 function each(
@@ -135,7 +145,7 @@ export const WAY_BACK_CHECKS = [
         'only this machine reaches the listener',
         (service) => {
           const at = listensAt(service);
-          const isLocal = at?.kind === 'inet' && /^(?:127\.|::1$|localhost$)/.test(at.host);
+          const isLocal = at?.kind === 'inet' && isLoopback(at.host);
           const networks = listOf(settingOf(postfix, 'mynetworks', service));
           const restricted = listOf(settingOf(postfix, 'smtpd_client_restrictions', service)).includes(
             'reject',

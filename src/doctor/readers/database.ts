@@ -1,5 +1,4 @@
 // What the database says of itself, and whether it takes a row and passes a notification on.
-import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { Config } from '../../config/schema.ts';
 import { DeadlineClient, findDatabase, unavailable } from '../../database/connection.ts';
@@ -7,6 +6,8 @@ import { isEmbeddedMissing } from '../../database/embedded/place.ts';
 import { redactUrl, rootReason } from '../../database/errors.ts';
 import { migrationStatus } from '../../database/migrate.ts';
 import { type Database, openDatabase } from '../../database/open.ts';
+import { writeRefusal } from '../../database/transaction.ts';
+import { createEcho } from '../../delivery/echo.ts';
 import { foldingTogether } from '../../directory/refold.ts';
 import { within } from '../../pacing/within.ts';
 import { type Ask, type DatabaseFacts, type Reader, Unseen } from '../facts.ts';
@@ -144,42 +145,19 @@ async function readTables(database: Database) {
   return {
     pending,
     unknown,
-    writeRefused: await writeAndTakeBack(database.pool),
+    writeRefused: await writeRefusal(database.pool),
     foldingTogether: await foldingTogether(database),
   };
-}
-
-/** Writes what every delivery writes. @returns why it is refused, or null */
-async function writeAndTakeBack(pool: pg.Pool): Promise<string | null> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query(
-      `INSERT INTO deliveries (message_key, recipient_key, reply) VALUES ($1, $2, '250 doctor')`,
-      [randomBytes(32), randomBytes(32)],
-    );
-    return null;
-  } catch (error) {
-    return rootReason(error);
-  } finally {
-    await client.query('ROLLBACK').then(
-      () => client.release(),
-      (error: Error) => client.release(error),
-    );
-  }
 }
 
 /** Notifies a nonce through the pool and waits for it on a connection of its own, as serve listens for changes. */
 async function roundTrip(config: Config, { pool }: Database): Promise<number | null> {
   return connected(config, false, async (client) => {
-    const nonce = randomBytes(8).toString('hex');
-    const channel = `sealpost_doctor_${nonce}`;
-    const heard = new Promise<number>((resolve) => client.on('notification', () => resolve(Date.now())));
-    await client.query(`LISTEN ${pg.escapeIdentifier(channel)}`);
+    const echo = createEcho(pool, NOTIFICATION_MS);
+    client.on('notification', ({ payload = '' }) => echo.onPayload(payload));
+    await client.query(`LISTEN ${pg.escapeIdentifier(echo.channel)}`);
     const sent = Date.now();
-    await pool.query('SELECT pg_notify($1, $2)', [channel, nonce]);
-    const back = await within(NOTIFICATION_MS, heard, null);
-    return back === null ? null : back - sent;
+    return (await echo.hears()) ? Date.now() - sent : null;
   });
 }
 

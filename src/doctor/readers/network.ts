@@ -2,19 +2,12 @@
 import { connect, type Socket } from 'node:net';
 import { nextHopsOf } from '../../config/next-hops.ts';
 import type { Config } from '../../config/schema.ts';
-import { type Endpoint, formatEndpoint, formatNextHop, type NextHop } from '../../config/units.ts';
+import { type Endpoint, formatEndpoint, formatNextHop, type NextHop, reachable } from '../../config/units.ts';
 import { openSession } from '../../smtp/client/session.ts';
 import type { Answered, HopFacts, Reader } from '../facts.ts';
 
 const PATIENCE_MS = 5000;
 const MOST_BYTES = 4096;
-
-/** Where a client connects to reach who listens at an endpoint. */
-export function reachable(endpoint: Endpoint): Endpoint {
-  if (endpoint.kind === 'unix') return endpoint;
-  const host = endpoint.host === '0.0.0.0' ? '127.0.0.1' : endpoint.host === '::' ? '::1' : endpoint.host;
-  return { ...endpoint, host };
-}
 
 interface Exchange {
   readonly says?: string;

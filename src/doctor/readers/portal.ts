@@ -4,10 +4,10 @@ import { get as getSecure } from 'node:https';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { parseImapServer } from '../../../portal/sign-in/imap.ts';
-import { type Endpoint, formatEndpoint } from '../../config/units.ts';
+import { type Endpoint, formatEndpoint, reachable } from '../../config/units.ts';
 import { type Had, type Reader, Unseen } from '../facts.ts';
 import { fileFacts } from './machine.ts';
-import { converse, reachable } from './network.ts';
+import { converse } from './network.ts';
 
 const PATIENCE_MS = 5000;
 const GREETING = /^\* (?:OK|PREAUTH) /;

@@ -86,10 +86,15 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
   });
   const sending = new Set<Promise<SendResult>>();
 
-  async function attempt(request: SendRequest, fresh: boolean): Promise<SendResult> {
-    const { envelope, deadline } = request;
+  async function acquire(deadline: number, fresh: boolean): ReturnType<typeof pool.acquire> {
     const session = await pool.acquire(deadline, fresh);
     options.onSession?.('channel' in session);
+    return session;
+  }
+
+  async function attempt(request: SendRequest, fresh: boolean): Promise<SendResult> {
+    const { envelope, deadline } = request;
+    const session = await acquire(deadline, fresh);
     if (!('channel' in session)) {
       logger.warn(
         { event: 'next_hop_refuses', next_hop: name, stage: session.stage, reply: session.reply.text },
@@ -145,8 +150,7 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
       return result;
     },
     async prepare() {
-      const session = await pool.acquire(Date.now() + config.connect_timeout + config.command_timeout, false);
-      options.onSession?.('channel' in session);
+      const session = await acquire(Date.now() + config.connect_timeout + config.command_timeout, false);
       if (!('channel' in session)) return session.reply;
       pool.release(session);
       return null;

@@ -1,14 +1,10 @@
 // Random input for everything that reads what others wrote, each target in turn for its share of the time. What is found comes
 // again with the seed that the failure names; test/property/fuzz.test.ts is the short run.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ADDRESS_TARGETS } from '../../fuzz/address-targets.ts';
-import { KEY_TARGETS } from '../../fuzz/key-targets.ts';
-import { MAIL_TARGETS } from '../../fuzz/mail-targets.ts';
 import { runOnce, type Target } from '../../fuzz/target.ts';
-import { WIRE_TARGETS } from '../../fuzz/wire-targets.ts';
+import { TARGETS } from '../../fuzz/targets.ts';
 import { progressOf } from '../progress.ts';
 
-const TARGETS = [...MAIL_TARGETS, ...WIRE_TARGETS, ...KEY_TARGETS, ...ADDRESS_TARGETS];
 const SEED = Date.now() % 2 ** 31;
 /** Of all targets together. packaging/test-long.mjs passes --minutes on. */
 const MINUTES = Number(process.env.SEALPOST_LONG_MINUTES ?? 120);

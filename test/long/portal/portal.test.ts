@@ -74,15 +74,9 @@ async function signIn(plain: boolean): Promise<Visitor> {
   return visitor;
 }
 
-async function handOver(visitor: Visitor, key: TestKey, by: 'file' | 'text'): Promise<void> {
-  if (by === 'text') await visitor.page.locator('#paste').fill(key.publicKey);
-  else
-    await visitor.page.locator('#file').setInputFiles({
-      name: 'key.asc',
-      mimeType: 'application/pgp-keys',
-      buffer: Buffer.from(key.publicKey),
-    });
-  await visitor.press(by === 'text' ? /Look at this key/ : /Look at this key/);
+async function paste(visitor: Visitor, text: string): Promise<void> {
+  await visitor.page.locator('#paste').fill(text);
+  await visitor.press('Look at this key');
 }
 
 async function sealedTo(key: TestKey | null): Promise<void> {
@@ -118,8 +112,7 @@ describe('in a browser', () => {
     await visitor.press('Sign in');
     await seen(visitor, '06-home-without-key');
     const [first] = keys as [TestKey];
-    await visitor.page.locator('#paste').fill(first.secretKey);
-    await visitor.press('Look at this key');
+    await paste(visitor, first.secretKey);
     await seen(visitor, '07-secret-key');
     await visitor.page.locator('#file').setInputFiles({
       name: 'key.asc',
@@ -159,7 +152,7 @@ describe('in a browser', () => {
     const [first, second, third] = keys as [TestKey, TestKey, TestKey];
     const owner = await signIn(false);
     await owner.open('/key');
-    await handOver(owner, second, 'text');
+    await paste(owner, second.publicKey);
     await seen(owner, '20-review-second');
     await owner.press('Yes: send me the letter');
     await sealedTo(first);
@@ -169,7 +162,7 @@ describe('in a browser', () => {
 
     const without = await signIn(true);
     await without.open('/key');
-    await handOver(without, third, 'text');
+    await paste(without, third.publicKey);
     await without.press('Yes: send me the letter');
     await seen(without, '21-needs-key');
     await without.press(/Do it after 7 days/);
@@ -212,7 +205,7 @@ describe('in a browser', () => {
     await seen(owner, '28-nothing-to-leave');
     // Handed over once more, so that there is something to leave.
     await owner.open('/key');
-    await handOver(owner, third, 'text');
+    await paste(owner, third.publicKey);
     await owner.press('Yes: send me the letter');
     await owner.open(await link('confirm'));
     await owner.press('Seal my mail to this key');

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { createFateCounts, sumOfFates } from '../../../src/observe/fates.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
-import { createRates, sumOf } from '../../../src/observe/rates.ts';
+import { createRates } from '../../../src/observe/rates.ts';
+import { sumOf } from '../../../src/observe/windows.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
