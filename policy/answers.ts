@@ -4,7 +4,8 @@
 import type { Address } from '../src/address/address.ts';
 import { userIdOf } from '../src/address/id-address.ts';
 import { partsOf, stripExtension, toAddress } from '../src/address/normalise.ts';
-import type { Reader, User } from '../src/directory/types.ts';
+import { readersOf } from '../src/directory/readers.ts';
+import type { User } from '../src/directory/types.ts';
 import { LOOKUP_FAILED, RECIPIENT_REFUSALS } from '../src/smtp/our-replies.ts';
 import {
   type AddressFacts,
@@ -29,11 +30,6 @@ const NOBODY: Answer = { kind: 'not found', reason: 'nobody has this address', n
 /** `id_12@domain`: what a user is always referred to by. */
 export function idAddress(user: User, { mailboxDomain }: AnswerOptions): string {
   return `id_${user.id}@${mailboxDomain === '' ? user.domain.name : mailboxDomain}`;
-}
-
-/** Who reads the mail of the address; empty where nobody does, or where the alias is a loop. */
-export function readersOf({ recipient }: AddressFacts): readonly Reader[] {
-  return 'readers' in recipient.resolution ? recipient.resolution.readers : [];
 }
 
 /**
@@ -62,7 +58,7 @@ export function virtualAlias(facts: AddressFacts, options: AnswerOptions): Answe
 
 function expansion(facts: AddressFacts, options: AnswerOptions, reason: string): Answer {
   const targets = new Set<string>();
-  for (const reader of readersOf(facts)) {
+  for (const reader of readersOf(facts.recipient)) {
     if (reader.kind !== 'user') targets.add(reader.address);
     else {
       targets.add(idAddress(reader.user, options));
@@ -173,7 +169,9 @@ export interface SenderGrant {
 export function senderLogin(facts: AddressFacts, grants: readonly SenderGrant[]): Answer {
   if (facts.asked === null) return NO_ADDRESS;
   if (facts.recipient.resolution.kind === 'loop') return LOOP;
-  const owners = readersOf(facts).flatMap((reader) => (reader.kind === 'user' ? [reader.user] : []));
+  const owners = readersOf(facts.recipient).flatMap((reader) =>
+    reader.kind === 'user' ? [reader.user] : [],
+  );
   const logins = new Set<string>([
     ...owners.flatMap(({ status, address }) => (status === 'active' ? [address] : [])),
     ...grants.flatMap(({ status, login }) => (status === 'active' ? [login] : [])),

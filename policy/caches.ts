@@ -4,10 +4,11 @@ import type { Config } from '../src/config/schema.ts';
 import type { Change } from '../src/database/notifications.ts';
 import { readOnSettings } from '../src/directory/lookup.ts';
 import { dependencyName } from '../src/directory/read.ts';
+import { readersOf } from '../src/directory/readers.ts';
 import { DirectoryUnavailable, type StoredKey } from '../src/directory/types.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { type AnswerCache, type CacheResult, createAnswerCache, type Told } from './answer-cache.ts';
-import { readersOf, type SenderGrant } from './answers.ts';
+import type { SenderGrant } from './answers.ts';
 import { type ChangeLog, createChangeLog } from './change-log.ts';
 import type { LookupDatabase } from './database.ts';
 import type { AddressFacts, DomainFacts } from './facts.ts';
@@ -156,7 +157,7 @@ function sizeOfDomain(facts: DomainFacts | null): number {
 
 /** The domain and its keys are shared with the domain's own entry. */
 function sizeOfAddress(facts: AddressFacts): number {
-  const readers = readersOf(facts);
+  const readers = readersOf(facts.recipient);
   return (
     ENTRY_BYTES * (1 + Math.floor(readers.length / 2)) +
     readers.reduce((total, each) => total + (each.kind === 'outside' ? 0 : keyBytes(each.keys)), 0)

@@ -4,9 +4,10 @@ import type { RefusalReason } from '../src/config/refusal-texts.ts';
 import type { EachDecided } from '../src/delivery/decide.ts';
 import type { Verdict as KeyVerdict } from '../src/delivery/decision.ts';
 import type { ReaderDecision } from '../src/delivery/plan.ts';
+import { readersOf } from '../src/directory/readers.ts';
 import type { Reader, Unclear, User } from '../src/directory/types.ts';
 import { RECIPIENT_REFUSALS, readerUnclear } from '../src/smtp/our-replies.ts';
-import { LOOP, readersOf } from './answers.ts';
+import { LOOP } from './answers.ts';
 import {
   type AddressFacts,
   type Answer,
@@ -35,7 +36,10 @@ export function checkRecipient(
   if (resolution.kind === 'unclear') return unclear(resolution.because);
   if (facts.domain === null && facts.asked.domain !== options.mailboxDomain)
     return notFound('the domain is not ours');
-  const readers = readersOf(facts).map((reader) => ({ reader, verdict: verdictOn(reader, facts, size) }));
+  const readers = readersOf(facts.recipient).map((reader) => ({
+    reader,
+    verdict: verdictOn(reader, facts, size),
+  }));
   const verdicts = readers.map(({ verdict }) => verdict);
   const known = resolution.kind === 'user' || resolution.kind === 'alias';
   if (!known || verdicts.length === 0) return refusal('unknown', facts);

@@ -1,7 +1,7 @@
 // Answers that rest on cached facts alone, kept beside them: whoever asks for the same facts again gets the answer that was made
 // of them. Facts never change, they are replaced; their answers go with them.
+import { readersOf } from '../src/directory/readers.ts';
 import type { StoredKey } from '../src/directory/types.ts';
-import { readersOf } from './answers.ts';
 import type { AddressFacts, Answer } from './facts.ts';
 
 /** The maps whose function is pure in the facts. */
@@ -71,12 +71,14 @@ export function createKeptAnswers(): KeptAnswers {
 
 /** Whether no quota is left that a message might not fit in. */
 function isForAnySize(facts: AddressFacts): boolean {
-  return readersOf(facts).every((reader) => reader.kind !== 'user' || reader.user.quotaBytes === null);
+  return readersOf(facts.recipient).every(
+    (reader) => reader.kind !== 'user' || reader.user.quotaBytes === null,
+  );
 }
 
 function hasKeys(facts: AddressFacts): boolean {
   return (
     facts.recipient.domainKeys.length > 0 ||
-    readersOf(facts).some((reader) => reader.kind !== 'outside' && reader.keys.length > 0)
+    readersOf(facts.recipient).some((reader) => reader.kind !== 'outside' && reader.keys.length > 0)
   );
 }

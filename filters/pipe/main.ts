@@ -6,7 +6,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { buildBounce } from '../../src/delivery/bounce.ts';
 import { rawHeader } from '../../src/message/header.ts';
 import { classOf } from '../../src/smtp/replies.ts';
-import type { RawPath, Reply } from '../../src/smtp/types.ts';
+import type { Reply } from '../../src/smtp/types.ts';
 import { HELP, type PipeArguments, parsePipeArguments, USAGE } from './arguments.ts';
 import { rawArguments } from './argv.ts';
 import { deliverOverLmtp } from './lmtp.ts';
@@ -39,17 +39,8 @@ import { toCrlf } from './wire.ts';
 /** Put in by the bundler (packaging/build.mjs), so that the file needs nothing beside it. */
 declare const SEALPOST_VERSION: string;
 
-/** What standalone.ts exports; it is loaded only when it is needed, since it brings database and OpenPGP along. */
-interface Standalone {
-  deliverStandalone(input: {
-    readonly configPath: string | undefined;
-    readonly queueId: string;
-    readonly sender: RawPath;
-    readonly recipients: readonly RawPath[];
-    readonly message: Buffer;
-    readonly deadline: number;
-  }): Promise<Reply>;
-}
+/** Loaded only when it is needed, since it brings database and OpenPGP along. */
+type Standalone = typeof import('./standalone.ts');
 
 /** Time for the standalone engine to answer by itself before our own deadline does. */
 const STANDALONE_MARGIN_MS = 5000;

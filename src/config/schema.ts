@@ -87,7 +87,7 @@ const log = z.strictObject({
 
 const trace = z.strictObject({
   keep: keepTime().prefault('14d').meta({
-    description: 'how long "sealpost trace" can tell what became of a message; "0s" keeps nothing',
+    description: 'how long "sealpost trace" can tell what became of a message; "0" keeps nothing',
     example: '30d',
   }),
 });

@@ -84,9 +84,15 @@ export function graceTime() {
   );
 }
 
-/** Milliseconds for which something is kept; zero: it is not kept at all. */
+/** Milliseconds for which something is kept; zero, which needs no unit: it is not kept at all. */
 export function keepTime() {
-  return parsedBy(textFor(parseDuration), parseDuration);
+  return parsedBy(textFor(parseKeepTime), parseKeepTime);
+}
+
+function parseKeepTime(text: string): Parsed<number> {
+  if (text.trim() === '0') return { ok: true, value: 0 };
+  const parsed = parseDuration(text);
+  return parsed.ok ? parsed : { ok: false, expected: `${parsed.expected}, or "0"` };
 }
 
 /** `host:port` or `unix:/path`. */

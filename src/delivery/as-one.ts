@@ -1,16 +1,12 @@
 // One reply for all recipients (SMTP, the pipe): the outcomes of a delivery put together, after a bounce where one is owed.
-import { createHash } from 'node:crypto';
-import { rawHeader } from '../message/header.ts';
-import { findMessageId } from '../message/received.ts';
 import { logReply } from '../smtp/log-reply.ts';
-import { BOUNCE_NOT_DELIVERED, BOUNCE_WITHOUT_OUTCOME } from '../smtp/our-replies.ts';
+import { BOUNCE_NOT_DELIVERED } from '../smtp/our-replies.ts';
 import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
-import type { Delivered } from './answer.ts';
-import { type RecipientOutcome, singleAnswer } from './answer.ts';
-import { buildBounce } from './bounce.ts';
+import { type Delivered, singleAnswer } from './answer.ts';
 import type { DeliveryContext } from './context.ts';
 import { bounceHash } from './message-hash.ts';
+import { createBouncer } from './send-bounce.ts';
 import { queueIdOf } from './transaction.ts';
 
 /** The one reply, and what to call once the client is known to have it. */
@@ -19,22 +15,13 @@ export interface AnsweredAsOne {
   readonly forget: () => void;
 }
 
-interface Bounced {
-  readonly done: boolean;
-  /** To be forgotten with the rest, once the client has our reply. */
-  readonly sent?: Delivered;
-}
-
-const NOT_YET: Bounced = { done: false };
-
 /** Makes the delivery with one reply out of the one with a reply for each recipient. */
 export function createDeliverAsOne(
   context: Pick<DeliveryContext, 'config' | 'memory' | 'logger'>,
   deliver: (transaction: Transaction) => Promise<Delivered>,
 ): (transaction: Transaction) => Promise<AnsweredAsOne> {
   const { memory } = context;
-  /** Refused recipients, by message, whose bounce is on its way. */
-  const bouncing = new Set<string>();
+  const bounce = createBouncer(context, deliver);
 
   async function deliverAsOne(transaction: Transaction): Promise<AnsweredAsOne> {
     const delivered = await deliver(transaction);
@@ -47,9 +34,10 @@ export function createDeliverAsOne(
       memory.forget(delivered.messageHash, paths.map(bounceHash));
       sentBounce?.forget([0]);
     };
-    const keep = (): void => undefined;
+    /** Postfix comes again, and what was accepted must not be sent again then. */
+    const rememberStill = (): void => undefined;
     if (answer.kind === 'reply') {
-      return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? keep : forget };
+      return { reply: answer.reply, forget: classOf(answer.reply) === 'temporary' ? rememberStill : forget };
     }
     const log = context.logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
     for (const outcome of answer.silent) {
@@ -64,117 +52,8 @@ export function createDeliverAsOne(
       sentBounce = bounced.sent;
       return { reply: answer.reply, forget };
     }
-    return {
-      reply: BOUNCE_NOT_DELIVERED,
-      forget: keep,
-    };
-  }
-
-  /**
-   * Sends the bounce through the same plan (its reader may have a key); remembered like any other acceptance. Postfix may split
-   * a message into several transactions, and each of them reports its own refused recipients.
-   * @returns whether it has been accepted downstream, now or by an earlier attempt, and what was sent now
-   */
-  async function bounce(
-    transaction: Transaction,
-    hash: string,
-    refused: readonly RecipientOutcome[],
-    log: DeliveryContext['logger'],
-  ): Promise<Bounced> {
-    const names = refused.map(({ recipient }) => `${hash} ${bounceHash(recipient.path)}`);
-    // A retry that comes while the bounce is on its way must not send another one.
-    if (names.some((name) => bouncing.has(name))) return NOT_YET;
-    for (const name of names) bouncing.add(name);
-    try {
-      return await bounceOnce(transaction, hash, refused, log);
-    } finally {
-      for (const name of names) bouncing.delete(name);
-    }
-  }
-
-  async function bounceOnce(
-    transaction: Transaction,
-    hash: string,
-    refused: readonly RecipientOutcome[],
-    log: DeliveryContext['logger'],
-  ): Promise<Bounced> {
-    let unreported: readonly RecipientOutcome[];
-    try {
-      const reported = await memory.recall(
-        hash,
-        refused.map(({ recipient }) => bounceHash(recipient.path)),
-      );
-      unreported = refused.filter(({ recipient }) => !reported.has(bounceHash(recipient.path)));
-    } catch (error) {
-      log.error({ event: 'memory_unasked', err: error }, 'the memory of deliveries cannot be asked');
-      return NOT_YET;
-    }
-    if (unreported.length === 0) return { done: true };
-    const hashes = unreported.map(({ recipient }) => bounceHash(recipient.path)).sort();
-    const identity = createHash('sha256')
-      .update(['bounce', hash, ...hashes].join('\0'))
-      .digest('hex');
-    const sent = await deliver(bounceOf(transaction, unreported, context.config().hostname, identity));
-    const reply = sent.outcomes[0]?.reply ?? BOUNCE_WITHOUT_OUTCOME;
-    if (classOf(reply) !== 'accepted') {
-      // Even a permanent refusal: Postfix keeps the mail, and tells the sender itself when its queue lifetime ends.
-      log.error(
-        { event: 'bounce_refused', reply: logReply(reply) },
-        'the bounce for refused recipients was not accepted',
-      );
-      return NOT_YET;
-    }
-    const recorded = await Promise.allSettled(hashes.map((each) => memory.remember(hash, each, reply.text)));
-    const failed = recorded.find((each) => each.status === 'rejected');
-    // A retry knows it by its own row then.
-    if (failed !== undefined)
-      log.error({ event: 'bounce_unrecorded', err: failed.reason }, 'the bounce could not be recorded');
-    return { done: true, sent };
+    return { reply: BOUNCE_NOT_DELIVERED, forget: rememberStill };
   }
 
   return deliverAsOne;
-}
-
-/**
- * The bounce as a transaction of its own: from the null sender to the sender.
- * @param identity of this bounce at every attempt
- */
-function bounceOf(
-  transaction: Transaction,
-  refused: readonly RecipientOutcome[],
-  hostname: string,
-  identity: string,
-): Transaction {
-  const { sender, parameters } = transaction.envelope;
-  return {
-    id: `${transaction.id}-bounce`,
-    identity,
-    envelope: {
-      sender: '',
-      parameters: parameters.filter((parameter) => parameter.keyword === 'SMTPUTF8'),
-      recipients: [{ path: sender, parameters: [] }],
-    },
-    xforward: {},
-    reportsOn: { queueId: queueIdOf(transaction), messageId: findMessageId(transaction.message) },
-    ...(transaction.nextHop === undefined ? {} : { nextHop: transaction.nextHop }),
-    message: buildBounce({
-      reportingMta: hostname,
-      sender,
-      queueId: queueIdOf(transaction),
-      originalEnvelopeId: parameters.find(({ keyword }) => keyword === 'ENVID')?.value,
-      refused: refused.map(({ recipient, reply }) => {
-        const original = recipient.parameters.find((parameter) => parameter.keyword === 'ORCPT')?.value;
-        return {
-          recipient: recipient.path,
-          reply,
-          ...(original === undefined ? {} : { originalRecipient: original }),
-        };
-      }),
-      originalMessageId: findMessageId(transaction.message),
-      originalHeader: rawHeader(transaction.message),
-      date: new Date(),
-      boundary: `sealpost-${identity.slice(0, 30)}`,
-    }),
-    deadline: transaction.deadline,
-  };
 }

@@ -11,7 +11,7 @@ import type { Seen } from './decide.ts';
 import { type Decision, passesUnknown, type Verdict } from './decision.ts';
 import type { End } from './fate.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
-import { directoryUnavailable } from './plan.ts';
+import { decisionFailed, directoryUnavailable } from './plan.ts';
 import { ruledMessage } from './rules.ts';
 import { sealCopy } from './seal-copy.ts';
 import { queueIdOf } from './transaction.ts';
@@ -119,9 +119,15 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     try {
       return await context.decider.copy(await context.directory.recipient(path), seen);
     } catch (error) {
-      const level = error instanceof DirectoryUnavailable ? 'warn' : 'error';
-      log[level]({ event: 'database_lost', err: error }, 'the directory cannot be asked');
-      return directoryUnavailable();
+      if (error instanceof DirectoryUnavailable) {
+        log.warn({ event: 'database_lost', err: error }, 'the directory cannot be asked');
+        return directoryUnavailable();
+      }
+      log.error(
+        { event: 'decision_failed', err: error },
+        'a recipient could not be decided on; Postfix keeps the mail',
+      );
+      return decisionFailed();
     }
   }
 

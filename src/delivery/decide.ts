@@ -2,12 +2,13 @@
 // keys that may count, fixes the moment, and plans. What it gives carries everything that it rests on.
 import type { GlobalSettings } from '../config/encryption.ts';
 import type { Config } from '../config/schema.ts';
+import { readersOf } from '../directory/readers.ts';
 import type { RecipientFacts, StoredKey } from '../directory/types.ts';
 import { createKeyCache, type KeyCache, type KeyCacheOptions } from '../keys/cache.ts';
 import { chooseKeys, type InspectedKey } from '../keys/choose.ts';
 import type { Detection } from '../message/detection.ts';
 import type { Decision, PlanInput } from './decision.ts';
-import { planCopy, planEach, type ReaderDecision, readersOf } from './plan.ts';
+import { planCopy, planEach, type ReaderDecision } from './plan.ts';
 import type { RuledMessage } from './rules.ts';
 
 /** What is known of the message when the question is asked. */
@@ -98,7 +99,7 @@ export function createDecider({ inspect, global, now = () => Date.now() }: Decid
         { detection: SEALED_WHOLE, message },
         await inspectAll(keysAround(facts)),
       );
-      return forQueue({
+      return withoutPassingRules({
         ...input,
         choose: (keys, prefer) =>
           input.choose(
@@ -133,7 +134,8 @@ export function eachOf(input: PlanInput): EachDecided {
   return { facts: input.facts, copies, whole: copies.length === 0 ? planCopy(input) : null };
 }
 
-function forQueue(input: PlanInput): EachDecided {
+/** The queue holds ciphertext only: a rule that passes does not count there. Pure. */
+function withoutPassingRules(input: PlanInput): EachDecided {
   const decided = eachOf(input);
   const unruled = planEach({ ...input, message: null });
   const copies = decided.copies.map((copy, index) =>

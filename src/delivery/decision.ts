@@ -22,7 +22,8 @@ export type Because =
   | 'reader unclear'
   | 'alias readers differ'
   | 'alias without readers'
-  | 'directory unavailable';
+  | 'directory unavailable'
+  | 'decision failed';
 
 interface Reasoned {
   readonly because: Because;

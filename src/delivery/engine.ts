@@ -3,7 +3,7 @@
 import type { Config } from '../config/schema.ts';
 import { createVersionTracker, refreshVersion } from '../database/directory-version.ts';
 import { createEventWriter, type EventWriter } from '../database/events.ts';
-import { type Change, listenForChanges } from '../database/notifications.ts';
+import { type Change, type ChangeListener, listenForChanges } from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
 import type { MessageEvent } from '../observe/events.ts';
@@ -81,7 +81,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   let changes: { close(): Promise<void> } | undefined;
   const listeners: ((change: Change | null) => void)[] = [];
   const echo = createEcho(database.pool);
-  let sealer: Sealer | undefined;
+  const sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
   try {
     const versions = createVersionTracker();
     const directory = createDirectory({ database, config, metrics, logger, versions });
@@ -89,41 +89,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       if (change === null) directory.dropAll();
       else directory.invalidate(change);
     });
-    if (options.watchChanges === true) {
-      const listener = {
-        onChange: (change: Change) => {
-          directory.invalidate(change);
-          for (const listener of listeners) listener(change);
-        },
-        onLost: () => {
-          logger.warn(
-            { event: 'directory_uncached' },
-            'the notification connection was lost; the directory is not cached until it is back',
-          );
-          directory.watch(false);
-        },
-        onRestored: () => {
-          logger.info({ event: 'directory_cached' }, 'the notification connection is back');
-          directory.watch(true);
-          for (const listener of listeners) listener(null);
-        },
-      };
-      changes = await listenForChanges(config, listener, { also: echo });
-    }
-    sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
+    if (options.watchChanges === true)
+      changes = await listenForChanges(config, followChanges(directory, listeners, logger), { also: echo });
     const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions);
     let current = config;
     const events = openEvents(config, database, logger, metrics);
-    const teller = createTeller({
-      config: () => current,
-      logger,
-      writer: events,
-      key: pseudonymKey(config.state_dir),
-    });
-    const tell = (event: MessageEvent): void => {
-      metrics.events.inc({ event: event.event });
-      teller(event);
-    };
+    const tell = countedTeller(options, () => current, events);
     const refresh = createBatcher<null, null>(async (waiting) => {
       await refreshVersion(database.pool, versions);
       return waiting.map(() => null);
@@ -147,18 +118,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       logger,
       metrics,
     });
-    const expire = (): void => {
-      memory
-        .expire()
-        .catch((error: unknown) =>
-          logger.warn({ event: 'memory_not_expired', err: error }, 'old deliveries could not be removed'),
-        );
-      void removeLeftovers(outgoingDirectory, LEFTOVER_AGE_MS);
-    };
-    expire();
-    const timer = setInterval(expire, EXPIRE_EVERY_MS);
-    timer.unref();
-    const opened = { changes, sealer };
+    const housekeeping = keepHouse(memory, outgoingDirectory, logger);
     return {
       database,
       directory,
@@ -185,21 +145,79 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
         }
       },
       async close() {
-        clearInterval(timer);
+        housekeeping.stop();
         await nextHops.close();
         await memory.close();
         await events?.close();
-        await opened.sealer.close();
-        await opened.changes?.close();
+        await sealer.close();
+        await changes?.close();
         await database.close();
       },
     };
   } catch (error) {
-    await sealer?.close();
+    await sealer.close();
     await changes?.close();
     await database.close();
     throw error;
   }
+}
+
+/** What the directory and `listeners` do with changes, and with the loss of the connection that tells of them. */
+function followChanges(
+  directory: CachedDirectory,
+  listeners: readonly ((change: Change | null) => void)[],
+  logger: Logger,
+): ChangeListener {
+  const tellAll = (change: Change | null): void => {
+    for (const listener of listeners) listener(change);
+  };
+  return {
+    onChange: (change) => {
+      directory.invalidate(change);
+      tellAll(change);
+    },
+    onLost: () => {
+      logger.warn(
+        { event: 'directory_uncached' },
+        'the notification connection was lost; the directory is not cached until it is back',
+      );
+      directory.watch(false);
+    },
+    onRestored: () => {
+      logger.info({ event: 'directory_cached' }, 'the notification connection is back');
+      directory.watch(true);
+      tellAll(null);
+    },
+  };
+}
+
+/** Tells of a message in the log and to `writer`, and counts it. */
+function countedTeller(
+  { config: { state_dir }, logger, metrics }: EngineOptions,
+  config: () => Config,
+  writer: EventWriter | null,
+): (event: MessageEvent) => void {
+  const teller = createTeller({ config, logger, writer, key: pseudonymKey(state_dir) });
+  return (event) => {
+    metrics.events.inc({ event: event.event });
+    teller(event);
+  };
+}
+
+/** Removes, now and every hour, what is too old to be asked for: acceptances, and files of copies that nobody sends. */
+function keepHouse(memory: Acceptances, outgoingDirectory: string, logger: Logger): { stop(): void } {
+  const expire = (): void => {
+    memory
+      .expire()
+      .catch((error: unknown) =>
+        logger.warn({ event: 'memory_not_expired', err: error }, 'old deliveries could not be removed'),
+      );
+    void removeLeftovers(outgoingDirectory, LEFTOVER_AGE_MS);
+  };
+  expire();
+  const timer = setInterval(expire, EXPIRE_EVERY_MS);
+  timer.unref();
+  return { stop: () => clearInterval(timer) };
 }
 
 /** @returns null where trace.keep says that nothing is kept */

@@ -38,7 +38,7 @@ export function nobodyOf(input: PlanInput): ReaderPlan {
   return planOf(input, null, input.facts.domain, input.facts.domainKeys, false);
 }
 
-/** Step 3 and 5: the settings and the keys of one reader; the domain's keys where it has none of its own. */
+/** The settings and the keys of one reader; the domain's keys where it has none of its own. */
 export function readerOf(input: PlanInput, reader: Reader): ReaderPlan {
   const { domain, domainKeys } = input.facts;
   // Reached by an alias of ours: what its domain demands of plaintext holds, and a key of the domain would help nobody.
@@ -107,7 +107,7 @@ function sealedByRule(decision: Verdict, words: string): Verdict {
   };
 }
 
-/** Steps 4 to 6, whatever the rules say. */
+/** What the settings and the keys come to for this mail, whatever the rules say. */
 export function planKeys(
   input: PlanInput,
   { choice, ownKeys }: Pick<ReaderPlan, 'choice' | 'ownKeys'>,

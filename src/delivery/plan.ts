@@ -1,12 +1,14 @@
 // What happens to one recipient's copy: recipients x keys x settings in, a decision with its reason out.
 // Pure: nothing is looked up here.
 import { SETTING_NAMES, type SettingLevel, type SettingName, type Settings } from '../config/settings.ts';
-import type { Reader, RecipientFacts } from '../directory/types.ts';
+import { readersOf } from '../directory/readers.ts';
+import type { Reader } from '../directory/types.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
 import {
   ALIAS_LOOP,
   ALIAS_WITHOUT_TARGETS,
   DIRECTORY_AWAY,
+  NOT_DECIDED,
   readersDiffer,
   readerUnclear,
 } from '../smtp/our-replies.ts';
@@ -42,11 +44,6 @@ export function planEach(input: PlanInput): readonly ReaderDecision[] {
     const plan = readerOf(input, reader);
     return { reader, decision: { ...planReader(input, plan), facts: input.facts, readers: [basisOf(plan)] } };
   });
-}
-
-/** The people behind an address; none of nobody, and of a loop. */
-export function readersOf({ resolution }: RecipientFacts): readonly Reader[] {
-  return 'readers' in resolution ? resolution.readers : [];
 }
 
 function plansOf(input: PlanInput): readonly ReaderPlan[] {
@@ -153,9 +150,14 @@ function uniqueKeys(keys: readonly RecipientKey[]): readonly RecipientKey[] {
   return [...new Map(keys.map((key) => [key.fingerprint, key])).values()];
 }
 
-/** The decision when the directory cannot be asked: never "no key" (README.md, "Absence is not failure"). */
+/** The decision when the directory cannot be asked: never "no key". */
 export function directoryUnavailable(): Verdict {
   return refuse('defer', 'directory unavailable', 'the directory could not be asked', DIRECTORY_AWAY);
+}
+
+/** The decision when deciding itself failed, which is a fault of ours: never plaintext. */
+export function decisionFailed(): Verdict {
+  return refuse('defer', 'decision failed', 'deciding on the recipient failed', NOT_DECIDED);
 }
 
 /** A setting as it holds for a copy, and where that comes from. */

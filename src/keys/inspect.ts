@@ -1,12 +1,6 @@
 // Inspects a certificate: everything about it is computed once, so that choosing at message time parses and verifies nothing.
 import type { PublicKey, SignaturePacket } from 'openpgp';
-import {
-  type Components,
-  readComponents,
-  type SubkeyComponent,
-  toKey,
-  type UserComponent,
-} from './components.ts';
+import { type Components, type SubkeyComponent, toKey, type UserComponent } from './components.ts';
 import type { AlgorithmFacts, CertificateFacts, Flaw, SubkeyFacts, UserIdFacts } from './facts.ts';
 import { type KeyPolicy, lenientConfig, MIN_RSA_BITS } from './policy.ts';
 import {
@@ -20,18 +14,7 @@ import {
 } from './signatures.ts';
 import { sealingPart, timeline } from './timeline.ts';
 
-/**
- * Inspects one certificate.
- * @param certificate binary
- * @returns its facts; rejects with an Error where it cannot be read at all
- */
-export async function inspectCertificate(
-  certificate: Uint8Array,
-  policy: KeyPolicy,
-): Promise<CertificateFacts> {
-  return inspectComponents(await readComponents(certificate), policy);
-}
-
+/** The facts of one certificate. @throws Error where no key can be made of its components */
 export async function inspectComponents(
   components: Components,
   policy: KeyPolicy,

@@ -111,6 +111,12 @@ export const readersDiffer = (how: string): Reply =>
   );
 /** Never "no key": absence is not failure. */
 export const DIRECTORY_AWAY = reply(451, '4.4.3', 'The key directory cannot be reached now; try again later');
+/** A fault of ours, not of the mail's. */
+export const NOT_DECIDED = reply(
+  451,
+  '4.3.0',
+  'What becomes of this mail could not be decided; it stays queued and will be tried again',
+);
 /** An administrator's rule with the action reject. */
 export const RULE_REFUSES = reply(550, '5.7.1', 'A rule of this recipient refuses this message');
 /** A rule that seals leaves plaintext no way out. */

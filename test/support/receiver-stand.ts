@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { waitUntil } from './child.ts';
 import { createGpgHome, type GpgHome, makeKey, type TestKey } from './keys.ts';
+import { metricOf } from './metric-of.ts';
 import { allocatePlaces, freePorts, type Places } from './places.ts';
 import { type PrivatePostgres, startPostgres } from './private-postgres.ts';
 import { createSealpost, type SealpostProcess } from './sealpost-process.ts';
@@ -63,13 +64,6 @@ const READ_QUEUE = `SELECT i.id, i.user_id, i.number::int, i.size::int, i.chunks
        coalesce(i.content, (SELECT string_agg(c.content, '' ORDER BY c.chunk) FROM incoming_chunks c WHERE c.id = i.id)) AS content
   FROM incoming i WHERE i.user_id = $1 ORDER BY i.number`;
 const COUNT_QUEUE = 'SELECT count(*) AS n FROM incoming WHERE user_id = $1';
-
-/** The sum of a metric's samples, whatever their labels are. */
-async function metricOf(port: number, name: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  const lines = text.split('\n').filter((line) => line.startsWith(name) && !line.startsWith('#'));
-  return lines.reduce((total, line) => total + Number(line.split(' ').at(-1)), 0);
-}
 
 /** What lies in a folder, in the order of its names; nothing where there is no folder. */
 function namesIn(folder: string): string[] {

@@ -5,6 +5,7 @@ import { LOCAL, OVERRIDDEN, VIRTUAL } from './roads-site.ts';
 import { openRoadSession } from './roads-smtp.ts';
 
 const ALL = [...DELIVERY, ...GATEWAYS];
+const WITH_ACCOUNTS = ['delivery-lmtp', 'delivery-local', ...GATEWAYS] as const;
 const ALICE = `alice@${VIRTUAL}`;
 const BOB = `bob@${VIRTUAL}`;
 const ARCHIVE = `archive@${VIRTUAL}`;
@@ -36,9 +37,13 @@ const CHANGED: readonly Road[] = [
       ['an alias for an alias', [`chain@${LOCAL}`], { reaches: [NEWS, `lp@${LOCAL}`] }],
       ['an :include: of an alias', [`included@${LOCAL}`], { reaches: [NEWS, ALICE] }],
       ['an alias with an extension', [`extended@${LOCAL}`], { reaches: [NEWS] }],
+    ] satisfies Row[]
+  ).map(road('local', { unseen: { in: GATEWAYS, words: '/etc/aliases', told: true } })),
+  ...(
+    [
       ['a .forward with a copy in the mailbox', [`games@${LOCAL}`], { reaches: [`games@${LOCAL}`, ALICE] }],
     ] satisfies Row[]
-  ).map(road('local', { unseen: { in: GATEWAYS, words: '/etc/aliases' } })),
+  ).map(road('local', { unseen: { in: GATEWAYS, words: '.forward' } })),
   ...([['a .forward to another account', [`man@${LOCAL}`], { reaches: [NEWS] }]] satisfies Row[]).map(
     road('local', { closedBy: 'resolver', unseen: { in: GATEWAYS, words: '.forward' } }),
   ),
@@ -47,7 +52,7 @@ const CHANGED: readonly Road[] = [
     to: 'local',
     reaches: [NEWS],
     send: bySendmail([`nosuch@${LOCAL}`]),
-    unseen: { in: GATEWAYS, words: 'luser_relay' },
+    unseen: { in: GATEWAYS, words: 'luser_relay', told: true },
     // local(8) hands every name to mailbox_transport before it looks for the account, and there the store knows better.
     nowhere: { in: ['delivery-lmtp'], words: '`luser_relay` has no effect' },
   },
@@ -76,14 +81,14 @@ const OVERRIDES: readonly Road[] = [
     [
       ['a program named by an alias', [`piped@${LOCAL}`]],
       ['a file named by an alias', [`filed@${LOCAL}`]],
+    ] satisfies Row[]
+  ).map(road('local', { unseen: { in: WITH_ACCOUNTS, words: '|program', told: true } })),
+  ...(
+    [
       ['a program in a .forward', [`list@${LOCAL}`]],
       ['a file in a .forward', [`proxy@${LOCAL}`]],
     ] satisfies Row[]
-  ).map(
-    road('local', {
-      unseen: { in: ['delivery-lmtp', 'delivery-local', ...GATEWAYS], words: '|program' },
-    }),
-  ),
+  ).map(road('local', { unseen: { in: WITH_ACCOUNTS, words: '|program' } })),
 ];
 
 /** Bounces and reports: the user's own text comes back into the mailbox. */
@@ -135,7 +140,7 @@ const MADE: readonly Road[] = [
     name: 'a bounce of a list to its owner',
     to: 'local',
     reaches: [`lp@${LOCAL}`],
-    unseen: { in: GATEWAYS, words: '/etc/aliases' },
+    unseen: { in: GATEWAYS, words: '/etc/aliases', told: true },
     send: by([`crew@${LOCAL}`], { door: 'local', sender: 'somebody@outside.test' }),
   },
   {

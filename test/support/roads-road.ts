@@ -20,7 +20,12 @@ export interface Road {
    * Wirings in which it is open, and the words of their README that say so: nobody but the administrator can build it, and no
    * filter can see it.
    */
-  readonly unseen?: { readonly in: readonly WiringName[]; readonly words: string };
+  readonly unseen?: {
+    readonly in: readonly WiringName[];
+    readonly words: string;
+    /** A gateway meets an address that nobody has there: it must warn, and count. */
+    readonly told?: true;
+  };
   /** Wirings in which it leads to nobody, and the words of their README that say so. */
   readonly nowhere?: { readonly in: readonly WiringName[]; readonly words: string };
   /** Closed by what sealpost understands of addresses, and by no wiring. */

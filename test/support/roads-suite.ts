@@ -2,9 +2,10 @@
 // there; or it was refused, or waits. One table of roads, one file for each wiring.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { metricOf } from './metric-of.ts';
 import { ADDRESS_ROADS } from './roads-addresses.ts';
 import { CHANGED_ROADS } from './roads-changes.ts';
-import type { Mark, Road, WiringName } from './roads-road.ts';
+import { GATEWAYS, type Mark, type Road, type WiringName } from './roads-road.ts';
 import { LOCAL_USERS } from './roads-site.ts';
 import type { Answers } from './roads-smtp.ts';
 import { type RoadsStand, type RoadsWiring, readmesOf, startRoadsStand } from './roads-stand.ts';
@@ -60,7 +61,15 @@ export function describeRoads(
       } else {
         expect(readme, 'the README of the wiring').toContain(unseen.words);
         expect(openEnds(fate), 'README calls this road open').not.toEqual([]);
+        if (unseen.told && GATEWAYS.includes(wiring.name))
+          expect(openIn(fate).some(isIn(travelled.told)), 'sealpost warns of a copy that is open').toBe(true);
       }
+    });
+
+    it('count what sealpost warns of', async () => {
+      const counted = await metricOf(stand.places.observePort, 'sealpost_plaintext_unknown_address_total');
+      expect(counted).toBe(travelled.told.length);
+      if (GATEWAYS.includes(wiring.name) && to.includes('local')) expect(counted).toBeGreaterThan(0);
     });
 
     it('leave no message in a mailbox that no road explains, and no unsealed one among them', () => {
@@ -72,6 +81,8 @@ export function describeRoads(
 interface Travelled {
   readonly fates: ReadonlyMap<Road, Fate>;
   readonly unexplained: readonly Judged[];
+  /** Postfix's queue IDs of the messages that sealpost warned of, one for each copy. */
+  readonly told: readonly string[];
 }
 
 /** Sends everything, waits until Postfix has tried everything, and looks into every mailbox. */
@@ -106,8 +117,22 @@ async function travel(
     ]),
   );
   const unexplained = judged.filter((copy) => numberOf(copy) === -1 && copy.state === 'open');
-  return { fates, unexplained };
+  return { fates, unexplained, told: warnedOf(stand.sealpost.log()) };
 }
+
+function warnedOf(log: string): string[] {
+  return log.split('\n').flatMap((line) => {
+    if (!line.includes('"passed_unknown"')) return [];
+    const { queue_id }: { queue_id?: string } = JSON.parse(line);
+    return queue_id ?? 'without a queue ID';
+  });
+}
+
+/** Whether a copy has been one of these messages: by its Received fields, or those that a report quotes. */
+const isIn =
+  (queueIds: readonly string[]) =>
+  ({ text }: Judged): boolean =>
+    queueIds.some((id) => new RegExp(`\\b(?:id|Queue-ID:) ${id}\\b`).test(text));
 
 function markOf(run: string, number: number): Mark {
   const sender = `road-${run}-${number}@outside.test`;
@@ -127,8 +152,12 @@ function markOf(run: string, number: number): Mark {
 }
 
 /** Copies in plaintext, or that their owner cannot open, each in a line. */
-function openEnds({ copies }: Fate): string[] {
-  return copies.filter(({ state }) => state === 'open' || state === 'wrong').map(describeCopy);
+function openEnds(fate: Fate): string[] {
+  return openIn(fate).map(describeCopy);
+}
+
+function openIn({ copies }: Fate): readonly Judged[] {
+  return copies.filter(({ state }) => state === 'open' || state === 'wrong');
 }
 
 function describeCopy({ place, by, state, text }: Judged): string {

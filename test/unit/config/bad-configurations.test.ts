@@ -298,6 +298,11 @@ const bad: readonly BadConfiguration[] = [
     message: 'FILE: filter.idle_timeout: found 300; expected a duration such as "900s", "5m", "1h" or "6d"',
   },
   {
+    fault: 'a time to keep events without unit',
+    toml: '[trace]\nkeep = "14"',
+    message: 'FILE: trace.keep: found "14"; expected a duration such as "900s", "5m", "1h" or "6d", or "0"',
+  },
+  {
     fault: 'a duration of zero',
     toml: '[filter]\nidle_timeout = "0s"',
     message: 'FILE: filter.idle_timeout: found "0s"; expected a duration above zero and at most "24d"',

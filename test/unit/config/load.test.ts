@@ -249,6 +249,10 @@ describe('the loaded configuration', () => {
     expect(keysSet).toBe(8);
   });
 
+  test.each(['0', ' 0 ', '0s', '0d'])('keeps no events where trace.keep is %o', (keep) => {
+    expect(load({ path: write('explicit/a.toml', `[trace]\nkeep = "${keep}"`) }).config.trace.keep).toBe(0);
+  });
+
   test('may start with a byte order mark', () => {
     const path = write('explicit/a.toml', '\ufeffhostname = "mx1"');
     expect(load({ path }).config.hostname).toBe('mx1');

@@ -284,6 +284,18 @@ describe('delivering one transaction', () => {
     expect(sent).toHaveLength(0);
   });
 
+  it('defers, and passes nothing, where deciding itself fails, and does not blame the database', async () => {
+    const { deliverer, sent } = stage({
+      directory: () => {
+        throw new TypeError('a fault of ours');
+      },
+    });
+    expect(await replies(deliverer, transaction(['keyed@x']))).toEqual([
+      '451 4.3.0 What becomes of this mail could not be decided; it stays queued and will be tried again',
+    ]);
+    expect(sent).toHaveLength(0);
+  });
+
   it('sends nothing while the memory of deliveries cannot be asked', async () => {
     const { deliverer, sent, memory } = stage();
     memory.recall = async () => {

@@ -11,11 +11,11 @@ beforeAll(() => {
 });
 afterAll(() => authority.close());
 
-const OPTIONS = {
+const options = () => ({
   policy: { allowSha1: false },
   now: Date.now(),
   x509: () => ({ anchors: [], pin: true }),
-};
+});
 
 it('finds the OpenPGP key and the certificate that stand in one file', async () => {
   const { pem } = authority.issue('alice', {});
@@ -23,7 +23,7 @@ it('finds the OpenPGP key and the certificate that stand in one file', async () 
     userIDs: [{ email: 'bob@example.org' }],
     date: new Date(Date.now() - 60_000),
   });
-  const found = await judgeForBulk(Buffer.from(`${pem}\n${publicKey}`), OPTIONS);
+  const found = await judgeForBulk(Buffer.from(`${pem}\n${publicKey}`), options());
   expect(found.map(({ kind, names, refusal }) => [kind, names, refusal])).toEqual([
     ['x509', ['alice@example.org'], null],
     ['openpgp', ['bob@example.org'], null],
@@ -32,7 +32,7 @@ it('finds the OpenPGP key and the certificate that stand in one file', async () 
 
 it('takes a certificate that has expired as it takes such a key', async () => {
   const { pem } = authority.issue('old', { days: 5 });
-  const later = { ...OPTIONS, now: Date.now() + 6 * 86_400_000 };
+  const later = { ...options(), now: Date.now() + 6 * 86_400_000 };
   const [only] = await judgeForBulk(Buffer.from(pem), later);
   expect(only).toMatchObject({ refusal: null, lapsed: { code: 'expired' } });
 });

@@ -15,7 +15,7 @@ import { canonical } from '../../../src/keys/canonical.ts';
 import { chooseKeys } from '../../../src/keys/choose.ts';
 import { readComponents, write } from '../../../src/keys/components.ts';
 import { usableUntil } from '../../../src/keys/facts.ts';
-import { inspectCertificate } from '../../../src/keys/inspect.ts';
+import { inspectComponents } from '../../../src/keys/inspect.ts';
 import { mergeCertificates } from '../../../src/keys/merge.ts';
 import { engineCertificates } from '../../../src/openpgp/engine.ts';
 import { curveKey, type Gpg, openGpg } from './gpg.ts';
@@ -47,6 +47,9 @@ function stored(
 async function choiceOf(certificate: Uint8Array, now = NOW) {
   return chooseKeys([await createKeyCache(policy).inspect(stored(certificate))], now);
 }
+
+const inspect = async (certificate: Uint8Array) =>
+  inspectComponents(await readComponents(certificate), policy);
 
 async function merge(known: Uint8Array, copy: Uint8Array) {
   return mergeCertificates(await readComponents(known), await readComponents(copy), policy);
@@ -127,7 +130,7 @@ describe('over time', () => {
     const key = gpg.exportKey(
       gpg.make(curveKey({ address: 'a@example.org' }, '20260101T000000'), at('20250101')),
     );
-    const facts = await inspectCertificate(key, policy);
+    const facts = await inspect(key);
     expect(usableUntil(facts)).toBe(Date.UTC(2026, 0, 1));
     expect((await choiceOf(key, Date.UTC(2025, 11, 31))).state).toBe('usable');
     const late = await choiceOf(key);
@@ -141,7 +144,7 @@ describe('over time', () => {
       at('20250101'),
     );
     gpg.run([...at('20250101'), '--quick-add-key', key, 'cv25519', 'encr', '20260101T000000']);
-    const facts = await inspectCertificate(gpg.exportKey(key), policy);
+    const facts = await inspect(gpg.exportKey(key));
     expect(facts.expires).toBeNull();
     expect(usableUntil(facts)).toBe(Date.UTC(2026, 0, 1));
     expect((await choiceOf(gpg.exportKey(key))).state).toBe('expired');
@@ -152,11 +155,11 @@ describe('over time', () => {
   it('a revoked subkey is never encrypted to, also of an expired key', async () => {
     const key = gpg.make(curveKey({ address: 'a@example.org' }, '20260101T000000'), at('20250101'));
     gpg.run([...at('20250601'), '--quick-add-key', key, 'cv25519', 'encr', '20260101T000000']);
-    const { windows } = await inspectCertificate(gpg.exportKey(key), policy);
+    const { windows } = await inspect(gpg.exportKey(key));
     const [older, newer] = windows.map(({ subkey }) => subkey);
     expect(windows).toHaveLength(2);
     revokeSubkey(key, 1, ...at('20260301'));
-    const facts = await inspectCertificate(gpg.exportKey(key), policy);
+    const facts = await inspect(gpg.exportKey(key));
     expect(facts.encryptionKeys.map(({ fingerprint, revoked }) => [fingerprint, revoked])).toEqual([
       [older, true],
       [newer, false],
@@ -205,7 +208,7 @@ describe('over time', () => {
       const packets = isThePart(each) ? (place === 'first' ? copies.reverse() : copies).flat() : each;
       twice.push(...packets);
     }
-    const { encryptionKeys, userIds } = await inspectCertificate(twice.write(), policy);
+    const { encryptionKeys, userIds } = await inspect(twice.write());
     expect(encryptionKeys.map(({ revoked }) => revoked)).toEqual([part === 'subkey']);
     expect(userIds.map(({ address, revoked }) => [address, revoked]).sort()).toEqual([
       ['a@example.org', part === 'user ID'],
