@@ -3,11 +3,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Pool } from 'pg';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
 import { inTransaction } from '../src/database/transaction.ts';
+import { isInDomainOfOurs } from '../src/delivery/domain-of-ours.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { eventOf, type Fate } from '../src/delivery/fate.ts';
 import { messageHash, recipientHash } from '../src/delivery/message-hash.ts';
 import { type RuledMessage, ruledMessage } from '../src/delivery/rules.ts';
-import { isOurs } from '../src/delivery/tell-ends.ts';
 import { queueIdOf } from '../src/delivery/transaction.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
 import { countReceivedInSteps, findMessageId, messageIdOnDemand } from '../src/message/received.ts';
@@ -145,7 +145,7 @@ async function deliverAndTell(asked: Asked, queue: Queue): Promise<Reply> {
 /** Nothing was decided on a message that loops: the directory says whose it is. Never rejects. */
 async function tellLoop(asked: Addressed, engine: Pick<Engine, 'tell' | 'directory'>): Promise<Reply> {
   const started = Date.now();
-  const ours = await isOurs(asked.path, engine.directory);
+  const ours = await isInDomainOfOurs(asked.path, engine.directory);
   return tellOf(asked, { ...LOOP, ours }, engine, started);
 }
 

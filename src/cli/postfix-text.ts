@@ -1,6 +1,6 @@
 // What `sealpost postfix` says, for people and for --json. Pure.
 import { postconfCalls } from '../postfix/calls.ts';
-import type { Applied, Outlook } from '../postfix/rewire.ts';
+import type { Applied, WiringOutlook } from '../postfix/rewire.ts';
 import type { Conflict } from '../postfix/site.ts';
 
 /** One line for each thing that is in the way, and one for what to do about it. */
@@ -12,7 +12,10 @@ export function conflictsInWords(name: string, conflicts: readonly Conflict[]): 
 }
 
 /** The calls and the diff, and what is to be known. */
-export function outlookInWords({ wiring, plan, diff, missing }: Outlook, configDir: string | null): string {
+export function outlookInWords(
+  { wiring, plan, diff, missing }: WiringOutlook,
+  configDir: string | null,
+): string {
   if (plan.kind === 'conflicts') return conflictsInWords(wiring.name, plan.conflicts);
   const calls = postconfCalls(plan, configDir);
   const head =
@@ -28,7 +31,7 @@ export function remarks(notes: readonly string[], missing: readonly string[]): r
 }
 
 /** For --json. */
-export function outlookAsJson(outlook: Outlook, configDir: string | null): Record<string, unknown> {
+export function outlookAsJson(outlook: WiringOutlook, configDir: string | null): Record<string, unknown> {
   const { wiring, plan, diff, missing } = outlook;
   const common = { wiring: wiring.name, config_dir: outlook.configDir };
   if (plan.kind === 'conflicts') return { ...common, changes: false, conflicts: plan.conflicts };

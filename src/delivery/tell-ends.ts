@@ -1,16 +1,13 @@
 // The events of one transaction: what became of each of its recipients, told once their ends are known.
 import type { Directory } from '../directory/types.ts';
 import { messageIdOnDemand } from '../message/received.ts';
-import { within } from '../pacing/within.ts';
 import { classOf } from '../smtp/replies.ts';
 import type { Transaction } from '../smtp/types.ts';
 import type { Pending } from './build-copies.ts';
 import type { DeliveryContext } from './context.ts';
+import { isInDomainOfOurs, OWNERS_DEADLINE_MS } from './domain-of-ours.ts';
 import { type Ending, eventOf, type Fate, fateOf, type Hindrance, NO_END } from './fate.ts';
 import type { Progress } from './send-copy.ts';
-
-/** Milliseconds that a repetition may wait for whose addresses these are: only what the log shows hangs on it. */
-const OWNERS_DEADLINE_MS = 500;
 
 /** After these the directory is not asked once more. */
 const FAILURES: ReadonlySet<Hindrance> = new Set(['database away', 'internal error']);
@@ -51,23 +48,5 @@ async function withOwner(
   until: number,
 ): Promise<Fate> {
   if (ending.by !== 'us' || FAILURES.has(ending.because)) return fate;
-  return { ...fate, ours: await isOurs(path, directory, until) };
-}
-
-/**
- * Whether a recipient is in a domain of ours, for what is told of it. Never rejects.
- * @param until Unix milliseconds; what is not known then counts as foreign, and is not shown
- */
-export async function isOurs(
-  path: string,
-  directory: Pick<Directory, 'recipient'>,
-  until = Date.now() + OWNERS_DEADLINE_MS,
-): Promise<boolean> {
-  const left = until - Date.now();
-  if (left <= 0) return false;
-  const domain = directory.recipient(path).then(
-    (facts) => facts.domain,
-    () => null,
-  );
-  return (await within(left, domain, null)) !== null;
+  return { ...fate, ours: await isInDomainOfOurs(path, directory, until) };
 }

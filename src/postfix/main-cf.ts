@@ -34,8 +34,8 @@ export function isIgnored(line: string): boolean {
   return /^\s*(?:#|$)/.test(line);
 }
 
-/** The definition of each name that counts. */
-export function effectiveSettings(text: string): ReadonlyMap<string, MainSetting> {
+/** The definition of each name that counts: the last one. */
+export function definitionsThatCount(text: string): ReadonlyMap<string, MainSetting> {
   return new Map(readMainCf(text).map((setting) => [setting.name, setting]));
 }
 

@@ -1,7 +1,7 @@
 // Which settings of a wiring may be written into a main.cf. What the site has set for itself is not overwritten, but for what
 // Postfix has by default anyway, and for what sealpost takes over: it hands on where the site's own transport led. Pure.
 import { formatNextHop } from '../config/units.ts';
-import { effectiveSettings, expandValue, type MainSetting, readMainCf, referencesIn } from './main-cf.ts';
+import { definitionsThatCount, expandValue, type MainSetting, readMainCf, referencesIn } from './main-cf.ts';
 import { readMasterCf, serviceName } from './master-cf.ts';
 import { OPERATORS, wordsOf } from './settings.ts';
 import type { Conflict, Site } from './site.ts';
@@ -30,7 +30,7 @@ export interface MainVerdicts {
 /** Judges every setting of a wiring. */
 export function mainVerdicts(site: Site, wiring: Wiring): MainVerdicts {
   const own = readMainCf(wiring.main);
-  const settings = effectiveSettings(site.main);
+  const settings = definitionsThatCount(site.main);
   const judged = own.map((setting) => judge(setting, settings, site));
   const verdicts = judged.map(({ verdict }) => verdict);
   return {
@@ -117,7 +117,7 @@ function referring(verdicts: readonly MainVerdict[], site: Site): readonly Confl
   const changed = verdicts.filter(({ name, action }) => ROUTES.test(name) && action !== 'keep');
   const own = new Set(verdicts.map(({ name }) => name));
   const uses = [
-    ...[...effectiveSettings(site.main).values()]
+    ...[...definitionsThatCount(site.main).values()]
       .filter(({ name }) => !own.has(name) && ROUTES.test(name))
       .map(({ name, value }) => ({ where: name, value })),
     ...readMasterCf(site.master).flatMap((service) =>

@@ -1,5 +1,5 @@
 // Which services of a wiring may be written into a master.cf. Pure.
-import { effectiveSettings } from './main-cf.ts';
+import { definitionsThatCount } from './main-cf.ts';
 import { formatOption, isSameService, type MasterService, readMasterCf, serviceName } from './master-cf.ts';
 import { wordsOf } from './settings.ts';
 import type { Conflict, Site } from './site.ts';
@@ -86,7 +86,7 @@ function judge(service: MasterService, site: readonly MasterService[]): Judged {
 
 /** master_service_disable (postconf(5)): `inet`, `name/type`, and `!` in front of what is not meant. The first match counts. */
 function disabled(services: readonly MasterService[], site: Site): readonly Conflict[] {
-  const list = wordsOf(effectiveSettings(site.main).get('master_service_disable')?.value ?? '');
+  const list = wordsOf(definitionsThatCount(site.main).get('master_service_disable')?.value ?? '');
   return services.flatMap((service) => {
     const name = serviceName(service);
     const word = list.find((each) =>

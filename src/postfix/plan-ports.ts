@@ -1,6 +1,6 @@
 // Whether the ports of a wiring are somebody else's already: another listener of master.cf, or a program to which the site's own
 // settings send mail (amavis on 10024 to 10026). Pure.
-import { effectiveSettings, readMainCf } from './main-cf.ts';
+import { definitionsThatCount, readMainCf } from './main-cf.ts';
 import { listensAt, type MasterService, readMasterCf, serviceName } from './master-cf.ts';
 import type { MainVerdict } from './plan-main.ts';
 import type { Conflict, Site } from './site.ts';
@@ -63,7 +63,7 @@ function usesOf(
   // What the wiring takes over or finds as it wants it, and what is a conflict of its own, says nothing of the port.
   const judged = new Set(verdicts.filter(({ name }) => name !== 'content_filter').map(({ name }) => name));
   const wanted = new Map(verdicts.map(({ name, value }) => [name, value]));
-  const settings = [...effectiveSettings(site.main).values()].filter(
+  const settings = [...definitionsThatCount(site.main).values()].filter(
     ({ name, value }) => !judged.has(name) && wanted.get(name) !== value && name !== 'master_service_disable',
   );
   return [

@@ -1,5 +1,5 @@
 // What a wiring makes of a site's main.cf and master.cf, or what is in its way. Pure.
-import { effectiveSettings, readMainCf, replaceSetting } from './main-cf.ts';
+import { definitionsThatCount, readMainCf, replaceSetting } from './main-cf.ts';
 import { addOptions, readMasterCf, serviceName } from './master-cf.ts';
 import { type MainVerdict, mainVerdicts } from './plan-main.ts';
 import { type MasterVerdict, masterVerdicts } from './plan-master.ts';
@@ -46,7 +46,7 @@ function writeMain(text: string, wiring: Wiring, verdicts: readonly MainVerdict[
   const replaced = verdicts
     .filter(({ action }) => action === 'replace')
     .reduce((changed, { name, value }) => {
-      const there = effectiveSettings(changed).get(name);
+      const there = definitionsThatCount(changed).get(name);
       return there === undefined ? changed : replaceSetting(changed, there, value);
     }, text);
   const missing = new Set(verdicts.filter(({ action }) => action === 'append').map(({ name }) => name));

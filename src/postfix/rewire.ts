@@ -17,7 +17,7 @@ import type { Site } from './site.ts';
 import { placeWiring, readWiring, type Wiring } from './wiring.ts';
 
 /** A wiring beside the site that it is to be laid over. */
-export interface Outlook {
+export interface WiringOutlook {
   readonly wiring: Wiring;
   readonly configDir: string;
   readonly before: Contents;
@@ -41,12 +41,12 @@ export async function configFolder(given: string | null): Promise<string> {
 }
 
 /** Looks at what a wiring would change. Writes nothing. @throws Refused for an unknown wiring, or no Postfix */
-export async function lookAt(name: string, given: string | null, config: Config): Promise<Outlook> {
+export async function lookAt(name: string, given: string | null, config: Config): Promise<WiringOutlook> {
   return outlookOf(readWiring(name), await configFolder(given), config);
 }
 
 /** @param plain as the examples have it */
-async function outlookOf(plain: Wiring, configDir: string, config: Config): Promise<Outlook> {
+async function outlookOf(plain: Wiring, configDir: string, config: Config): Promise<WiringOutlook> {
   const places = placesOf(plain, config);
   const wiring = placeWiring(plain, places);
   const before = await readContents(configDir);
@@ -89,7 +89,7 @@ async function readSite(configDir: string, before: Contents, config: Config): Pr
 
 /** How an apply ended. */
 export interface Applied {
-  readonly outlook: Outlook;
+  readonly outlook: WiringOutlook;
   /** false: there was nothing to change, or it was a dry run, or something is in the way. */
   readonly changed: boolean;
   readonly recovered: Recovered | null;
