@@ -51,6 +51,8 @@ export interface PrivatePostfix {
   flush(): Promise<void>;
   /** @throws an Error that shows the queue and the log's end when it is not empty within `ms` */
   waitForEmptyQueue(ms: number): Promise<void>;
+  /** The same, where the site has long waits between attempts: what was deferred is tried again as soon as all was tried. */
+  empty(ms: number): Promise<void>;
   /** Waits until Postfix has tried everything: what is left is deferred, or on hold. @throws an Error as waitForEmptyQueue's */
   waitUntilTried(ms: number): Promise<void>;
   /** Throws away what is queued, so that one failed test does not fail the next ones. */
@@ -65,6 +67,9 @@ const QUEUES = ['maildrop', 'incoming', 'active', 'deferred', 'hold', 'corrupt']
 
 /** Those whose messages have not been tried yet, or are being tried. */
 const UNTRIED = ['maildrop', 'incoming', 'active'] as const;
+
+/** How often what was deferred is tried again. */
+const FLUSH_EVERY_MS = 500;
 
 const BASE_MASTER = `
 pickup    unix  n       -       n       60      1       pickup
@@ -214,12 +219,18 @@ function watchQueue(root: string, configDir: string) {
   const discardQueue = async (): Promise<void> => {
     if ((await queue()).length > 0) await mustRun('postsuper', ['-c', configDir, '-d', 'ALL']);
   };
-  const waitUntilNone = async (what: string, names: readonly string[], ms: number): Promise<void> => {
-    let empty = 0;
+  const waitUntilNone = async (
+    what: string,
+    names: readonly string[],
+    ms: number,
+    whileSome: () => Promise<void> = async () => undefined,
+  ): Promise<void> => {
+    let none = 0;
     const question = async () => {
       // A message that moves between two queues may be missed: ask more than once.
-      empty = (await countIn(names)) === 0 ? empty + 1 : 0;
-      return empty >= 3;
+      none = (await countIn(names)) === 0 ? none + 1 : 0;
+      if (none === 0) await whileSome();
+      return none >= 3;
     };
     await waitUntil(what, ms, question, async () => {
       const shown = (await queue()).slice(0, 5).map((message) => JSON.stringify(message));
@@ -227,8 +238,16 @@ function watchQueue(root: string, configDir: string) {
     });
   };
   const waitForEmptyQueue = (ms: number) => waitUntilNone('an empty queue', QUEUES, ms);
+  const empty = async (ms: number): Promise<void> => {
+    let flushed = 0;
+    await waitUntilNone('an empty queue', QUEUES, ms, async () => {
+      if (Date.now() - flushed < FLUSH_EVERY_MS || (await countIn(UNTRIED)) > 0) return;
+      await flush();
+      flushed = Date.now();
+    });
+  };
   const waitUntilTried = (ms: number) => waitUntilNone('a queue where nothing is new', UNTRIED, ms);
-  return { queue, queued, flush, discardQueue, waitForEmptyQueue, waitUntilTried };
+  return { queue, queued, flush, empty, discardQueue, waitForEmptyQueue, waitUntilTried };
 }
 
 /** Writes the configuration, starts Postfix and waits until it answers on its submission port. */
