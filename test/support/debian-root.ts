@@ -55,8 +55,31 @@ export async function makeDebianRoot(release: string): Promise<DebianRoot> {
   }
 }
 
+const DEVICES = [
+  ['null', '1 3'],
+  ['zero', '1 5'],
+  ['full', '1 7'],
+  ['random', '1 8'],
+  ['urandom', '1 9'],
+  ['tty', '5 0'],
+] as const;
+
 /**
- * A program of the root, which sees the machine's devices and its folder for temporary files under their own names. The mounts
+ * Shell that gives the root `$0` devices of its own. With the machine's /dev bound into it, a program in there that changes the
+ * mode of /dev/null changes the machine's.
+ */
+export const OWN_DEVICES = [
+  'mount -t tmpfs -o mode=755 tmpfs "$0/dev"',
+  ...DEVICES.map(([name, number]) => `mknod -m 666 "$0/dev/${name}" c ${number}`),
+  'mkdir "$0/dev/pts" "$0/dev/shm"',
+  'mount -t devpts -o newinstance,ptmxmode=0666 devpts "$0/dev/pts"',
+  'mount -t tmpfs -o mode=1777 tmpfs "$0/dev/shm"',
+  'ln -s pts/ptmx "$0/dev/ptmx"',
+  'ln -s /proc/self/fd "$0/dev/fd"',
+].join(' && ');
+
+/**
+ * A program of the root, which has devices of its own, and sees the machine's folder for temporary files under its name. The mounts
  * are in a namespace that ends with the program and whatever it has started: nobody who removes the root can follow them.
  */
 function runInside(root: string, name: string): string {
@@ -64,7 +87,7 @@ function runInside(root: string, name: string): string {
   return `#!/bin/sh
 exec unshare --mount --propagation private sh -c '
   mkdir -p "$0${temporary}" &&
-  mount --rbind /dev "$0/dev" &&
+  ${OWN_DEVICES} &&
   mount --bind "${temporary}" "$0${temporary}" &&
   PATH=/usr/sbin:/usr/bin:/sbin:/bin exec chroot "$0" "$@"
 ' '${root}' '${name}' "$@"
