@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { EXIT, Refused, Temporary, WrongUsage } from '../host/exit-codes.ts';
-import { applyImport, type Progress, planImport } from '../import/apply.ts';
+import { applyImport, planImport } from '../import/apply.ts';
+import type { Progress } from '../import/context.ts';
 import { type Source, SourceAway, SourceRefused } from '../import/formats/rows.ts';
 import { readSource } from '../import/read.ts';
 import { hasRefusals, makeReport, reportText } from '../import/report.ts';

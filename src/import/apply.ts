@@ -1,78 +1,58 @@
-// Applies an import in one transaction: what the directory has is read again there, the plan is made anew from it, and its rows
-// are written many at once. Of keys only those are locked that the source really changes, and at the very end: whoever revokes
-// another one meanwhile is not held up.
+// Applies an import. What it changes of those who are here already is written first, in small pieces (write-known.ts). What is new
+// comes in one transaction, as a whole or not at all: what the directory has is read again there, the plan is made anew from it,
+// and its rows are written many at once. Nobody waits for it but at its very end.
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
-import type { Database } from '../database/open.ts';
 import * as schema from '../database/schema.ts';
 import { inTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
 import { nameActor } from '../keys/actor.ts';
-import type { BulkKey } from '../keys/bulk.ts';
-import type { ImportOptions } from '../keys/import-options.ts';
-import { insertKeys, type KeyColumns, ownerColumns } from '../keys/insert.ts';
-import type { DraftOwner } from './draft.ts';
-import type { Source } from './formats/rows.ts';
+import type { ApplyContext } from './context.ts';
 import { createColumns, type KeyColumnsOf } from './key-columns.ts';
-import { importedRows, loadSnapshot, namedDomains } from './load.ts';
+import { importedRows, loadSnapshot } from './load.ts';
 import { mergeKnown } from './merge-known.ts';
 import { tell } from './outcome.ts';
 import { isSuspicious, makePlan, type Plan, type ReadRows } from './plan.ts';
-import type { MadeRow, PlannedKey, PlanOptions } from './planning.ts';
+import { settleDomains } from './settle-domains.ts';
 import type { KnownRow } from './snapshot.ts';
 import {
   createWritten,
-  idOf,
-  inBulk,
-  type Written,
+  turnContacts,
+  updateUsers,
   writeAliases,
   writeContacts,
   writeDomains,
   writeGone,
   writeUsers,
 } from './write.ts';
-
-export interface ApplyOptions extends PlanOptions {
-  /** Disable what is gone at the source. */
-  readonly remove: boolean;
-  /** Also where it is more than 5 % at once. */
-  readonly yes: boolean;
-  readonly keys: Pick<ImportOptions, 'policy' | 'actor' | 'now' | 'x509'>;
-}
-
-/** What is being done, for a progress line. `total` null: not known. */
-export type Progress = (doing: string, done: number, total: number | null) => void;
-
-interface Context {
-  readonly database: Pick<Database, 'pool'>;
-  readonly source: Pick<Source, 'name' | 'addsDomains' | 'addsOwners'>;
-  readonly options: ApplyOptions;
-  readonly progress: Progress;
-}
+import { type KeyIds, writeKeys, writeMade } from './write-keys.ts';
+import { tellWritten, type WrittenKnown, writeKnown } from './write-known.ts';
 
 /** The server ends the transaction of a machine that has gone. Seconds; a plan of a hundred thousand rows takes a few. */
 const ABANDONED_AFTER = 120;
 
-/** Rows of keys in one statement: each may be 256 KiB. */
-const KEYS_AT_ONCE = 200;
+/** Imports write one after the other (pg_advisory_xact_lock): two that bring the same rows need not fail. */
+const ONE_AT_A_TIME = 7_361_204_417;
 
 /** Plans without writing anything. */
-export async function planImport(rows: ReadRows, context: Context): Promise<Plan> {
+export async function planImport(rows: ReadRows, context: ApplyContext): Promise<Plan> {
   const { pool } = context.database;
   const plan = await planNow(pool, rows, context);
   const gone = await findGone(pool, plan, context);
-  if (plan.again.length > 0) {
-    // What a known key learns is only known once it is merged; it is taken back.
-    await inTransaction(pool, async (client) => {
-      await mergeKnown(ormOf(client), plan, context.options, true);
-      throw new TakenBack();
-    }).catch((error: unknown) => {
-      if (!(error instanceof TakenBack)) throw error;
-    });
-  }
+  // What a known key learns is only known once it is merged; it is taken back, each for itself.
+  await mergeKnown((merge) => takenBack(pool, merge), plan, context.options, true);
   tellGone(plan, gone, context.options.remove);
   return plan;
+}
+
+async function takenBack(pool: pg.Pool, work: (orm: Orm) => Promise<void>): Promise<void> {
+  await inTransaction(pool, async (client) => {
+    await work(ormOf(client));
+    throw new TakenBack();
+  }).catch((error: unknown) => {
+    if (!(error instanceof TakenBack)) throw error;
+  });
 }
 
 class TakenBack extends Error {
@@ -80,22 +60,28 @@ class TakenBack extends Error {
 }
 
 /**
- * Applies: everything, or nothing when it fails or is killed.
+ * Applies. When it fails or is killed nothing of what is new was written, and what was changed of those who are here is whole.
  * @throws ChangeRefused where too much has gone, or where another command was faster
  */
-export async function applyImport(rows: ReadRows, context: Context): Promise<Plan> {
+export async function applyImport(rows: ReadRows, context: ApplyContext): Promise<Plan> {
   const { database, options } = context;
   const columns = createColumns();
-  // What takes time is done before anything is locked.
-  if (rows.keys.length > 0) await prepareKeys(rows, context, columns);
+  const steps = { done: 0, all: 0 };
+  const onPiece = (count: number): void => {
+    steps.done += count;
+    context.progress('writing', Math.min(steps.done, steps.all), steps.all);
+  };
+  const before = await applyToKnown(rows, context, columns, steps, onPiece);
+  const rest: ApplyContext = { ...context, options: { ...options, written: before.keys } };
   return inTransaction(
     database.pool,
     async (client) => {
       await nameActor(ormOf(client), options.keys.actor);
-      await lockDomains(client, rows, options);
-      const plan = await planNow(client, rows, context);
-      const gone = await findGone(client, plan, context);
-      await writePlan(client, plan, gone, context, columns);
+      await client.query('SELECT pg_advisory_xact_lock($1)', [ONE_AT_A_TIME]);
+      const plan = await planNow(client, rows, rest);
+      const gone = await findGone(client, plan, rest);
+      await writePlan(client, plan, gone, rest, columns, onPiece);
+      tellWritten(plan.tally, before, plan.draft);
       tellGone(plan, gone, options.remove);
       return plan;
     },
@@ -103,14 +89,26 @@ export async function applyImport(rows: ReadRows, context: Context): Promise<Pla
   );
 }
 
-async function prepareKeys(rows: ReadRows, context: Context, columns: KeyColumnsOf): Promise<void> {
-  const plan = await planNow(context.database.pool, rows, context);
+/** The first part. Its plan is large, and is forgotten with it. */
+async function applyToKnown(
+  rows: ReadRows,
+  context: ApplyContext,
+  columns: KeyColumnsOf,
+  steps: { all: number },
+  onPiece: (count: number) => void,
+): Promise<WrittenKnown> {
+  const { pool } = context.database;
+  const plan = await planNow(pool, rows, context);
+  await findGone(pool, plan, context);
+  steps.all = countSteps(plan);
+  // What takes time is done before anything is held.
   for (const key of plan.fresh) await columns.of(key, plan.draft);
+  return writeKnown(plan, context, columns, onPiece);
 }
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-async function planNow(client: Client, rows: ReadRows, { source, options }: Context): Promise<Plan> {
+async function planNow(client: Client, rows: ReadRows, { source, options }: ApplyContext): Promise<Plan> {
   const snapshot = await loadSnapshot(client, rows, source.name, options.delimiters);
   return makePlan(rows, snapshot, source, options);
 }
@@ -119,7 +117,7 @@ async function planNow(client: Client, rows: ReadRows, { source, options }: Cont
 async function findGone(
   client: Client,
   plan: Plan,
-  { source, options }: Context,
+  { source, options }: ApplyContext,
 ): Promise<readonly KnownRow[]> {
   const gone: KnownRow[] = [];
   let made = 0;
@@ -134,16 +132,6 @@ async function findGone(
     );
   }
   return gone;
-}
-
-/** As `user add` and `alias add` do: what leads into a domain does not change while users come into it. */
-async function lockDomains(client: pg.PoolClient, rows: ReadRows, { domains }: ApplyOptions): Promise<void> {
-  const names = [...domains, ...namedDomains(rows)];
-  await client.query(
-    `SELECT id FROM domains WHERE name = ANY ($1::text[])
-        OR id IN (SELECT domain_id FROM domain_names WHERE name = ANY ($1::text[])) ORDER BY id FOR NO KEY UPDATE`,
-    [names],
-  );
 }
 
 function tellGone({ tally }: Plan, gone: readonly KnownRow[], remove: boolean): void {
@@ -165,27 +153,39 @@ async function writePlan(
   client: pg.PoolClient,
   plan: Plan,
   gone: readonly KnownRow[],
-  { source, options, progress }: Context,
+  { source, options }: ApplyContext,
   columns: KeyColumnsOf,
+  onPiece: (count: number) => void,
 ): Promise<void> {
+  const { draft, made, fresh, again } = plan;
   const written = createWritten();
-  const steps = countSteps(plan);
-  const done = { rows: 0 };
-  const onPiece = (count: number): void => {
-    done.rows += count;
-    progress('writing', Math.min(done.rows, steps), steps);
-  };
+  // What is new nobody else can see yet, or wait for.
   await writeDomains(client, plan, written);
   await writeUsers(client, plan, written, onPiece);
   await writeAliases(client, plan, written, onPiece);
-  const owners = [...plan.fresh, ...plan.again].flatMap(({ owner }) =>
+  const contacts = [...fresh, ...again].flatMap(({ owner }) =>
     owner?.kind === 'contact' ? [owner.contact] : [],
   );
-  await writeContacts(client, [...new Set(owners)], written);
-  const keys = await writeKeys(ormOf(client), plan, written, columns, onPiece);
+  await writeContacts(client, [...new Set(contacts)], written);
+  const remember = (keys: KeyIds | null): Promise<void> =>
+    writeMade(
+      client,
+      source.name,
+      made.filter(({ kind }) => (kind === 'key') === (keys !== null)),
+      { written, keys: keys ?? new Map() },
+    );
+  await remember(null);
+  await remember(await writeKeys(ormOf(client), fresh, { draft, written, columns }, onPiece));
+  // From here on rows are held that others may want.
+  await updateUsers(
+    client,
+    [...draft.users.values()].filter(({ changed }) => changed),
+    onPiece,
+  );
+  await turnContacts(client, written);
   if (options.remove) await writeGone(client, gone);
-  await mergeKnown(ormOf(client), plan, options, false);
-  await writeMade(client, source.name, plan.made, written, keys);
+  await mergeKnown((merge) => merge(ormOf(client)), plan, options, false);
+  await settleDomains(client, plan, written);
 }
 
 function countSteps({ tally, fresh }: Plan): number {
@@ -196,87 +196,4 @@ function countSteps({ tally, fresh }: Plan): number {
 
 function ormOf(client: pg.PoolClient): Orm {
   return drizzle(client, { schema });
-}
-
-async function writeKeys(
-  orm: Orm,
-  { fresh, draft }: Plan,
-  written: Written,
-  columns: KeyColumnsOf,
-  onPiece: (count: number) => void,
-): Promise<ReadonlyMap<string, number>> {
-  const ids = new Map<string, number>();
-  for (let at = 0; at < fresh.length; at += KEYS_AT_ONCE) {
-    const piece = fresh.slice(at, at + KEYS_AT_ONCE);
-    const rows: { key: BulkKey; fingerprint: string; owner: DraftOwner; columns: KeyColumns }[] = [];
-    for (const key of piece) {
-      if (key.owner !== null) rows.push({ ...key, owner: key.owner, columns: await columns.of(key, draft) });
-    }
-    const inserted = await insertKeys(
-      orm,
-      rows.map(({ key, fingerprint, owner, columns: stored }) => ({
-        owner: storedOwner(owner, written),
-        fingerprint,
-        kind: key.kind,
-        source: 'import',
-        columns: stored,
-      })),
-    );
-    for (const { id, fingerprint, ...columns } of inserted) ids.set(keyPlace(fingerprint, columns), id);
-    onPiece(piece.length);
-  }
-  return ids;
-}
-
-function storedOwner(owner: DraftOwner, { users, contacts, domains }: Written) {
-  const { kind } = owner;
-  switch (kind) {
-    case 'user':
-      return { kind, id: idOf(users, owner.user), name: owner.user.address };
-    case 'contact': {
-      const { address: name, domain } = owner.contact;
-      return { kind, id: idOf(contacts, owner.contact), name, domain };
-    }
-    case 'domain':
-      return { kind, id: idOf(domains, owner.domain), name: owner.domain.name };
-  }
-}
-
-/** A name for the row of a certificate and one owner. */
-function keyPlace(
-  fingerprint: string,
-  { user_id, contact_id, domain_id }: ReturnType<typeof ownerColumns>,
-): string {
-  return `${fingerprint} ${user_id ?? ''}/${contact_id ?? ''}/${domain_id ?? ''}`;
-}
-
-/** Remembers what the source made. */
-async function writeMade(
-  client: pg.PoolClient,
-  source: string,
-  made: readonly MadeRow[],
-  written: Written,
-  keys: ReadonlyMap<string, number>,
-): Promise<void> {
-  const keyId = ({ owner, fingerprint }: PlannedKey): number | undefined =>
-    owner === null ? undefined : keys.get(keyPlace(fingerprint, ownerColumns(storedOwner(owner, written))));
-  const rows = made.flatMap((row) => {
-    const { kind, name } = row;
-    const ids = {
-      user_id: row.kind === 'user' ? idOf(written.users, row.user) : null,
-      address_id: row.kind === 'alias' ? idOf(written.aliases, row.alias) : null,
-      key_id: row.kind === 'key' ? keyId(row.key) : null,
-    };
-    // A key that somebody else has stored meanwhile is not ours.
-    return Object.values(ids).some((id) => id != null) ? [{ source, kind, name, ...ids }] : [];
-  });
-  await inBulk(
-    client,
-    `INSERT INTO imported (source, kind, name, user_id, address_id, key_id)
-     SELECT source, kind, name, user_id, address_id, key_id FROM jsonb_to_recordset($1::jsonb)
-         AS r (source text, kind text, name text, user_id integer, address_id integer, key_id integer)
-     ON CONFLICT (source, kind, name) DO UPDATE
-       SET user_id = excluded.user_id, address_id = excluded.address_id, key_id = excluded.key_id`,
-    rows,
-  );
 }

@@ -11,6 +11,7 @@ import {
   toAddress,
 } from '../address/normalise.ts';
 import type { SettingsOverride } from '../config/settings.ts';
+import { createBreather } from '../pacing/breather.ts';
 import type { KnownUser, Snapshot } from './snapshot.ts';
 
 export interface DraftDomain {
@@ -97,7 +98,9 @@ export interface Read {
   readonly byOtherName: boolean;
 }
 
-export function createDraft(snapshot: Snapshot, delimiters: string): Draft {
+/** In small steps, as everything that takes a while in the process that filters mail. */
+export async function createDraft(snapshot: Snapshot, delimiters: string): Promise<Draft> {
+  const breathe = createBreather();
   const draft: Draft = {
     delimiters,
     domains: new Map(),
@@ -113,17 +116,14 @@ export function createDraft(snapshot: Snapshot, delimiters: string): Draft {
   for (const known of snapshot.users) {
     const domain = draft.domains.get(partsOf(known.address).domain);
     if (domain === undefined) continue;
-    draft.users.set(known.id, {
-      ...known,
-      domain,
-      before: null,
-      contactId: null,
-      where: null,
-      changed: false,
-    });
+    const fresh = { before: null, contactId: null, where: null, changed: false };
+    const user: DraftUser = { ...known, domain, ...fresh };
+    draft.users.set(known.id, user);
+    draft.addresses.set(user.address, { kind: 'user', user });
+    await breathe();
   }
-  for (const user of draft.users.values()) draft.addresses.set(user.address, { kind: 'user', user });
   for (const { id, address, kind, own, targets } of snapshot.addresses) {
+    await breathe();
     const { domain: name } = partsOf(address);
     if (kind === 'contact') {
       draft.addresses.set(address, { kind, contact: { id, address, domain: name } });
@@ -223,6 +223,11 @@ export function touch(user: DraftUser): void {
 export function ownerName(owner: DraftOwner): string {
   if (owner.kind === 'domain') return `@${owner.domain.name}`;
   return owner.kind === 'user' ? owner.user.address : owner.contact.address;
+}
+
+/** One object stands for each owner, however often it is named. */
+export function identity(owner: DraftOwner): object {
+  return owner.kind === 'user' ? owner.user : owner.kind === 'contact' ? owner.contact : owner.domain;
 }
 
 /** As {@link KnownKey.owner}; null: it is new, or was a contact. */

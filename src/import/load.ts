@@ -1,6 +1,7 @@
 // Loads what the directory has of the names that a source brings, in pieces that each stay far below a query's deadline.
 import type pg from 'pg';
-import { lookupCandidates, normaliseDomain, parseTyped } from '../address/normalise.ts';
+import { lookupCandidates, parseTyped } from '../address/normalise.ts';
+import { createBreather } from '../pacing/breather.ts';
 import type { ReadRows } from './plan.ts';
 import type {
   KnownAddress,
@@ -10,6 +11,7 @@ import type {
   KnownTarget,
   KnownUser,
   Snapshot,
+  UnlinkedTarget,
 } from './snapshot.ts';
 
 /** How many names one statement asks for. */
@@ -29,17 +31,6 @@ function* namedAddresses(rows: ReadRows): Generator<string> {
     if (row.owners.kind === 'these') yield* row.owners.addresses;
     if (row.owners.kind === 'named') yield* row.owners.also;
   }
-}
-
-/** Every domain that the rows name, as it is stored. */
-export function namedDomains(rows: ReadRows): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const { name } of rows.domains) names.add(normaliseDomain(name.trim()) ?? name);
-  for (const text of namedAddresses(rows)) {
-    const domain = parseTyped(text)?.domain;
-    if (domain !== undefined) names.add(domain);
-  }
-  return names;
 }
 
 /**
@@ -93,7 +84,6 @@ export async function loadSnapshot(
     domains,
     users,
     addresses,
-    unlinked: rows.users.length + rows.keys.length === 0 ? [] : await loadUnlinked(client),
     keys: await loadKeys(client, fingerprints),
     keyed: rows.keys.length === 0 ? new Set() : await loadKeyed(client, userIds, contacts),
     renamed,
@@ -106,9 +96,11 @@ async function* inPieces<Row extends pg.QueryResultRow, T>(
   all: Iterable<T>,
   ...more: readonly string[]
 ): AsyncGenerator<Row> {
+  const breathe = createBreather();
   let piece: T[] = [];
   for (const each of all) {
     piece.push(each);
+    await breathe();
     if (piece.length < AT_ONCE) continue;
     yield* (await client.query<Row>(text, [piece, ...more])).rows;
     piece = [];
@@ -205,8 +197,8 @@ async function loadRenamed(client: Client, source: string): Promise<ReadonlyMap<
 }
 
 /** Few: what leads to one of our domains and to nobody there. */
-async function loadUnlinked(client: Client): Promise<Snapshot['unlinked']> {
-  const { rows } = await client.query<Snapshot['unlinked'][number]>(
+export async function loadUnlinked(client: Client): Promise<readonly UnlinkedTarget[]> {
+  const { rows } = await client.query<UnlinkedTarget>(
     `SELECT t.alias_id AS "aliasId", t.position, t.target FROM alias_targets t
        JOIN domains d ON d.name = substring(t.target FROM '@([^@]*)$')
       WHERE t.target_user_id IS NULL`,

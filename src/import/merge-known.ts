@@ -12,19 +12,22 @@ interface MergeOptions {
   readonly keys: Pick<ImportOptions, 'policy' | 'actor' | 'now' | 'x509'>;
 }
 
+/** Runs the merge of one key, in a transaction of its own or within one. */
+export type RunMerge = (merge: (orm: Orm) => Promise<void>) => Promise<void>;
+
 /**
  * Merges, and tells of each in the plan's tally.
  * @param rehearsed nothing else of the plan has been written: who is new is nobody yet
  */
 export async function mergeKnown(
-  orm: Orm,
+  run: RunMerge,
   plan: Pick<Plan, 'again' | 'tally'>,
   options: MergeOptions,
   rehearsed: boolean,
 ): Promise<void> {
   // In one order everywhere, so that two imports never wait for each other.
   const again = [...plan.again].sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1));
-  for (const planned of again) await mergeOne(orm, planned, plan, options, rehearsed);
+  for (const planned of again) await run((orm) => mergeOne(orm, planned, plan, options, rehearsed));
 }
 
 async function mergeOne(

@@ -54,3 +54,10 @@ export function tell(tally: TallyDraft, told: Told): void {
   counts[told.outcome] = (counts[told.outcome] ?? 0) + 1;
   if (told.outcome !== 'same') tally.told.push(told);
 }
+
+/** Counts more, or fewer, rows of a kind as they are. */
+export function countSame({ counts }: TallyDraft, kind: Kind, more: number): void {
+  const { same = 0, ...others } = counts[kind];
+  const count = Math.max(0, same + more);
+  counts[kind] = count === 0 ? others : { ...others, same: count };
+}

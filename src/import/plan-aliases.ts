@@ -1,8 +1,16 @@
 // Aliases of a source compared with ours. Pure.
 import { toAddress } from '../address/normalise.ts';
-import { answering, type DraftAlias, type DraftTarget, type DraftUser, readAddress } from './draft.ts';
+import {
+  answering,
+  type Draft,
+  type DraftAlias,
+  type DraftTarget,
+  type DraftUser,
+  readAddress,
+} from './draft.ts';
 import type { AliasRow } from './formats/rows.ts';
 import { note, type Planning, placeOf, shown } from './planning.ts';
+import type { UnlinkedTarget } from './snapshot.ts';
 
 /**
  * The alias is added, or changed. Of an alias that the source made the source says all targets; one that was here before only
@@ -83,7 +91,7 @@ function readTargets(planning: Planning, row: AliasRow, own: string): readonly D
   return targets.size === 0 ? 'it leads nowhere' : [...targets.values()];
 }
 
-function userAt({ draft }: Planning, read: Parameters<typeof answering>[1]): DraftUser | null {
+function userAt({ draft }: Pick<Planning, 'draft'>, read: Parameters<typeof answering>[1]): DraftUser | null {
   const found = answering(draft, read);
   return found?.kind === 'user' ? found.user : null;
 }
@@ -101,11 +109,15 @@ export interface Link {
   readonly user: DraftUser;
 }
 
-/** Which targets of aliases that are here lead to users who are added now. */
-export function planLinks(planning: Planning): readonly Link[] {
-  return planning.snapshot.unlinked.flatMap(({ aliasId, position, target }) => {
-    const read = readAddress(planning.draft, target);
-    const user = read === null || read.domain === null ? null : userAt(planning, read);
-    return user?.id === null ? [{ aliasId, position, user }] : [];
+/** Which targets of aliases that are here lead to users whom this is true of. */
+export function linksTo(
+  draft: Draft,
+  unlinked: readonly UnlinkedTarget[],
+  isMeant: (user: DraftUser) => boolean,
+): readonly Link[] {
+  return unlinked.flatMap(({ aliasId, position, target }) => {
+    const read = readAddress(draft, target);
+    const user = read === null || read.domain === null ? null : userAt({ draft }, read);
+    return user !== null && isMeant(user) ? [{ aliasId, position, user }] : [];
   });
 }

@@ -7,14 +7,15 @@ import {
   answering,
   type DraftContact,
   type DraftOwner,
+  identity,
   onlyUser,
   ownerId,
   ownerName,
   readAddress,
-  touch,
 } from './draft.ts';
 import { type Outcome, tell } from './outcome.ts';
-import { type JudgedRow, note, type PlannedKey, type Planning, shown } from './planning.ts';
+import { copyName, type JudgedRow, note, type PlannedKey, type Planning, shown } from './planning.ts';
+import { noteRefused, type Protecting, protectRefused } from './protect.ts';
 import type { KnownKey } from './snapshot.ts';
 
 export interface PlannedKeys {
@@ -24,18 +25,18 @@ export interface PlannedKeys {
   readonly again: readonly PlannedKey[];
 }
 
-interface KeyPlanning extends Planning {
-  readonly fresh: PlannedKey[];
+interface KeyPlanning extends Planning, Protecting {
   readonly again: PlannedKey[];
   /** Fingerprint and owner of what is planned so far, with what was handed over. */
   readonly planned: Map<string, string>;
-  /** Owners that have a key, or get one. */
-  readonly covered: Set<DraftOwner['kind'] | object>;
-  /** Owners whose key was refused, with where it stands. */
-  readonly refusedTo: Map<object, { readonly owner: DraftOwner; readonly where: string }>;
 }
 
-export function planKeys(planning: Planning, rows: readonly JudgedRow[]): PlannedKeys {
+/** @param each goes through the rows in steps that leave other work its turn */
+export async function planKeys(
+  planning: Planning,
+  rows: readonly JudgedRow[],
+  each: (rows: readonly JudgedRow[], take: (row: JudgedRow) => void) => Promise<void>,
+): Promise<PlannedKeys> {
   const state: KeyPlanning = {
     ...planning,
     fresh: [],
@@ -44,13 +45,13 @@ export function planKeys(planning: Planning, rows: readonly JudgedRow[]): Planne
     covered: new Set(),
     refusedTo: new Map(),
   };
-  for (const row of rows) planKey(state, row);
-  for (const { owner, where } of state.refusedTo.values()) protect(state, owner, where);
+  await each(rows, (row) => planKey(state, row));
+  protectRefused(state);
   return { fresh: state.fresh, again: state.again };
 }
 
 function planKey(state: KeyPlanning, { row, key }: JudgedRow): void {
-  const { options, snapshot, refusedTo } = state;
+  const { options, snapshot } = state;
   const { owners, refusals } = ownersOf(state, row.owners, key, row.where);
   const fingerprint = key.fingerprint ?? '';
   const refusal = key.refusal ?? (options.expired === 'refuse' ? key.lapsed : null);
@@ -61,11 +62,10 @@ function planKey(state: KeyPlanning, { row, key }: JudgedRow): void {
   if (refusal !== null) {
     tellKey(state, { ...told, outcome: 'refused', because: refusal.sentence });
     state.seenRefused.add(fingerprint);
-    if (row.sealedBefore)
-      for (const owner of owners) refusedTo.set(identity(owner), { owner, where: row.where });
+    if (row.sealedBefore) for (const owner of owners) noteRefused(state, { owner, key, where: row.where });
     // A revocation of a key that is in use here must not go unheard.
-    if (known.some(({ digest }) => digest !== key.digest))
-      state.again.push({ key, fingerprint, owner: null, where: row.where });
+    const copy = { key, fingerprint, owner: null, where: row.where };
+    if (known.some(({ digest }) => digest !== key.digest) && !isWritten(state, copy)) state.again.push(copy);
     return;
   }
   if (owners.length === 0) {
@@ -76,7 +76,12 @@ function planKey(state: KeyPlanning, { row, key }: JudgedRow): void {
   }
   const outcomes = owners.map((owner) => give(state, { key, fingerprint, owner, where: row.where }, known));
   if (outcomes.includes('added')) tellKey(state, { ...told, outcome: 'added', because: null });
-  else if (!outcomes.includes('again')) tellKey(state, { ...told, outcome: 'same', because: null });
+  else if (!outcomes.includes('again') && !outcomes.includes('written'))
+    tellKey(state, { ...told, outcome: 'same', because: null });
+}
+
+function isWritten({ options }: KeyPlanning, planned: PlannedKey): boolean {
+  return options.written?.has(copyName(planned)) === true;
 }
 
 /** A copy of a known certificate is told of when it has been merged: only then it is known whether it brings news. */
@@ -84,19 +89,19 @@ function give(
   state: KeyPlanning,
   planned: PlannedKey & { readonly owner: DraftOwner },
   known: readonly KnownKey[],
-): 'added' | 'again' | 'same' {
+): 'added' | 'again' | 'same' | 'written' {
   const { key, owner } = planned;
   state.covered.add(identity(owner));
   const name = keyName(planned.fingerprint, owner);
   const before = state.planned.get(name);
   if (before === key.digest) return 'same';
   state.planned.set(name, key.digest);
-  const mine = rowOf(known, owner);
-  if (before === undefined && mine?.digest === key.digest) return 'same';
   if (before !== undefined) {
-    state.again.push({ ...planned, isSecondCopy: true });
+    if (!isWritten(state, planned)) state.again.push({ ...planned, isSecondCopy: true });
     return 'same';
   }
+  if (isWritten(state, planned)) return 'written';
+  if (rowOf(known, owner)?.digest === key.digest) return 'same';
   if (known.length > 0) {
     state.again.push(planned);
     return 'again';
@@ -109,11 +114,6 @@ function give(
 function rowOf(known: readonly KnownKey[], owner: DraftOwner): KnownKey | undefined {
   const id = ownerId(owner);
   return id === null ? undefined : known.find((each) => each.owner === id);
-}
-
-/** One object stands for each owner, however often it is named. */
-function identity(owner: DraftOwner): object {
-  return owner.kind === 'user' ? owner.user : owner.kind === 'contact' ? owner.contact : owner.domain;
 }
 
 function keyName(fingerprint: string, owner: DraftOwner): string {
@@ -204,41 +204,6 @@ function domainOwner(planning: Planning, typed: string, where: string): DraftOwn
   if (known !== undefined) return { kind: 'domain', domain: known };
   note(planning, 'domain', 'added', { name, where }, 'it has a key');
   return { kind: 'domain', domain: addDomain(draft, name) };
-}
-
-/** Mail of an owner whose only key was refused waits, where it was sealed before. */
-function protect(state: KeyPlanning, owner: DraftOwner, where: string): void {
-  const { snapshot, covered } = state;
-  const has = (each: DraftOwner): boolean => {
-    const id = ownerId(each);
-    return covered.has(identity(each)) || (id !== null && snapshot.keyed.has(id));
-  };
-  if (has(owner)) return;
-  const name = ownerName(owner);
-  if (owner.kind === 'user') {
-    const { user } = owner;
-    if (has({ kind: 'domain', domain: user.domain })) return;
-    const because =
-      'on_missing_key=defer: its key was refused, and it has no other one; its mail waits until there is one';
-    if (user.settings.on_missing_key === 'defer' || user.settings.on_missing_key === 'reject') {
-      note(state, 'setting', 'same', { name, where });
-      return;
-    }
-    touch(user);
-    user.settings = { ...user.settings, on_missing_key: 'defer' };
-    user.changed = true;
-    note(state, 'setting', 'changed', { name, where }, because);
-    return;
-  }
-  note(
-    state,
-    'setting',
-    'refused',
-    { name, where },
-    owner.kind === 'contact'
-      ? `its key was refused, it has no other one, and an outside address has no settings: its mail goes on in plaintext; give --domain ${owner.contact.domain} if that domain is yours`
-      : `its key was refused, and it has no other one: mail for users of it without a key goes on in plaintext; see "sealpost domain set ${owner.domain.name} on_missing_key=defer"`,
-  );
 }
 
 interface ToldKey {

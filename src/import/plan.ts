@@ -1,10 +1,11 @@
 // The plan of an import: what the rows of a source add to the directory or change in it, what is refused and why, and what the
-// source made and has no longer. Pure: rows and what is here in, a plan out.
+// source made and has no longer. Decides only: rows and what is here in, a plan out.
 import { domainNameOf } from '../address/normalise.ts';
+import { createBreather } from '../pacing/breather.ts';
 import { addDomain, createDraft, type Draft, readAddress } from './draft.ts';
 import type { AliasRow, DomainRow, LeftRow, RefusedRow, Source, UserRow } from './formats/rows.ts';
 import { createTally, type TallyDraft, tell } from './outcome.ts';
-import { type Link, planAlias, planLinks } from './plan-aliases.ts';
+import { planAlias } from './plan-aliases.ts';
 import { planDomain } from './plan-domains.ts';
 import { type PlannedKeys, planKeys } from './plan-keys.ts';
 import { planUser } from './plan-users.ts';
@@ -24,20 +25,21 @@ export interface Plan extends PlannedKeys {
   /** With what is new and changed marked. */
   readonly draft: Draft;
   readonly made: readonly MadeRow[];
-  readonly links: readonly Link[];
   /** Whether the source made this and has it no longer; what is disabled already counts no more. */
   readonly isGone: (row: KnownRow) => boolean;
   readonly tally: TallyDraft;
 }
 
-export function makePlan(
+/** Takes its time in small steps: `sync` plans in the process that filters mail. */
+export async function makePlan(
   rows: ReadRows,
   snapshot: Snapshot,
   source: Pick<Source, 'addsDomains' | 'addsOwners'>,
   options: PlanOptions,
-): Plan {
+): Promise<Plan> {
+  const breathe = createBreather();
   const planning: Planning = {
-    draft: createDraft(snapshot, options.delimiters),
+    draft: await createDraft(snapshot, options.delimiters),
     snapshot,
     source,
     options,
@@ -46,15 +48,21 @@ export function makePlan(
     seen: { user: new Set(), alias: new Set(), key: new Set() },
     seenRefused: new Set(),
   };
+  const each = async <Row>(all: readonly Row[], take: (row: Row) => void): Promise<void> => {
+    for (const row of all) {
+      take(row);
+      await breathe();
+    }
+  };
   for (const { of, kind, ...row } of rows.others)
     tell(planning.tally, { kind: of, outcome: kind, ...row, name: shown(row.name) });
   for (const name of options.domains) addOurs(planning, name);
-  for (const row of rows.domains) planDomain(planning, row);
-  for (const row of rows.users) planUser(planning, row);
-  for (const row of rows.aliases) planAlias(planning, row);
-  const keys = planKeys(planning, rows.keys);
+  await each(rows.domains, (row) => planDomain(planning, row));
+  await each(rows.users, (row) => planUser(planning, row));
+  await each(rows.aliases, (row) => planAlias(planning, row));
+  const keys = await planKeys(planning, rows.keys, each);
   const { draft, made, tally } = planning;
-  return { draft, made, tally, links: planLinks(planning), isGone: goneTest(planning, rows), ...keys };
+  return { draft, made, tally, isGone: goneTest(planning, rows), ...keys };
 }
 
 /** What was refused is there all the same. A key that cannot be read may be any of those that are missing. */

@@ -9,6 +9,7 @@ import {
   type DraftDomain,
   type DraftOwner,
   type DraftUser,
+  ownerName,
   type Read,
   readAddress,
 } from './draft.ts';
@@ -31,6 +32,17 @@ export interface PlannedKey {
   readonly where: string;
   /** The source has it twice, and not alike: the first copy has been told of. */
   readonly isSecondCopy?: boolean;
+  /** It was refused. An owner who has nothing else is no owner without a key: mail waits, as `on_unusable_key` says. */
+  readonly isKeptDisabled?: boolean;
+}
+
+/** A name for a copy of a certificate and its owner: the same in every plan of one import. */
+export function copyName({
+  fingerprint,
+  owner,
+  key,
+}: Pick<PlannedKey, 'fingerprint' | 'owner' | 'key'>): string {
+  return `${fingerprint} ${owner === null ? '' : ownerName(owner)} ${key.digest}`;
 }
 
 /** A row that the source makes, to be known again. */
@@ -46,6 +58,8 @@ export interface PlanOptions {
   readonly expired: 'take' | 'refuse';
   /** Domains that are ours, as typed by an administrator: added where they are missing. */
   readonly domains: readonly string[];
+  /** Keys by {@link copyName} that this import has written already: they are told of elsewhere. */
+  readonly written?: ReadonlySet<string>;
 }
 
 export interface Planning {

@@ -1,7 +1,7 @@
 // Reads a source to its end: its rows by kind, and of its keys what is left of them once they are judged.
 import { judgeForBulk } from '../keys/bulk.ts';
 import type { JudgeOptions } from '../keys/judge-both.ts';
-import type { Progress } from './apply.ts';
+import type { Progress } from './context.ts';
 import {
   type AliasRow,
   type DomainRow,

@@ -39,6 +39,13 @@ export interface KnownAddress {
   readonly targets: readonly KnownTarget[];
 }
 
+/** A target in a domain of ours that names no user by id yet. */
+export interface UnlinkedTarget {
+  readonly aliasId: number;
+  readonly position: number;
+  readonly target: Address;
+}
+
 /** A row of a certificate. */
 export interface KnownKey {
   readonly id: number;
@@ -64,12 +71,6 @@ export interface Snapshot {
   readonly domains: readonly KnownDomain[];
   readonly users: readonly KnownUser[];
   readonly addresses: readonly KnownAddress[];
-  /** Targets in domains of ours that name no user by id yet. */
-  readonly unlinked: readonly {
-    readonly aliasId: number;
-    readonly position: number;
-    readonly target: Address;
-  }[];
   /** By fingerprint. */
   readonly keys: ReadonlyMap<string, readonly KnownKey[]>;
   /** Owners that have a key, as in {@link KnownKey.owner}. */

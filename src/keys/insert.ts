@@ -29,6 +29,7 @@ export interface NewKey {
   readonly fingerprint: string;
   readonly kind: KeyKind;
   readonly source: KeySource;
+  readonly status: 'active' | 'disabled';
   readonly columns: KeyColumns;
 }
 
@@ -45,11 +46,12 @@ export async function insertKeys(
   return tx
     .insert(keys)
     .values(
-      news.map(({ owner, fingerprint, kind, source, columns }) => ({
+      news.map(({ owner, fingerprint, kind, source, status, columns }) => ({
         fingerprint,
         kind,
         ...ownerColumns(owner),
         source,
+        status,
         ...columns,
       })),
     )

@@ -8,15 +8,20 @@ import { registerImport } from '../../src/cli/import.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerSync } from '../../src/cli/sync.ts';
 import { registerUser } from '../../src/cli/user.ts';
+import { waitUntil } from '../support/child.ts';
+import { type Letters, openLetters } from '../support/letters.ts';
 import { contents, fateOf, importOf, keyFor, movesIn, sealedTo, told } from '../support/moving.ts';
 import { skipWithout } from '../support/needs.ts';
 import { MAILCOW_TABLES, postfixadminTables } from '../support/panel-tables.ts';
+import { allocatePlaces, exampleSubstitutions } from '../support/places.ts';
 import { startMariadb } from '../support/private-mariadb.ts';
 import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
+import { createSealpost } from '../support/sealpost-process.ts';
 import { importFor, openTrial, type Trial } from '../support/trial.ts';
 
 let trial: Trial;
 let postgres: PrivatePostgres;
+let letters: Letters;
 
 beforeAll(async () => {
   [trial, postgres] = await Promise.all([
@@ -31,10 +36,11 @@ beforeAll(async () => {
     ]),
     startPostgres(),
   ]);
-  await panel(postfixadminTables('postgres'));
+  [letters] = await Promise.all([openLetters(trial), panel(postfixadminTables('postgres'))]);
 });
 
 afterAll(async () => {
+  await letters?.close();
   await trial?.close();
   await postgres?.remove();
 });
@@ -93,6 +99,10 @@ describe('PostfixAdmin', () => {
     const key = await keyFor(['ann@panel.example']);
     await importFor(trial, 'ann@panel.example', key);
     expect(await fateOf(trial, 'ann@alias.example')).toEqual(sealedTo(key));
+    await trial.json('user', 'set', 'ann@panel.example', 'forward=');
+    for (const address of ['ann@panel.example', 'ann@alias.example', 'any@backup.example'])
+      expect([address, await letters.to(address, key)]).toEqual([address, 'sealed']);
+    await trial.json('user', 'set', 'ann@panel.example', 'forward=copy@abroad.example');
   });
 
   it('is refused by name with a schema or version that is not known', async () => {
@@ -150,6 +160,88 @@ describe('PostfixAdmin', () => {
   });
 });
 
+describe('a panel that serve follows', () => {
+  it('makes users and takes them back; away, empty or another one it changes nothing, and log and status tell', async () => {
+    const places = await allocatePlaces();
+    const sync = { source: 'postfixadmin', url: postgres.url, every: '1s', remove: true };
+    const sealpost = await createSealpost({
+      places,
+      example: null,
+      substitutions: exampleSubstitutions(places),
+      config: {
+        filter: {
+          next_hop: `smtp:127.0.0.1:${places.reinjectPort}`,
+          listen: [{ name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` }],
+        },
+        sync: [sync],
+      },
+    });
+    const observed = async (path: string) =>
+      (await fetch(`http://127.0.0.1:${places.observePort}/${path}`)).text();
+    const users = async () =>
+      (await sealpost.must(['user', 'list', '--json'])).json as { address: string; status: string }[];
+    /** Waits for a line of the log that was not there at the last call. */
+    let heard = 0;
+    const hears = async (event: string, words = ''): Promise<void> => {
+      const found = () =>
+        sealpost
+          .log()
+          .split('\n')
+          .findIndex((line, at) => at >= heard && line.includes(`"${event}"`) && line.includes(words));
+      await waitUntil(
+        `the log to say ${event} ${words}`,
+        20_000,
+        () => found() >= 0,
+        () => sealpost.log().slice(-3000),
+      );
+      heard = found() + 1;
+    };
+    try {
+      await sealpost.start();
+      await hears('synced');
+      const before = await users();
+      expect(before.map(({ address }) => address)).toEqual(
+        expect.arrayContaining(['ann@panel.example', 'dan@panel.example']),
+      );
+      await panel(`INSERT INTO mailbox (username, domain, quota, active)
+        SELECT 'm' || n || '@panel.example', 'panel.example', 0, true FROM generate_series(1, 30) AS n`);
+      await hears('synced', '"added":30');
+      await panel(`DELETE FROM mailbox WHERE username = 'm7@panel.example'`);
+      await hears('synced', '"disabled":1');
+      const there = await users();
+      expect(there.find(({ address }) => address === 'm7@panel.example')?.status).toBe('disabled');
+      await panel('ALTER TABLE mailbox RENAME COLUMN quota TO limit_bytes');
+      await hears('sync_refused', 'lacks the column quota');
+      await panel(
+        'ALTER TABLE mailbox RENAME COLUMN limit_bytes TO quota; ALTER TABLE alias RENAME TO alias_kept; CREATE TABLE alias (LIKE alias_kept); ALTER TABLE mailbox RENAME TO mailbox_kept; CREATE TABLE mailbox (LIKE mailbox_kept); ALTER TABLE domain RENAME TO domain_kept; CREATE TABLE domain (LIKE domain_kept); ALTER TABLE alias_domain RENAME TO alias_domain_kept; CREATE TABLE alias_domain (LIKE alias_domain_kept)',
+      );
+      await hears('sync_refused', 'came back empty');
+      await postgres.stop();
+      await hears('sync_away');
+      expect(JSON.parse(await observed('status'))).toMatchObject({
+        parts: { sync: { panels: [{ state: 'away' }] } },
+      });
+      // Mail is sealed whether a panel is there or not.
+      expect((await fetch(`http://127.0.0.1:${places.observePort}/readyz`)).status).toBe(200);
+      expect(await users()).toEqual(there);
+      await postgres.start();
+      await hears('sync_refused', 'came back empty');
+      await panel(
+        ['alias', 'mailbox', 'domain', 'alias_domain']
+          .map((name) => `DROP TABLE ${name}; ALTER TABLE ${name}_kept RENAME TO ${name}`)
+          .join(';'),
+      );
+      await hears('sync_back');
+      expect(await users()).toEqual(there);
+      expect(sealpost.log()).not.toContain(new URL(postgres.url).password || 'no password');
+      await panel(`DELETE FROM mailbox WHERE username LIKE 'm%'`);
+    } finally {
+      await sealpost.close();
+      await places.remove();
+    }
+  });
+});
+
 describe('mailcow and PostfixAdmin on MariaDB', () => {
   it('move in', async (context) => {
     skipWithout(context, 'mariadb-server');
@@ -157,6 +249,9 @@ describe('mailcow and PostfixAdmin on MariaDB', () => {
     try {
       await mariadb.run('CREATE DATABASE mailcow; CREATE DATABASE postfix');
       await mariadb.run(MAILCOW_TABLES, 'mailcow');
+      // She had handed over her key before her mailbox moved in.
+      const dora = await keyFor(['dora@cow.example']);
+      await importFor(trial, 'dora@cow.example', dora);
       const report = await movesIn(trial, 'mailcow', mariadb.dsn('mailcow'));
       expect(report.code).toBe(0);
       expect([...told(report, 'left')].sort()).toEqual(['alias trash@cow.example', 'user room@cow.example']);
@@ -164,6 +259,8 @@ describe('mailcow and PostfixAdmin on MariaDB', () => {
         quota: 3_221_225_472,
         status: 'active',
       });
+      for (const address of ['dora@cow.example', 'dora@cowalias.example'])
+        expect([address, await letters.to(address, dora)]).toEqual([address, 'sealed']);
       // Nobody may log in, and mail still comes.
       expect(await trial.json('user', 'show', 'ed@cow.example')).toMatchObject({ status: 'active' });
       await mariadb.run(

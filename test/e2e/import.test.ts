@@ -13,6 +13,7 @@ import { registerUser } from '../../src/cli/user.ts';
 import { openAuthority } from '../support/authority.ts';
 import { runProgram } from '../support/child.ts';
 import type { GpgHome } from '../support/keys.ts';
+import { type Letters, openLetters } from '../support/letters.ts';
 import {
   armorOf,
   contents,
@@ -29,6 +30,7 @@ import { skipWithout } from '../support/needs.ts';
 import { openTrial, type Trial } from '../support/trial.ts';
 
 let trial: Trial;
+let letters: Letters;
 const homes: GpgHome[] = [];
 const authority = openAuthority();
 
@@ -41,9 +43,11 @@ beforeAll(async () => {
     registerExplain,
     registerImport,
   ]);
+  letters = await openLetters(trial);
 });
 
 afterAll(async () => {
+  await letters?.close();
   for (const home of homes) await home.close();
   authority.close();
   await trial?.close();
@@ -131,6 +135,18 @@ describe('GPG-Mailgate moves in', () => {
     expect(shown?.source).toBe('import');
     const user = (await trial.json('user', 'show', 'alice@gate.example')) as { settings: object };
     expect(user.settings).toEqual({ style: 'inline' });
+    // Alice's is inline, and says so itself.
+    for (const [address, ...secrets] of [
+      ['alice@gate.example', alice, second],
+      ['mapped@gate.example', mapped],
+      ['lapsed@gate.example', lapsed],
+      ['weak@gate.example', everybody],
+      ['dave@gate.example'],
+      ['missing@gate.example', everybody],
+      ['stranger@gate.example', everybody],
+      ['partner@partner.example', outside],
+    ] as const)
+      expect([address, await letters.to(address, ...secrets)]).toEqual([address, 'sealed']);
   });
 
   it('lets mail wait for whoever has no key but a refused one', async () => {
@@ -155,8 +171,34 @@ describe('GPG-Mailgate moves in', () => {
       'setting lapsed@only.example',
       'setting weak@only.example',
     ]);
-    for (const address of ['weak@only.example', 'lapsed@only.example'])
+    for (const address of ['weak@only.example', 'lapsed@only.example']) {
       expect(await fateOf(trial, address)).toEqual({ action: 'defer', keys: [] });
+      expect(await letters.to(address)).toBe('waits');
+    }
+  });
+
+  it('lets mail wait for an outside address and for a domain whose only key is refused, until there is a good one', async () => {
+    const [weak, ofAll, good] = await Promise.all([
+      keyFor(['weak@elsewhere.example'], { weak: true }),
+      keyFor(['office@elsewhere2.example'], { weak: true }),
+      keyFor(['weak@elsewhere.example']),
+    ]);
+    const { dir } = await home(weak, ofAll);
+    const config = trial.file(
+      'kept.conf',
+      `[gpg]\nkeyhome = ${dir}\n[enc_domain_keymap]\nkept.example = ${fingerprintOf(ofAll)}\n`,
+    );
+    const report = await movesIn(trial, 'gpg-mailgate', '--config', config, '--domain', 'kept.example');
+    expect([...told(report, 'changed')].sort()).toEqual([
+      'setting @kept.example',
+      'setting office@elsewhere2.example',
+      'setting weak@elsewhere.example',
+    ]);
+    for (const address of ['weak@elsewhere.example', 'anybody@kept.example'])
+      expect([address, await letters.to(address)]).toEqual([address, 'waits']);
+    const file = trial.file('good.asc', armorOf(good));
+    await trial.json('key', 'import', file, '--for', 'weak@elsewhere.example', '--add');
+    expect(await letters.to('weak@elsewhere.example', good)).toBe('sealed');
   });
 });
 
@@ -173,7 +215,9 @@ describe('Lacre moves in', () => {
       `CREATE TABLE lacre_keys (id INTEGER PRIMARY KEY, email VARCHAR(256), publickey TEXT, confirm VARCHAR(32), status INTEGER NOT NULL, time DATETIME);
        INSERT INTO lacre_keys (email, publickey, confirm, status) VALUES
          ('alice@lacre.example', '', '', 1), ('bob@lacre.example', '${armorOf(bob)}', '', 0),
-         ('eve@lacre.example', '${armorOf(eve)}', 'c0ffee', 0), ('gone@lacre.example', '', '', 2);`,
+         ('eve@lacre.example', '${armorOf(eve)}', 'c0ffee', 0), ('gone@lacre.example', '', '', 2);
+       CREATE TABLE lacre_identities (email VARCHAR(256) NOT NULL, fingerprint VARCHAR(64) NOT NULL);
+       INSERT INTO lacre_identities VALUES ('alice@lacre.example', '${fingerprintOf(alice)}'), ('office@lacre.example', '${fingerprintOf(alice)}');`,
     );
     const config = trial.file(
       'lacre.conf',
@@ -185,6 +229,14 @@ describe('Lacre moves in', () => {
     expect(await fateOf(trial, 'bob@lacre.example')).toEqual(sealedTo(bob));
     expect((await fateOf(trial, 'eve@lacre.example')).action).toBe('pass');
     expect(told(report, 'left')).toContain('key eve@lacre.example');
+    // Her key does not name the office: Lacre's table of identities does.
+    for (const [address, secret] of [
+      ['alice@lacre.example', alice],
+      ['bob@lacre.example', bob],
+      ['office@lacre.example', alice],
+    ] as const)
+      expect([address, await letters.to(address, secret)]).toEqual([address, 'sealed']);
+    expect(await letters.to('eve@lacre.example')).toBe('plaintext');
   });
 
   it('is refused by name where its database is another one', async (context) => {
@@ -218,6 +270,8 @@ describe('Zeyple moves in', () => {
     expect(await fateOf(trial, 'zoe@zeyple.example')).toEqual(sealedTo(ours));
     expect(await fateOf(trial, 'admin@abroad.example')).toEqual(sealedTo(theirs));
     expect(told(report, 'left')).toEqual(['setting force_encrypt']);
+    expect(await letters.to('zoe@zeyple.example', ours)).toBe('sealed');
+    expect(await letters.to('admin@abroad.example', theirs)).toBe('sealed');
   });
 
   it('is refused by name where the file is GPG-Mailgate’s', async () => {
@@ -294,6 +348,8 @@ describe('leap_mx moves in', () => {
     expect(report.code).toBe(0);
     expect(await fateOf(trial, 'lea@leap.example')).toEqual(sealedTo(key));
     expect(await fateOf(trial, 'info@leap.example')).toEqual(sealedTo(key));
+    for (const address of ['lea@leap.example', 'info@leap.example'])
+      expect([address, await letters.to(address, key)]).toEqual([address, 'sealed']);
     expect(told(report, 'left')).toEqual(['user blocked@leap.example']);
   });
 });
@@ -401,12 +457,17 @@ describe('a plain Postfix moves in', () => {
         'mydestination = $myhostname, localhost',
         'virtual_mailbox_domains = plain.example',
         `virtual_mailbox_maps = hash:${tables.mailboxes}`,
+        'virtual_transport = lmtp:unix:private/dovecot-lmtp',
         `virtual_alias_maps = hash:${tables.virtual} regexp:/etc/postfix/odd`,
         'virtual_alias_domains =',
         'relay_domains = relayed.example',
         `alias_maps = hash:${tables.aliases}`,
       ].join('\n'),
     );
+    // She had handed over her key before her mailbox moved in.
+    const pia = await keyFor(['pia@plain.example']);
+    await trial.json('key', 'import', trial.file('pia.asc', armorOf(pia)), '--for', 'pia@plain.example');
+    expect(await letters.to('pia@plain.example', pia)).toBe('sealed');
     const report = await movesIn(trial, 'postfix', '--config-dir', folder);
     expect(report.code).toBe(1);
     expect(told(report, 'refused')).toEqual(['setting virtual_alias_maps']);
@@ -429,5 +490,8 @@ describe('a plain Postfix moves in', () => {
     expect(await trial.json('alias', 'list', 'postmaster@mx.plainhost.example')).toMatchObject([
       { targets: ['pia@plain.example'] },
     ]);
+    for (const address of ['pia@plain.example', 'postmaster@mx.plainhost.example', 'postmaster@localhost'])
+      expect([address, await letters.to(address, pia)]).toEqual([address, 'sealed']);
+    expect(await letters.to('quinn@plain.example')).toBe('plaintext');
   });
 });

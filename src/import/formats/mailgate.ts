@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { besideFile, readText, readUpload } from './files.ts';
 import { exportHome } from './gnupg.ts';
-import { type Ini, type IniValue, iniValue, parseIni } from './ini.ts';
+import { type Ini, iniValue, parseIni } from './ini.ts';
 import { type KeyOwners, type Source, SourceRefused, type SourceRow } from './rows.ts';
 import { type Dsn, pagesOf, readDsn, requireColumns, type Sql, textOf } from './sql.ts';
 
@@ -29,10 +29,11 @@ export function mailgateSource({ program, config, database }: MailgateOptions): 
       if (keyHome === undefined || keyHome === '')
         throw new SourceRefused(`${config} is no configuration of ${program}: [gpg] has no keyhome`);
       const context = { ini, config, home: besideFile(config, keyHome) };
+      const dsn = database === undefined ? databaseOf(ini, config) : readDsn(database);
       yield* readStyles(context);
-      yield* readHome(context);
+      yield* readHome(context, await readIdentities(dsn));
       yield* readCertificates(context);
-      yield* readDatabase(context, database);
+      yield* readDatabase(dsn);
     },
   };
 }
@@ -70,31 +71,36 @@ function* readStyles({ ini, config }: Context): Generator<SourceRow> {
   }
 }
 
-interface KeymapEntry extends IniValue {
+interface KeymapEntry {
   /** An address, or `@domain`. */
   readonly owner: string;
+  readonly where: string;
   /** Upper-case hexadecimal digits: a fingerprint, or a key ID. */
   readonly digits: string;
 }
 
 /** Several keys for one address stand with commas between. */
-function keymap(ini: Ini, section: string, prefix: string): readonly KeymapEntry[] {
+function keymap({ ini, config }: Context, section: string, prefix: string): readonly KeymapEntry[] {
   return [...(ini.get(section) ?? [])].flatMap(([name, { value, line }]) =>
-    value
-      .split(',')
-      .map((each) => each.replace(/[\s:]/g, '').replace(/^0x/i, '').toUpperCase())
-      .filter((digits) => digits !== '')
-      .map((digits) => ({ owner: `${prefix}${name}`, digits, value, line })),
+    value.split(',').flatMap((each) => {
+      const digits = digitsOf(each);
+      return digits === '' ? [] : [{ owner: `${prefix}${name}`, digits, where: `${config}:${line}` }];
+    }),
   );
+}
+
+function digitsOf(text: string): string {
+  return text.replace(/[\s:]/g, '').replace(/^0x/i, '').toUpperCase();
 }
 
 /** The shortest key ID that GnuPG shows. */
 const SHORTEST_ID = 8;
 
-async function* readHome({ ini, config, home }: Context): AsyncGenerator<SourceRow> {
-  const people = [...keymap(ini, 'enc_keymap', ''), ...keymap(ini, 'keymap', '')];
-  const entries = [...people, ...keymap(ini, 'enc_domain_keymap', '@')];
-  const only = isYes(ini, 'default', 'enc_keymap_only');
+async function* readHome(context: Context, identities: readonly KeymapEntry[]): AsyncGenerator<SourceRow> {
+  const { home } = context;
+  const people = [...keymap(context, 'enc_keymap', ''), ...keymap(context, 'keymap', ''), ...identities];
+  const entries = [...people, ...keymap(context, 'enc_domain_keymap', '@')];
+  const only = isYes(context.ini, 'default', 'enc_keymap_only');
   const fingerprints = entries.length === 0 ? [] : await fingerprintsIn(home);
   const found = new Map<KeymapEntry, string>();
   for (const entry of entries) {
@@ -102,7 +108,7 @@ async function* readHome({ ini, config, home }: Context): AsyncGenerator<SourceR
       entry.digits.length < SHORTEST_ID ? [] : fingerprints.filter((each) => isNamed(each, entry.digits));
     const [fingerprint] = matching;
     if (fingerprint !== undefined && matching.length === 1) found.set(entry, fingerprint);
-    else yield unknownKey(entry, `${config}:${entry.line}`, home, matching.length);
+    else yield unknownKey(entry, home, matching.length);
   }
   // Whom the keymap gives a key gets no other one by the keyring.
   const except = new Set(people.filter((entry) => found.has(entry)).map(({ owner }) => owner.toLowerCase()));
@@ -129,11 +135,11 @@ function isNamed(fingerprint: string, digits: string): boolean {
   return fingerprint.length === 64 ? fingerprint.startsWith(digits) : fingerprint.endsWith(digits);
 }
 
-function unknownKey({ owner, value }: KeymapEntry, where: string, home: string, matching: number): SourceRow {
+function unknownKey({ owner, digits, where }: KeymapEntry, home: string, matching: number): SourceRow {
   const because =
     matching > 1
-      ? `${matching} keys in ${home} have the key ID ${value}; give the whole fingerprint`
-      : `the key ${value} is not in ${home}: the keymap had no effect`;
+      ? `${matching} keys in ${home} have the key ID ${digits}; give the whole fingerprint`
+      : `the key ${digits} is not in ${home}: no mail was sealed to it`;
   return { kind: 'refused', of: 'key', name: owner, where, because };
 }
 
@@ -167,11 +173,29 @@ async function* readCertificates({ ini, config }: Context): AsyncGenerator<Sourc
   }
 }
 
-/** GPG-Mailgate's table, and Lacre's. */
-const TABLES = ['lacre_keys', 'gpgmw_keys', 'gpgw_keys'] as const;
+/** Lacre's table of keys that were handed over, and GPG-Mailgate's (gpg-mailgate-web/schema.sql). */
+const TABLES = ['lacre_keys', 'gpgmw_keys'] as const;
 
-async function* readDatabase({ ini, config }: Context, given: string | undefined): AsyncGenerator<SourceRow> {
-  const dsn = given === undefined ? databaseOf(ini, config) : readDsn(given);
+/** Where newer versions of Lacre keep whose address has which key of the home, whatever the key names. */
+const IDENTITIES = 'lacre_identities';
+
+async function readIdentities(dsn: Dsn | null): Promise<readonly KeymapEntry[]> {
+  if (dsn === null) return [];
+  const sql = await dsn.open();
+  try {
+    if ((await sql.columns(IDENTITIES)).size === 0) return [];
+    await requireColumns(sql, dsn.name, { [IDENTITIES]: ['email', 'fingerprint'] });
+    const rows = await sql.query(`SELECT email, fingerprint FROM ${IDENTITIES} ORDER BY email`, []);
+    return rows.map((row) => {
+      const owner = textOf(row.email);
+      return { owner, digits: digitsOf(textOf(row.fingerprint)), where: `${IDENTITIES} ${owner}` };
+    });
+  } finally {
+    await sql.close();
+  }
+}
+
+async function* readDatabase(dsn: Dsn | null): AsyncGenerator<SourceRow> {
   if (dsn === null) return;
   const sql = await dsn.open();
   try {

@@ -132,16 +132,26 @@ async function* readMailboxes(panel: Panel, sql: Sql, { inactive }: Domains): As
     }
     const quota = Number(textOf(row.quota));
     const isActive = isOn(row.active) && !inactive.has(textOf(row.domain).toLowerCase());
+    const copies = isOn(row.alias_active) ? copiesOf(textOf(row.target), address) : [];
     const user: UserRow = {
       kind: 'user',
       where,
       address,
       quota: Number.isSafeInteger(quota) && quota > 0 ? quota : null,
       status: isActive ? 'active' : 'disabled',
-      forwards: isOn(row.alias_active) ? copiesOf(textOf(row.target), address) : [],
+      forwards: copies.filter((each) => !isVacation(each, address)),
     };
     yield user;
+    if (copies.some((each) => isVacation(each, address))) {
+      const because = "it is on vacation: Postfix's own virtual_alias_maps go on asking for the notices";
+      yield { kind: 'left', of: 'setting', name: address, where, because };
+    }
   }
+}
+
+/** PostfixAdmin's VIRTUAL_VACATION: `alice#example.org@autoreply.example.org` sends notices, and nobody reads it. */
+function isVacation(target: string, own: string): boolean {
+  return target.toLowerCase().startsWith(`${own.replace('@', '#')}@`.toLowerCase());
 }
 
 /** Who else gets a mailbox's mail, by the alias that it has of its own name. */

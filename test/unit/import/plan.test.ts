@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Address } from '../../../src/address/address.ts';
 import type { AliasRow, UserRow } from '../../../src/import/formats/rows.ts';
-import { isSuspicious, makePlan, type ReadRows } from '../../../src/import/plan.ts';
+import { isSuspicious, makePlan, type Plan, type ReadRows } from '../../../src/import/plan.ts';
 import type { Snapshot } from '../../../src/import/snapshot.ts';
 import type { BulkKey } from '../../../src/keys/bulk.ts';
 
@@ -9,7 +9,6 @@ const NOTHING: Snapshot = {
   domains: [],
   users: [],
   addresses: [],
-  unlinked: [],
   keys: new Map(),
   keyed: new Set(),
   renamed: new Map(),
@@ -76,20 +75,25 @@ const REFUSED = { code: 'weak algorithm', fingerprint: 'F', sentence: 'too weak'
 interface Options {
   readonly adds?: boolean;
   readonly expired?: 'take' | 'refuse';
+  readonly written?: readonly string[];
 }
 
-function planOf(rows: Partial<ReadRows>, snapshot = OURS, { adds = false, expired = 'take' }: Options = {}) {
+function planOf(
+  rows: Partial<ReadRows>,
+  snapshot = OURS,
+  { adds = false, expired = 'take', written = [] }: Options = {},
+): Promise<Plan> {
   const all = { domains: [], users: [], aliases: [], keys: [], others: [], ...rows };
   return makePlan(
     all,
     snapshot,
     { addsDomains: adds, addsOwners: adds },
-    { delimiters: '+', expired, domains: [] },
+    { delimiters: '+', expired, domains: [], written: new Set(written) },
   );
 }
 
 /** `outcome kind name` of every row that is told of. */
-function words(plan: ReturnType<typeof planOf>): string[] {
+function words(plan: Plan): string[] {
   return plan.tally.told.map(({ outcome, kind, name }) => `${outcome} ${kind} ${name}`);
 }
 
@@ -134,22 +138,22 @@ describe('the plan of an import', () => {
       { aliases: [alias('alice@example.org', 'x@y.example')] },
       ['refused alias alice@example.org'],
     ],
-  ])('of %s', (_what, rows, expected) => {
-    expect(words(planOf(rows))).toEqual(expected);
+  ])('of %s', async (_what, rows, expected) => {
+    expect(words(await planOf(rows))).toEqual(expected);
   });
 
-  it('adds to an alias that was here before, and replaces the targets of one that the source made', () => {
+  it('adds to an alias that was here before, and replaces the targets of one that the source made', async () => {
     const rows = { aliases: [alias('info@example.org', 'x@y.example')] };
-    const targets = (snapshot: Snapshot): string[] => {
-      const found = planOf(rows, snapshot).draft.addresses.get('info@example.org');
+    const targets = async (snapshot: Snapshot): Promise<string[]> => {
+      const found = (await planOf(rows, snapshot)).draft.addresses.get('info@example.org');
       return found?.kind === 'alias' ? found.alias.targets.map(({ target }) => target) : [];
     };
-    expect(targets(OURS)).toEqual(['alice@example.org', 'x@y.example']);
+    expect(await targets(OURS)).toEqual(['alice@example.org', 'x@y.example']);
     const own = OURS.addresses.map((each) => ({ ...each, own: true }));
-    expect(targets({ ...OURS, addresses: own })).toEqual(['x@y.example']);
+    expect(await targets({ ...OURS, addresses: own })).toEqual(['x@y.example']);
   });
 
-  it('gives a key to users and contacts, and says of nobody’s key that it is', () => {
+  it('gives a key to users and contacts, and says of nobody’s key that it is', async () => {
     const named = { kind: 'named', except: new Set<string>(), also: [] } as const;
     const rows = {
       keys: [
@@ -163,7 +167,7 @@ describe('the plan of an import', () => {
         },
       ],
     };
-    const plan = planOf(rows);
+    const plan = await planOf(rows);
     expect(plan.fresh.map(({ fingerprint, owner }) => [fingerprint, owner?.kind])).toEqual([
       ['A', 'user'],
       ['A', 'contact'],
@@ -189,19 +193,59 @@ describe('the plan of an import', () => {
       'refused, of an outside address',
       key('F', ['x@y.example'], { refusal: REFUSED }),
       {},
-      ['refused key F', 'refused setting x@y.example'],
+      ['refused key F', 'changed setting x@y.example'],
     ],
-  ])('lets nobody who was sealed be in plaintext: a key that is %s', (_what, each, options, expected) => {
-    const named = { kind: 'named', except: new Set<string>(), also: [] } as const;
-    const rows = { keys: [{ row: { where: 'w', owners: named, sealedBefore: true }, key: each }] };
-    expect(words(planOf(rows, OURS, options))).toEqual(expected);
-    // Whoever has another key needs no more.
-    const keyed = planOf(rows, { ...OURS, keyed: new Set(['user:7']) }, options);
-    expect(words(keyed)).not.toContain('changed setting alice@example.org');
+    [
+      'unreadable, of an outside address',
+      key('F', ['x@y.example'], { refusal: REFUSED, fingerprint: null, size: 0 }),
+      {},
+      ['refused key a key that cannot be read', 'refused setting x@y.example'],
+    ],
+  ])(
+    'lets nobody who was sealed be in plaintext: a key that is %s',
+    async (_what, each, options, expected) => {
+      const named = { kind: 'named', except: new Set<string>(), also: [] } as const;
+      const rows = { keys: [{ row: { where: 'w', owners: named, sealedBefore: true }, key: each }] };
+      expect(words(await planOf(rows, OURS, options))).toEqual(expected);
+      // Whoever has another key needs no more.
+      const keyed = await planOf(rows, { ...OURS, keyed: new Set(['user:7']) }, options);
+      expect(words(keyed)).not.toContain('changed setting alice@example.org');
+    },
+  );
+
+  it.each([
+    ['an outside address', ['x@y.example'], 'contact'],
+    ['a domain', ['@example.org'], 'domain'],
+  ] as const)('keeps the refused key of %s, disabled: its mail waits', async (_what, addresses, kind) => {
+    const refused = key('F', [], { refusal: REFUSED });
+    const owners = { kind: 'these', addresses } as const;
+    const { fresh } = await planOf({
+      keys: [{ row: { where: 'w', owners, sealedBefore: true }, key: refused }],
+    });
+    expect(fresh.map(({ owner, isKeptDisabled }) => [owner?.kind, isKeptDisabled])).toEqual([[kind, true]]);
   });
 
-  it('tells what is gone: not what is refused, and no key while one cannot be read', () => {
-    const plan = planOf({
+  it('says nothing of keys that the same import has written a moment ago, and does not merge them', async () => {
+    const rows = {
+      keys: ['digest of F', 'another copy'].map((digest) => ({
+        row: {
+          where: 'w',
+          owners: { kind: 'these', addresses: ['alice@example.org'] } as const,
+          sealedBefore: true,
+        },
+        key: key('F', [], { digest }),
+      })),
+    };
+    const known = { id: 3, owner: 'user:7', status: 'active', revoked: false, digest: 'merged' } as const;
+    const now = { ...OURS, keys: new Map([['F', [known]]]), keyed: new Set(['user:7']) };
+    const written = ['F alice@example.org digest of F', 'F alice@example.org another copy'];
+    const { fresh, again, tally } = await planOf(rows, now, { written });
+    expect({ fresh, again, told: tally.told }).toEqual({ fresh: [], again: [], told: [] });
+    expect((await planOf(rows, now)).again).toHaveLength(2);
+  });
+
+  it('tells what is gone: not what is refused, and no key while one cannot be read', async () => {
+    const plan = await planOf({
       users: [user('alice@example.org'), user('info@example.org')],
       others: [{ kind: 'refused', of: 'key', name: 'x', where: 'w', because: 'unreadable' }],
     });
