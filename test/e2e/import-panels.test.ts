@@ -218,9 +218,7 @@ describe('a panel that serve follows', () => {
       await hears('sync_refused', 'came back empty');
       await postgres.stop();
       await hears('sync_away');
-      expect(JSON.parse(await observed('status'))).toMatchObject({
-        parts: { sync: { panels: [{ state: 'away' }] } },
-      });
+      expect(JSON.parse(await observed('status'))).toMatchObject({ panels: [{ state: 'away' }] });
       // Mail is sealed whether a panel is there or not.
       expect((await fetch(`http://127.0.0.1:${places.observePort}/readyz`)).status).toBe(200);
       expect(await users()).toEqual(there);
