@@ -71,14 +71,15 @@ export async function applyImport(rows: ReadRows, context: ApplyContext): Promis
     steps.done += count;
     context.progress('writing', Math.min(steps.done, steps.all), steps.all);
   };
-  const before = await applyToKnown(rows, context, columns, steps, onPiece);
+  const first = await applyToKnown(rows, context, columns, steps, onPiece);
+  const { before } = first;
   const rest: ApplyContext = { ...context, options: { ...options, written: before.keys } };
   return inTransaction(
     database.pool,
     async (client) => {
       await nameActor(ormOf(client), options.keys.actor);
       await client.query('SELECT pg_advisory_xact_lock($1)', [ONE_AT_A_TIME]);
-      const plan = await planNow(client, rows, rest);
+      const plan = await planOfRest(client, rows, rest, first);
       const gone = await findGone(client, plan, rest);
       await writePlan(client, plan, gone, rest, columns, onPiece);
       tellWritten(plan.tally, before, plan.draft);
@@ -89,24 +90,53 @@ export async function applyImport(rows: ReadRows, context: ApplyContext): Promis
   );
 }
 
-/** The first part. Its plan is large, and is forgotten with it. */
+interface FirstPart {
+  readonly before: WrittenKnown;
+  /** Of the directory before it was planned. */
+  readonly version: string;
+  /** A plan of a hundred thousand rows is large: it is forgotten before there is a second one. */
+  plan: Plan | null;
+}
+
 async function applyToKnown(
   rows: ReadRows,
   context: ApplyContext,
   columns: KeyColumnsOf,
   steps: { all: number },
   onPiece: (count: number) => void,
-): Promise<WrittenKnown> {
+): Promise<FirstPart> {
   const { pool } = context.database;
+  const version = await versionOf(pool);
   const plan = await planNow(pool, rows, context);
   await findGone(pool, plan, context);
   steps.all = countSteps(plan);
   // What takes time is done before anything is held.
   for (const key of plan.fresh) await columns.of(key, plan.draft);
-  return writeKnown(plan, context, columns, onPiece);
+  return { before: await writeKnown(plan, context, columns, onPiece), version, plan };
+}
+
+/** The first plan where nothing has changed since, neither by us nor by others; else a new one. */
+async function planOfRest(
+  client: Client,
+  rows: ReadRows,
+  context: ApplyContext,
+  first: FirstPart,
+): Promise<Plan> {
+  const isTrue = (await versionOf(client)) === first.version;
+  if (isTrue && first.plan !== null) return first.plan;
+  first.plan = null;
+  return planNow(client, rows, context);
 }
 
 type Client = Pick<pg.ClientBase, 'query'>;
+
+/** Moves with every change of the directory (migrations/0012_directory_version.sql). */
+async function versionOf(client: Client): Promise<string> {
+  const { rows } = await client.query<{ version: string }>(
+    `SELECT version || ' ' || stamp AS version FROM directory_version`,
+  );
+  return rows[0]?.version ?? '';
+}
 
 async function planNow(client: Client, rows: ReadRows, { source, options }: ApplyContext): Promise<Plan> {
   const snapshot = await loadSnapshot(client, rows, source.name, options.delimiters);

@@ -1,10 +1,12 @@
-// A program with its time and the most memory that it ever had, for figures that are promised.
+// A program with its time and the most memory that it ever has, for figures that are promised.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Finished } from './child.ts';
 
 export interface Measured extends Finished {
   readonly seconds: number;
+  /** Processor time of its own, which a busy machine does not stretch. */
+  readonly cpuSeconds: number;
   /** The high-water mark of its resident memory (proc(5), VmHWM). MiB. */
   readonly peakMiB: number;
 }
@@ -28,9 +30,10 @@ export function runMeasured(
     const stderr: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
-    let peakMiB = 0;
+    const used = { peakMiB: 0, cpuSeconds: 0 };
     const timer = setInterval(() => {
-      peakMiB = Math.max(peakMiB, highWaterMark(child.pid ?? 0));
+      used.peakMiB = Math.max(used.peakMiB, highWaterMark(child.pid ?? 0));
+      used.cpuSeconds = Math.max(used.cpuSeconds, processorTime(child.pid ?? 0));
     }, EVERY_MS);
     child.once('error', reject);
     child.once('spawn', () => onStart(child.pid ?? 0));
@@ -41,7 +44,7 @@ export function runMeasured(
         stdout: Buffer.concat(stdout),
         stderr: Buffer.concat(stderr).toString('utf8'),
         seconds: (performance.now() - started) / 1000,
-        peakMiB,
+        ...used,
       });
     });
   });
@@ -55,4 +58,20 @@ function highWaterMark(pid: number): number {
     // It has ended.
     return 0;
   }
+}
+
+/** Ticks of user and system time (proc(5), stat), of which a second has a hundred. */
+function processorTime(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    // It has ended.
+    return 0;
+  }
+}
+
+/** The figures in words. */
+export function figures({ seconds, cpuSeconds, peakMiB }: Measured): string {
+  return `${seconds.toFixed(1)} s (${cpuSeconds.toFixed(1)} s of processor time), at most ${Math.round(peakMiB)} MiB`;
 }

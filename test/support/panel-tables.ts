@@ -17,7 +17,7 @@ export function postfixadminTables(kind: 'postgres' | 'mysql'): string {
     INSERT INTO mailbox VALUES ('ann@panel.example', '', 'Ann', '', 1024000000, 'ann', 'panel.example', ${on}),
       ('ben@panel.example', '', 'Ben', '', 0, 'ben', 'panel.example', ${off}), ('cas@closed.example', '', '', '', 0, 'cas', 'closed.example', ${on});
     INSERT INTO alias VALUES ('ann@panel.example', 'ann@panel.example,copy@abroad.example', 'panel.example', ${on}),
-      ('ben@panel.example', 'ben@panel.example', 'panel.example', ${on}), ('team@panel.example', 'ann@panel.example,ben@panel.example', 'panel.example', ${on}),
+      ('ben@panel.example', 'ben@panel.example,ben#panel.example@autoreply.panel.example', 'panel.example', ${on}), ('team@panel.example', 'ann@panel.example,ben@panel.example', 'panel.example', ${on}),
       ('old@panel.example', 'ann@panel.example', 'panel.example', ${off}), ('@backup.example', 'ann@panel.example', 'backup.example', ${on});`;
 }
 

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registerImport } from '../../../src/cli/import.ts';
 import { setKeyStatus } from '../../../src/keys/store.ts';
-import { type Measured, runMeasured } from '../../support/measured.ts';
+import { figures, type Measured, runMeasured } from '../../support/measured.ts';
 import type { Report } from '../../support/moving.ts';
 import { sealpostCommand } from '../../support/sealpost-process.ts';
 import { openTrial, type Trial } from '../../support/trial.ts';
@@ -45,7 +45,7 @@ async function importMeasured(
     [...args, 'import', ...words, '--apply', '--json', '--config', config],
     { cwd: trial.folder },
   );
-  process.stdout.write(`${what}: ${done.seconds.toFixed(1)} s, at most ${Math.round(done.peakMiB)} MiB\n`);
+  process.stdout.write(`${what}: ${figures(done)}\n`);
   if (done.code !== 0) throw new Error(`exit ${done.code}: ${done.stderr.slice(-2000)}`);
   return { ...done, report: JSON.parse(done.stdout.toString('utf8')) as Report };
 }

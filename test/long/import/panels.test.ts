@@ -5,7 +5,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { registerImport } from '../../../src/cli/import.ts';
 import { look, notLookedYet, type SyncState } from '../../../src/import/sync.ts';
-import { runMeasured } from '../../support/measured.ts';
+import { figures, runMeasured } from '../../support/measured.ts';
 import type { Report } from '../../support/moving.ts';
 import { need } from '../../support/needs.ts';
 import { MAILCOW_TABLES, postfixadminTables } from '../../support/panel-tables.ts';
@@ -50,7 +50,7 @@ it.each([
   const config = join(trial.folder, 'sealpost.toml');
   const words = ['import', panel, mariadb.dsn(panel), '--apply', '--json', '--config', config];
   const done = await runMeasured(program, [...args, ...words], { cwd: trial.folder });
-  process.stdout.write(`${panel}: ${done.seconds.toFixed(1)} s, at most ${Math.round(done.peakMiB)} MiB\n`);
+  process.stdout.write(`${panel}: ${figures(done)}\n`);
   expect(done.stderr).toBe('');
   const { counts } = JSON.parse(done.stdout.toString('utf8')) as Report;
   expect(counts.user?.added).toBeGreaterThanOrEqual(MAILBOXES);
