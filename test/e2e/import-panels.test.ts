@@ -165,7 +165,7 @@ describe('PostfixAdmin', () => {
 describe('a panel that serve follows', () => {
   it('makes users and takes them back; away, empty or another one it changes nothing, and log and status tell', async () => {
     const places = await allocatePlaces();
-    const sync = { source: 'postfixadmin', url: postgres.url, every: '1s', remove: true };
+    const sync = { source: 'postfixadmin', url: postgres.url, every: '200ms', remove: true };
     const sealpost = await createSealpost({
       places,
       example: null,
