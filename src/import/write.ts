@@ -7,8 +7,8 @@ import type { KnownRow } from './snapshot.ts';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** Rows in one statement, which stays far below a query's deadline. */
-const AT_ONCE = 2000;
+/** Rows in one statement: it stays far below a query's deadline, and its text is no large object that waits to be collected. */
+const AT_ONCE = 500;
 
 /** The numbers in the database of what was new in the draft. */
 export interface Written {
