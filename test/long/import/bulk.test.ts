@@ -75,12 +75,12 @@ describe('moving in', () => {
     const file = trial.file('users.csv', csvOf(addresses(USERS, SITE)));
     const { report, seconds, peakMiB } = await importMeasured(`${USERS} addresses`, 'csv', file);
     expect(report.counts.user?.added).toBe(USERS);
-    expect(seconds).toBeLessThan(USERS_SECONDS);
-    expect(peakMiB).toBeLessThan(MEMORY_MIB);
+    expect.soft(seconds).toBeLessThan(USERS_SECONDS);
+    expect.soft(peakMiB).toBeLessThan(MEMORY_MIB);
     const again = await importMeasured('the same once more', 'csv', file);
     expect(again.report.counts.user).toEqual({ same: USERS });
-    expect(again.seconds).toBeLessThan(USERS_SECONDS);
-    expect(again.peakMiB).toBeLessThan(MEMORY_MIB);
+    expect.soft(again.seconds).toBeLessThan(USERS_SECONDS);
+    expect.soft(again.peakMiB).toBeLessThan(MEMORY_MIB);
   });
 
   it(`takes ${KEYS} keys in less than ${KEYS_SECONDS} s and ${MEMORY_MIB} MB, and holds up nobody who revokes one`, async () => {
@@ -96,9 +96,9 @@ describe('moving in', () => {
     process.stdout.write(`the longest of ${changes} changes of keys meanwhile: ${longest.toFixed(0)} ms\n`);
     expect(report.counts.key).toEqual({ added: KEYS });
     expect(changes).toBeGreaterThan(0);
-    expect(longest).toBeLessThan(WAIT_MS);
-    expect(seconds).toBeLessThan(KEYS_SECONDS);
-    expect(peakMiB).toBeLessThan(MEMORY_MIB);
+    expect.soft(longest).toBeLessThan(WAIT_MS);
+    expect.soft(seconds).toBeLessThan(KEYS_SECONDS);
+    expect.soft(peakMiB).toBeLessThan(MEMORY_MIB);
   });
 
   it('tells its progress on a terminal', async () => {
@@ -121,6 +121,6 @@ describe('moving in', () => {
     const { report } = await importing;
     process.stdout.write(`the longest of ${changes} changes of keys meanwhile: ${longest.toFixed(0)} ms\n`);
     expect(report.counts.key).toEqual({ changed: COPIES });
-    expect(longest).toBeLessThan(WAIT_MS);
+    expect.soft(longest).toBeLessThan(WAIT_MS);
   });
 });

@@ -54,8 +54,8 @@ it.each([
   expect(done.stderr).toBe('');
   const { counts } = JSON.parse(done.stdout.toString('utf8')) as Report;
   expect(counts.user?.added).toBeGreaterThanOrEqual(MAILBOXES);
-  expect(done.seconds).toBeLessThan(SECONDS);
-  expect(done.peakMiB).toBeLessThan(MEMORY_MIB);
+  expect.soft(done.seconds).toBeLessThan(SECONDS);
+  expect.soft(done.peakMiB).toBeLessThan(MEMORY_MIB);
 
   const quiet = await lookMeasured(panel);
   expect(quiet).toMatchObject({ state: 'ok', last_change: null });
@@ -86,6 +86,6 @@ async function lookMeasured(panel: 'postfixadmin' | 'mailcow'): Promise<SyncStat
     `a look at ${panel}: ${((performance.now() - started) / 1000).toFixed(1)} s, and nothing else waited longer than ${longest.toFixed(0)} ms\n`,
   );
   expect(state.because).toBeNull();
-  expect(longest).toBeLessThan(LONGEST_BLOCK);
+  expect.soft(longest).toBeLessThan(LONGEST_BLOCK);
   return state;
 }
