@@ -6,7 +6,7 @@ import { applyImport, planImport } from '../import/apply.ts';
 import type { Progress } from '../import/context.ts';
 import { type Source, SourceAway, SourceRefused } from '../import/formats/rows.ts';
 import { readSource } from '../import/read.ts';
-import { hasRefusals, makeReport, reportText } from '../import/report.ts';
+import { hasRefusals, makeReport, reportJson, reportText } from '../import/report.ts';
 import { cliActor } from './arguments.ts';
 import { run, withCommonOptions } from './command.ts';
 import { printable } from './table.ts';
@@ -241,7 +241,8 @@ async function moveIn(flags: Flags, config: string | undefined, open: () => Prom
       const { tally } = applied ? await applyImport(rows, parts) : await planImport(rows, parts);
       end();
       const report = makeReport(source.name, applied, tally);
-      context.print(report, reportText(report).split('\n').map(printable).join('\n'));
+      if (context.json) for (const piece of reportJson(report)) process.stdout.write(piece);
+      else context.print(report, reportText(report).split('\n').map(printable).join('\n'));
       if (hasRefusals(report)) process.exitCode = EXIT.refused;
     } catch (error) {
       end();

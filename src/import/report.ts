@@ -67,6 +67,21 @@ export function hasRefusals(report: Pick<Report, 'counts'>): boolean {
   return countOf(report, 'refused') > 0;
 }
 
+/** How many rows one piece of the text has. */
+const ROWS_AT_ONCE = 1000;
+
+/** The report as machines read it, a row on each line: in pieces, since a hundred thousand rows are a large text. */
+export function* reportJson({ rows, expired, several, ...head }: Report): Generator<string> {
+  for (const [name, value] of Object.entries(head))
+    yield `${name === 'source' ? '{' : ','}\n  ${JSON.stringify(name)}: ${JSON.stringify(value)}`;
+  yield ',\n  "rows": [';
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+    const piece = rows.slice(at, at + ROWS_AT_ONCE).map((row) => `\n    ${JSON.stringify(row)}`);
+    yield `${at === 0 ? '' : ','}${piece.join(',')}`;
+  }
+  yield `\n  ],\n  "expired": ${JSON.stringify(expired)},\n  "several": ${JSON.stringify(several)}\n}\n`;
+}
+
 /** The report as a person reads it. */
 export function reportText(report: Report): string {
   const { rows, counts, applied, expired, several } = report;
