@@ -19,8 +19,8 @@ const KEYS = 10_000;
 const COPIES = 500;
 const SITE = 'bulk.example';
 
-/** What is promised, on two cores. */
-const [USERS_SECONDS, KEYS_SECONDS, MEMORY_MIB, WAIT_MS] = [60, 300, 300, 1000];
+/** What is promised, on two cores; 300 MB are 286 MiB. */
+const [USERS_SECONDS, KEYS_SECONDS, MEMORY_MIB, WAIT_MS] = [60, 300, 286, 1000];
 
 let trial: Trial;
 let all: readonly Certificate[] = [];
@@ -71,7 +71,7 @@ async function revokeMeanwhile(until: Promise<unknown>): Promise<{ longest: numb
 }
 
 describe('moving in', () => {
-  it(`takes ${USERS} addresses in less than ${USERS_SECONDS} s and ${MEMORY_MIB} MB`, async () => {
+  it(`takes ${USERS} addresses in less than ${USERS_SECONDS} s and ${MEMORY_MIB} MiB`, async () => {
     const file = trial.file('users.csv', csvOf(addresses(USERS, SITE)));
     const { report, seconds, peakMiB } = await importMeasured(`${USERS} addresses`, 'csv', file);
     expect(report.counts.user?.added).toBe(USERS);
@@ -83,7 +83,7 @@ describe('moving in', () => {
     expect.soft(again.peakMiB).toBeLessThan(MEMORY_MIB);
   });
 
-  it(`takes ${KEYS} keys in less than ${KEYS_SECONDS} s and ${MEMORY_MIB} MB, and holds up nobody who revokes one`, async () => {
+  it(`takes ${KEYS} keys in less than ${KEYS_SECONDS} s and ${MEMORY_MIB} MiB, and holds up nobody who revokes one`, async () => {
     const owners = [...addresses(KEYS, SITE)];
     const started = performance.now();
     all = await makeCertificates(owners, COPIES);

@@ -17,7 +17,7 @@ need('mariadb-server');
 
 const MAILBOXES = 100_000;
 /** As for any source of so many addresses. */
-const [SECONDS, MEMORY_MIB] = [60, 300];
+const [SECONDS, MEMORY_MIB] = [60, 286];
 /** How long a look may keep everything else in its process waiting. Milliseconds; a collection of garbage takes the most. */
 const LONGEST_BLOCK = 250;
 
