@@ -1,5 +1,6 @@
 // Helpers for messages sealed in the inline style: an encryption that can be read back without keys, and what opens it again.
 
+import { decodeText } from '../../src/message/charset.ts';
 import { fieldsNamed } from '../../src/message/header.ts';
 import type { Piece } from '../../src/message/mime-tree.ts';
 import type { Encrypt, EncryptionJob } from '../../src/openpgp/types.ts';
@@ -69,7 +70,7 @@ export function saysTheSame(leaf: Extract<Piece, { kind: 'leaf' }>, opened: Buff
   if (contentType?.type !== 'text') return false;
   const label = contentType.parameters.get('charset')?.toLowerCase() ?? 'utf-8';
   const bigEndian = label === 'utf-16' && plaintext[0] === 0xfe;
-  const text = new TextDecoder(bigEndian ? 'utf-16be' : label).decode(plaintext);
+  const text = decodeText(plaintext, bigEndian ? 'utf-16be' : label);
   const inLines = (written: string): string => written.replace(/\r\n/g, '\n');
   return inLines(opened.toString('utf8')) === inLines(text);
 }

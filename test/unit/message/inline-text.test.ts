@@ -16,6 +16,8 @@ describe('a text is written in UTF-8', () => {
     ['ISO-8859-1', 'Gr\xfc\xdfe', 'Gr\u00fc\u00dfe'],
     ['iso-8859-15', '10 \xa4', '10 \u20ac'],
     ['windows-1252', '10 \x80', '10 \u20ac'],
+    // Every mail program reads the one as the other.
+    ['iso-8859-1', '\xc3\x9c\x93\x94', '\u00c3\u0153\u201c\u201d'],
     ['koi8-r', '\xcd\xc9\xd2', '\u043c\u0438\u0440'],
     ['windows-1251', '\xec\xe8\xf0', '\u043c\u0438\u0440'],
     ['iso-8859-7', '\xea\xe1\xeb\xe7', '\u03ba\u03b1\u03bb\u03b7'],
