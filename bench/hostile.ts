@@ -8,10 +8,11 @@ import { dotStuffed } from '../src/smtp/dot-stuff.ts';
 import { createBudget } from '../src/smtp/server/budget.ts';
 import { type FilterListenerHandle, startListener } from '../src/smtp/server/listener.ts';
 import { freePorts, repository } from '../test/support/places.ts';
-import { BOMBS, type Bomb } from './hostile/bombs.ts';
+import type { Bomb } from './hostile/bomb.ts';
+import { BOMBS } from './hostile/bombs.ts';
 import type { Measured, Told } from './hostile/child.ts';
+import type { Measurement } from './hostile/measure-one.ts';
 import { DOMAIN, stageConfig } from './hostile/stage.ts';
-import type { ReadUpload } from './hostile/upload-child.ts';
 import { letter } from './letter.ts';
 import type { Finding, PartOptions, PartResult, Row } from './rows.ts';
 import { openSession } from './session.ts';
@@ -54,29 +55,31 @@ export async function hostilePart(options: PartOptions): Promise<PartResult> {
   } finally {
     await sink.listener.close({ graceMs: 0 });
   }
-  const uploads = await readUploads();
-  for (const { name, blockMs } of uploads) options.progress(`${name}: ${blockMs.toFixed(1)} ms`);
+  const uploads = await measuredIn('upload-child.ts');
+  const requests = await measuredIn('request-child.ts');
+  for (const { name, blockMs } of [...uploads, ...requests])
+    options.progress(`${name}: ${blockMs.toFixed(1)} ms`);
   return {
-    rows: [...exploded.map(rowOf), ...uploads.map(rowOfUpload)],
-    findings: findingsOf(exploded, uploads),
+    rows: [...exploded.map(rowOf), ...[...uploads, ...requests].map(rowOfOther)],
+    findings: findingsOf(exploded, uploads, requests),
     notes: NOTES,
   };
 }
 
-/** Keys and certificates that strangers hand over, read in a process of its own. */
-async function readUploads(): Promise<readonly ReadUpload[]> {
-  const child = fork(join(repository, 'bench/hostile/upload-child.ts'), [], {
+/** What is no letter, in a process of its own. @param file beside the others of this benchmark */
+async function measuredIn(file: string): Promise<readonly Measurement[]> {
+  const child = fork(join(repository, 'bench/hostile', file), [], {
     execArgv: ['--import', 'tsx'],
     cwd: repository,
   });
-  const uploads: ReadUpload[] = [];
-  child.on('message', (read) => uploads.push(read as ReadUpload));
+  const measured: Measurement[] = [];
+  child.on('message', (one) => measured.push(one as Measurement));
   const [code] = await once(child, 'exit');
-  if (code !== 0) throw new Error(`the process of the uploads ended with ${code}`);
-  return uploads;
+  if (code !== 0) throw new Error(`the process of ${file} ended with ${code}`);
+  return measured;
 }
 
-function rowOfUpload({ name, bytes, blockMs, memoryMegabytes, seconds }: ReadUpload): Row {
+function rowOfOther({ name, bytes, blockMs, memoryMegabytes, seconds }: Measurement): Row {
   return {
     work: `${name}, ${Math.ceil(bytes / 1000)} KB`,
     figures: { ms: seconds * 1000, 'longest block ms': blockMs, 'peak MB': memoryMegabytes },
@@ -218,8 +221,14 @@ function rowOf({ bomb, bytes, blockMs, memoryMegabytes, growth, seconds }: Explo
   };
 }
 
-function findingsOf(exploded: readonly Exploded[], uploads: readonly ReadUpload[]): Finding[] {
+function findingsOf(
+  exploded: readonly Exploded[],
+  uploads: readonly Measurement[],
+  requests: readonly Measurement[],
+): Finding[] {
   const worst = (figure: (one: Exploded) => number): number => Math.max(...exploded.map(figure));
+  const longest = (measured: readonly Measurement[]): number =>
+    Math.max(...measured.map(({ blockMs }) => blockMs));
   return [
     {
       what: 'hostile mail: the longest block of the event loop',
@@ -234,7 +243,13 @@ function findingsOf(exploded: readonly Exploded[], uploads: readonly ReadUpload[
     },
     {
       what: 'hostile keys and certificates: the longest block of the event loop',
-      measured: Math.max(...uploads.map(({ blockMs }) => blockMs)),
+      measured: longest(uploads),
+      unit: 'ms',
+      target: BLOCK,
+    },
+    {
+      what: 'hostile lookups: the longest block of the event loop',
+      measured: longest(requests),
       unit: 'ms',
       target: BLOCK,
     },
@@ -246,5 +261,6 @@ const NOTES = [
     'one field may have. "Longest block" is the longest turn of the event loop by the processor time of its thread, so that what else ' +
     'the machine does, or sealing in other threads, does not count. "Peak MB" is how far resident memory rose above what it was before ' +
     `the letter. "Growth" is the largest copy over the letter, of letters above ${GROWTH_COUNTS_FROM / 1024} KB. Keys and certificates ` +
-    'are read one after the other in one process, as key import and the portal do; they are 256 KB at most.',
+    'are read one after the other in one process, as key import and the portal do; they are 256 KB at most. Lookups go to the ' +
+    'daemons by TCP, 128 KB of requests in one go; their database is in memory, and knows nobody.',
 ];

@@ -15,6 +15,8 @@ export interface Report {
   readonly command: string;
   readonly machine: MachineFacts;
   readonly outcomes: readonly Outcome[];
+  /** Of one part alone, whose notes say how it was measured. Default: of many, with what is true of their ratios. */
+  readonly alone?: boolean;
   /** File names of the plots (without ending) and their titles, by part. */
   readonly plots: readonly { readonly part: string; readonly name: string; readonly title: string }[];
 }
@@ -45,7 +47,7 @@ export function renderReport(report: Report): string {
   return `${sections.join('\n\n')}\n`;
 }
 
-function head({ startedAt, seconds, command, machine, outcomes }: Report): string[] {
+function head({ startedAt, seconds, command, machine, outcomes, alone = false }: Report): string[] {
   const { cores, model, memoryGigabytes, node, load, busyShare, othersShare, quiet } = machine;
   const refused = outcomes.flatMap((outcome) => ('refused' in outcome ? [outcome.part.title] : []));
   const lines = [
@@ -60,6 +62,7 @@ function head({ startedAt, seconds, command, machine, outcomes }: Report): strin
     );
   if (refused.length > 0)
     lines.push(`**Without figures, for the reason given below: ${refused.join(', ')}.**`);
+  if (alone) return lines;
   lines.push(
     'Ratios are medians of rounds taken in turn, ours and theirs. Every message was counted at the next hop, and every sealed ' +
       'copy in the metrics of sealpost; then the same load went into a next hop that keeps what it gets: there all of it had to be ' +

@@ -82,6 +82,8 @@ export interface Part {
   /** How long it takes on two quiet cores: in full, and with `--quick` (0: then it is left out). */
   readonly seconds: number;
   readonly quickSeconds: number;
+  /** File name of a report of this part alone, which is written beside the other one whenever the part runs in full. Default: none. */
+  readonly ownReport?: string;
   /** @throws Error when a message did not arrive, arrived twice, or does not decrypt to what was sent */
   run(options: PartOptions): Promise<PartResult>;
 }

@@ -11,7 +11,7 @@ import { watchMachine } from './machine.ts';
 import { PARTS } from './parts.ts';
 import { growthCharts, writePlots } from './plots.ts';
 import { createTicker } from './progress.ts';
-import { type Outcome, renderReport } from './report.ts';
+import { type Outcome, type Report, renderReport } from './report.ts';
 import type { Part } from './rows.ts';
 import { closeTheStand } from './stand.ts';
 
@@ -19,7 +19,8 @@ const HELP = `npm run bench -- [options]
 
   --quick         the rows that have targets, with few messages: some three minutes
   --only NAMES    some parts, separated by commas: ${PARTS.map(({ name }) => name).join(', ')}
-  --out FOLDER    where report and plots go (default: bench/results; bench/results/partial with one of the above)
+  --out FOLDER    where report and plots go (default: bench/results; bench/results/partial with one of the above,
+                  but for hostile.md)
   --workers N     handed on to sealpost serve
 `;
 
@@ -99,16 +100,11 @@ async function runParts(parts: readonly Part[], startedAt: Date): Promise<void> 
     'npm run bench',
     ...(process.argv.length > 2 ? ['--', ...process.argv.slice(2)] : []),
   ].join(' ');
-  const report = renderReport({
-    startedAt,
-    seconds: ticker.elapsed(),
-    command,
-    machine: facts,
-    outcomes,
-    plots,
-  });
+  const run = { startedAt, seconds: ticker.elapsed(), command, machine: facts };
+  const report = renderReport({ ...run, outcomes, plots });
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'latest.md'), report);
+  if (!quick) await writeOwnReports(run, outcomes);
   await writePlots(
     plots.map(({ chart }) => chart),
     folder,
@@ -117,6 +113,23 @@ async function runParts(parts: readonly Part[], startedAt: Date): Promise<void> 
   process.stderr.write(`bench: report and plots are in ${folder}\n`);
   // A refused figure is a failure of what was measured.
   process.exit(outcomes.some((outcome) => 'refused' in outcome) ? 1 : 0);
+}
+
+/** Reports of parts that are kept by themselves, however few parts ran. */
+async function writeOwnReports(
+  run: Omit<Report, 'outcomes' | 'plots' | 'alone'>,
+  outcomes: readonly Outcome[],
+): Promise<void> {
+  const folder = values.out ?? join(repository, 'bench/results');
+  for (const { name, ownReport } of PARTS) {
+    const outcome = outcomes.find(({ part }) => part.name === name);
+    if (ownReport === undefined || outcome === undefined || 'refused' in outcome) continue;
+    await writeFile(
+      join(folder, ownReport),
+      renderReport({ ...run, outcomes: [outcome], alone: true, plots: [] }),
+    );
+    process.stderr.write(`bench: ${ownReport} is in ${folder}\n`);
+  }
 }
 
 if (values.help) process.stdout.write(HELP);

@@ -14,6 +14,8 @@ export interface RequestProtocol<R> {
 
 /** Input that is kept for later before the client has to wait. */
 const HIGH_WATER = 64 * 1024;
+/** Requests of one client that are answered in one turn: the others get theirs before it gets more. Some milliseconds' work. */
+export const AT_ONCE = 128;
 /** Output of one turn that is gathered into one write. */
 const FLUSH_AT = 32 * 1024;
 /** How long a client may leave its answers unread: Postfix's own read timeout. */
@@ -28,6 +30,8 @@ interface Connection<R> {
   readonly decoder: Decoder<R>;
   /** Milliseconds. */
   readonly stuckAfter: number;
+  /** Requests that were answered since others had their turn, at the most. */
+  answered: number;
   /** An answer is being waited for, or the client has to read first. */
   busy: boolean;
   /** The client has ended its side. */
@@ -55,6 +59,7 @@ export function serveRequests<R>(
     logger,
     decoder: protocol.decoder(),
     stuckAfter,
+    answered: 0,
     busy: false,
     ended: false,
     finished: false,
@@ -87,8 +92,15 @@ function run<R>(connection: Connection<R>): void {
   let output: Buffer[] = [];
   let size = 0;
   while (!connection.finished) {
+    if (connection.answered === AT_ONCE) {
+      connection.answered = 0;
+      if (flush(connection, output)) setImmediate(runOn, connection);
+      else whenDrained(connection);
+      return;
+    }
     const decoded = connection.decoder.next();
     if (decoded === null) break;
+    connection.answered += 1;
     const reply = replyTo(connection, decoded);
     if (reply instanceof Promise) {
       flush(connection, output);
@@ -120,6 +132,11 @@ function run<R>(connection: Connection<R>): void {
   connection.busy = false;
   if (connection.ended) finish(connection);
   else if (connection.socket.isPaused()) connection.socket.resume();
+}
+
+/** Goes on in a later turn. */
+function runOn<R>(connection: Connection<R>): void {
+  if (!connection.finished) run(connection);
 }
 
 function replyTo<R>(

@@ -15,7 +15,7 @@ import type { Domain, RecipientFacts, Rule, StoredKey } from '../../src/director
 import type { Logger } from '../../src/observe/log.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
-import type { Bomb } from './bombs.ts';
+import type { Bomb } from './bomb.ts';
 
 export interface Stage {
   readonly deliverer: Deliverer;

@@ -4,6 +4,7 @@ import type { Logger } from '../observe/log.ts';
 import { createBreather } from '../pacing/breather.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createRation } from '../pacing/ration.ts';
+import { dividerOf, splitOnce } from '../sealing/divided-message.ts';
 import { SEALING_FAILED } from '../smtp/our-replies.ts';
 import type { EnvelopeRecipient, RawPath, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
@@ -66,10 +67,12 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
   const build: CopyBuilder = async (transaction, message, open, log) => {
     const now = Date.now();
     const refused = new Map<string, End>();
-    const seen: Seen = {
-      detection: await context.detect(message),
-      message: ruledMessage(message, transaction.envelope.sender),
-    };
+    const split = splitOnce(message);
+    const breathe = createBreather();
+    const detection = await context.detect(message);
+    await breathe();
+    const { sender } = transaction.envelope;
+    const seen: Seen = { detection, message: ruledMessage(message, sender, message.length, split) };
     const outgoing = createOutgoing(
       context.outgoingDirectory,
       transaction.id,
@@ -78,7 +81,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     );
     const passing: Planned[] = [];
     const sealed: Group[] = [];
-    const breathe = createBreather();
+    const divide = dividerOf(message, split);
     await mapLimited(open, copiesAtOnce(message), async (entry) => {
       // A header of many words is read for each recipient's rules.
       await breathe();
@@ -89,6 +92,8 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
       if (decision.action === 'pass') passing.push(planned);
       else if (decision.action === 'seal') {
         try {
+          // What stands outside is found out once for all who want the same.
+          await breathe();
           const stop = metrics.sealSeconds.startTimer();
           const ciphertext = await sealCopy(
             message,
@@ -96,6 +101,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
             { host: context.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
             context,
             (sentence) => log.info({ event: 'sealed_otherwise', to: entry.hash.slice(0, 12) }, sentence),
+            divide,
           );
           stop();
           sealed.push({ recipients: [planned], copy: await outgoing.keep(ciphertext) });

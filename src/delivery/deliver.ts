@@ -3,6 +3,7 @@
 
 import { countReceivedInSteps, findMessageId } from '../message/received.ts';
 import { stripSealpostFieldsInSteps } from '../message/sealpost-fields.ts';
+import { createBreather } from '../pacing/breather.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
 import { within } from '../pacing/within.ts';
@@ -95,7 +96,9 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   const { logger, metrics, claims } = deliveries.context;
   const started = process.hrtime.bigint();
   const log = logger.child({ transaction: transaction.id, queue_id: queueIdOf(transaction) });
+  const breathe = createBreather();
   const message = await stripSealpostFieldsInSteps(transaction.message);
+  await breathe();
   const hash = transaction.identity ?? (await hashOf(transaction, message));
   const ends = new Map<string, End>();
   const { claimed, shared } = claim(deliveries, hash, transaction);
@@ -109,7 +112,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   deliveries.active += 1;
   const progress = { transaction, hash, ends, settled, log };
   try {
-    await deliverClaimed(deliveries, progress, message, claimed);
+    await deliverClaimed(deliveries, progress, message, claimed, breathe);
   } catch (error) {
     log.error({ event: 'delivery_failed', err: error }, 'delivery failed; Postfix keeps the mail');
   } finally {
@@ -220,11 +223,14 @@ async function deliverClaimed(
   progress: Progress,
   message: Buffer,
   claimed: readonly Pending[],
+  breathe: () => Promise<void>,
 ): Promise<void> {
   const { log } = progress;
   const { context, turns } = deliveries;
   const { max_received } = context.config().filter;
-  if ((await countReceivedInSteps(message)) > max_received) {
+  const received = await countReceivedInSteps(message);
+  await breathe();
+  if (received > max_received) {
     log.warn({ event: 'mail_loop', max_received }, 'mail loop: too many Received fields');
     endAll(progress, claimed, TOO_MANY_HOPS, 'mail loop');
     return;

@@ -3,7 +3,7 @@
 import { parsePath, toAddress } from '../address/normalise.ts';
 import { matchesPattern, patternOf, type Subject, subjectOf } from '../address/pattern.ts';
 import type { Rule } from '../directory/types.ts';
-import { fieldsNamed, splitMessage } from '../message/header.ts';
+import { fieldsNamed, type MessageParts, splitMessage } from '../message/header.ts';
 import { headerTexts } from '../message/header-text.ts';
 import type { RawPath } from '../smtp/types.ts';
 
@@ -36,13 +36,15 @@ export interface FoundRule {
  * @param message all of it, or at least its header
  * @param sender the raw path of MAIL FROM without angle brackets; '' for the null sender; null where it is not known
  * @param size of the message in bytes
+ * @param split takes the message apart, where somebody else needs its parts as well
  */
 export function ruledMessage(
   message: Buffer,
   sender: RawPath | null,
   size: number = message.length,
+  split: () => MessageParts = () => splitMessage(message),
 ): RuledMessage {
-  let parts: ReturnType<typeof splitMessage> | undefined;
+  let parts: MessageParts | undefined;
   const known = new Map<string, readonly Subject[]>();
   const matched = new Map<string, boolean>();
   const ruled: RuledMessage = {
@@ -51,7 +53,7 @@ export function ruledMessage(
     values: (name) => {
       let values = known.get(name);
       if (values === undefined) {
-        parts ??= splitMessage(message);
+        parts ??= split();
         let left = MOST_BYTES;
         values = fieldsNamed(parts, name)
           .slice(0, MOST_FIELDS)

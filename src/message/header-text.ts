@@ -1,5 +1,6 @@
 // The value of a header field as a person reads it: unfolded, UTF-8 decoded, and encoded words decoded (RFC 2047), as leniently as
 // mail programs do it. For comparing only; what is sealed or passed on is never decoded. Pure, and linear in the field's length.
+import { decodeText } from './charset.ts';
 import { fieldValue, type HeaderField } from './header.ts';
 
 /**
@@ -10,8 +11,13 @@ import { fieldValue, type HeaderField } from './header.ts';
 const ENCODED_WORD =
   /=\?([^?*\s]+)(?:\*[^?\s]*)?\?([BbQq])\?((?:[^?]|(?<!=)\?(?!=))*)\?=(?:\s+(?==\?[^?\s]+\?[BbQq]\?))?/g;
 
-/** Words that are decoded of one field, each of which costs a hundred times its bytes: a line of the screen has three or four. */
-const MOST_WORDS = 1000;
+/** Encoded words that are decoded, each of which costs a hundred times its bytes: a line of the screen has three or four. */
+export const MOST_WORDS = 500;
+
+/** How many words are left to be decoded, of one field or of many. */
+export interface WordRoom {
+  words: number;
+}
 
 /** One encoded word of a text. */
 interface Word {
@@ -25,18 +31,21 @@ interface Word {
 
 /**
  * The spellings under which a value may be known: as it stands, and decoded where that makes a difference; where a word holds
- * blanks, both with them and without, since mail programs differ. Runs of white space, folding included, are one space. Of a
- * value with more than {@link MOST_WORDS} encoded words the rest stays as it stands.
+ * blanks, both with them and without, since mail programs differ. Runs of white space, folding included, are one space.
+ * @param room what was decoded is taken off it; where nothing is left, the other words stay as they are
  */
-export function headerTexts(field: HeaderField): readonly string[] {
+export function headerTexts(field: HeaderField, room: WordRoom = { words: MOST_WORDS }): readonly string[] {
   const text = collapse(utf8OrLatin1(Buffer.from(fieldValue(field), 'latin1')));
   if (!text.includes('=?')) return [text];
   let blanks = false;
-  const asItIs = decodeWords(text, (content) => {
+  const before = room.words;
+  const asItIs = decodeWords(text, room, (content) => {
     blanks ||= content.includes(' ');
     return content;
   });
-  const decoded = blanks ? [text, asItIs, decodeWords(text, withoutBlanks)] : [text, asItIs];
+  // The same words once more.
+  const again = { words: before - room.words };
+  const decoded = blanks ? [text, asItIs, decodeWords(text, again, withoutBlanks)] : [text, asItIs];
   return [...new Set(decoded.map(collapse))];
 }
 
@@ -49,10 +58,10 @@ function withoutBlanks(content: string): string {
 }
 
 /** @param read what is left of a word's text before it is decoded */
-function decodeWords(text: string, read: (content: string) => string): string {
+function decodeWords(text: string, room: WordRoom, read: (content: string) => string): string {
   const pieces: string[] = [];
   let at = 0;
-  for (const run of runsOf(text, read)) {
+  for (const run of runsOf(text, room, read)) {
     const [first, last] = [run[0], run.at(-1)];
     if (first === undefined || last === undefined) continue;
     pieces.push(text.slice(at, first.from), decodeRun(run) ?? text.slice(first.from, last.end));
@@ -62,12 +71,16 @@ function decodeWords(text: string, read: (content: string) => string): string {
 }
 
 /** Adjacent words of one charset: senders split characters between them, and mail programs join the bytes. */
-function runsOf(text: string, read: (content: string) => string): readonly (readonly Word[])[] {
+function runsOf(
+  text: string,
+  room: WordRoom,
+  read: (content: string) => string,
+): readonly (readonly Word[])[] {
   const runs: Word[][] = [];
-  let count = 0;
+  if (room.words <= 0) return runs;
   for (const found of text.matchAll(ENCODED_WORD)) {
-    count += 1;
-    if (count > MOST_WORDS) break;
+    if (room.words <= 0) break;
+    room.words -= 1;
     const [whole, charset = '', encoding = '', content = ''] = found;
     const bytes =
       encoding.toUpperCase() === 'B' ? Buffer.from(content, 'base64') : fromQuotedPrintable(read(content));
@@ -87,7 +100,7 @@ function runsOf(text: string, read: (content: string) => string): readonly (read
 /** null: a charset that nobody knows; the words stay as they are. */
 function decodeRun(run: readonly Word[]): string | null {
   try {
-    return new TextDecoder(run[0]?.charset).decode(Buffer.concat(run.map(({ bytes }) => bytes)));
+    return decodeText(Buffer.concat(run.map(({ bytes }) => bytes)), run[0]?.charset ?? '');
   } catch {
     return null;
   }

@@ -90,7 +90,7 @@ export async function walkHeaderInSteps(message: Buffer, visit: Visit): Promise<
 }
 
 /** Some milliseconds' work where every line is a field. */
-const WALK_BYTES = 256 * 1024;
+const WALK_BYTES = 64 * 1024;
 
 /** How far a header section has been read. */
 interface HeaderWalk {
@@ -139,13 +139,17 @@ function isBlank(byte: number | undefined): boolean {
 }
 
 /** {@link walkHeader}, up to where fields are too many, or too large, to be taken for fields. */
-function walkWithinLimits(message: Buffer, visit: (...offsets: Parameters<Visit>) => void): Extent {
+function walkWithinLimits(
+  message: Buffer,
+  visit: (...offsets: Parameters<Visit>) => void,
+  mostFields: number = MAX_FIELDS,
+): Extent {
   const { preamble } = beginWalk(message);
   const most = preamble + MAX_HEADER_BYTES;
   let fields = 0;
   // Behind the limit no line is looked at, however long the field is that goes beyond it; an empty line there is the separator.
   return walkHeader(message.subarray(0, most + 2), (from, nameEnd, end) => {
-    if (fields === MAX_FIELDS || end > most) return false;
+    if (fields === mostFields || end > most) return false;
     fields += 1;
     visit(from, nameEnd, end);
     return true;
@@ -157,13 +161,17 @@ export function isMboxLine(message: Buffer): boolean {
   return message.toString('latin1', 0, 5) === 'From ' && fieldNameEnd(message, 0) === null;
 }
 
-/** Takes a message apart, its header up to {@link MAX_FIELDS} and {@link MAX_HEADER_BYTES}. The parts are views into `message`. */
-export function splitMessage(message: Buffer): MessageParts {
+/**
+ * Takes a message apart, its header up to {@link MAX_HEADER_BYTES}. The parts are views into `message`.
+ * @param mostFields what follows so many fields is taken for body
+ */
+export function splitMessage(message: Buffer, mostFields: number = MAX_FIELDS): MessageParts {
   const fields: HeaderField[] = [];
-  const extent = walkWithinLimits(message, (from, nameEnd, end) => {
+  const addField = (from: number, nameEnd: number, end: number): void => {
     const name = message.toString('latin1', from, nameEnd).toLowerCase();
     fields.push({ name, raw: message.subarray(from, end) });
-  });
+  };
+  const extent = walkWithinLimits(message, addField, mostFields);
   return {
     preamble: message.subarray(0, extent.preamble),
     fields,

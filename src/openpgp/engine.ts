@@ -75,9 +75,9 @@ export function createEngine(
     const headers = await Promise.all(
       recipients.map(({ keyPacket }) => encryptedSessionKey(sessionKey, keyPacket, job.hideKeyIds)),
     );
-    const { plaintext } = job;
+    const { plaintext, text = false } = job;
     const inPieces = 'fd' in plaintext || 'port' in plaintext || plaintextSize(plaintext) > IN_PIECES_BYTES;
-    const data = inPieces ? null : await encryptedData(sessionKey, ownPlaintext(plaintext));
+    const data = inPieces ? null : await encryptedData(sessionKey, ownPlaintext(plaintext), text);
     const size = data === null ? sealedSize(plaintextSize(plaintext)) : data.length;
     const expected = headers.reduce((total, packet) => total + packet.length, size);
     const out =
@@ -85,7 +85,7 @@ export function createEngine(
         ? createArmorWriter(expected, job.armorHeaders, job.into)
         : createBinaryWriter(expected);
     for (const packet of headers) out.write(packet);
-    if (data === null) await encryptInPieces(sessionKey, plaintext, out);
+    if (data === null) await encryptInPieces(sessionKey, plaintext, text, out);
     else out.write(data);
     return out.finish();
   };

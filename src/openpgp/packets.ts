@@ -42,6 +42,11 @@ export function sessionKeyOf({ data, aead }: AesSessionKey): SessionKey {
   return { data, algorithm: 'aes256', ...(aead === null ? {} : { aeadAlgorithm: aead }) };
 }
 
+/** What a literal packet says of its bytes (RFC 9580, section 5.9), as OpenPGP.js calls it. */
+export function literalFormat(text: boolean): 'utf8' | 'binary' {
+  return text ? 'utf8' : 'binary';
+}
+
 /** A literal packet's date of zero says nothing about the moment of sealing (RFC 9580, section 5.9). */
 export const NO_DATE = new Date(0);
 
@@ -68,10 +73,15 @@ export async function encryptedSessionKey(
 
 /**
  * Encrypts the plaintext as one literal packet within an integrity-protected one (RFC 9580, section 5.13).
+ * @param text whether the literal packet is one of text
  * @returns the packet in binary
  */
-export async function encryptedData(sessionKey: AesSessionKey, plaintext: Uint8Array): Promise<Uint8Array> {
-  const message = await createMessage({ binary: plaintext, date: NO_DATE, format: 'binary' });
+export async function encryptedData(
+  sessionKey: AesSessionKey,
+  plaintext: Uint8Array,
+  text: boolean,
+): Promise<Uint8Array> {
+  const message = await createMessage({ binary: plaintext, date: NO_DATE, format: literalFormat(text) });
   if (sessionKey.aead !== null) {
     // Its chunks come as a stream, which only the high-level function reads to the end.
     return (await encrypt({ message, sessionKey: sessionKeyOf(sessionKey), format: 'binary' })) as Uint8Array;

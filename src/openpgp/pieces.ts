@@ -3,17 +3,19 @@ import { ReadableStream } from 'node:stream/web';
 import { createMessage, encrypt } from 'openpgp';
 import type { PacketWriter } from './armor.ts';
 import { fedPieces } from './feed.ts';
-import { type AesSessionKey, NO_DATE, sessionKeyOf } from './packets.ts';
+import { type AesSessionKey, literalFormat, NO_DATE, sessionKeyOf } from './packets.ts';
 import { piecesOfFile, piecesOfMemory } from './plaintext-pieces.ts';
 import type { Plaintext, PlaintextFeed, PlaintextFile } from './types.ts';
 
 /**
  * Encrypts the plaintext as one literal packet within an integrity-protected one. Beside the plaintext, which the caller may
  * let go, only what is written is in memory.
+ * @param text whether the literal packet is one of text
  */
 export async function encryptInPieces(
   sessionKey: AesSessionKey,
   plaintext: Plaintext | PlaintextFile | PlaintextFeed,
+  text: boolean,
   out: Pick<PacketWriter, 'write'>,
 ): Promise<void> {
   const source = sourceOf(plaintext);
@@ -24,7 +26,7 @@ export async function encryptInPieces(
       else controller.enqueue(piece.value);
     },
   });
-  const message = await createMessage({ binary: pieces, date: NO_DATE, format: 'binary' });
+  const message = await createMessage({ binary: pieces, date: NO_DATE, format: literalFormat(text) });
   const sealed = (await encrypt({
     message,
     sessionKey: sessionKeyOf(sessionKey),

@@ -51,6 +51,11 @@ export interface EncryptionJob {
   readonly hideKeyIds: boolean;
   /** `armor`: RFC 9580 armor, CRLF, CRC24 always; `binary`: the bare packets. */
   readonly format: 'armor' | 'binary';
+  /**
+   * The plaintext is a text in UTF-8 with CRLF at its line ends, and the literal packet says so (RFC 9580, section 5.9: `u`): programs
+   * that write it out use the line ends of their machine. Default: bytes that stay as they are.
+   */
+  readonly text?: boolean;
   /** Of armor: `Charset` tells the character set of a text (RFC 9580, section 6.2.2). Default: none. */
   readonly armorHeaders?: readonly ArmorHeader[];
   /** The caller gives the ciphertext back (`Sealer.giveBack`) once nobody reads it: then its memory is only lent. */

@@ -47,8 +47,13 @@ const MOST_OUTSIDE = MAX_FIELDS - 100;
 export const MOST_REPEATED = 32 * 1024;
 /** A smaller message may grow by as much as it likes: it stays small. */
 const SMALL_MESSAGE = 64 * 1024;
-/** The part of a message that is not small which may stand outside as well: each byte of it costs 2.4, and armor takes 1.38 of all. */
-const REPEATED_PART = 1 / 20;
+/** Of a message that is not small, what repeated fields may cost in bytes of the sealed one; armor takes 1.37 of all of it. */
+const REPEATED_COST = 0.11;
+/** What a byte inside costs once it is armored. */
+const ARMOR = 1.37;
+const HP_OUTER = 'HP-Outer: ';
+/** As many times its size an address list may have that `shy` writes anew: a space behind each comma, and folding. */
+const LIST_GROWS = 1.3;
 /** Fields without which a message is hard to deliver and to sort. They come first. */
 const ESSENTIAL: ReadonlySet<string> = new Set(['from', 'date', 'message-id', 'subject']);
 /** Lines that would become longer than this are folded (RFC 5322, section 2.1.1). */
@@ -62,7 +67,7 @@ const LONG_LINE = 78;
  * inside: no signature covers the fields beside the root's own.
  *
  * Of more fields than may stand outside, the last ones are inside only, of a signed root, too. So are the largest user-facing
- * fields where all together would be larger than {@link MOST_REPEATED}, or than a twentieth of a message above 64 KB.
+ * fields where all together would be larger than {@link MOST_REPEATED}, or some 4 % of a message above 64 KB.
  */
 export function protectHeader(parts: MessageParts, options: OuterHeaderOptions): ProtectedHeader {
   const { eol } = options;
@@ -102,17 +107,30 @@ function tooLargeToRepeat(
   const hidden = hidesSubject(options);
   const repeated = fields.filter((field) => isUserFacing(field) && !(hidden && field.name === 'subject'));
   const inOnly = new Set<HeaderField>();
-  let left =
-    messageSize < SMALL_MESSAGE ? MOST_REPEATED : Math.min(MOST_REPEATED, messageSize * REPEATED_PART);
+  const room = { bytes: MOST_REPEATED, cost: roomFor(messageSize) };
   const isEssential = ({ name }: HeaderField): boolean => ESSENTIAL.has(name);
   const smallestFirst = repeated
     .filter((field) => !isEssential(field))
     .sort((a, b) => a.raw.length - b.raw.length);
   for (const field of [...repeated.filter(isEssential), ...smallestFirst]) {
-    if (field.raw.length > left) inOnly.add(field);
-    else left -= field.raw.length;
+    const bytes = field.raw.length;
+    const cost = costOf(options.policy === 'shy' ? bytes * LIST_GROWS : bytes);
+    if (bytes > room.bytes || cost > room.cost) inOnly.add(field);
+    else {
+      room.bytes -= bytes;
+      room.cost -= cost;
+    }
   }
   return inOnly;
+}
+
+function roomFor(messageSize: number): number {
+  return messageSize < SMALL_MESSAGE ? Number.POSITIVE_INFINITY : messageSize * REPEATED_COST;
+}
+
+/** What a field of so many bytes costs that stands outside, too: there, and in HP-Outer. */
+function costOf(bytes: number): number {
+  return bytes + (HP_OUTER.length + bytes) * ARMOR;
 }
 
 /** Bytes of the message; its preamble and separator count for nothing. */
@@ -140,7 +158,7 @@ function isSigned(parts: MessageParts): boolean {
 
 /** RFC 9788, section 2.2: the field as it stands outside, so that a change on the way, or a hidden Subject, is seen. A field that is not outside has none. */
 function hpOuter(field: HeaderField, eol: LineEnding): Buffer {
-  return Buffer.concat([Buffer.from('HP-Outer: ', 'latin1'), endedWith(field.raw, eol)]);
+  return Buffer.concat([Buffer.from(HP_OUTER, 'latin1'), endedWith(field.raw, eol)]);
 }
 
 /** The Content-* fields, the (first) Content-Type saying that this header is protected and was encrypted. */

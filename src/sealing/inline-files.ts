@@ -58,8 +58,9 @@ function isAlternative(piece: Piece | undefined): boolean {
 }
 
 /** The note, which is encrypted as well: what stands in the open would be a text of a message that is not encrypted. */
-export const NOTE: Pick<EncryptionJob, 'plaintext' | 'armorHeaders'> = {
+export const NOTE: Pick<EncryptionJob, 'plaintext' | 'text' | 'armorHeaders'> = {
   plaintext: Buffer.from('This message is in the encrypted file beside this note.\r\n', 'latin1'),
+  text: true,
   armorHeaders: [{ name: 'Charset', value: 'us-ascii' }],
 };
 

@@ -9,6 +9,7 @@ import type { Piece } from '../message/mime-tree.ts';
 import { decodeLeniently } from '../message/transfer-encoding.ts';
 import type { ArmorHeader } from '../openpgp/types.ts';
 import { dispositionOf, hasName, sealedName } from './attachment-name.ts';
+import { isUtf8Text, utf8Text } from './inline-text.ts';
 import { asOriginal, type Changes, rewriteHeader } from './part-header.ts';
 
 type Leaf = Extract<Piece, { kind: 'leaf' }>;
@@ -17,6 +18,8 @@ export interface InlinePart {
   /** The header section without its empty line. */
   readonly header: readonly Buffer[];
   readonly plaintext: Buffer;
+  /** The plaintext is a text in UTF-8 with CRLF at its line ends. */
+  readonly text: boolean;
   readonly armorHeaders: readonly ArmorHeader[];
 }
 
@@ -52,16 +55,18 @@ export function plaintextOf({ entity, body, unopened }: Pick<Leaf, 'entity' | 'b
 /**
  * Makes the plan for one part that is not encrypted yet.
  *
- * - A text, whatever its subtype, becomes one armored text of the same type: its transfer encoding is undone first, and its
- *   character set told in the armor.
+ * - A text, whatever its subtype, becomes one armored text of the same type: its transfer encoding is undone first, and it is
+ *   written in UTF-8, as its type says then. Where that would lose something, or needs more room than there is, its bytes stay as
+ *   they are. The armor tells the character set.
  * - An attachment (everything that is no text, or says that it is an attachment) becomes application/octet-stream, `name.pgp`.
  * - So does a part whose type cannot be made out, if it has a file name or says that it is an attachment: names that are not
  *   quoted are what most often makes a type unreadable.
  * - Any other part whose type or whose parts cannot be made out becomes one armored text/plain of its bytes. What its fields said
  *   of it stands in X-Original-Content-Type then, and in X-Original-Content-Transfer-Encoding where that could not be undone.
  * @param asFile makes an attachment even of a text, for mail programs that show nothing of it in its place
+ * @param room bytes by which a text in UTF-8 may be longer than the part's body
  */
-export function planPart(leaf: Leaf, eol: LineEnding, asFile = false): InlinePart {
+export function planPart(leaf: Leaf, eol: LineEnding, asFile: boolean, room: number): InlinePart {
   const { head, entity } = leaf;
   const { plaintext, decoded } = plaintextOf(leaf);
   const fields = head.fields.filter(({ name }) => !GONE.has(name));
@@ -75,22 +80,30 @@ export function planPart(leaf: Leaf, eol: LineEnding, asFile = false): InlinePar
   const unread = contentType === null && !leaf.unopened && hasName(fields) && !isWholeText(leaf);
   const asText =
     leaf.unopened || contentType?.type === 'multipart' || (contentType === null && !attached && !unread);
+  const inPlace = contentType?.type === 'text' && !attached;
+  const text =
+    inPlace && decoded ? utf8Text(plaintext, label, leaf.body.length - plaintext.length + room) : null;
+  const charset = text === null ? label : charsetAfter(text, label);
   if (asText) {
     changes.set(TYPE, ['Content-Type: text/plain; charset=us-ascii', ...asOriginal(fields, TYPE)]);
-  } else if (contentType?.type !== 'text' || attached) {
+  } else if (!inPlace) {
     for (const [name, change] of attachmentFields(head.fields, entity, eol)) changes.set(name, change);
     if (contentType === null) changes.set(TYPE, [...(changes.get(TYPE) ?? []), ...asOriginal(fields, TYPE)]);
     changes.set(ENCODING, [
       'Content-Transfer-Encoding: 7bit',
       ...(changes.get(ENCODING) ?? []).slice(encoding.length),
     ]);
+  } else if (charset !== label) {
+    changes.set(TYPE, [typeIn('utf-8', fields, entity, eol)]);
   } else if (label !== undefined && !holdsAscii(label)) {
-    changes.set(TYPE, [asciiType(fields, entity, eol)]);
+    // The one character set that armor surely is in.
+    changes.set(TYPE, [typeIn('us-ascii', fields, entity, eol)]);
   }
   return {
     header: rewriteHeader(fields, changes, eol),
-    plaintext,
-    armorHeaders: asText || contentType?.type === 'text' ? charsetOf(plaintext, label) : [],
+    plaintext: text ?? plaintext,
+    text: text !== null || ((asText || inPlace) && isUtf8Text(plaintext)),
+    armorHeaders: asText || contentType?.type === 'text' ? charsetOf(text ?? plaintext, charset) : [],
   };
 }
 
@@ -117,11 +130,22 @@ function attachmentFields(fields: readonly HeaderField[], { contentType }: Entit
   ]);
 }
 
-/** The Content-Type of a text with the one character set that armor surely is in. */
-function asciiType(fields: readonly HeaderField[], { contentType }: Entity, eol: LineEnding): string {
+/** What a type says of a text in UTF-8: what it said, where that is as true. */
+function charsetAfter(text: Buffer, label: string | undefined): string | undefined {
+  if (label === undefined || /^utf-?8$/i.test(label)) return label;
+  return holdsAscii(label) && isAscii(text) ? label : 'utf-8';
+}
+
+/** The Content-Type of a text with another character set. */
+function typeIn(
+  charset: 'utf-8' | 'us-ascii',
+  fields: readonly HeaderField[],
+  { contentType }: Entity,
+  eol: LineEnding,
+): string {
   const [field] = fieldsNamed({ fields }, TYPE);
   const others =
     field === undefined ? [] : rawParameters(fieldValue(field)).filter(({ name }) => name !== 'charset');
   const type = contentType === null ? 'text/plain' : mediaType(contentType);
-  return `Content-Type: ${[type, 'charset=us-ascii', ...others.map(({ name, value }) => `${name}=${value}`)].join(`;${eol} `)}`;
+  return `Content-Type: ${[type, `charset=${charset}`, ...others.map(({ name, value }) => `${name}=${value}`)].join(`;${eol} `)}`;
 }

@@ -9,11 +9,13 @@ import { type Piece, readTree } from '../message/mime-tree.ts';
 import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
 import { trimBytes } from '../message/white-space.ts';
 import type { Encrypt, EncryptionJob } from '../openpgp/types.ts';
+import { createBreather } from '../pacing/breather.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { endedWith } from './header-protection.ts';
 import { besideMessage, takeQuoting } from './inline-fields.ts';
 import { besideNote, chooseFiles, NOTE } from './inline-files.ts';
 import { charsetOf, GONE, type InlinePart, isSealedAlready, planPart } from './inline-part.ts';
+import { isUtf8Text } from './inline-text.ts';
 import { asOriginal, rewriteHeader } from './part-header.ts';
 import type { SealOptions } from './seal-options.ts';
 import { statusField } from './status-field.ts';
@@ -23,6 +25,12 @@ const MAX_PARTS = 500;
 /** Above this size parts are encrypted one after the other. */
 const LARGE_MESSAGE = 2 ** 20;
 const CONCURRENT_PARTS = 4;
+/** A smaller message may become larger than it came: it stays small. */
+const SMALL_MESSAGE = 64 * 1024;
+/** The part of a message by which its texts may grow where they are written in UTF-8. */
+const TEXTS_GROW = 1 / 20;
+/** Times its size that a message becomes at the most; armor takes 1.38 of it. */
+const MOST_GROWTH = 1.5;
 
 const IDENTITY: ReadonlySet<string | null> = new Set(['7bit', '8bit', 'binary']);
 
@@ -54,7 +62,7 @@ interface Written {
  *   `headerPolicy` say. Fields that quote the body become an encrypted file beside the message: see inline-fields.ts.
  * @param message without Sealpost-* fields of others
  * @returns the sealed message; the very same buffer where every part was encrypted already; null where the message has more
- * parts than should be sealed one by one. Rejects with the Error of `encrypt`
+ * parts than should be sealed one by one, or would become much larger by it. Rejects with the Error of `encrypt`
  */
 export async function sealInline(
   message: Buffer,
@@ -70,21 +78,57 @@ export async function sealInline(
   const files = chooseFiles(pieces, open);
   const limit = message.length > LARGE_MESSAGE ? 1 : CONCURRENT_PARTS;
   const { keys, hideKeyIds } = options;
-  const job = (what: Pick<EncryptionJob, 'plaintext' | 'armorHeaders'>) =>
-    encrypt({ ...what, keys, hideKeyIds, format: 'armor' }).then((armored) => inLineEnding(armored, eol));
+  const room = roomFor(message);
+  const inTurn = breathingInTurn();
+  const job = async (what: Pick<EncryptionJob, 'plaintext' | 'text' | 'armorHeaders'>): Promise<Buffer> => {
+    const armored = inLineEnding(await encrypt({ ...what, keys, hideKeyIds, format: 'armor' }), eol);
+    room.left -= armored.length;
+    return armored;
+  };
   const written = await mapLimited([...pieces.entries()], limit, async ([index, piece]): Promise<Written> => {
+    await inTurn();
     if (open[index] !== true) return asItWas(piece, files.mixed.has(index), eol);
-    const { header, plaintext, armorHeaders } = planPiece(piece, files.parts.has(index), eol);
+    // What comes to nothing is not encrypted, and is not there.
+    if (room.left < 0) return { header: null, body: Buffer.alloc(0) };
+    const { header, ...content } = planPiece(piece, files.parts.has(index), room, eol);
     const note = index === files.withNote ? [job(NOTE)] : [];
-    const [body = Buffer.alloc(0), armoredNote] = await Promise.all(
-      [...note, job({ plaintext, armorHeaders })].reverse(),
-    );
+    const [body = Buffer.alloc(0), armoredNote] = await Promise.all([...note, job(content)].reverse());
     const nested = piece.kind === 'leaf' && piece.within !== null;
     if (armoredNote !== undefined) return besideNote({ header, body }, armoredNote, nested, eol);
     return { header: piece.kind === 'leaf' ? header : null, body };
   });
   const file = fields === null ? null : await job({ plaintext: fields });
-  return assemble({ pieces, written, file }, options, eol);
+  if (room.left < 0) return null;
+  const sealed = assemble({ pieces, written, file }, options, eol);
+  return sealed.length > mostOf(message) ? null : sealed;
+}
+
+/** Lets other work go first now and then; who waits goes on in the order in which they came. */
+function breathingInTurn(): () => Promise<void> {
+  const breathe = createBreather();
+  let last = Promise.resolve();
+  return () => {
+    last = last.then(breathe);
+    return last;
+  };
+}
+
+/** Bytes that are left for a message to grow. */
+interface Room {
+  /** Of armor in all. */
+  left: number;
+  /** By which texts in UTF-8 are longer than they came. */
+  texts: number;
+}
+
+function roomFor(message: Buffer): Room {
+  const { length } = message;
+  return { left: mostOf(message), texts: length < SMALL_MESSAGE ? SMALL_MESSAGE : length * TEXTS_GROW };
+}
+
+/** Bytes of the largest message that may become of this one. */
+function mostOf({ length }: Buffer): number {
+  return Math.max(length, SMALL_MESSAGE) * MOST_GROWTH;
 }
 
 function needsSealing(piece: Piece): boolean {
@@ -105,10 +149,14 @@ function isNotice(bytes: Buffer): boolean {
   return text === '' || NOTICES.has(text);
 }
 
-function planPiece(piece: Piece, asFile: boolean, eol: LineEnding): InlinePart {
-  if (piece.kind === 'leaf') return planPart(piece, eol, asFile);
+function planPiece(piece: Piece, asFile: boolean, room: Room, eol: LineEnding): InlinePart {
+  if (piece.kind === 'leaf') {
+    const part = planPart(piece, eol, asFile, room.texts);
+    room.texts -= Math.max(0, part.plaintext.length - piece.body.length);
+    return part;
+  }
   const plaintext = piece.kind === 'container' ? Buffer.alloc(0) : piece.bytes;
-  return { header: [], plaintext, armorHeaders: charsetOf(plaintext) };
+  return { header: [], plaintext, text: isUtf8Text(plaintext), armorHeaders: charsetOf(plaintext) };
 }
 
 function asItWas(piece: Piece, mixed: boolean, eol: LineEnding): Written {

@@ -1,10 +1,9 @@
 // Seals a message as PGP/MIME (RFC 3156): the original body, byte for byte, inside one encrypted part.
 
 import { randomBytes } from 'node:crypto';
-import { inLineEnding, type LineEnding, lineEndingOf, splitMessage } from '../message/header.ts';
-import { SEALPOST_PREFIX } from '../message/sealpost-fields.ts';
+import { inLineEnding, type LineEnding, lineEndingOf } from '../message/header.ts';
 import type { Encrypt } from '../openpgp/types.ts';
-import { endedWith, protectHeader } from './header-protection.ts';
+import { type Divide, dividerOf } from './divided-message.ts';
 import type { SealOptions } from './seal-options.ts';
 import { statusField } from './status-field.ts';
 
@@ -22,6 +21,7 @@ export interface SealedFrame {
  * What is added uses the line ending of the message's first line: CRLF from SMTP, LF from a program such as pipe(8) that hands
  * mail over in Unix form (whoever sends it on by SMTP turns all of it into CRLF).
  * @param message without Sealpost-* fields of others; the message may be broken in any way
+ * @param divide of this message, shared by its copies
  * @returns the sealed message in parts, in 7-bit but for 8-bit header fields of the original. Rejects with the Error of
  * `encrypt`
  */
@@ -29,8 +29,10 @@ export async function sealMime(
   message: Buffer,
   options: SealOptions,
   encrypt: Encrypt,
+  divide: Divide = dividerOf(message),
 ): Promise<readonly Buffer[]> {
-  const { plaintext, wrap } = buildMimeFrame(message, options, `sealpost-${randomBytes(18).toString('hex')}`);
+  const boundary = `sealpost-${randomBytes(18).toString('hex')}`;
+  const { plaintext, wrap } = mimeFrame(divide, options, boundary);
   const { keys, hideKeyIds } = options;
   // With LF the armor is copied, and nobody who has the copy could give back what it was copied from.
   const lent = lineEndingOf(message) === '\r\n';
@@ -42,7 +44,11 @@ export async function sealMime(
  * @param boundary cannot occur inside: a line of armor never begins with two hyphens and a letter
  */
 export function buildMimeFrame(message: Buffer, options: SealOptions, boundary: string): SealedFrame {
-  return buildFrame(message, options, (armored, eol) => [
+  return mimeFrame(dividerOf(message), options, boundary);
+}
+
+function mimeFrame(divide: Divide, options: SealOptions, boundary: string): SealedFrame {
+  return buildFrame(divide, options, (armored, eol) => [
     lines(eol, [
       'MIME-Version: 1.0',
       'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted";',
@@ -65,28 +71,20 @@ export function buildMimeFrame(message: Buffer, options: SealOptions, boundary: 
 
 /**
  * What is encrypted, and the header around it, whatever the encryption is. Pure.
- * @param body the Content-* fields of the sealed message, the empty line and the body, given the ciphertext as text in
+ * @param around the Content-* fields of the sealed message, the empty line and the body, given the ciphertext as text in
  * the message's own line ending
  */
 export function buildFrame(
-  message: Buffer,
+  divide: Divide,
   options: SealOptions,
-  body: (ciphertext: Buffer, eol: LineEnding) => readonly Buffer[],
+  around: (ciphertext: Buffer, eol: LineEnding) => readonly Buffer[],
 ): SealedFrame {
-  const eol = lineEndingOf(message);
-  const split = splitMessage(message);
-  const parts = { ...split, fields: split.fields.filter(({ name }) => !name.startsWith(SEALPOST_PREFIX)) };
-  const { subject, headerPolicy: policy = 'no_confidentiality', headerOutside: outside = [] } = options;
-  const { inner, outer } = protectHeader(parts, { subject, policy, outside, eol });
+  const { eol, inner, body, outer } = divide(options);
   return {
-    plaintext: [Buffer.concat([...inner, Buffer.from(eol, 'latin1')]), parts.body],
+    plaintext: [inner, body],
     wrap: (ciphertext) => [
-      Buffer.concat([
-        ...(parts.preamble.length > 0 ? [endedWith(parts.preamble, eol)] : []),
-        ...outer,
-        lines(eol, [statusField(options, eol)]),
-      ]),
-      ...body(inLineEnding(ciphertext, eol), eol),
+      Buffer.concat([outer, lines(eol, [statusField(options, eol)])]),
+      ...around(inLineEnding(ciphertext, eol), eol),
     ],
   };
 }

@@ -1,6 +1,7 @@
 // Seals a message as S/MIME (RFC 8551, section 3.3): the header outside is that of PGP/MIME sealing, and what is encrypted is
 // the same entity, byte for byte; only the ciphertext is CMS.
 import type { CmsJob, Seal } from '../openpgp/types.ts';
+import { type Divide, dividerOf } from './divided-message.ts';
 import { buildFrame, lines } from './seal-mime.ts';
 import type { SealOptions } from './seal-options.ts';
 
@@ -12,15 +13,17 @@ export type SmimeCipher = 'gcm' | 'cbc' | 'cbc-pkcs1';
  *
  * CMS has no wildcard for a recipient: with `hideKeyIds` a recipient is named by the subject key identifier, which tells
  * neither authority nor serial number, as far as the certificate has one.
+ * @param divide of this message, shared by its copies
  * @returns the sealed message in parts. Rejects with the Error of `seal`
  */
 export async function sealSmime(
   message: Buffer,
   options: SealOptions & { readonly cipher: SmimeCipher },
   seal: Seal,
+  divide: Divide = dividerOf(message),
 ): Promise<readonly Buffer[]> {
   const type = options.cipher === 'gcm' ? 'authEnveloped-data' : 'enveloped-data';
-  const { plaintext, wrap } = buildFrame(message, options, (base64, eol) => [
+  const { plaintext, wrap } = buildFrame(divide, options, (base64, eol) => [
     lines(eol, [
       'MIME-Version: 1.0',
       `Content-Type: application/pkcs7-mime; smime-type=${type};`,

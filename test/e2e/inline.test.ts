@@ -16,8 +16,8 @@ import { wholePlaintext } from '../../src/openpgp/types.ts';
 import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
 import { corpus, largeMessage } from '../fixtures/corpus.ts';
-import { armorsIn, OPTIONS, recordingEncrypt } from '../support/inline-support.ts';
-import { createGpgHome, type GpgHome, sqDecrypt } from '../support/keys.ts';
+import { armorsIn, inUnixLines, OPTIONS, recordingEncrypt } from '../support/inline-support.ts';
+import { createGpgHome, type GpgHome, openpgpDecrypt, sqDecrypt } from '../support/keys.ts';
 import { type KeyKind, makeKey, type TestKey } from '../support/make-keys.ts';
 import { listedHop, mail, openTrial, silent, type Trial, textOf } from '../support/trial.ts';
 
@@ -52,10 +52,34 @@ function key(kind: KeyKind): TestKey {
   return found;
 }
 
+/** A word in a charset, and what it says. */
+const TEXTS: readonly (readonly [charset: string, bytes: string, text: string])[] = [
+  ['us-ascii', 'plain', 'plain'],
+  ['utf-8', 'Gr\xc3\xbc\xc3\x9fe', 'Gr\u00fc\u00dfe'],
+  ['iso-8859-1', 'Gr\xfc\xdfe', 'Gr\u00fc\u00dfe'],
+  ['iso-8859-2', '\xb9\xea', '\u0161\u0119'],
+  ['iso-8859-15', '\xa4', '\u20ac'],
+  ['windows-1252', '\x80', '\u20ac'],
+  ['koi8-r', '\xcd\xc9\xd2', '\u043c\u0438\u0440'],
+  ['iso-8859-7', '\xea\xe1\xeb\xe7', '\u03ba\u03b1\u03bb\u03b7'],
+  ['iso-2022-jp', '\x1b$B$"\x1b(B', '\u3042'],
+  ['gb18030', '\xd6\xd0', '\u4e2d'],
+];
+
+/** Every other one with bare line feeds, as programs on Unix encode them. */
+function letterIn(charset: string, word: string): Buffer {
+  const eol = charset.length % 2 === 0 ? '\r\n' : '\n';
+  const text = Buffer.from(`${word}${eol}Bye${eol}`, 'latin1').toString('base64');
+  const head = `Content-Type: text/plain; charset=${charset}\r\nContent-Transfer-Encoding: base64`;
+  return Buffer.from(`From: a@b.example\r\n${head}\r\n\r\n${text}\r\n`, 'latin1');
+}
+
 interface Part {
   readonly name: string;
   readonly armor: Buffer;
   readonly expected: Buffer;
+  /** In a literal packet of text, whose line ends GnuPG makes those of this machine. */
+  readonly text: boolean;
 }
 
 /** Every sealed part of these messages, with what was encrypted in it. */
@@ -71,11 +95,12 @@ async function sealedParts(
     const armors = armorsIn(sealed ?? Buffer.alloc(0));
     expect(armors.length, `${name}: armored parts`).toBe(jobs.length);
     // The jobs of one message may end in another order than they began in, but they begin in the order of the parts.
-    for (const [index, { plaintext }] of jobs.entries())
+    for (const [index, { plaintext, text = false }] of jobs.entries())
       parts.push({
         name,
         armor: armors[index] ?? Buffer.alloc(0),
         expected: Buffer.from(wholePlaintext(plaintext)),
+        text,
       });
   }
   return parts;
@@ -100,8 +125,8 @@ describe('every part of the corpus, sealed inline', () => {
       kind,
       parts.map(({ armor }) => armor),
     );
-    for (const [index, { name, expected }] of parts.entries())
-      expect(opened[index]?.equals(expected), name).toBe(true);
+    for (const [index, { name, expected, text }] of parts.entries())
+      expect(opened[index]?.equals(text ? inUnixLines(expected) : expected), name).toBe(true);
   });
 
   it('is decrypted by Sequoia to the same bytes: the last one of each message', async () => {
@@ -115,6 +140,27 @@ describe('every part of the corpus, sealed inline', () => {
           expect((await decrypt(part.armor)).equals(part.expected), part.name).toBe(true);
       }),
     );
+  });
+
+  it('of text is read in UTF-8 by GnuPG, Sequoia and OpenPGP.js, whatever it came in', async () => {
+    const parts = await sealedParts(
+      TEXTS.map(([charset, bytes]) => ({ name: charset, message: letterIn(charset, bytes) })),
+      'p256',
+    );
+    const secretKey = key('p256').secret.armor();
+    const testKey = { address: '', fingerprint: '', publicKey: '', secretKey };
+    const [sq, js] = [sqDecrypt(testKey), openpgpDecrypt(testKey)];
+    const byGpg = await gpgDecryptAll(
+      'texts',
+      parts.map(({ armor }) => armor),
+    );
+    for (const [index, [charset, , text]] of TEXTS.entries()) {
+      const { armor = Buffer.alloc(0) } = parts[index] ?? {};
+      // Sequoia and OpenPGP.js give the line ends that are in the packet.
+      expect(byGpg[index]?.toString(), `${charset}, by GnuPG`).toBe(`${text}\nBye\n`);
+      expect((await sq(armor)).toString(), `${charset}, by Sequoia`).toBe(`${text}\r\nBye\r\n`);
+      expect((await js(armor)).toString(), `${charset}, by OpenPGP.js`).toBe(`${text}\r\nBye\r\n`);
+    }
   });
 
   it('is decrypted by GnuPG where the attachment has 18 MB', async () => {

@@ -11,7 +11,7 @@ import { createSealer, type Sealer } from '../../src/sealing/pool.ts';
 import { sealInline } from '../../src/sealing/seal-inline.ts';
 import { buildMimeFrame, sealMime } from '../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
-import { armorsIn } from '../support/inline-support.ts';
+import { armorsIn, inUnixLines } from '../support/inline-support.ts';
 import {
   ALGORITHMS,
   type Algorithm,
@@ -100,9 +100,16 @@ function options(keys: readonly RecipientKey[], hideKeyIds = false): SealOptions
   };
 }
 
+interface SealedText {
+  readonly armored: Buffer;
+  readonly plaintext: Buffer;
+  /** In a literal packet of text, whose line ends GnuPG makes those of this machine (RFC 9580, section 5.9). */
+  readonly text: boolean;
+}
+
 interface Sealed {
   /** Every armored message in it, PGP/MIME first, then each part of the inline style, and what is in each. */
-  readonly texts: readonly { readonly armored: Buffer; readonly plaintext: Buffer }[];
+  readonly texts: readonly SealedText[];
   readonly keyIds: readonly string[];
 }
 
@@ -111,9 +118,9 @@ async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Seale
   const recipients = await Promise.all(keys.map(({ publicKey }) => importForSealing(publicKey)));
   const chosen = options(recipients, hideKeyIds);
   const mime = Buffer.concat(await sealMime(MESSAGE, chosen, sealer.encrypt));
-  const parts: Buffer[] = [];
+  const parts: Omit<SealedText, 'armored'>[] = [];
   const inline = await sealInline(MESSAGE, chosen, (job) => {
-    parts.push(Buffer.from(wholePlaintext(job.plaintext)));
+    parts.push({ plaintext: Buffer.from(wholePlaintext(job.plaintext)), text: job.text === true });
     return sealer.encrypt(job);
   });
   const armors = armorsIn(inline ?? Buffer.alloc(0));
@@ -125,8 +132,9 @@ async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Seale
       {
         armored: armoredPart(mime),
         plaintext: Buffer.concat(buildMimeFrame(MESSAGE, chosen, 'x').plaintext),
+        text: false,
       },
-      ...armors.map((armored, index) => ({ armored, plaintext: parts[index] ?? Buffer.alloc(0) })),
+      ...parts.map((part, index) => ({ ...part, armored: armors[index] ?? Buffer.alloc(0) })),
     ],
     keyIds,
   };
@@ -134,10 +142,11 @@ async function seal(keys: readonly MadeKey[], hideKeyIds = false): Promise<Seale
 
 /** Opens everything with one program: 'ok', or what it said. Other bytes than the right ones are an error. */
 async function outcome(opener: Opener, key: MadeKey, { texts }: Sealed): Promise<string> {
-  for (const { armored, plaintext } of texts) {
+  for (const { armored, plaintext, text } of texts) {
     const opened = await opening.open(opener, key, armored);
     if ('refusal' in opened) return opened.refusal;
-    if (!opened.plaintext.equals(plaintext)) throw new Error(`${opener} opened other bytes than were sealed`);
+    const expected = text && opener === 'gpg' ? inUnixLines(plaintext) : plaintext;
+    if (!opened.plaintext.equals(expected)) throw new Error(`${opener} opened other bytes than were sealed`);
   }
   return 'ok';
 }

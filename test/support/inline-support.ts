@@ -1,8 +1,10 @@
 // Helpers for messages sealed in the inline style: an encryption that can be read back without keys, and what opens it again.
 
+import { decodeText } from '../../src/message/charset.ts';
 import { fieldsNamed } from '../../src/message/header.ts';
 import type { Piece } from '../../src/message/mime-tree.ts';
 import type { Encrypt, EncryptionJob } from '../../src/openpgp/types.ts';
+import { plaintextOf } from '../../src/sealing/inline-part.ts';
 import type { SealOptions } from '../../src/sealing/seal-options.ts';
 
 export const OPTIONS: SealOptions = {
@@ -58,4 +60,22 @@ function isNote({ head }: Extract<Piece, { kind: 'container' }>): boolean {
 
 export function lines(...texts: readonly string[]): Buffer {
   return Buffer.from(texts.map((text) => `${text}\r\n`).join(''), 'latin1');
+}
+
+/** Whether what was opened says what the part said: in its bytes, or, as a text, in UTF-8 and with the line ends of a text. */
+export function saysTheSame(leaf: Extract<Piece, { kind: 'leaf' }>, opened: Buffer): boolean {
+  const { plaintext } = plaintextOf(leaf);
+  if (opened.equals(plaintext)) return true;
+  const { contentType } = leaf.entity;
+  if (contentType?.type !== 'text') return false;
+  const label = contentType.parameters.get('charset')?.toLowerCase() ?? 'utf-8';
+  const bigEndian = label === 'utf-16' && plaintext[0] === 0xfe;
+  const text = decodeText(plaintext, bigEndian ? 'utf-16be' : label);
+  const inLines = (written: string): string => written.replace(/\r\n/g, '\n');
+  return inLines(opened.toString('utf8')) === inLines(text);
+}
+
+/** A text as GnuPG writes it out on Unix. */
+export function inUnixLines(text: Buffer): Buffer {
+  return Buffer.from(text.toString('latin1').replace(/\r\n/g, '\n'), 'latin1');
 }

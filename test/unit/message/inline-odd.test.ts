@@ -273,7 +273,8 @@ describe('base64 as mail programs decode it', () => {
         'list footer http://lists.example/',
       ),
     );
-    expect(text.texts).toEqual([`Hello World\n${FOOTER}`]);
+    // In a literal packet of text, line ends are CRLF.
+    expect(text.texts).toEqual([`Hello World\r\n${FOOTER}`]);
     expect(text.sealed).not.toContain('X-Original');
   });
 

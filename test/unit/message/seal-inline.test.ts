@@ -7,7 +7,6 @@ import { type Piece, readTree } from '../../../src/message/mime-tree.ts';
 import { decodeLeniently } from '../../../src/message/transfer-encoding.ts';
 import { createEngine } from '../../../src/openpgp/engine.ts';
 import { wholePlaintext } from '../../../src/openpgp/types.ts';
-import { plaintextOf } from '../../../src/sealing/inline-part.ts';
 import { sealInline } from '../../../src/sealing/seal-inline.ts';
 import { corpus, largeMessage, noise } from '../../fixtures/corpus.ts';
 import {
@@ -17,6 +16,7 @@ import {
   OPTIONS,
   recordingEncrypt,
   STATUS_LINE,
+  saysTheSame,
 } from '../../support/inline-support.ts';
 import { decryptWith, makeKey, type TestKey } from '../../support/make-keys.ts';
 
@@ -115,10 +115,12 @@ describe('a message sealed inline', () => {
         'Content-Type: multipart/alternative; boundary=inner',
         '',
         '--inner',
-        'Content-Type: text/plain; charset=iso-8859-1; format=flowed',
+        'Content-Type: text/plain;',
+        ' charset=utf-8;',
+        ' format=flowed',
         'Content-Transfer-Encoding: 7bit',
         '',
-        ...armor(0, 'iso-8859-1'),
+        ...armor(0, 'utf-8'),
         '--inner',
         'Content-Type: text/html; charset=utf-8',
         'Content-Transfer-Encoding: 7bit',
@@ -138,7 +140,7 @@ describe('a message sealed inline', () => {
         '--outer--',
       ).toString('latin1'),
     );
-    expect(texts[0]?.toString('latin1')).toBe('Gr\xfc\xdfe aus K\xf6ln');
+    expect(texts[0]?.toString()).toBe('Gr\u00fc\u00dfe aus K\u00f6ln');
     expect(texts[1]?.toString()).toBe('<p>Gr\u00fc\u00dfe</p>');
     expect(texts[2]?.equals(noise(30))).toBe(true);
   });
@@ -342,7 +344,7 @@ describe('a message sealed inline', () => {
 describe('a text part', () => {
   it.each([
     ['utf-8', 'Content-Type: text/plain; charset=utf-8', 'Gr\xc3\xbc\xc3\x9fe', 'utf-8'],
-    ['latin 1', 'Content-Type: text/plain; charset="ISO-8859-1"', 'Gr\xfc\xdfe', 'ISO-8859-1'],
+    ['ASCII in Latin 1', 'Content-Type: text/plain; charset="ISO-8859-1"', 'plain', 'ISO-8859-1'],
     ['no charset, ASCII', 'Content-Type: text/plain', 'plain', 'us-ascii'],
     ['no charset, valid UTF-8', 'Content-Type: text/html', 'Gr\xc3\xbc\xc3\x9fe', 'utf-8'],
     ['no charset, neither', 'Content-Type: text/plain', 'Gr\xfc\xdfe', undefined],
@@ -353,7 +355,7 @@ describe('a text part', () => {
     expect(part.plaintext?.toString('latin1')).toBe(body);
   });
 
-  it.each(['utf-16', 'utf-16le', 'utf-7', 'utf-32', 'hz-gb-2312', 'ibm037', 'x-unheard-of'])(
+  it.each(['utf-16', 'utf-7', 'utf-32', 'hz-gb-2312', 'ibm037', 'x-unheard-of'])(
     'in %s is labelled as the ASCII that armor is, and tells its own character set in the armor',
     async (label) => {
       const { header, charset } = await sealPart([
@@ -565,8 +567,7 @@ describe('the corpus, sealed inline', () => {
       for (const [index, piece] of before.entries()) {
         const now = after[index];
         if (piece.kind === 'leaf' && now?.kind === 'leaf') {
-          const expected = plaintextOf(piece).plaintext;
-          expect((await decryptWith(key.secret, now.body)).equals(expected), `${name}: part ${index}`).toBe(
+          expect(saysTheSame(piece, await decryptWith(key.secret, now.body)), `${name}: part ${index}`).toBe(
             true,
           );
         } else if (piece.kind === 'delimiter' && now?.kind === 'delimiter') {

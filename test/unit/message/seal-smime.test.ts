@@ -4,6 +4,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { detectEncrypted } from '../../../src/message/detect.ts';
 import { splitMessage } from '../../../src/message/header.ts';
+import { dividerOf } from '../../../src/sealing/divided-message.ts';
 import { createSealer, type Sealer } from '../../../src/sealing/pool.ts';
 import { buildFrame } from '../../../src/sealing/seal-mime.ts';
 import type { SealOptions } from '../../../src/sealing/seal-options.ts';
@@ -62,7 +63,7 @@ async function seal(
 }
 
 const expectedInside = (message: Buffer): Buffer =>
-  Buffer.concat(buildFrame(message, options([]), () => []).plaintext);
+  Buffer.concat(buildFrame(dividerOf(message), options([]), () => []).plaintext);
 
 const open = (data: Buffer, issuedTo: Issued, form: 'DER' | 'SMIME' = 'DER') =>
   openCms(authority, data, issuedTo, form);
