@@ -29,12 +29,28 @@ const TEST = [
   'groff-base',
 ];
 
+/** Programs that people read mail with, and what shows them without a screen and reads them aloud. */
+const READERS = [
+  'neomutt',
+  'gpgsm',
+  'thunderbird',
+  'claws-mail',
+  'claws-mail-pgpmime',
+  'claws-mail-pgpinline',
+  'claws-mail-smime-plugin',
+  'xvfb',
+  'xauth',
+  'dbus-daemon',
+  'at-spi2-core',
+  'python3-pyatspi',
+];
+
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   dev: ['postfix', 'swaks'],
   test: TEST,
-  // Other releases of Debian, in roots of their own; a program that people read mail with; databases of other programs.
-  long: [...TEST, 'mmdebstrap', 'neomutt', 'mariadb-server', 'sqlite3'],
+  // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs.
+  long: [...TEST, 'mmdebstrap', ...READERS, 'mariadb-server', 'sqlite3'],
   bench: [
     'postfix',
     'postfix-pgsql',

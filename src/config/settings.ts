@@ -37,7 +37,7 @@ export const settingsShape = {
     .meta({ description: 'every key is revoked, disabled, or cannot encrypt' }),
   hide_key_ids: flag.meta({
     description:
-      'write wildcard key IDs, and no key= in Sealpost-Status; S/MIME names the key instead of issuer and serial number, which gpgsm, and so neomutt, cannot open',
+      'write wildcard key IDs, and no key= in Sealpost-Status; S/MIME names the key instead of issuer and serial number, which gpgsm, and so neomutt and Claws, cannot open',
   }),
   prefer: z.enum(['openpgp', 'smime']).meta({
     description: 'which one seals for a reader who has both: an OpenPGP key or an X.509 certificate',

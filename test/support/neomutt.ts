@@ -5,16 +5,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { need } from './needs.ts';
+import type { Seen } from './reader-letters.ts';
+import { toMbox } from './reader-mbox.ts';
 
 need('neomutt', 'gnupg');
-
-/** What is on the screen when a message is open. */
-export interface Shown {
-  readonly text: string;
-  /** The Subject inside, where one is shown; else the one outside. */
-  readonly subject: string;
-  readonly attachments: readonly string[];
-}
 
 const SECONDS = 60;
 
@@ -23,19 +17,16 @@ const SECONDS = 60;
  * @param home of GnuPG, with the secret key
  * @throws Error with the screen where neomutt does not end by itself
  */
-export async function openInNeomutt(home: string, message: Buffer): Promise<Shown> {
+export async function openInNeomutt(home: string, message: Buffer): Promise<Seen> {
   const folder = mkdtempSync(join(tmpdir(), 'sp-mutt-'));
   const file = (name: string) => join(folder, name);
   try {
-    const text = message
-      .toString('latin1')
-      .replace(/\r\n/g, '\n')
-      .replace(/^From /gm, '>From ');
-    writeFileSync(file('mbox'), `From ann@sender.example Mon Feb  5 10:00:00 2024\n${text}\n`, 'latin1');
+    writeFileSync(file('mbox'), toMbox([message]));
     // The pager gets what would be shown.
     writeFileSync(file('pager'), `#!/bin/sh\ncat "$1" > ${file('shown')}\n`, { mode: 0o755 });
     const settings = ['crypt_use_gpgme=yes', 'crypt_protected_headers_read=yes', 'charset=utf-8', 'quit=yes'];
     settings.push(
+      'pgp_auto_decode=yes',
       'wait_key=no',
       'prompt_after=no',
       'allow_ansi=no',
@@ -67,12 +58,13 @@ export async function openInNeomutt(home: string, message: Buffer): Promise<Show
   }
 }
 
-/** Pure. */
-function shownBy(text: string): Shown {
-  const subjects = [...text.matchAll(/^Subject: (.*)$/gm)].map(([, subject = '']) => subject);
+/** Pure. The Subject is the one inside, where one is shown, else the one outside. */
+function shownBy(text: string): Seen {
+  const [, inside] = /^\[-- The following data is .* encrypted --\]\n\nSubject: (.*)$/m.exec(text) ?? [];
+  const [, outside = ''] = /^Subject: (.*)$/m.exec(text) ?? [];
   return {
     text,
-    subject: subjects.at(-1) ?? '',
+    subject: inside ?? outside,
     attachments: [...text.matchAll(/^\[-- Attachment #\d+: (.+) --\]$/gm)].map(([, name = '']) => name),
   };
 }
