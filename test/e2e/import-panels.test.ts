@@ -76,7 +76,10 @@ describe('PostfixAdmin', () => {
     const report = await movesIn(trial, 'postfixadmin', postgres.url);
     expect(report.code).toBe(0);
     // Ben is on vacation: nobody reads the address that sends his notices.
-    expect([...told(report, 'left')].sort()).toEqual(['alias old@panel.example', 'setting ben@panel.example']);
+    expect([...told(report, 'left')].sort()).toEqual([
+      'alias old@panel.example',
+      'setting ben@panel.example',
+    ]);
     const domains = (await trial.json('domain', 'list')) as {
       name: string;
       class: string;
