@@ -15,6 +15,15 @@ export function submit(
   const { state, now, settings } = question;
   if (relation === 'known') return refuse('key known');
   if (hasKey(state) && !isProven(question)) return refuse('needs key');
+  const better = state.submissions.find(
+    (each) => each.fingerprint === fingerprint && isBeyond(question, each),
+  );
+  // In its place a first key could be taken back by the mailbox that an administrator has handed over.
+  if (better !== undefined)
+    return done(
+      [{ do: 'letter', kind: 'confirm', seal: 'submission', submissionId: better.id }],
+      'submitted',
+    );
   const others = state.submissions.filter((each) => each.fingerprint !== fingerprint);
   if (others.length >= MOST_SUBMISSIONS) return refuse('limited');
   return done(
@@ -52,6 +61,11 @@ export function dropped(
       ? [{ do: 'end recovery', recoveryId: recovery.id } as const]
       : []),
   ];
+}
+
+/** Whether it was handed over by a better proof than the asker has, and still counts: it is not theirs to take back. */
+export function isBeyond(question: Question, { proof, expiresAt }: StateSubmission): boolean {
+  return isProven({ ...question, proof }) && !isProven(question) && expiresAt > question.now;
 }
 
 export function withSubmission(

@@ -1,6 +1,6 @@
 // Changes without the key: the wait, its letters, how it is stopped and how it ends. Pure.
 import { apply, needsKey } from './decide-change.ts';
-import { activated, replaced } from './decide-key.ts';
+import { activated, isBeyond, replaced } from './decide-key.ts';
 import { done, isProven, knows, type Question, refuse } from './question.ts';
 import { isOver, LETTERS_AT, lettersBy } from './recovery-time.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, StateRecovery } from './state.ts';
@@ -26,6 +26,9 @@ export function recover(
   }
   if (keyKind === undefined) return refuse('key unknown');
   const { fingerprint, intent } = change;
+  // It comes at once when its letter is read; to wait for it instead would be a step back.
+  if (state.submissions.some((each) => each.fingerprint === fingerprint && isBeyond(question, each)))
+    return refuse('needs key');
   return done(
     [
       ...replaced(state, fingerprint),
