@@ -1,4 +1,5 @@
 // The way of a new key: handed over, its letter read, in use. Pure.
+import { isBeyond } from './better-proof.ts';
 import { done, hasKey, isProven, type Question, refuse } from './question.ts';
 import { isOver } from './recovery-time.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, StateSubmission } from './state.ts';
@@ -61,11 +62,6 @@ export function dropped(
       ? [{ do: 'end recovery', recoveryId: recovery.id } as const]
       : []),
   ];
-}
-
-/** Whether it was handed over by a better proof than the asker has, and still counts: it is not theirs to take back. */
-export function isBeyond(question: Question, { proof, expiresAt }: StateSubmission): boolean {
-  return isProven({ ...question, proof }) && !isProven(question) && expiresAt > question.now;
 }
 
 export function withSubmission(

@@ -1,6 +1,7 @@
 // Changes without the key: the wait, its letters, how it is stopped and how it ends. Pure.
+import { isBeyond } from './better-proof.ts';
 import { apply, needsKey } from './decide-change.ts';
-import { activated, isBeyond, replaced } from './decide-key.ts';
+import { activated, replaced } from './decide-key.ts';
 import { done, isProven, knows, type Question, refuse } from './question.ts';
 import { isOver, LETTERS_AT, lettersBy } from './recovery-time.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, StateRecovery } from './state.ts';

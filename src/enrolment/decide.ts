@@ -1,7 +1,8 @@
 // The flow as a state machine: what is known of a user, what happens, by which proof, and when, in; the rows to change and the
 // letters to send, or a refusal with its reason, out. Pure, one test table.
+import { isBeyond } from './better-proof.ts';
 import { apply, needsKey } from './decide-change.ts';
-import { dropped, isBeyond, read, submit, withSubmission } from './decide-key.ts';
+import { dropped, read, submit, withSubmission } from './decide-key.ts';
 import { givenUp, recover, settle, stop, waited } from './decide-recovery.ts';
 import { done, isProven, knows, type Question, refuse } from './question.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, FlowSettings } from './state.ts';
