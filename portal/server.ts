@@ -70,14 +70,6 @@ export async function createPortal(
     referrerPolicy: { policy: 'same-origin' },
     frameguard: { action: 'deny' },
   });
-  await server.register(rateLimit, {
-    max: MOST_REQUESTS,
-    timeWindow: MINUTE_MS,
-    keyGenerator: (request) => {
-      const client = clientOf(request);
-      return client === 'unix' ? client : normalizeIP(client, IPV6_SUBNET);
-    },
-  });
   await server.register(cookie);
   await server.register(formbody, { bodyLimit: BODY_LIMIT_BYTES });
   await server.register(csrf, {
@@ -87,6 +79,17 @@ export async function createPortal(
     getToken: tokenOf,
     getUserInfo: boundTo,
   });
+  // Before the session is looked up, and for pages that are not there too: what is refused asks the database nothing.
+  await server.register(rateLimit, {
+    global: false,
+    max: MOST_REQUESTS,
+    timeWindow: MINUTE_MS,
+    keyGenerator: (request) => {
+      const client = clientOf(request);
+      return client === 'unix' ? client : normalizeIP(client, IPV6_SUBNET);
+    },
+  });
+  server.addHook('onRequest', server.rateLimit());
   server.addHook('onSend', async (_, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });

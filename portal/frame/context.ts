@@ -1,4 +1,5 @@
 // What every page of the portal needs.
+import { isIP } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../src/config/schema.ts';
 import type { Database } from '../../src/database/open.ts';
@@ -65,11 +66,13 @@ export function sendPage(
 }
 
 /**
- * Where the page can be asked for in another language. The answer to a POST has no address of its own, and a page that is not
- * there may have a path that is an address of somebody else's: `//evil.example`.
+ * Where the page can be asked for in another language. The answer to a POST has no address of its own, a page that is not there
+ * may have a path that is an address of somebody else's (`//evil.example`), and a request may name a whole address (RFC 9112,
+ * section 3.2.2), whose host nobody has compared with ours.
  */
 function pathOf({ method, url, routeOptions }: FastifyRequest): string {
-  return method === 'GET' && routeOptions.url !== undefined ? (url.split('?')[0] ?? '/') : '/';
+  if (method !== 'GET' || routeOptions.url === undefined || !url.startsWith('/')) return '/';
+  return url.split('?')[0] ?? '/';
 }
 
 /** What the token of a form is bound to: the session, so that a token from before signing in counts no more after it. */
@@ -100,7 +103,8 @@ export function sendMessage(
 /** Who asks the flow. Only for pages behind {@link needsSession}. */
 export function askerOf(request: FastifyRequest): Asker {
   const { session } = signedIn(request);
-  return { userId: session.userId, proof: session.proof, name: 'portal', language: request.language };
+  const { userId, proof } = session;
+  return { userId, proof, name: 'portal', language: request.language, client: clientOf(request) };
 }
 
 /** The session of a page that is shown to nobody else. @throws Error where a page forgot to ask for one */
@@ -109,8 +113,15 @@ export function signedIn(request: FastifyRequest): NonNullable<FastifyRequest['s
   return request.signedIn;
 }
 
-/** The person's address, for limits. */
-export function clientOf(request: FastifyRequest): string {
-  const ip: string | undefined = request.ip;
-  return ip === undefined || ip === '' ? 'unix' : ip;
+/** As some proxies write a client into X-Forwarded-For: with its port. */
+const WITH_PORT = /^(?:\[([\da-f:.]+)\]|(\d+(?:\.\d+){3}))(?::\d{1,5})?$/i;
+
+/**
+ * The person's address, for limits and the mail server. `unix`: not known. What stands in X-Forwarded-For and is no address is
+ * not known either: it would be a new client with every request, and it goes to the mail server.
+ */
+export function clientOf({ ip }: { readonly ip: string | undefined }): string {
+  const [, ipv6, ipv4] = WITH_PORT.exec(ip ?? '') ?? [];
+  const address = ipv6 ?? ipv4 ?? ip ?? '';
+  return isIP(address) === 0 ? 'unix' : address;
 }

@@ -3,7 +3,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_TYPED } from '../../src/address/normalise.ts';
 import { submitKey, understandKey } from '../../src/enrolment/flow.ts';
-import { LIMITS, takeTurn } from '../../src/enrolment/limits.ts';
+import { countedAsker, LIMITS, type Limit, takeTurn } from '../../src/enrolment/limits.ts';
 import type { FlowRefusal } from '../../src/enrolment/types.ts';
 import type { Understood } from '../../src/enrolment/understand.ts';
 import { MAX_UPLOAD } from '../../src/keys/refusals.ts';
@@ -39,14 +39,19 @@ export function addHandOver(server: FastifyInstance, context: PortalContext): vo
 }
 
 async function fetched(context: PortalContext, request: FastifyRequest, reply: FastifyReply) {
-  const { userId } = signedIn(request).session;
   const address = field(request.body, 'address', MAX_TYPED).trim();
-  const retryAt = await takeTurn(context.flow, LIMITS.fetchUser, String(userId));
+  const retryAt = await turnOf(context, request, LIMITS.fetchUser);
   if (retryAt !== null) return sendRefusal(context, request, reply, { because: 'limited', retryAt });
   const server = context.config().portal.key_server;
   const found = await findKey(address, server === '' ? null : server, context.outside.internet);
   if (found.ok) return review(context, request, reply, found.bytes, found.host);
   return sendNotTaken(context, request, reply, `fetch.${textKey(found.because)}`, 422);
+}
+
+/** @returns null where it may go on, else the moment from which it may (Unix milliseconds) */
+async function turnOf(context: PortalContext, request: FastifyRequest, limit: Limit): Promise<number | null> {
+  const counted = countedAsker(askerOf(request));
+  return counted === null ? null : takeTurn(context.flow, limit, counted);
 }
 
 /** The page of handing over once more, with the reason why what came was not taken. */
@@ -87,6 +92,8 @@ async function review(
   host: string | null = null,
 ): Promise<FastifyReply> {
   const { userId } = signedIn(request).session;
+  const retryAt = await turnOf(context, request, LIMITS.reviewUser);
+  if (retryAt !== null) return sendRefusal(context, request, reply, { because: 'limited', retryAt });
   const outcome = await understandKey(context.flow, userId, upload);
   if (!outcome.ok) return sendKeyRefusal(context, request, reply, outcome);
   const home = await homeOf(context, request);

@@ -18,13 +18,14 @@ export function addKeys(server: FastifyInstance, context: PortalContext): void {
   });
   server.post('/key/resend', async (request, reply) => {
     const outcome = await resendLetter(flow, askerOf(request), numberOf(request.body, 'submission') ?? 0);
-    return outcome.ok ? redirectDone(reply, '/', 'resent') : sendRefusal(context, request, reply, outcome);
+    if (outcome.ok) return redirectDone(reply, '/', 'resent');
+    return sendHindered(context, request, reply, outcome, null);
   });
   server.post('/key/withdraw', async (request, reply) => {
     const outcome = await withdrawKey(flow, askerOf(request), numberOf(request.body, 'submission') ?? 0);
-    return outcome.ok
-      ? redirectDone(reply, '/key', 'withdrawn')
-      : sendRefusal(context, request, reply, outcome);
+    if (outcome.ok) return redirectDone(reply, '/key', 'withdrawn');
+    // What was handed over by the key expires within a day: nobody has to wait longer than that.
+    return sendHindered(context, request, reply, outcome, null);
   });
   server.post('/key/undo', async (request, reply) => {
     const outcome = await undoFirstKey(flow, askerOf(request));

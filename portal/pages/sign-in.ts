@@ -4,8 +4,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { MAX_TYPED } from '../../src/address/normalise.ts';
 import { LIMITS, takeTurn } from '../../src/enrolment/limits.ts';
+import { countedName } from '../../src/enrolment/named-user.ts';
 import { closeSession } from '../../src/enrolment/sessions.ts';
 import { requestSignIn } from '../../src/enrolment/sign-in.ts';
+import type { Outcome } from '../../src/enrolment/types.ts';
 import { clientOf, type PortalContext, sendPage } from '../frame/context.ts';
 import { field, wordOf } from '../frame/form.ts';
 import { sendRefusal } from '../frame/refusals.ts';
@@ -16,6 +18,8 @@ import { type ToldUser, toldUser } from '../sign-in/trusted-header.ts';
 
 /** An answer comes no sooner: what the database needs for a known and for an unknown address disappears in it. */
 const LEAST_ANSWER_MS = 300;
+/** The same for what comes before the mail server's own answer, which takes its time as well. */
+const LEAST_LOOK_UP_MS = 100;
 const HOUR_MS = 3_600_000;
 /** Texts of `sign_in`. */
 type Problem = 'wrong' | 'unavailable' | 'proxy_refused' | 'proxy_unknown' | 'no_address';
@@ -93,15 +97,10 @@ async function byPassword(context: PortalContext, request: FastifyRequest, reply
   const refuse = (problem: Problem, status: number) =>
     sendSignIn(context, request, reply, { problem, status, address });
   if (server === null || !canBeAsked({ login: address, password })) return refuse('wrong', 403);
-  const person = await personAt(context.database, address);
-  // Before the mail server is asked: a thousand guesses here are none there. By the mailbox, however its name was written.
-  for (const [limit, subject] of [
-    [LIMITS.passwordClient, clientOf(request)],
-    [LIMITS.passwordAddress, (person?.login ?? address).toLowerCase()],
-  ] as const) {
-    const retryAt = await takeTurn(context.flow, limit, subject);
-    if (retryAt !== null) return sendRefusal(context, request, reply, { because: 'limited', retryAt });
-  }
+  // Before the mail server is asked: a thousand guesses here are none there.
+  const asking = await noSoonerThan(LEAST_LOOK_UP_MS, mayAskFor(context, request, address));
+  if (!asking.ok) return sendRefusal(context, request, reply, asking);
+  const { person } = asking;
   // An unknown name is put to the mail server too, and takes as long as a wrong password; with one that nobody has, so that the
   // time tells nothing of the one that was typed.
   const login = person?.login ?? address;
@@ -115,6 +114,28 @@ async function byPassword(context: PortalContext, request: FastifyRequest, reply
   if (verdict === 'wrong' || person === null || !(await signInAs(context, request, reply, person)))
     return refuse('wrong', 403);
   return reply.redirect('/', 303);
+}
+
+/** Whether the mail server may be asked for an address once more, and for whom; a person of null: for nobody. */
+async function mayAskFor(
+  context: PortalContext,
+  request: FastifyRequest,
+  address: string,
+): Promise<Outcome<{ readonly person: Person | null }>> {
+  const person = await personAt(context.database, address);
+  const delimiters = context.config().recipient_delimiter;
+  const name = countedName(address, delimiters);
+  for (const [limit, subject] of [
+    [LIMITS.passwordClient, clientOf(request)],
+    [LIMITS.passwordAddress, name],
+  ] as const) {
+    const retryAt = await takeTurn(context.flow, limit, subject);
+    if (retryAt !== null) return { ok: false, because: 'limited', retryAt };
+  }
+  if (person === null || countedName(person.login, delimiters) === name) return { ok: true, person };
+  // Guesses by a mailbox's other names count together, too. That they are over is not told: it would say whose name it is.
+  const over = await takeTurn(context.flow, LIMITS.passwordAlias, person.login);
+  return { ok: true, person: over === null ? person : null };
 }
 
 function signInAs(context: PortalContext, request: FastifyRequest, reply: FastifyReply, { userId }: Person) {

@@ -98,12 +98,18 @@ export async function findUser(orm: Orm, id: number, lock?: RowLock): Promise<Us
 
 /** The primary address of a user. */
 export async function primaryAddress(orm: Orm, userId: number): Promise<Address> {
+  const address = await addressOrNone(orm, userId);
+  if (address === null) throw new Error(`user ${userId} has no address`);
+  return address;
+}
+
+/** The same where there may be no such user. */
+export async function addressOrNone(orm: Orm, userId: number): Promise<Address | null> {
   const [row] = await orm
     .select({ address: addresses.address })
     .from(addresses)
     .where(and(eq(addresses.user_id, userId), eq(addresses.kind, 'user')));
-  if (row === undefined) throw new Error(`user ${userId} has no address`);
-  return row.address as Address;
+  return (row?.address as Address | undefined) ?? null;
 }
 
 /** The user at a primary address or an id address. `lock` is for the user. @throws ChangeRefused where there is none */

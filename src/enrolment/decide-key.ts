@@ -1,4 +1,5 @@
 // The way of a new key: handed over, its letter read, in use. Pure.
+import { isBeyond } from './better-proof.ts';
 import { done, hasKey, isProven, type Question, refuse } from './question.ts';
 import { isOver } from './recovery-time.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, StateSubmission } from './state.ts';
@@ -15,6 +16,15 @@ export function submit(
   const { state, now, settings } = question;
   if (relation === 'known') return refuse('key known');
   if (hasKey(state) && !isProven(question)) return refuse('needs key');
+  const better = state.submissions.find(
+    (each) => each.fingerprint === fingerprint && isBeyond(question, each),
+  );
+  // In its place a first key could be taken back by the mailbox that an administrator has handed over.
+  if (better !== undefined)
+    return done(
+      [{ do: 'letter', kind: 'confirm', seal: 'submission', submissionId: better.id }],
+      'submitted',
+    );
   const others = state.submissions.filter((each) => each.fingerprint !== fingerprint);
   if (others.length >= MOST_SUBMISSIONS) return refuse('limited');
   return done(

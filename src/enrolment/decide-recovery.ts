@@ -1,4 +1,5 @@
 // Changes without the key: the wait, its letters, how it is stopped and how it ends. Pure.
+import { isBeyond } from './better-proof.ts';
 import { apply, needsKey } from './decide-change.ts';
 import { activated, replaced } from './decide-key.ts';
 import { done, isProven, knows, type Question, refuse } from './question.ts';
@@ -26,6 +27,9 @@ export function recover(
   }
   if (keyKind === undefined) return refuse('key unknown');
   const { fingerprint, intent } = change;
+  // It comes at once when its letter is read; to wait for it instead would be a step back.
+  if (state.submissions.some((each) => each.fingerprint === fingerprint && isBeyond(question, each)))
+    return refuse('needs key');
   return done(
     [
       ...replaced(state, fingerprint),

@@ -1,5 +1,6 @@
 // The flow as a state machine: what is known of a user, what happens, by which proof, and when, in; the rows to change and the
 // letters to send, or a refusal with its reason, out. Pure, one test table.
+import { isBeyond } from './better-proof.ts';
 import { apply, needsKey } from './decide-change.ts';
 import { dropped, read, submit, withSubmission } from './decide-key.ts';
 import { givenUp, recover, settle, stop, waited } from './decide-recovery.ts';
@@ -31,14 +32,18 @@ export function decide(
     case 'read':
       return read(question, event.submissionId);
     case 'resend':
-      return withSubmission(question, event.submissionId, ({ id }) =>
-        done([{ do: 'letter', kind: 'confirm', seal: 'submission', submissionId: id }]),
+      return withSubmission(question, event.submissionId, (submission) =>
+        // It ends the link of the letter before: whoever could ask for it again and again would keep the owner from pressing.
+        isBeyond(question, submission)
+          ? refuse('needs key')
+          : done([{ do: 'letter', kind: 'confirm', seal: 'submission', submissionId: submission.id }]),
       );
     case 'withdraw':
-      return withSubmission(question, event.submissionId, (submission) =>
+      return withSubmission(question, event.submissionId, (submission) => {
         // Else whoever reads the mailbox could stop a recovery for ever.
-        submission.recoveryId === null ? done(dropped(state, submission)) : stop(question),
-      );
+        if (submission.recoveryId !== null) return stop(question);
+        return isBeyond(question, submission) ? refuse('needs key') : done(dropped(state, submission));
+      });
     case 'change':
       return isProven(question) || !needsKey(question, event.change)
         ? apply(question, event.change)

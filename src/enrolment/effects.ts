@@ -9,8 +9,8 @@ import { nameActor } from '../keys/actor.ts';
 import type { ImportOptions } from '../keys/import-options.ts';
 import { importKeysWithin } from '../keys/store.ts';
 import { pause, setSettings, unpause } from './effects-settings.ts';
-import type { LetterDetails } from './letters/texts.ts';
-import { LIMITS, takeTurnIn } from './limits.ts';
+import type { LetterDetails, LetterKind } from './letters/texts.ts';
+import { countedAsker, LIMITS, type Limit, takeTurnIn } from './limits.ts';
 import { postLetters, withdrawUnsent } from './outbox.ts';
 import { FlowRefused } from './refused.ts';
 import { type RecoveryRow, recoveryOf, remember, submissionOf } from './rows.ts';
@@ -26,6 +26,7 @@ export interface EffectContext {
   readonly userId: number;
   readonly address: string;
   readonly proof: Proof;
+  readonly client?: string;
   /** For the audit. */
   readonly name: string;
   /** What was handed over, of `keep submission` and `take revocation`. */
@@ -237,14 +238,19 @@ async function countLetters(
 }
 
 /** The letters of somebody who is signed in are counted; those that warn are not. */
-const COUNTED: readonly string[] = ['confirm', 'test'];
+const COUNTED: { readonly [Kind in LetterKind]?: Limit } = {
+  confirm: LIMITS.lettersUser,
+  test: LIMITS.testLetters,
+};
 
 async function letter(run: Run, effect: Extract<Effect, { do: 'letter' }>): Promise<void> {
   const { tx, context } = run;
   const { userId, now } = context;
   const { kind, seal } = effect;
-  if (COUNTED.includes(kind)) {
-    const retryAt = await takeTurnIn(tx, LIMITS.lettersUser, String(userId), now);
+  const limit = COUNTED[kind];
+  const counted = countedAsker(context);
+  if (limit !== undefined && counted !== null) {
+    const retryAt = await takeTurnIn(tx, limit, counted, now);
     if (retryAt !== null) throw new FlowRefused({ ok: false, because: 'limited', retryAt });
   }
   const submissionId = effect.submissionId ?? (seal === 'submission' ? run.submissionId : null);

@@ -5,7 +5,7 @@
 import { findUser, primaryAddress } from '../directory/find.ts';
 import { holdKeys } from '../keys/rows.ts';
 import { viewRecovery } from './home.ts';
-import { LIMITS, takeTurn } from './limits.ts';
+import { countedAsker, LIMITS, takeTurn } from './limits.ts';
 import { recoveryOf } from './rows.ts';
 import type { DecidedResult, FlowEvent } from './state.ts';
 import { findToken, type TokenAction, useToken } from './tokens.ts';
@@ -34,9 +34,10 @@ async function understood(
 }
 
 /** What a key's letter needs: somewhere that its link leads to. And to read keys costs time. */
-async function mayHandOver(context: FlowContext, { userId }: Asker): Promise<FlowRefusal | null> {
+async function mayHandOver(context: FlowContext, asker: Asker): Promise<FlowRefusal | null> {
   if (context.config().portal.url === '') return { ok: false, because: 'no portal' };
-  const retryAt = await takeTurn(context, LIMITS.submitUser, String(userId));
+  const counted = countedAsker(asker);
+  const retryAt = counted === null ? null : await takeTurn(context, LIMITS.submitUser, counted);
   return retryAt === null ? null : { ok: false, because: 'limited', retryAt };
 }
 

@@ -5,7 +5,7 @@ import { lte, sql } from 'drizzle-orm';
 import { enrolmentLimits } from '../database/enrolment-tables.ts';
 import type { Orm } from '../directory/find.ts';
 import { bareAddress } from '../host/trusted-clients.ts';
-import type { FlowContext } from './types.ts';
+import type { Asker, FlowContext } from './types.ts';
 
 export interface Limit {
   /** What is counted, such as `sign-in address`. */
@@ -26,15 +26,20 @@ export const LIMITS = {
   signInClient: { name: 'sign-in client', most: 30, windowMs: HOUR_MS },
   /** Before the IMAP server is asked. */
   passwordAddress: { name: 'password address', most: 10, windowMs: HOUR_MS / 4 },
+  /** By aliases of one mailbox together. */
+  passwordAlias: { name: 'password alias', most: 10, windowMs: HOUR_MS / 4 },
   passwordClient: { name: 'password client', most: 30, windowMs: HOUR_MS / 4 },
   /** Links that were followed, good or bad. */
   tokenClient: { name: 'token client', most: 60, windowMs: HOUR_MS },
-  /** Keys handed over by one user. */
+  /** Keys handed over by one user; this and what follows by {@link countedAsker}. */
   submitUser: { name: 'submit user', most: 20, windowMs: 24 * HOUR_MS },
+  /** Keys that one user has looked at before handing them over: to read one costs time. */
+  reviewUser: { name: 'review user', most: 60, windowMs: HOUR_MS },
   /** Keys fetched from elsewhere (WKD, key servers). */
   fetchUser: { name: 'fetch user', most: 20, windowMs: HOUR_MS },
-  /** Letters that a user asks for: tests, and new keys' letters. */
+  /** Letters that a user asks for: new keys', and tests, which use up nobody's new keys. */
   lettersUser: { name: 'letters user', most: 30, windowMs: 24 * HOUR_MS },
+  testLetters: { name: 'test letters', most: 30, windowMs: 24 * HOUR_MS },
 } as const satisfies Record<string, Limit>;
 
 /**
@@ -70,6 +75,19 @@ export async function takeTurnIn(
     })
     .returning();
   return row === undefined || row.count <= most ? null : row.ends_at.getTime();
+}
+
+/**
+ * As whom a user is counted: two who read one mailbox do not use up each other's tries, and nobody who reads it those of who has
+ * read a sealed letter. null: an administrator, who is not counted. Pure.
+ */
+export function countedAsker({
+  userId,
+  proof,
+  client,
+}: Pick<Asker, 'userId' | 'proof' | 'client'>): string | null {
+  if (proof.level === 'administrator') return null;
+  return `${userId} ${proof.level} ${client === undefined ? '' : countedAs(client)}`;
 }
 
 function hashOf(subject: string): Buffer {

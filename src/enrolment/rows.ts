@@ -124,9 +124,20 @@ export async function loadState(tx: Orm, userId: number, config: Config): Promis
     undoUntil: known?.undo_until?.getTime() ?? null,
     stops: known?.stops ?? 0,
     pausedUntil: known?.paused_until?.getTime() ?? null,
-    settings: effectiveSettings(config.encryption, domain?.settings, user.settings).values,
+    settings: effectiveSettings(config.encryption, domain?.settings, withoutPause(user.settings, known))
+      .values,
     inherited: effectiveSettings(config.encryption, domain?.settings).values,
   };
+}
+
+/** The user's own settings as they are when the pause is over: weaker than those is weaker, also while it lasts. */
+function withoutPause(
+  own: SettingsOverride,
+  known: Pick<typeof enrolments.$inferSelect, 'paused_until' | 'paused_encrypt'> | undefined,
+): SettingsOverride {
+  if (known === undefined || known.paused_until === null) return own;
+  const { encrypt: _, ...rest } = own;
+  return known.paused_encrypt === null ? rest : { ...rest, encrypt: known.paused_encrypt };
 }
 
 function asSubmission(row: SubmissionRow): StateSubmission {

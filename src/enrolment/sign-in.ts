@@ -4,16 +4,13 @@ import { MAX_ADDRESS } from '../address/normalise.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { findUser } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
-import { ownerNamed } from '../keys/owner.ts';
 import { countedAs, LIMITS, takeTurn } from './limits.ts';
+import { countedName, NOBODY, userNamed } from './named-user.ts';
 import { withdrawUnsent } from './outbox.ts';
 import { loadAddressee, remember } from './rows.ts';
 import { openSessionIn } from './sessions.ts';
-import { findToken, linkOf, makeToken, useToken } from './tokens.ts';
+import { findToken, linkOf, makeToken, SUPPORT, useToken } from './tokens.ts';
 import type { FlowContext, FlowRefusal, Language, Outcome, Proof } from './types.ts';
-
-/** No user has it. */
-const NOBODY = 0;
 
 /**
  * Asks for a letter with a sign-in link: sealed to the user's current keys where there are any, else in the clear. It is sent
@@ -33,7 +30,8 @@ export async function requestSignIn(
 ): Promise<Outcome> {
   if (context.config().portal.url === '') return { ok: false, because: 'no portal' };
   const typed = asked.address.slice(0, MAX_ADDRESS).trim();
-  const subject = typed.toLowerCase();
+  const delimiters = context.config().recipient_delimiter;
+  const subject = countedName(typed, delimiters);
   for (const [limit, what] of [
     [LIMITS.signInClient, asked.client],
     [LIMITS.signInPair, `${countedAs(asked.client)} ${subject}`],
@@ -43,7 +41,7 @@ export async function requestSignIn(
     if (retryAt !== null) return { ok: false, because: 'limited', retryAt };
   }
   const { orm } = context.database;
-  const userId = (await userNamed(context, typed)) ?? NOBODY;
+  const { userId } = (await userNamed(orm, typed, { kind: 'recipient', delimiters })) ?? { userId: NOBODY };
   const addressee = await loadAddressee(orm, userId);
   const sealed = !asked.clear && addressee !== null && addressee.keys.length > 0;
   const now = new Date(context.now()).toISOString();
@@ -59,18 +57,6 @@ export async function requestSignIn(
           FROM users WHERE id = ${userId} AND status = 'active'`);
   });
   return { ok: true };
-}
-
-/** The one user behind an address as typed; null: nobody, or several. */
-async function userNamed(context: FlowContext, typed: string): Promise<number | null> {
-  if (!typed.includes('@') || typed.startsWith('@')) return null;
-  try {
-    const owner = await ownerNamed(context.database.orm, typed, context.config().recipient_delimiter);
-    return owner.kind === 'user' ? owner.id : null;
-  } catch (error) {
-    if (error instanceof ChangeRefused) return null;
-    throw error;
-  }
 }
 
 /**
@@ -115,21 +101,23 @@ export async function supportLink(
   context: FlowContext,
   asked: { readonly address: string },
 ): Promise<{ readonly url: string; readonly address: string; readonly expiresAt: number }> {
-  const { portal } = context.config();
+  const { portal, recipient_delimiter: delimiters } = context.config();
   if (portal.url === '') throw new ChangeRefused('portal.url is not set: the link would lead nowhere');
-  const userId = await userNamed(context, asked.address);
-  if (userId === null) {
+  const { orm } = context.database;
+  const named = await userNamed(orm, asked.address, { kind: 'recipient', delimiters });
+  if (named === null) {
     throw new ChangeRefused(`${asked.address} leads to no single user; see "sealpost user list"`);
   }
   const expiresAt = context.now() + portal.token_lifetime;
   return inOrmTransaction(context.database, async (tx) => {
-    const user = await findUser(tx, userId, 'no key update');
-    const addressee = user === null ? null : await loadAddressee(tx, userId);
+    const user = await findUser(tx, named.userId, 'no key update');
+    const addressee = user === null ? null : await loadAddressee(tx, user.id);
     if (addressee === null || addressee.status === 'disabled') {
       throw new ChangeRefused(`${asked.address} is disabled or was removed; see "sealpost user list"`);
     }
-    const { address } = addressee;
-    const token = await makeToken(tx, { userId, address, action: 'sign-in', expiresAt });
+    const { address, userId } = addressee;
+    const about = { action: 'sign-in', fingerprint: SUPPORT } as const;
+    const token = await makeToken(tx, { userId, address, ...about, expiresAt });
     return { url: linkOf(portal.url, 'sign-in', token), address, expiresAt };
   });
 }

@@ -46,7 +46,7 @@ export interface EnrolmentState {
   /** Recoveries stopped at mailbox level. */
   readonly stops: number;
   readonly pausedUntil: number | null;
-  /** As they count for this user. */
+  /** As they count for this user, a pause left out. */
   readonly settings: Settings;
   /** What would count without the user's own. */
   readonly inherited: Settings;

@@ -4,6 +4,7 @@ import { and, eq, isNull, lte, sql } from 'drizzle-orm';
 import { enrolmentTokens } from '../database/enrolment-tables.ts';
 import { addresses, users } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
+import { isFingerprint } from '../keys/fingerprint.ts';
 import { hashSecret, makeSecret } from './secrets.ts';
 import type { FlowContext, FlowRefusal } from './types.ts';
 
@@ -36,6 +37,7 @@ export interface TokenBinding {
   readonly userId: number;
   readonly address: string;
   readonly action: TokenAction;
+  /** Of the key that it is about, or {@link SUPPORT}. */
   readonly fingerprint?: string;
   readonly submissionId?: number | null;
   readonly recoveryId?: number | null;
@@ -43,6 +45,12 @@ export interface TokenBinding {
   /** Unix milliseconds. */
   readonly expiresAt: number;
 }
+
+/**
+ * In the place of a fingerprint, the name of what a sign-in link comes from: else anybody who asks for a letter to an address would
+ * end the link that support has given its owner.
+ */
+export const SUPPORT = 'support';
 
 type TokenRow = typeof enrolmentTokens.$inferSelect;
 
@@ -87,7 +95,7 @@ export async function readToken(context: FlowContext, token: string): Promise<To
     action: row.action,
     address: row.address,
     userId: row.user_id,
-    fingerprint: row.fingerprint === '' ? null : row.fingerprint,
+    fingerprint: isFingerprint(row.fingerprint) ? row.fingerprint : null,
     level: row.sealed_to.length > 0 ? 'key' : 'mailbox',
     expiresAt: row.expires_at.getTime(),
   };

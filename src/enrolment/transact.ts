@@ -64,6 +64,7 @@ async function once(
     address: await primaryAddress(tx, asker.userId),
     proof: asker.proof,
     name: asker.name,
+    ...(asker.client === undefined ? {} : { client: asker.client }),
     ...(key === undefined ? {} : { key }),
   };
   await doEffects(tx, decided.effects, effects);

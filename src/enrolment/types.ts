@@ -35,6 +35,8 @@ export interface Asker {
   readonly name: string;
   /** Of the letters that follow; null: as before, else English. */
   readonly language: Language | null;
+  /** An IP address, for the limits; absent: not known. */
+  readonly client?: string;
 }
 
 /** Where a new key goes. `renew`: a copy of a key that the user has, with subkeys or expiry that are new. */

@@ -1,5 +1,6 @@
 // The part of a certificate that may be encrypted to, and the spans of time in which it can be.
 import type { PublicKey, SignaturePacket } from 'openpgp';
+import { createBreather } from '../pacing/breather.ts';
 import type { Components } from './components.ts';
 import type { Window } from './facts.ts';
 import { type KeyPolicy, policyConfig } from './policy.ts';
@@ -31,8 +32,11 @@ export async function timeline(sealing: Components, key: PublicKey, policy: KeyP
   const config = policyConfig(policy);
   const instants = instantsOf(sealing);
   const windows: Window[] = [];
+  // Hundreds of instants among hundreds of user IDs take a second, in which mail would wait.
+  const breathe = createBreather();
   for (const [index, from] of instants.entries()) {
     const until = instants[index + 1] ?? null;
+    await breathe();
     const subkey = await key
       .getEncryptionKey(undefined, new Date(from), undefined, config)
       .then((found) => found.getFingerprint().toUpperCase())

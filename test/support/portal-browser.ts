@@ -14,13 +14,18 @@ export interface PlainBrowser {
   token(): string;
 }
 
-/** A browser that knows nothing yet. */
-export function plainBrowser(server: FastifyInstance, host = 'keys.seal.test'): PlainBrowser {
+/** A browser that knows nothing yet. @param always header fields of each of its requests */
+export function plainBrowser(
+  server: FastifyInstance,
+  host = 'keys.seal.test',
+  always: Readonly<Record<string, string>> = {},
+): PlainBrowser {
   const cookies = new Map<string, string>();
   let token = '';
   const common = (headers: Readonly<Record<string, string>>) => ({
     host,
     cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; '),
+    ...always,
     ...headers,
   });
   const keep = (response: LightMyRequestResponse): LightMyRequestResponse => {

@@ -6,10 +6,12 @@ import type { PortalContext } from '../../portal/frame/context.ts';
 import { createRenderer } from '../../portal/frame/render.ts';
 import { originOf } from '../../portal/portal.ts';
 import { createPortal } from '../../portal/server.ts';
-import type { PasswordVerdict } from '../../portal/sign-in/imap.ts';
+import type { Credentials, PasswordVerdict } from '../../portal/sign-in/imap.ts';
+import { registerAlias } from '../../src/cli/alias.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerUser } from '../../src/cli/user.ts';
+import type { Database } from '../../src/database/open.ts';
 import { type EnrolmentStand, type Letter, openEnrolmentStand, tokenIn } from './enrolment-stand.ts';
 import { decryptWith } from './make-keys.ts';
 import { type PlainBrowser, plainBrowser } from './portal-browser.ts';
@@ -17,12 +19,22 @@ import { mail, textOf } from './trial.ts';
 
 export const PORTAL_HOST = 'keys.example.org';
 
-export interface PortalStand {
-  readonly enrolment: EnrolmentStand;
+/** A portal of its own over the same site. */
+export interface PortalNode {
   readonly server: FastifyInstance;
+  readonly context: PortalContext;
+  /** @param client whom the proxy names; default: the proxy itself */
+  browser(client?: string): PlainBrowser;
+}
+
+export interface PortalStand extends PortalNode {
+  readonly enrolment: EnrolmentStand;
   /** What the site's mail server says of every password from now on. */
   imap: PasswordVerdict;
-  browser(): PlainBrowser;
+  /** What it was asked. */
+  readonly asked: Credentials[];
+  /** One more node, with connections of its own; whoever opens it closes its server. */
+  node(database: Database): Promise<PortalNode>;
   /** Delivers a letter to an address, and gives what the next hop got. */
   deliver(address: string, body: string): Promise<string>;
   close(): Promise<void>;
@@ -31,26 +43,40 @@ export interface PortalStand {
 /** Opens everything but a socket. */
 export async function openPortalStand(): Promise<PortalStand> {
   const enrolment = await openEnrolmentStand(
-    [registerDomain, registerUser, registerKey],
+    [registerAlias, registerDomain, registerUser, registerKey],
     'imap = "imaps://127.0.0.1:993"\n',
   );
   const { trial, engine, hop, context: flow } = enrolment;
-  const context: PortalContext = {
-    flow,
-    database: engine.database,
-    config: () => trial.config,
-    logger: flow.logger,
-    own: originOf(trial.config.portal),
-    render: createRenderer(),
-    door: null,
-    outside: { internet: INTERNET, askImap: async () => stand.imap },
+  const asked: Credentials[] = [];
+  const node = async (database: Database): Promise<PortalNode> => {
+    const context: PortalContext = {
+      flow: { ...flow, database },
+      database,
+      config: () => trial.config,
+      logger: flow.logger,
+      own: originOf(trial.config.portal),
+      render: createRenderer(),
+      door: null,
+      outside: {
+        internet: INTERNET,
+        askImap: async (_, credentials) => {
+          asked.push(credentials);
+          return stand.imap;
+        },
+      },
+    };
+    const server = await createPortal(context, { listen: { kind: 'unix', path: '/' }, listed: [] });
+    const browser = (client?: string): PlainBrowser =>
+      plainBrowser(server, PORTAL_HOST, client === undefined ? {} : { 'x-forwarded-for': client });
+    return { server, context, browser };
   };
-  const server = await createPortal(context, { listen: { kind: 'unix', path: '/' }, listed: [] });
+  const first = await node(engine.database);
   const stand: PortalStand = {
+    ...first,
     enrolment,
-    server,
     imap: 'wrong',
-    browser: () => plainBrowser(server, PORTAL_HOST),
+    asked,
+    node,
     async deliver(address, body) {
       const before = hop.sent.length;
       await engine.deliverer.deliver(mail(`Subject: hello\r\n\r\n${body}\r\n`, address));
@@ -59,7 +85,7 @@ export async function openPortalStand(): Promise<PortalStand> {
       return textOf(request);
     },
     async close() {
-      await server.close();
+      await first.server.close();
       await enrolment.close();
     },
   };

@@ -1,4 +1,5 @@
 // The letters in English.
+import { shellWord } from '../../host/shell-word.ts';
 import { grouped } from '../../keys/fingerprint.ts';
 import { type Catalogue, momentIn } from './texts.ts';
 
@@ -59,7 +60,7 @@ export const english: Catalogue = {
         `For the user ${address} a change was asked for without the current key: ${change}`,
         'It was stopped twice without the key as well, or its letters could not be handed over. Of the two who use this mailbox, sealpost cannot tell which one is the owner: the change neither happens nor ends without you.',
         'Find out who the owner is by other means than this mailbox. Then decide:',
-        `sealpost key recovery ${address} --allow\nsealpost key recovery ${address} --refuse`,
+        `sealpost key recovery ${shellWord(address)} --allow\nsealpost key recovery ${shellWord(address)} --refuse`,
       ],
     }),
     test: ({ address }) => ({

@@ -1,4 +1,5 @@
 // The letters in German.
+import { shellWord } from '../../host/shell-word.ts';
 import { grouped } from '../../keys/fingerprint.ts';
 import { type Catalogue, momentIn } from './texts.ts';
 
@@ -59,7 +60,7 @@ export const german: Catalogue = {
         `Für ${address} wurde ohne den aktuellen Schlüssel eine Änderung verlangt: ${change}`,
         'Sie wurde zweimal angehalten, ebenfalls ohne den Schlüssel, oder ihre Briefe konnten nicht übergeben werden. Wer von beiden, die dieses Postfach benutzen, der Eigentümer ist, kann sealpost nicht wissen: Ohne Sie geschieht die Änderung nicht, und sie endet auch nicht.',
         'Finden Sie auf anderem Weg als über dieses Postfach heraus, wer der Eigentümer ist. Entscheiden Sie dann:',
-        `sealpost key recovery ${address} --allow\nsealpost key recovery ${address} --refuse`,
+        `sealpost key recovery ${shellWord(address)} --allow\nsealpost key recovery ${shellWord(address)} --refuse`,
       ],
     }),
     test: ({ address }) => ({

@@ -101,6 +101,17 @@ describe('what other people wrote', () => {
     expect(text).toContain('(a\ufffd\ufffdb)');
   });
 
+  it.each(LANGUAGES)(
+    'makes no command of its own in one that an administrator pastes, in %s',
+    async (language) => {
+      const to = "a$(reboot)`id`;'b@example.org";
+      const { text = '' } = await simpleParser(await compose('administrator', language, { to }));
+      expect(text).toContain(
+        String.raw`sealpost key recovery 'a$(reboot)${'`id`'};'\''b@example.org' --allow`,
+      );
+    },
+  );
+
   it('keeps a strange address whole', async () => {
     for (const to of ['"a, b <x@y>"@example.org', "o'brien+tag@example.org"]) {
       const parsed = await simpleParser(await compose('test', 'en', { to }));

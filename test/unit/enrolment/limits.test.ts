@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { countedAs } from '../../../src/enrolment/limits.ts';
+import { countedAs, countedAsker } from '../../../src/enrolment/limits.ts';
 
 describe('what a limit counts', () => {
   it.each([
@@ -15,5 +15,25 @@ describe('what a limit counts', () => {
     ['::FFFF:192.0.2.8', '192.0.2.8'],
   ])('%s counts as %s', (subject, counted) => {
     expect(countedAs(subject)).toBe(counted);
+  });
+});
+
+describe('who asks', () => {
+  const client = '192.0.2.7';
+  const mailbox = { userId: 7, proof: { level: 'mailbox' }, client } as const;
+  const key = { ...mailbox, proof: { level: 'key', fingerprints: ['A'] } } as const;
+
+  it('by the mailbox uses up nothing of who asks by the key, nor of another client', () => {
+    const counted = [mailbox, key, { ...mailbox, client: '192.0.2.8' }, { ...mailbox, userId: 8 }].map(
+      countedAsker,
+    );
+    expect(new Set(counted).size).toBe(4);
+    expect(countedAsker({ ...mailbox, client: '2001:db8::1' })).toBe(
+      countedAsker({ ...mailbox, client: '2001:db8::2' }),
+    );
+  });
+
+  it('as an administrator is not counted', () => {
+    expect(countedAsker({ ...mailbox, proof: { level: 'administrator' } })).toBeNull();
   });
 });

@@ -101,6 +101,23 @@ it('a server that is not there says nothing of the password', async () => {
   expect(await askImap(gone, CREDENTIALS)).toBe('unavailable');
 });
 
+it.for([
+  ['quotes and backslashes', 'a\\" LOGOUT "b'],
+  ['what looks like a literal', 'x {4+}'],
+  ['spaces at both ends', '  x  '],
+  ['letters of which Unicode has two spellings', 'e\u0301\u00e9\ufb01'],
+] as const)(
+  'a password with %s goes as it was typed, and is no more than a password',
+  async ([, password]) => {
+    expect(await askImap(server(), { ...CREDENTIALS, password })).toBe('right');
+    const names = commands().filter((name) => name !== 'CAPABILITY' && name !== 'ID');
+    const at = told.findIndex((line) => line.includes(' LOGIN '));
+    const written = Buffer.from(told.slice(at).join('\r\n'), 'latin1').toString('utf8');
+    expect(names.filter((name) => name === 'LOGIN')).toHaveLength(1);
+    expect(written.replace(/\\(.)/g, '$1')).toContain(password);
+  },
+);
+
 it('a name or a password that would be a line of IMAP is not even put to it', async () => {
   expect(await askImap(server(), { ...CREDENTIALS, password: 'x\r\nA9 LOGOUT' })).toBe('wrong');
   expect(told).toEqual([]);

@@ -38,11 +38,11 @@ async function open(more: object): Promise<void> {
   });
 }
 
-/** The first page, as a client of that socket sees it who claims to be alice. */
-function page(socketPath: string): Promise<string> {
+/** The first page, as a client of that socket sees it who claims to be alice. @param path the target of the request, as it is sent */
+function page(socketPath: string, path = '/'): Promise<string> {
   return new Promise((resolve, reject) => {
     const headers = { host: 'keys.seal.test', 'x-remote-user': 'alice@seal.test' };
-    const asked = request({ socketPath, path: '/', headers }, (response) => {
+    const asked = request({ socketPath, path, headers }, (response) => {
       let text = '';
       response.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
@@ -62,6 +62,13 @@ describe('the portal', () => {
     expect([mode(browsers()), mode(proxies())]).toEqual(['666', '660']);
     expect(await page(browsers())).not.toContain('Continue as');
     expect(await page(proxies())).toContain('Continue as alice@seal.test');
+  });
+
+  it('makes no link to another host of a request for a whole address of it', async () => {
+    await open({});
+    const text = await page(browsers(), 'http://evil.test/');
+    expect(text).toContain('hreflang="de"');
+    expect(text).not.toContain('evil.test');
   });
 
   it('gives the proxy the mode that is asked for, and wants its secret where there is one', async () => {
