@@ -53,6 +53,8 @@ describe('a check of doctor', () => {
       [],
     );
     expect(CHECKS.map(({ code }) => code).filter((code) => !isGreen(code))).toEqual([]);
+    // Red for its own reason: each case says what is to be found.
+    expect(RED.filter(({ found }) => found === undefined).map(({ code }) => code)).toEqual([]);
   });
 
   it('has a code of its own, a reason and a command', () => {

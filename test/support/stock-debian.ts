@@ -1,0 +1,180 @@
+// A fresh Debian in a folder, as a mail server that serves mailboxes already: Postfix as an "Internet Site", Dovecot, one Unix
+// account. It runs in namespaces of its own, with ports, a host name and processes that nobody else sees; no service manager.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmod, cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type Finished, mustRun, runProgram } from './child.ts';
+import { OWN_DEVICES } from './debian-root.ts';
+import { need } from './needs.ts';
+import { repository } from './places.ts';
+
+need('mmdebstrap', 'root');
+
+const HOST = 'mail.example.org';
+/** Milliseconds to fetch and install some two hundred packages, on a busy machine. */
+const PATIENCE = 1_800_000;
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+const PACKAGES = ['postfix', 'dovecot-imapd', 'dovecot-lmtpd', 'swaks', 'adduser', 'procps'];
+
+/** What the questions of Debian's installer are answered with. */
+const ANSWERS = `postfix postfix/main_mailer_type select Internet Site
+postfix postfix/mailname string example.org
+`;
+const HOSTS = `127.0.0.1 localhost\\n127.0.1.1 ${HOST} mail\\n::1 localhost\\n`;
+
+/** What README says of the Dovecot of Debian 12, which looks for an account of the name alice@example.org. */
+const TAKE_WHOLE_ADDRESSES =
+  "printf 'protocol lmtp {\\n  auth_username_format = %%n\\n}\\n' > /etc/dovecot/local.conf";
+
+export interface StockDebian {
+  /** The folder that is its root. */
+  readonly root: string;
+  /** Runs a line of a shell in there, as root. Never rejects because of its exit code. */
+  run(line: string, options?: InsideOptions): Promise<Finished>;
+  /** Ends everything that runs in there, and removes it. */
+  remove(): Promise<void>;
+}
+
+export interface InsideOptions {
+  /** With the network of this machine, as for npm; else it has a loopback device alone. */
+  readonly network?: boolean;
+  /** Milliseconds; default 60 s. */
+  readonly timeout?: number;
+}
+
+/**
+ * Installs the machine and starts its services.
+ * @param release such as `bookworm`
+ * @param account a Unix account with a mailbox
+ * @throws where the packages cannot be had
+ */
+export async function makeStockDebian(release: string, account: string): Promise<StockDebian> {
+  const dir = await mkdtemp(join(tmpdir(), 'sp-stock-'));
+  await chmod(dir, 0o755);
+  const root = join(dir, 'root');
+  let machine: Machine | null = null;
+  const remove = async (): Promise<void> => {
+    await machine?.end();
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
+  };
+  try {
+    await bootstrap(release, root, dir);
+    await installNode(root);
+    await copyRepository(join(root, 'opt', 'sealpost'));
+    const started = await startMachine(root);
+    machine = started;
+    for (const line of [
+      `useradd --create-home ${account}`,
+      ...(release === 'bookworm' ? [TAKE_WHOLE_ADDRESSES] : []),
+      'dovecot >/dev/null 2>&1',
+      'service postfix start >/dev/null 2>&1',
+    ]) {
+      const { code, stdout, stderr } = await started.run(line);
+      if (code !== 0) throw new Error(`${line}: exit ${code}\n${stdout}${stderr}`);
+    }
+    return { root, run: started.run, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function bootstrap(release: string, root: string, dir: string): Promise<void> {
+  const answers = join(dir, 'answers');
+  await writeFile(answers, ANSWERS);
+  const options = [
+    '--quiet',
+    '--mode=root',
+    '--dpkgopt=force-unsafe-io',
+    '--variant=minbase',
+    `--include=${PACKAGES.join(',')}`,
+    `--essential-hook=printf '${HOSTS}' > "$1/etc/hosts"; echo mail > "$1/etc/hostname"`,
+    `--essential-hook=chroot "$1" debconf-set-selections < ${answers}`,
+  ];
+  // The packages ask for the host's name.
+  await mustRun(
+    'unshare',
+    ['--uts', 'sh', '-c', `hostname ${HOST} && exec mmdebstrap "$@"`, 'sh', ...options, release, root],
+    {
+      timeout: PATIENCE,
+    },
+  );
+}
+
+/** This machine's Node.js and npm in the place that NodeSource's package has them in. */
+async function installNode(root: string): Promise<void> {
+  await cp(process.execPath, join(root, 'usr/bin/node'));
+  const npm = join(dirname(process.execPath), '../lib/node_modules/npm');
+  await cp(npm, join(root, 'usr/lib/node_modules/npm'), { recursive: true });
+  for (const name of ['npm', 'npx'])
+    await symlink(`../lib/node_modules/npm/bin/${name}-cli.js`, join(root, 'usr/bin', name));
+}
+
+/** As a fresh clone, but with what `npm install` would fetch. */
+async function copyRepository(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const names = (await readdir(repository)).filter(
+    (name) => !['.git', 'dist', 'node_modules'].includes(name),
+  );
+  await mustRun('cp', ['-a', ...names.map((name) => join(repository, name)), folder]);
+  await mustRun(
+    'cp',
+    ['-a', '--reflink=auto', `${join(repository, 'node_modules')}/.`, join(folder, 'node_modules')],
+    {
+      timeout: PATIENCE,
+    },
+  );
+}
+
+interface Machine {
+  readonly run: StockDebian['run'];
+  end(): Promise<void>;
+}
+
+/** Ends with its standard input, and with it every process in there: also when this process is killed. */
+async function startMachine(root: string): Promise<Machine> {
+  const first = `
+    read -r pid rest < /proc/self/stat &&
+    hostname ${HOST} && ip link set lo up && mount -t proc proc "$0/proc" && ${OWN_DEVICES} &&
+    echo "$pid" && exec chroot "$0" cat`;
+  const namespaces = ['--mount', '--propagation', 'private', '--uts', '--ipc', '--net', '--pid', '--fork'];
+  const holder = spawn('unshare', [...namespaces, 'sh', '-c', first, root], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = new Promise<void>((resolve) => {
+    holder.once('close', () => resolve());
+  });
+  const pid = await firstLineOf(holder);
+  return {
+    run: (line, { network = false, timeout = 60_000 } = {}) =>
+      runProgram(
+        'nsenter',
+        [
+          ...['--target', pid, '--mount', '--uts', '--ipc', '--pid', ...(network ? [] : ['--net'])],
+          `--root=/proc/${pid}/root`,
+          // How npm reaches its registry stands in the environment; nothing else of this machine's does.
+          ...['env', ...(network ? [] : ['-i']), `PATH=${PATH}`, 'HOME=/root', 'LANG=C.UTF-8'],
+          // The folder in which nsenter(1) is called lies outside of the root.
+          ...['sh', '-c', `cd /root && ${line}`],
+        ],
+        { timeout },
+      ),
+    end: async () => {
+      holder.stdin?.end();
+      await ended;
+    },
+  };
+}
+
+function firstLineOf({ stdout }: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let heard = '';
+    stdout?.on('data', (chunk: Buffer) => {
+      heard += chunk.toString('latin1');
+      if (heard.includes('\n')) resolve(heard.slice(0, heard.indexOf('\n')));
+    });
+    stdout?.once('close', () => reject(new Error('the namespaces could not be made')));
+  });
+}
