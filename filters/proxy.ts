@@ -3,6 +3,7 @@
 import type { Config, FilterListener } from '../src/config/schema.ts';
 import { formatEndpoint } from '../src/config/units.ts';
 import type { Engine } from '../src/delivery/engine.ts';
+import { tellNotTaken } from '../src/delivery/tell-not-taken.ts';
 import { queueIdOf } from '../src/delivery/transaction.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
@@ -189,6 +190,7 @@ function openFilterListener(state: ProxyState, listener: FilterListener): Promis
     deliver: deliverFor(state, listener),
     acknowledged: (transaction) => forgetting.get(transaction)?.(),
     abandoned: engine.deliverer.abandon,
+    notTaken: (what) => void tellNotTaken(what, engine),
     lost: (transaction) =>
       logger.debug(
         { transaction: transaction.id },

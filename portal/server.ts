@@ -177,10 +177,13 @@ function sendError(
     });
   }
   if (isDatabaseUnavailable(error)) {
-    context.logger.warn({ err: error }, 'the database cannot be asked; a request to the portal was put off');
+    context.logger.warn(
+      { event: 'portal_put_off', err: error },
+      'the database cannot be asked; a request to the portal was put off',
+    );
     reply.header('retry-after', 5);
     return sendMessage(context, request, reply, { status: 503, key: 'not_now' });
   }
-  context.logger.error({ err: error }, 'a request to the portal failed');
+  context.logger.error({ event: 'request_failed', err: error }, 'a request to the portal failed');
   return sendMessage(context, request, reply, { status: 500, key: 'failed' });
 }

@@ -193,7 +193,9 @@ async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Pr
     await forgetting.done(acceptance);
     if ((await engine.memory.recall(hash, [acceptance.recipient])).size > 0) {
       metrics.duplicatesSuppressed.inc();
-      return without(QUEUED_BEFORE, 'filed before', 'it was filed at an earlier attempt');
+      const before = without(QUEUED_BEFORE, 'filed before', 'it was filed at an earlier attempt');
+      // Nothing is decided anew: the directory says whose it is.
+      return { ...before, ours: await isInDomainOfOurs(path, engine.directory) };
     }
     const decision = await decideFor(path, ruled, context);
     if (decision.action !== 'file') {
@@ -202,12 +204,10 @@ async function deliverTo(asked: Asked, { context, file, forgetting }: Queue): Pr
     }
     const newId = (): string => randomBytes(16).toString('hex');
     const sealed = await seal(transaction.message, decision.copies, newId, context);
-    if (sealed === null)
-      return without(
-        SEALING_FAILED,
-        'sealing failed',
-        'the copy could not be sealed; the line before says why',
-      );
+    if (sealed === null) {
+      const reason = 'the copy could not be sealed; the line before says why';
+      return { ...without(SEALING_FAILED, 'sealing failed', reason), ours: true };
+    }
     const outcome = await file({ ...sealed.parcel, acceptance }).finally(sealed.discard);
     if (outcome === 'filed') metrics.receiverFiled.inc({ source: 'lmtp' }, sealed.parcel.copies.length);
     if (outcome === 'filed before') metrics.duplicatesSuppressed.inc();

@@ -3,6 +3,7 @@ import type { Config } from '../src/config/schema.ts';
 import type { Change } from '../src/database/notifications.ts';
 import type { Engine } from '../src/delivery/engine.ts';
 import { outgoingDirectoryIn } from '../src/delivery/outgoing.ts';
+import { tellNotTaken } from '../src/delivery/tell-not-taken.ts';
 import type { Logger } from '../src/observe/log.ts';
 import type { Metrics } from '../src/observe/metrics.ts';
 import { classOf } from '../src/smtp/replies.ts';
@@ -122,7 +123,7 @@ async function openListeners(
 }
 
 function openSpoolListener(
-  { current, logger, metrics, budget }: ReceiverState,
+  { current, engine, logger, metrics, budget }: ReceiverState,
   delivery: QueueDelivery,
   name: string,
   address: Config['receiver']['listen'][number],
@@ -150,6 +151,7 @@ function openSpoolListener(
     },
     acknowledged: delivery.acknowledged,
     lost: delivery.lost,
+    notTaken: (what) => void tellNotTaken(what, engine),
   });
 }
 

@@ -146,7 +146,10 @@ async function byProxy(context: PortalContext, request: FastifyRequest, reply: F
   const told = toldBy(context, request);
   if (told.kind !== 'user') {
     if (told.kind === 'refused')
-      context.logger.warn({ because: told.because }, 'a trusted header of the portal was refused');
+      context.logger.warn(
+        { event: 'portal_header_refused', because: told.because },
+        'a trusted header of the portal was refused',
+      );
     return sendSignIn(context, request, reply, { problem: 'proxy_refused', status: 403 });
   }
   const person = await personAt(context.database, told.name);

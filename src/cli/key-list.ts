@@ -1,7 +1,8 @@
 // `sealpost key list` and `key events`: what keys there are, which are missing, and what became of them.
 import type { Command } from 'commander';
 import { parseDuration } from '../config/units.ts';
-import { WrongUsage } from '../host/exit-codes.ts';
+import type { Paging } from '../database/pages.ts';
+import { Refused, WrongUsage } from '../host/exit-codes.ts';
 import type { OwnedKey } from '../keys/rows.ts';
 import type { KeyView } from '../keys/view.ts';
 import { type CommandContext, run, withCommonOptions } from './command.ts';
@@ -29,24 +30,37 @@ export function registerKeyList(key: Command): void {
           '--missing',
           'instead of keys the users for whom none is stored, and what on_missing_key says of their mail',
         ),
-      '<address>',
+      '<number|address>',
     ),
     'sealpost key list --expiring 30d && sealpost key list --missing',
   ).action((address: string | undefined, options: ListOptions) =>
     run(options, async (context) => {
-      const { missing = false, expiring, limit, after } = options;
+      const { missing = false, expiring } = options;
       if (missing && (address !== undefined || expiring !== undefined))
         throw new WrongUsage('--missing goes with neither an address nor --expiring');
-      if (!missing && (limit !== undefined || after !== undefined))
-        throw new WrongUsage('--limit and --after go with --missing');
       if (missing) return listMissing(options, context);
-      if (expiring !== undefined) return listExpiring(address, readPeriod(expiring), context);
-      const { keyRow } = await import('./key-text.ts');
+      const paging = readPaging(options, readNumberAfter);
+      if (expiring !== undefined) return listExpiring(address, readPeriod(expiring), paging, context);
       const { eachPage } = await import('../database/pages.ts');
-      const pages = eachPage(await keyPages(address, context), (page) => viewAll(page, context));
-      return printPages(context, pages, keyRow);
+      const pages = eachPage(await keyPages(address, paging, context), (page) => listed(page, context));
+      return printPages(context, pages, await cellsOfKeys());
     }),
   );
+}
+
+/** A key as it is listed: its number is what --after takes. */
+interface ListedKey extends KeyView {
+  readonly id: number;
+}
+
+async function listed(keys: readonly OwnedKey[], context: CommandContext): Promise<readonly ListedKey[]> {
+  const views = await viewAll(keys, context);
+  return views.map((view, at) => ({ id: keys[at]?.row.id ?? 0, ...view }));
+}
+
+async function cellsOfKeys(): Promise<(key: ListedKey) => readonly string[]> {
+  const { keyRow } = await import('./key-text.ts');
+  return (key) => [...keyRow(key), `number ${key.id}`];
 }
 
 export function registerKeyEvents(key: Command): void {
@@ -108,38 +122,43 @@ async function listMissing(options: PagingOptions, context: CommandContext): Pro
 async function listExpiring(
   address: string | undefined,
   period: number,
+  { after, limit }: Paging<number>,
   context: CommandContext,
 ): Promise<void> {
   const { expiringWithin, isWithin } = await import('../keys/view.ts');
-  const { keyRow } = await import('./key-text.ts');
   const now = Date.now();
-  const near: KeyView[] = [];
-  for await (const page of await keyPages(address, context)) {
+  const near: ListedKey[] = [];
+  for await (const page of await keyPages(address, { after: null, limit: null }, context)) {
     // The column is a copy of what the certificate says: it spares reading those that are far from it.
     const close = page.filter(({ row: { expires_at } }) => isWithin(expires_at, period, now));
-    near.push(...(await viewAll(close, context)));
+    near.push(...(await listed(close, context)));
   }
-  const views = expiringWithin(near, period, now);
-  context.print(views, table(views.map(keyRow)));
+  const sorted = expiringWithin(near, period, now);
+  const begin = after === null ? 0 : sorted.findIndex(({ id }) => id === after) + 1;
+  if (after !== null && begin === 0)
+    throw new Refused(
+      `--after: there is no key ${after} in this list; the numbers are those of the same call without --after`,
+    );
+  const keys = sorted.slice(begin, limit === null ? undefined : begin + limit);
+  context.print(keys, table(keys.map(await cellsOfKeys())));
 }
 
+/** @throws ChangeRefused where the address names nobody */
 async function keyPages(
   address: string | undefined,
+  paging: Paging<number>,
   context: CommandContext,
 ): Promise<AsyncIterable<readonly OwnedKey[]>> {
-  const { keysAfter, keysOfOwner } = await import('../keys/rows.ts');
+  const { keysAfter } = await import('../keys/rows.ts');
+  const { ownerNamed } = await import('../keys/owner.ts');
   const { pagesOf } = await import('../database/pages.ts');
   const database = await context.database();
-  if (address !== undefined) {
-    const own = await keysOfOwner(database, address, context.loaded.config.recipient_delimiter);
-    return (async function* () {
-      yield own;
-    })();
-  }
+  const { recipient_delimiter: delimiters } = context.loaded.config;
+  const owner = address === undefined ? null : await ownerNamed(database.orm, address, delimiters);
   return pagesOf(
-    (after: number | null, count) => keysAfter(database, after, count),
+    (after: number | null, count) => keysAfter(database, after, count, owner),
     ({ row }) => row.id,
-    { after: null, limit: null },
+    paging,
   );
 }
 

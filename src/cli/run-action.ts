@@ -1,6 +1,7 @@
 // How a command's action runs: reading the configuration, opening the database, printing for people or machines, and ending with
 // one of 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
 import { userInfo } from 'node:os';
+import { ConfigError } from '../config/errors.ts';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { isOvertaken } from '../database/errors.ts';
 import { exitCodeFor, messageOf } from '../database/exit.ts';
@@ -48,10 +49,16 @@ const OVERTAKEN =
   'another command changed the same address, user or key at this very moment; run this command again to see what is there now';
 
 function report(error: unknown, json: boolean): void {
-  const message = isOvertaken(error) ? OVERTAKEN : messageOf(error);
+  const message = isOvertaken(error) ? OVERTAKEN : `${messageOf(error)}${helpFor(error)}`;
   process.exitCode = exitCodeFor(error);
   if (json) process.stdout.write(`${JSON.stringify({ error: message, exit_code: process.exitCode })}\n`);
   process.stderr.write(`sealpost: ${message}\n`);
+}
+
+/** A missing file says by itself who writes one. */
+function helpFor(error: unknown): string {
+  if (!(error instanceof ConfigError) || error.message.includes('"sealpost init"')) return '';
+  return '; "sealpost config describe" prints every key with its meaning';
 }
 
 /** Who runs the command, for the audit of keys. A uid without an account has no name. */

@@ -191,7 +191,7 @@ function registerRemove(user: Command): void {
     run(options, async ({ loaded, database, print }) => {
       const { removeUser } = await import('../directory/users.ts');
       const { keptAs } = await import('../delivery/trace.ts');
-      const { recipient_delimiter: delimiters, state_dir } = loaded.config;
+      const { recipient_delimiter: delimiters, mailbox_domain, state_dir } = loaded.config;
       const erase = options.erase === true;
       const what = erase ? ' with all keys, and erase what is kept of past mail and keys' : ' with all keys';
       await confirm(`remove the user ${address}${what}`, options.yes === true);
@@ -199,7 +199,9 @@ function registerRemove(user: Command): void {
         await database(),
         address,
         delimiters,
-        erase ? patternsOf(state_dir, (each, key) => keptAs(each, key, delimiters)) : undefined,
+        erase
+          ? patternsOf(state_dir, (each, key) => keptAs(each, key, delimiters, mailbox_domain))
+          : undefined,
       );
       const aliases =
         removed.removedAliases.length === 0 ? '' : ` and the aliases ${removed.removedAliases.join(', ')}`;

@@ -50,7 +50,7 @@ export function keptForm(mode: Config['log']['addresses'], pseudonym: (path: str
 }
 
 function keptRecipient({ recipient, ours }: MessageEvent, form: AddressForm): string {
-  return form(foldedRecipient(recipient), ours);
+  return recipient === '' ? '' : form(foldedRecipient(recipient), ours);
 }
 
 /** As the table has a recipient, before a pseudonym may stand for it: folded where it can be read, else as it came. */

@@ -45,13 +45,16 @@ async function select(orm: Orm, where: SQL | undefined, count?: number): Promise
   });
 }
 
-/** At most `count` stored keys behind a row's number, in the order in which they were stored. */
+/** At most `count` stored keys behind a row's number, in the order in which they were stored. @param owner null: of everybody */
 export async function keysAfter(
   { orm }: Pick<Database, 'orm'>,
   after: number | null,
   count: number,
+  owner: KeyOwner | null = null,
 ): Promise<readonly OwnedKey[]> {
-  return select(orm, after === null ? undefined : gt(keys.id, after), count);
+  if (owner?.id === null) return [];
+  const only = owner === null ? undefined : ownedBy(keys, owner.kind, owner.id);
+  return select(orm, and(only, after === null ? undefined : gt(keys.id, after)), count);
 }
 
 /** The keys of an owner as typed: an address, `@domain` or `domain`. @throws ChangeRefused where it names nobody */

@@ -155,7 +155,11 @@ export function isWithin(moment: Date | null, period: number, now: number): bool
  * The keys that can be used now, and no longer when a period has passed; the soonest first. Pure.
  * @param period, now milliseconds
  */
-export function expiringWithin(views: readonly KeyView[], period: number, now: number): readonly KeyView[] {
+export function expiringWithin<View extends Pick<KeyView, 'state' | 'expires'>>(
+  views: readonly View[],
+  period: number,
+  now: number,
+): readonly View[] {
   return views
     .filter(
       ({ state, expires }) =>

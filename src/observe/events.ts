@@ -24,7 +24,7 @@ export interface MessageEvent {
   readonly transaction: string;
   /** As the message has it; '' where there is none. Asked only where events are kept. Never logged. */
   readonly messageId: () => string;
-  /** Raw, without angle brackets, one character per byte. */
+  /** Raw, without angle brackets, one character per byte; '' where the message was refused before one was named. */
   readonly recipient: string;
   /** Whether the recipient is in a domain of ours. */
   readonly ours: boolean;
@@ -47,7 +47,7 @@ export type AddressForm = (path: string, ours: boolean) => string;
 
 /** The fields of an event's line in the log. */
 export function eventFields(told: MessageEvent, form: AddressForm): Readonly<Record<string, unknown>> {
-  const recipient = form(told.recipient, told.ours);
+  const recipient = told.recipient === '' ? '' : form(told.recipient, told.ours);
   return {
     event: told.event,
     queue_id: told.queueId,

@@ -77,6 +77,9 @@ export const OPERATIONS = {
   proxy_not_believed: 'a client sends X-Forwarded-For and is no proxy of ours: its users count as one',
   host_refused: 'an HTTP request for a host that is no name of ours was refused',
   request_failed: 'an error that nobody foresaw in an HTTP request',
+  portal_put_off: 'the database cannot be asked: a request to the portal was answered with 503',
+  portal_header_refused:
+    'a request with portal.trusted_header names nobody, or did not come from a trusted proxy',
   queue_refused: 'a message could not be put into the queue: Postfix keeps it',
   queue_forgotten: 'messages that nobody fetched have left the queue (receiver.retention)',
   leftover_kept: 'a temporary file with ciphertext could not be removed',

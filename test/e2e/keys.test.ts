@@ -217,6 +217,34 @@ describe('a key that expires while everything about it is cached', () => {
   });
 });
 
+describe('key list', () => {
+  it('is read by pages: of all, of one owner, and of those that expire', async () => {
+    const owner = 'pages@example.org';
+    await trial.json('user', 'add', owner);
+    for (const days of [20, 10]) await importAll(owner, (await expiringKey(owner, days * DAY)).secret);
+    const list = async (...words: readonly string[]) =>
+      (await trial.json('key', 'list', ...words)) as readonly { readonly id: number }[];
+    const own = await list(owner);
+    const [first, second] = own.map(({ id }) => String(id));
+    expect(own).toHaveLength(2);
+    expect(await list(owner, '--limit', '1')).toEqual(own.slice(0, 1));
+    expect(await list(owner, '--after', String(first))).toEqual(own.slice(1));
+    expect(await list('--after', String(first), '--limit', '1')).toEqual(own.slice(1));
+    expect(await list(owner, '--after', String(second))).toEqual([]);
+    expect((await trial.sealpost('key', 'list', owner, '--limit', '1')).out).toMatch(
+      new RegExp(`^[0-9A-F]{40} +${owner} .* number ${first}\\n$`),
+    );
+    // The soonest first.
+    const expiring = [owner, '--expiring', '30d'];
+    expect(await list(...expiring, '--limit', '1')).toEqual(own.slice(1));
+    expect(await list(...expiring, '--after', String(second))).toEqual(own.slice(0, 1));
+    expect(await trial.sealpost('key', 'list', ...expiring, '--after', '0')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there is no key 0 in this list'),
+    });
+  });
+});
+
 describe('key list --expiring', () => {
   it('lists what expires within the period, for people and machines, and of one owner where it is named', async () => {
     await trial.json('user', 'add', 'soon@example.org');

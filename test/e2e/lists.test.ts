@@ -74,7 +74,8 @@ describe('a list that may be long', () => {
     ['user', 'list', '--limit', '0'],
     ['user', 'list', '--limit', 'two'],
     ['token', 'list', '--after', 'x'],
-    ['key', 'list', '--limit', '2'],
+    ['key', 'list', '--limit', '0'],
+    ['key', 'list', '--after', ALICE],
     ['key', 'list', ALICE, '--missing'],
   ])('is refused as wrong usage: %s %s %s %s', async (...words) => {
     expect((await trial.sealpost(...words)).code).toBe(2);

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EVENTS } from '../../src/observe/events.ts';
 import { runProgram, waitUntil } from '../support/child.ts';
 import { createGpgHome, type GpgHome, makeKey } from '../support/keys.ts';
 import { allocatePlaces, freePorts, type Places } from '../support/places.ts';
@@ -34,6 +35,7 @@ beforeAll(async () => {
     substitutions: {},
     config: {
       filter: {
+        max_message_size: '2MB',
         next_hop: `smtp:127.0.0.1:${places.reinjectPort}`,
         listen: [
           { name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` },
@@ -232,6 +234,26 @@ describe('the story of a letter', () => {
     expect(told.map(({ event }) => event).sort()).toEqual(['deferred', 'filed']);
   });
 
+  it('tells of a letter that was too large to be taken', async () => {
+    const replies = await sendRaw({
+      to: { port: places.lmtpPort },
+      protocol: 'lmtp',
+      sender: 'bob@outside.test',
+      recipients: [ULLA],
+      message: Buffer.from(`Subject: large\r\n\r\n${`${'x'.repeat(998)}\r\n`.repeat(2100)}`),
+    });
+    expect(replies).toEqual([expect.stringMatching(/^552 5\.3\.4 /)]);
+    await waitUntil('its line', 10_000, () => lines().some(({ because }) => because === 'too large'));
+    const told = (await traced(ULLA, 1)).filter(({ because }) => because === 'too large');
+    expect(told).toMatchObject([{ event: 'refused', keys: [], reply: expect.stringContaining('5.3.4') }]);
+  });
+
+  it("finds by a user's address what came for the id address", async () => {
+    const { id } = await letter({ to: ['id_1@sealpost.test'] });
+    expect(await traced(id, 1)).toMatchObject([{ event: 'sealed', recipient: 'id_1@sealpost.test' }]);
+    expect((await traced(ALICE, 1)).map(({ recipient }) => recipient)).toContain('id_1@sealpost.test');
+  });
+
   it('says that nothing is known, for how long events are kept, and where else to look', async () => {
     const done = await sealpost.cli(['trace', '4bNOTHING', '--since', '1h']);
     expect(done.code).toBe(1);
@@ -243,6 +265,45 @@ describe('the story of a letter', () => {
   it('keeps no sender, no subject and no Message-ID in the table', async () => {
     const done = await sealpost.cli(['trace', ALICE, '--json']);
     expect(JSON.stringify(done.json)).not.toMatch(/secret plan|bob@|letter-/);
+  });
+});
+
+describe('the metrics, after all of that', () => {
+  interface Sample {
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+  }
+
+  it('name nobody and no message in a label, in snake_case, and are few', async () => {
+    const text = await (await fetch(`http://127.0.0.1:${places.observePort}/metrics`)).text();
+    const samples: Sample[] = text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => {
+        const [, name = '', labels = ''] = /^([^{ ]+)(?:\{(.*)\})? /.exec(line) ?? [];
+        const pairs = [...labels.matchAll(/([^=,]+)="((?:[^"\\\\]|\\\\.)*)"/g)];
+        return {
+          name,
+          labels: Object.fromEntries(pairs.map(([, label = '', value = '']) => [label, value])),
+        };
+      });
+    const ours = samples.filter(({ name }) => name.startsWith('sealpost_'));
+    expect(new Set(ours.map(({ name }) => name)).size).toBeGreaterThan(20);
+    const snake = /^[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/;
+    const names = samples.flatMap(({ name, labels }) => [name, ...Object.keys(labels)]);
+    expect(names.filter((name) => !snake.test(name))).toEqual([]);
+    // What the letters brought along: addresses, pseudonyms, queue IDs, Message-IDs, fingerprints.
+    const values = ours.flatMap(({ labels }) => Object.entries(labels)).filter(([label]) => label !== 'le');
+    const told = /@|4b[A-Z]+|letter-|[0-9a-f]{12}|\d{4}/i;
+    expect(values.filter(([, value]) => value.length > 40 || told.test(value))).toEqual([]);
+    const plain = ours.filter(({ labels }) => labels.le === undefined).map(({ name }) => name);
+    const many = new Set(plain.filter((name) => plain.filter((each) => each === name).length > 40));
+    expect([...many]).toEqual([]);
+    const events = ours
+      .filter(({ name }) => name === 'sealpost_events_total')
+      .map(({ labels }) => labels.event);
+    expect(events.filter((event) => !Object.hasOwn(EVENTS, event ?? ''))).toEqual([]);
+    expect(events.length).toBe(Object.keys(EVENTS).length);
   });
 });
 

@@ -48,6 +48,8 @@ export interface MailSystemOptions {
   /** Laid over the example's sealpost.example.toml. */
   readonly config?: Readonly<Record<string, unknown>>;
   readonly mainCf?: Readonly<Record<string, string>>;
+  /** Where Postfix finds the filter, in place of its own port: somebody listens there who passes everything on. */
+  readonly filterPort?: (lmtpPort: number) => Promise<number>;
 }
 
 /** Starts everything; when a step fails, what had been started is ended. */
@@ -76,6 +78,10 @@ export async function startMailSystem(wiring: Wiring, options: MailSystemOptions
       ...pipe,
       // What virtual(8) would write into its files goes to the sink.
       'content_filter=sealpost-virtual:': `content_filter=lmtp:inet:127.0.0.1:${mailPort}`,
+      // And what local(8) would.
+      'content_filter=sealpost-local:': `content_filter=lmtp:inet:127.0.0.1:${mailPort}`,
+      '10034': String(places.lmtpPort),
+      '10027': String(places.reinjectPort),
     });
 
     const sealpost = await createSealpost({
@@ -84,7 +90,7 @@ export async function startMailSystem(wiring: Wiring, options: MailSystemOptions
       substitutions:
         nextHop === null || wiring.deliversItself
           ? substitutions
-          : { ...substitutions, '10026': String(nextHopPort) },
+          : { ...substitutions, '10026': String(nextHopPort), '10027': String(nextHopPort) },
       ...(options.config === undefined ? {} : { config: options.config }),
     });
     cleanups.push(() => sealpost.close());
@@ -95,10 +101,14 @@ export async function startMailSystem(wiring: Wiring, options: MailSystemOptions
     await sealpost.start();
     await fillDirectory(sealpost, keys);
 
+    const front = await options.filterPort?.(places.lmtpPort);
     const postfix = await startPostfix({
       places,
       example: wiring.example,
-      substitutions,
+      substitutions:
+        front === undefined
+          ? substitutions
+          : { ...substitutions, '10024': String(front), '10034': String(front) },
       mailboxes: wiring.deliversItself
         ? `lmtp:unix:${places.dovecotSocket}`
         : `lmtp:inet:127.0.0.1:${mailPort}`,

@@ -29,8 +29,12 @@ const SIZE_LIMIT = 1_000_000;
  */
 const ON_DEMAND = { queue_run_delay: '300s', minimal_backoff_time: '300s', maximal_backoff_time: '300s' };
 
-/** Registers the tests of one wiring. */
-export function describeWiring(wiring: Wiring, { burst, fault }: BurstSizes = SMALL): void {
+/** Registers the tests of one wiring. @param more registers further ones over the first system of it */
+export function describeWiring(
+  wiring: Wiring,
+  { burst, fault }: BurstSizes = SMALL,
+  more: (system: () => MailSystem) => void = () => undefined,
+): void {
   describe(`mail through Postfix wired as postfix-examples/${wiring.example}`, () => {
     let system: MailSystem;
     beforeAll(async () => {
@@ -47,6 +51,8 @@ export function describeWiring(wiring: Wiring, { burst, fault }: BurstSizes = SM
       await system.postfix.empty(PATIENCE);
       await checkRun(groups, system.mailboxes.deliveries(), system);
     });
+
+    more(() => system);
 
     it("a message just below Postfix's message_size_limit arrives, though sealing makes it larger than that", async () => {
       const line = `${'0123456789abcdef'.repeat(4)}\r\n`;

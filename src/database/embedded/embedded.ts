@@ -84,9 +84,25 @@ async function enter(stateDir: string): Promise<Entered> {
     return await takeLease(folder, prepareFolders(realState, folder));
   } catch (error) {
     throw new DatabaseUnavailable(
-      `the embedded database below ${folder} cannot be used: ${error instanceof Error ? error.message : error}`,
+      `the embedded database below ${folder} cannot be used: ${error instanceof Error ? error.message : error}${helpFor(error)}`,
       { cause: error },
     );
+  }
+}
+
+/** What mends it, by the system's code; '' where the error says so itself. */
+function helpFor(error: unknown): string {
+  switch ((error as { readonly code?: unknown }).code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return '; make room on that file system';
+    case 'EROFS':
+      return '; mount that file system writable, or set state_dir to another one';
+    case 'EACCES':
+    case 'EPERM':
+      return '; run sealpost as root or as the account that state_dir belongs to';
+    default:
+      return '';
   }
 }
 

@@ -3,6 +3,7 @@ import {
   BYE,
   COMMAND_FAILED,
   LINE_TOO_LONG,
+  NO_STORAGE,
   NOT_IMPLEMENTED,
   OK,
   SHUTTING_DOWN,
@@ -14,7 +15,7 @@ import { parseCommand } from './commands.ts';
 import type { Hello } from './dialogue.ts';
 import { errorInWords } from './hand-over.ts';
 import { flush, hangUp, isBusy, type OpenConnection, say } from './open-connection.ts';
-import { beginData, endData } from './receive.ts';
+import { beginData, endData, nextTransaction } from './receive.ts';
 
 /** As Postfix's smtpd_hard_error_limit. Only lines that are no commands count: a refused recipient is no mischief. */
 const MAX_JUNK_COMMANDS = 20;
@@ -22,6 +23,9 @@ const MAX_JUNK_COMMANDS = 20;
 const COMMANDS_PER_TURN = 100;
 /** What a client may send ahead, while it waits for an answer, before its socket is no longer read. */
 const AHEAD_BYTES = 64 * 1024;
+
+/** RFC 1870, section 6. */
+const TOO_LARGE = 552;
 
 /** Known from RFCs and from other servers, and not for a content filter. */
 const FOREIGN_COMMANDS = new Set(
@@ -92,7 +96,7 @@ function dispatch(connection: OpenConnection, verb: string, argument: string): v
       say(connection, dialogue.xforward(argument));
       break;
     case 'MAIL':
-      say(connection, dialogue.mail(argument));
+      mail(connection, argument);
       break;
     case 'RCPT':
       say(connection, dialogue.rcpt(argument));
@@ -114,6 +118,18 @@ function dispatch(connection: OpenConnection, verb: string, argument: string): v
     default:
       junk(connection, FOREIGN_COMMANDS.has(verb) ? NOT_IMPLEMENTED : UNKNOWN_COMMAND);
   }
+}
+
+/** What is refused or put off for its size alone is told of: another refusal says that the client does not keep to the protocol. */
+function mail(connection: OpenConnection, argument: string): void {
+  const { dialogue, context } = connection;
+  const reply = dialogue.mail(argument);
+  say(connection, reply);
+  const because = reply === NO_STORAGE ? 'no-room' : reply.code === TOO_LARGE ? 'too-large' : null;
+  if (because === null) return;
+  const size = Number(/ SIZE=(\d{1,15})(?: |$)/i.exec(argument)?.[1] ?? 0);
+  const { attributes: xforward } = dialogue;
+  context.notTaken?.({ id: nextTransaction(), xforward, recipients: [], size, because, reply });
 }
 
 function hello(connection: OpenConnection, verb: Hello, name: string): void {

@@ -2,7 +2,21 @@
 
 import type { Logger } from '../../observe/log.ts';
 import { within } from '../../pacing/within.ts';
-import type { Reply, Transaction } from '../types.ts';
+import type { RawPath, Reply, Transaction, Xforward } from '../types.ts';
+import type { DataOutcome } from './data-parser.ts';
+
+/** A message that was not taken: there is nothing to deliver, and the client was told so. */
+export interface NotTaken {
+  /** As a transaction's. */
+  readonly id: string;
+  readonly xforward: Xforward;
+  /** Empty where the message was refused before its recipients were named. */
+  readonly recipients: readonly RawPath[];
+  /** Bytes: as many as came, or were announced. */
+  readonly size: number;
+  readonly because: Extract<DataOutcome, { readonly ok: false }>['because'];
+  readonly reply: Reply;
+}
 
 export interface HandOver {
   readonly logger: Logger;
@@ -11,6 +25,8 @@ export interface HandOver {
   readonly lost: (transaction: Transaction) => void;
   /** Nobody waits for `deliver` any more: the client is gone, or was answered without it. It may try again. */
   readonly abandoned?: ((transaction: Transaction) => void) | undefined;
+  /** Is told of each message that was refused or put off without `deliver`. Never throws. */
+  readonly notTaken?: ((what: NotTaken) => void) | undefined;
 }
 
 /** What `deliver` may overrun the deadline by, before the client is answered without it. */

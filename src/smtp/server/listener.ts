@@ -10,6 +10,7 @@ import { createRation } from '../../pacing/ration.ts';
 import type { Reply, Transaction } from '../types.ts';
 import type { Admission } from './budget.ts';
 import { serveClient } from './connection.ts';
+import type { NotTaken } from './hand-over.ts';
 import type { ConnectionContext } from './open-connection.ts';
 
 export interface ListenerOptions {
@@ -30,6 +31,8 @@ export interface ListenerOptions {
   readonly lost: (transaction: Transaction) => void;
   /** Nobody waits for `deliver` any more, and the client may try again: it is gone, or was answered without it. */
   readonly abandoned?: (transaction: Transaction) => void;
+  /** Is told of each message that was refused or put off without `deliver`. Never throws. */
+  readonly notTaken?: (what: NotTaken) => void;
   /** A socket passed by systemd, used instead of opening `listener.address`. */
   readonly fd?: number;
 }
@@ -67,8 +70,8 @@ const ENDED_EVERY_MS = 5;
  * @throws Error with one sentence that names the address and the reason
  */
 export async function startListener(options: ListenerOptions): Promise<FilterListenerHandle> {
-  const { listener, config, hostname, logger, admission, deliver, acknowledged, lost, abandoned, fd } =
-    options;
+  const { listener, config, hostname, logger, admission, fd } = options;
+  const { deliver, acknowledged, lost, abandoned, notTaken } = options;
   const name = listener.name ?? listener.protocol;
   let context: ConnectionContext = {
     listener,
@@ -80,6 +83,7 @@ export async function startListener(options: ListenerOptions): Promise<FilterLis
     acknowledged,
     lost,
     abandoned,
+    notTaken,
     trusted: trustedClients(config.xforward_hosts),
     open: new Set(),
     turnedAway: createRation(1, 60_000),

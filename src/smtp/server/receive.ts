@@ -11,6 +11,12 @@ import { type OpenConnection, PROCESS_TAG, say } from './open-connection.ts';
 
 let transactions = 0;
 
+/** Our own name of the next message: unique in this process. */
+export function nextTransaction(): string {
+  transactions += 1;
+  return `${PROCESS_TAG}-${transactions.toString(36)}`;
+}
+
 /** Answers DATA. Behind a 354 the parser takes content. */
 export function beginData(connection: OpenConnection, argument: string): void {
   const transaction = connection.dialogue.open;
@@ -75,15 +81,24 @@ export function endData(connection: OpenConnection): void {
 function received(connection: OpenConnection, open: OpenTransaction, outcome: DataOutcome): void {
   const { listener, config } = connection.context;
   const answers = listener.protocol === 'lmtp' ? open.recipients.length : 1;
+  const { dialogue } = connection;
   if (!outcome.ok) {
-    answer(connection, open, sameFor(answers, contentRefusal(outcome.because, config.max_message_size)));
+    const { because } = outcome;
+    const reply = contentRefusal(because, config.max_message_size);
+    connection.context.notTaken?.({
+      id: nextTransaction(),
+      xforward: dialogue.attributes,
+      recipients: open.recipients.map(({ path }) => path),
+      size: Math.max(open.received, open.declared),
+      because,
+      reply,
+    });
+    answer(connection, open, sameFor(answers, reply));
     return;
   }
   open.lease.settle(outcome.message.length);
-  transactions += 1;
-  const { dialogue } = connection;
   void deliver(connection, open, answers, {
-    id: `${PROCESS_TAG}-${transactions.toString(36)}`,
+    id: nextTransaction(),
     envelope: { sender: open.sender, parameters: open.parameters, recipients: open.recipients },
     xforward: dialogue.attributes,
     client: dialogue.client,

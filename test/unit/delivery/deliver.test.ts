@@ -522,12 +522,13 @@ describe('delivering one transaction', () => {
   });
 
   it('ends a loop with 5.4.6', async () => {
-    const { deliverer, sent } = stage();
+    const { deliverer, sent, logged } = stage();
     const looping = Buffer.concat([Buffer.from('Received: by x\r\n'.repeat(51)), MESSAGE]);
     expect(await replies(deliverer, transaction(['a@x'], { message: looping }))).toEqual([
       '554 5.4.6 Too many hops: the message is in a loop',
     ]);
     expect(sent).toHaveLength(0);
+    expect(logged.join('')).toContain('"event":"mail_loop"');
   });
 
   it('when one copy cannot be sent, the others are sent and remembered before anything is answered', async () => {

@@ -30,6 +30,21 @@ describe('what trace looks for', () => {
   it('takes the characters of LIKE as themselves', () => {
     expect(keptAs('a_b%c@example.org', KEY, '+')[0]).toBe('a\\_b\\%c@example.org');
   });
+
+  it('is an id address, too, under the domain of all mailboxes', () => {
+    expect(keptAs('id_7@example.org', null, '+', 'mail.example')).toEqual([
+      'id\\_7@example.org',
+      'id\\_7+%@example.org',
+      'id\\_7@mail.example',
+      'id\\_7+%@mail.example',
+    ]);
+    expect(keptAs('alice@example.org', null, '', 'mail.example')).toEqual(['alice@example.org']);
+  });
+
+  it('is nothing that stands under a pseudonym where their key cannot be read', () => {
+    expect(readTraced('Carol@example.net', null, '')).toEqual({ recipients: ['carol@example.net'] });
+    expect(readTraced('4bXkQ21zzz', null, '')).toEqual({ queueId: '4bXkQ21zzz' });
+  });
 });
 
 describe('a recipient in the table', () => {

@@ -126,6 +126,52 @@ describe('the memory budget', () => {
   });
 });
 
+describe('a message that is not taken', () => {
+  const TOLD = { xforward: { IDENT: '4bXkQ21zzz' }, recipients: ['a@x.test', 'b@x.test'] };
+
+  it.each([
+    ['too-large', { max_message_size: 1000 }, `${'x'.repeat(2000)}\r\n.\r\n`, 552],
+    ['bare-newline', { bare_newline: 'reject' }, 'a\nb\r\n.\r\n', 550],
+  ] as const)(
+    'is told of with queue ID, recipients and reply: %s',
+    async (because, filter, content, code) => {
+      const listener = await openListener({ filter });
+      const client = await session(listener);
+      await client.command('XFORWARD IDENT=4bXkQ21zzz');
+      await send(client, content, ' SIZE=900');
+      expect(listener.notTaken).toEqual([
+        {
+          ...TOLD,
+          because,
+          id: expect.any(String),
+          size: expect.any(Number),
+          reply: expect.objectContaining({ code }),
+        },
+      ]);
+      expect(listener.notTaken[0]?.size).toBeGreaterThanOrEqual(900);
+      await send(client, 'fine\r\n.\r\n');
+      expect(listener.notTaken[0]?.id).not.toBe(listener.transactions[0]?.id);
+      expect(listener.notTaken).toHaveLength(1);
+    },
+  );
+
+  it('is told of at MAIL, too, before it has recipients, and a mere mistake of the client is not', async () => {
+    const listener = await openListener({ filter: { max_message_size: 1000 }, budgetBytes: 1000 });
+    const [first, second] = [await session(listener), await session(listener)];
+    await second.command('XFORWARD IDENT=4bXkQ21zzz');
+    expect(await second.command('MAIL FROM:<> SIZE=5000')).toMatch(/^552/);
+    expect(await second.command('MAIL FROM:<> SIZE=abc')).toMatch(/^501/);
+    await begin(first, 900, 'x'.repeat(1200));
+    await eventually(() => listener.budget.used() >= 900, 'the first one holds what it announced');
+    expect(await second.command('MAIL FROM:<> SIZE=500')).toMatch(/^452/);
+    expect(listener.notTaken.map(({ because, size, recipients }) => [because, size, recipients])).toEqual([
+      ['too-large', 5000, []],
+      ['no-room', 500, []],
+    ]);
+    expect(listener.notTaken.map(({ xforward }) => xforward.IDENT)).toEqual(['4bXkQ21zzz', '4bXkQ21zzz']);
+  });
+});
+
 describe('line ends', () => {
   const wires: readonly (readonly [string, string])[] = [
     ['a\n.\nMAIL FROM:<evil@x.test>\r\n', 'a\r\n.\r\nMAIL FROM:<evil@x.test>\r\n'],

@@ -4,6 +4,7 @@ import pino from 'pino';
 import { configSchema, type FilterConfig, type FilterListener } from '../../../src/config/schema.ts';
 import { parseEndpoint } from '../../../src/config/units.ts';
 import { type Budget, createBudget } from '../../../src/smtp/server/budget.ts';
+import type { NotTaken } from '../../../src/smtp/server/hand-over.ts';
 import { type FilterListenerHandle, startListener } from '../../../src/smtp/server/listener.ts';
 import type { Reply, Transaction } from '../../../src/smtp/types.ts';
 
@@ -15,6 +16,10 @@ export interface TestListener {
   readonly fates: string[];
   /** Transactions whose client did not wait for the end of `deliver`. */
   readonly abandoned: string[];
+  /** Messages that were refused or put off without `deliver`. */
+  readonly notTaken: NotTaken[];
+  /** Codes of the lines of the log. */
+  readonly codes: string[];
   connect(): RawClient;
 }
 
@@ -42,6 +47,9 @@ export async function openListener(options: TestListenerOptions = {}): Promise<T
   const transactions: Transaction[] = [];
   const fates: string[] = [];
   const abandoned: string[] = [];
+  const notTaken: NotTaken[] = [];
+  const codes: string[] = [];
+  const write = (line: string): void => void codes.push(String(JSON.parse(line).event));
   const budget = createBudget(options.budgetBytes ?? 256e6);
   const handle = await startListener({
     listener: {
@@ -55,7 +63,7 @@ export async function openListener(options: TestListenerOptions = {}): Promise<T
     },
     config: { ...configSchema.parse({}).filter, ...options.filter },
     hostname: 'filter.test',
-    logger: pino({ level: 'silent' }),
+    logger: pino({ level: 'info' }, { write }),
     admission: budget,
     deliver: async (transaction) => {
       transactions.push(transaction);
@@ -70,6 +78,7 @@ export async function openListener(options: TestListenerOptions = {}): Promise<T
     acknowledged: (transaction) => fates.push(`acknowledged ${transaction.id}`),
     lost: (transaction) => fates.push(`lost ${transaction.id}`),
     abandoned: (transaction) => abandoned.push(transaction.id),
+    notTaken: (what) => notTaken.push(what),
     ...(options.fd === undefined ? {} : { fd: options.fd }),
   });
   opened.push(handle);
@@ -79,6 +88,8 @@ export async function openListener(options: TestListenerOptions = {}): Promise<T
     transactions,
     fates,
     abandoned,
+    notTaken,
+    codes,
     connect() {
       const endpoint = parseEndpoint(handle.address);
       if (!endpoint.ok) throw new Error(endpoint.expected);

@@ -328,11 +328,15 @@ describe('replies', () => {
   });
 
   it.each([
-    ['throws', () => Promise.reject(new Error('boom'))],
-    ['gives too few replies', () => Promise.resolve([{ code: 250, enhanced: '2.0.0', text: 'one' }])],
+    ['throws', 'delivery_failed', () => Promise.reject(new Error('boom'))],
+    [
+      'gives too few replies',
+      'replies_late',
+      () => Promise.resolve([{ code: 250, enhanced: '2.0.0', text: 'one' }]),
+    ],
   ])(
-    'are 451 4.3.0 for every recipient when deliver %s, and the connection goes on',
-    async (_what, deliver) => {
+    'are 451 4.3.0 for every recipient when deliver %s, with the line %s, and the connection goes on',
+    async (_what, code, deliver) => {
       const listener = await openListener({ deliver });
       const client = listener.connect();
       await client.hello();
@@ -347,6 +351,7 @@ describe('replies', () => {
         () => listener.fates.some((fate) => fate.startsWith('lost')),
         'told that the replies were not ours',
       );
+      expect(listener.codes).toEqual([code]);
     },
   );
 });
@@ -378,6 +383,7 @@ describe('limits and misbehaviour', () => {
     await listener.connect().hello();
     const third = listener.connect();
     expect(await third.reply()).toMatch(/^421 4\.3\.2 /);
+    expect(listener.codes).toEqual(['connections_full']);
     first.write('QUIT\r\n');
     await first.rest();
     await eventually(() => listener.handle.connections < 2, 'the first connection is gone');

@@ -6,7 +6,7 @@ import { EVENTS } from '../../../src/observe/events.ts';
 import { OPERATIONS } from '../../../src/observe/operations.ts';
 import { repository } from '../../support/places.ts';
 
-const FOLDERS = ['src', 'filters', 'policy', 'receiver'];
+const FOLDERS = ['src', 'filters', 'policy', 'receiver', 'portal'];
 /** `logger.warn(`, `context.logger?.info(`, `log[level](`; not Math.log and console.log. */
 const CALL = /\b(?:\w*[lL]ogger|log)\??(?:\.(?:info|warn|error|fatal)|\[[^\]]*\])\(/g;
 

@@ -9,6 +9,7 @@ import { createLookupRecorder } from '../../../policy/record-lookup.ts';
 import type { LookupProtocol } from '../../../policy/reply-limits.ts';
 import { createMetrics } from '../../../src/observe/metrics.ts';
 import { addressForm, createPseudonym, pseudonymsOf } from '../../../src/observe/pseudonym.ts';
+import { LOOKUP_FAILED } from '../../../src/smtp/our-replies.ts';
 
 interface Recorded {
   readonly answer: Answer;
@@ -56,6 +57,18 @@ describe('an answer that its protocol cannot carry', () => {
     expect(answer).toMatchObject({ kind: 'found', value });
     expect([errors, counted]).toEqual([[], ['found']]);
   });
+});
+
+it('an alias loop has a line at warn, with its code, whatever the log level of lookups', () => {
+  const lines: string[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => lines.push(line) });
+  const record = createLookupRecorder(logger, undefined, (path) => path);
+  const loop: Answer = { kind: 'temporary', enhanced: LOOKUP_FAILED.aliasLoop, reason: 'a leads to a' };
+  record({ map: 'virtual_alias', key: 'a@example.org', protocol: 'socketmap' }, loop, performance.now());
+  record({ map: 'virtual_alias', key: 'b@example.org', protocol: 'socketmap' }, notFound('no'), 0);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { event: 'alias_loop', level: 40, key: 'a@example.org', reason: 'a leads to a' },
+  ]);
 });
 
 describe('an address in the line of a lookup', () => {
