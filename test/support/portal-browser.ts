@@ -15,7 +15,7 @@ export interface PlainBrowser {
 }
 
 /** A browser that knows nothing yet. */
-export function plainBrowser(server: FastifyInstance, host = 'keys.seal.test'): PlainBrowser {
+export function plainBrowser(server: Pick<FastifyInstance, 'inject'>, host = 'keys.seal.test'): PlainBrowser {
   const cookies = new Map<string, string>();
   let token = '';
   const common = (headers: Readonly<Record<string, string>>) => ({

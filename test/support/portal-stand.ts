@@ -6,7 +6,7 @@ import type { PortalContext } from '../../portal/frame/context.ts';
 import { createRenderer } from '../../portal/frame/render.ts';
 import { originOf } from '../../portal/portal.ts';
 import { createPortal } from '../../portal/server.ts';
-import type { PasswordVerdict } from '../../portal/sign-in/imap.ts';
+import { askImap, type PasswordVerdict } from '../../portal/sign-in/imap.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerUser } from '../../src/cli/user.ts';
@@ -28,11 +28,14 @@ export interface PortalStand {
   close(): Promise<void>;
 }
 
-/** Opens everything but a socket. */
-export async function openPortalStand(): Promise<PortalStand> {
+/**
+ * Opens everything but a socket.
+ * @param imap the site's real mail server, as portal.imap names it; without it {@link PortalStand.imap} answers
+ */
+export async function openPortalStand(imap?: string): Promise<PortalStand> {
   const enrolment = await openEnrolmentStand(
     [registerDomain, registerUser, registerKey],
-    'imap = "imaps://127.0.0.1:993"\n',
+    `imap = "${imap ?? 'imaps://127.0.0.1:993'}"\n`,
   );
   const { trial, engine, hop, context: flow } = enrolment;
   const context: PortalContext = {
@@ -43,7 +46,7 @@ export async function openPortalStand(): Promise<PortalStand> {
     own: originOf(trial.config.portal),
     render: createRenderer(),
     door: null,
-    outside: { internet: INTERNET, askImap: async () => stand.imap },
+    outside: { internet: INTERNET, askImap: imap === undefined ? async () => stand.imap : askImap },
   };
   const server = await createPortal(context, { listen: { kind: 'unix', path: '/' }, listed: [] });
   const stand: PortalStand = {
