@@ -52,9 +52,7 @@ async function keepSubmissions(
   await tx
     .update(enrolmentSubmissions)
     .set({ expires_at: until })
-    .where(
-      and(eq(enrolmentSubmissions.recovery_id, recoveryId), lt(enrolmentSubmissions.expires_at, until)),
-    );
+    .where(and(eq(enrolmentSubmissions.recovery_id, recoveryId), lt(enrolmentSubmissions.expires_at, until)));
 }
 
 export async function endRecovery(tx: Orm, recoveryId: number): Promise<void> {

@@ -29,7 +29,7 @@ interface Looked {
   readonly id: number;
   readonly userId: number;
   readonly fingerprint: string;
-  readonly certificate: Buffer;
+  readonly certificate: Uint8Array;
   readonly updatedAt: Date;
 }
 
@@ -96,7 +96,7 @@ function mayChange(certificate: Uint8Array): boolean {
 /** The row that claims it, and the letters, in one transaction. */
 async function tellOnce(
   context: FlowContext,
-  { userId, fingerprint, certificate }: Looked,
+  { userId, fingerprint }: Looked,
   components: Components,
   { at, before, after }: SubkeyChange,
 ): Promise<void> {
@@ -122,7 +122,7 @@ async function tellOnce(
       .from(keys)
       .where(currentKeysOf(userId))
       .orderBy(asc(keys.id));
-    const former = Buffer.from(write(withOnly(components, before)));
+    const former = write(withOnly(components, before));
     await postLetters(
       tx,
       current.map((key) => ({
@@ -130,7 +130,7 @@ async function tellOnce(
         kind: 'subkey',
         seal: 'former',
         details: { fingerprint, subkey: after, at },
-        former: key.certificate.equals(certificate) ? { ...key, certificate: former } : key,
+        former: key.fingerprint === fingerprint ? { ...key, certificate: former } : key,
       })),
       context.now(),
     );

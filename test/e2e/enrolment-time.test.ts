@@ -67,7 +67,9 @@ describe('a recovery whose end falls into an outage', () => {
       [false, expect.stringContaining('stop it')],
     ]);
     expect(await inUse(asks())).toEqual([fingerprintOf(keys[0])]);
-    expect((await readHome(context, asks().userId))?.submissions).toMatchObject([{ readAt: expect.any(Number) }]);
+    expect((await readHome(context, asks().userId))?.submissions).toMatchObject([
+      { readAt: expect.any(Number) },
+    ]);
     expect(await live(0.9)).toEqual([]);
     expect(await inUse(asks())).toEqual([fingerprintOf(keys[0])]);
     await live(0.11);
@@ -110,41 +112,44 @@ describe('a subkey that takes over by itself', () => {
     return secret.getSubkeys().map((subkey) => subkey.getKeyID().toHex().toUpperCase());
   }
 
-  it.each(['newer', 'older'] as const)('the %s one: is told once, a week before, sealed to what was used until then', async (which) => {
-    const { enrolment } = stand;
-    const { context } = enrolment;
-    const base = await newKey(which);
-    const now = context.now();
-    const type = { type: 'ecc', curve: 'curve25519Legacy' } as const;
-    const secret =
-      which === 'newer'
-        ? await base.addSubkey({ ...type, date: inSeconds(now + 9 * DAY) })
-        : await base.addSubkey({
-            ...type,
-            date: inSeconds(now - 30_000),
-            keyExpirationTime: Math.floor((9 * DAY) / 1000),
-          });
-    const asks = await enrolled(which, secret);
-    const [older, newer] = subkeyIds(secret);
-    const [before, after] = which === 'newer' ? [older, newer] : [newer, older];
-    expect(await tellSubkeys(context, 0)).toBeNull();
-    expect(await live(3)).toEqual([]);
-    await tellSubkeys(context, 0);
-    await tellSubkeys(context, 0);
-    // The next hop is away until the other one has taken over.
-    enrolment.pass(8 * DAY);
-    const letters = (await enrolment.round()).filter(({ to }) => to === `${which}@example.org`);
-    expect(letters.map(({ subject }) => subject)).toEqual([
-      'Your mail will be sealed with another part of your key',
-    ]);
-    expect(await keyIdsOf(letters[0])).toEqual([before]);
-    const text = await letters[0]?.text(secret);
-    expect(text?.replace(/\s/g, '')).toContain(after);
-    expect(text?.replace(/\s/g, '')).toContain(fingerprintOf(secret));
-    await tellSubkeys(context, 0);
-    expect(await enrolment.round()).toEqual([]);
-    expect(await inUse(asks())).toHaveLength(1);
-  });
+  it.each(['newer', 'older'] as const)(
+    'the %s one: is told once, a week before, sealed to what was used until then',
+    async (which) => {
+      const { enrolment } = stand;
+      const { context } = enrolment;
+      const base = await newKey(which);
+      const now = context.now();
+      const type = { type: 'ecc', curve: 'curve25519Legacy' } as const;
+      const secret =
+        which === 'newer'
+          ? await base.addSubkey({ ...type, date: inSeconds(now + 9 * DAY) })
+          : await base.addSubkey({
+              ...type,
+              date: inSeconds(now - 30_000),
+              keyExpirationTime: Math.floor((9 * DAY) / 1000),
+            });
+      const asks = await enrolled(which, secret);
+      const [older, newer] = subkeyIds(secret);
+      const [before, after] = which === 'newer' ? [older, newer] : [newer, older];
+      expect(await tellSubkeys(context, 0)).toBeNull();
+      expect(await live(3)).toEqual([]);
+      await tellSubkeys(context, 0);
+      await tellSubkeys(context, 0);
+      // The next hop is away until the other one has taken over.
+      enrolment.pass(8 * DAY);
+      const letters = (await enrolment.round()).filter(({ to }) => to === `${which}@example.org`);
+      expect(letters.map(({ subject }) => subject)).toEqual([
+        'Your mail will be sealed with another part of your key',
+      ]);
+      expect(await keyIdsOf(letters[0])).toEqual([before]);
+      const text = await letters[0]?.text(secret);
+      expect(text?.replace(/\s/g, '')).toContain(after);
+      expect(text?.replace(/\s/g, '')).toContain(fingerprintOf(secret));
+      await tellSubkeys(context, 0);
+      expect(await enrolment.round()).toEqual([]);
+      expect(await inUse(asks())).toHaveLength(1);
+    },
+  );
 
   it('is forgotten a quarter of a year later', async () => {
     await live(100);

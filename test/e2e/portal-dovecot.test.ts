@@ -36,10 +36,15 @@ function of(login: string, password: string): Credentials {
   return { login, password, client: '192.0.2.7' };
 }
 
-it.each(Object.entries(PASSWORDS))('%s is let in by the right password, with TLS and STARTTLS', async (login, password) => {
-  const verdicts = await Promise.all([imaps, starttls].map((server) => askImap(server, of(login, password))));
-  expect(verdicts).toEqual(['right', 'right']);
-});
+it.each(Object.entries(PASSWORDS))(
+  '%s is let in by the right password, with TLS and STARTTLS',
+  async (login, password) => {
+    const verdicts = await Promise.all(
+      [imaps, starttls].map((server) => askImap(server, of(login, password))),
+    );
+    expect(verdicts).toEqual(['right', 'right']);
+  },
+);
 
 it('a wrong password, one that is nearly right, and a user that does not exist are wrong', async () => {
   const tried = [
@@ -59,7 +64,11 @@ it('a server whose authority is private is believed where Node.js was told of it
   const ask = (environment: Readonly<Record<string, string>>) =>
     runProgram(
       process.execPath,
-      ['--import', join(repository, 'node_modules/tsx/dist/loader.mjs'), join(repository, 'test/support/ask-imap.ts')],
+      [
+        '--import',
+        join(repository, 'node_modules/tsx/dist/loader.mjs'),
+        join(repository, 'test/support/ask-imap.ts'),
+      ],
       {
         env: environment,
         stdin: JSON.stringify({

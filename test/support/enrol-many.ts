@@ -3,13 +3,7 @@
 import type { AddressInfo } from 'node:net';
 import type { PrivateKey } from 'openpgp';
 import { addUser } from '../../src/directory/users.ts';
-import {
-  confirmKey,
-  requestChange,
-  startRecovery,
-  submitKey,
-  undoByLink,
-} from '../../src/enrolment/flow.ts';
+import { confirmKey, requestChange, startRecovery, submitKey, undoByLink } from '../../src/enrolment/flow.ts';
 import { closeSession, findSession } from '../../src/enrolment/sessions.ts';
 import { requestSignIn, signIn } from '../../src/enrolment/sign-in.ts';
 import { forgetEnded } from '../../src/enrolment/timers.ts';
@@ -133,7 +127,9 @@ async function enrolBatch(stand: PortalStand, batch: readonly Person[], port: nu
   const { context } = enrolment;
   await each(batch, (person) => asksForLink(stand, person, port));
   const links = byAddress(await allLetters(stand));
-  await each(batch, async (person) => handsOver(stand, person, await theToken(links, person, 'sign-in'), port));
+  await each(batch, async (person) =>
+    handsOver(stand, person, await theToken(links, person, 'sign-in'), port),
+  );
   const confirms = byAddress(await allLetters(stand));
   await each(batch, async (person) => {
     if (person.end === 'unread') return;

@@ -4,7 +4,9 @@ import { join, relative } from 'node:path';
 import type { Database } from '../../src/database/open.ts';
 
 /** Rows of each table that has any. */
-export async function rowsOfTables({ pool }: Pick<Database, 'pool'>): Promise<Readonly<Record<string, number>>> {
+export async function rowsOfTables({
+  pool,
+}: Pick<Database, 'pool'>): Promise<Readonly<Record<string, number>>> {
   const { rows } = await pool.query<{ name: string; count: string }>(`
     SELECT format('%I.%I', table_schema, table_name) AS name,
       (xpath('/row/count/text()', query_to_xml(

@@ -28,7 +28,7 @@ export const NAME = '127.1';
  */
 export async function startLoginDovecot(
   passwords: Readonly<Record<string, string>>,
-  refusalDelay = '100 msecs',
+  refusalDelay = '0',
 ): Promise<LoginDovecot> {
   const dir = mkdtempSync(join(tmpdir(), 'sp-login-'));
   chmodSync(dir, 0o755);

@@ -38,7 +38,11 @@ const EVERYBODY = `driver = static
   args = password=${PASSWORD}`;
 
 /** Starts it; LMTP and IMAP answer when the promise resolves. */
-export async function startDovecot({ dir, passdb = EVERYBODY, more = '' }: DovecotOptions): Promise<PrivateDovecot> {
+export async function startDovecot({
+  dir,
+  passdb = EVERYBODY,
+  more = '',
+}: DovecotOptions): Promise<PrivateDovecot> {
   const [imapPort = 0] = await freePorts(1);
   const lmtpSocket = join(dir, 'lmtp');
   const mail = join(dir, 'mail');

@@ -52,12 +52,15 @@ it('a slow server is waited for, and believed', async () => {
   expect(wrong.verdict).toBe('wrong');
 });
 
-it.each([0, 1, 2, 3, 4, 5])('one that is silent after %i pieces of its answers says nothing of the password, in time', async (most) => {
-  const { verdict, seconds } = await timed(await behind(0, most), PASSWORD);
-  // With the last of them all that was asked may have been answered.
-  if (most < 3) expect(verdict).toBe('unavailable');
-  expect(seconds).toBeLessThan(45);
-});
+it.each([0, 1, 2, 3, 4, 5])(
+  'one that is silent after %i pieces of its answers says nothing of the password, in time',
+  async (most) => {
+    const { verdict, seconds } = await timed(await behind(0, most), PASSWORD);
+    // With the last of them all that was asked may have been answered.
+    if (most < 3) expect(verdict).toBe('unavailable');
+    expect(seconds).toBeLessThan(45);
+  },
+);
 
 it('on the portal the right password signs in, and a wrong one, an unknown name and an absent server are told apart from nothing', async () => {
   const stand = await openPortalStand(`imap://127.0.0.1:${dovecot.imapPort}`);

@@ -796,9 +796,7 @@ describe('the flow', () => {
       // On that day it comes, and the owner could stop it until then.
       const told = waiting({ letters: 3, dueAt }, { read: true, expiresAt: NOW + 8 * DAY });
       expect(outcome(told, { kind: 'time' }, mailbox, dueAt - 1)).toBe('= done');
-      expect(outcome(told, { kind: 'stop' }, key, dueAt - 1)).toBe(
-        'end recovery; forget stops; = stopped',
-      );
+      expect(outcome(told, { kind: 'stop' }, key, dueAt - 1)).toBe('end recovery; forget stops; = stopped');
       expect(outcome(told, { kind: 'time' }, mailbox, dueAt)).toBe(COMES);
     }
   });
