@@ -125,8 +125,9 @@ describe('a subkey that takes over by itself', () => {
           ? await base.addSubkey({ ...type, date: inSeconds(now + 9 * DAY) })
           : await base.addSubkey({
               ...type,
-              date: inSeconds(now - 30_000),
-              keyExpirationTime: Math.floor((9 * DAY) / 1000),
+              // Before the key is stored, by the database's own clock, which nobody moves.
+              date: inSeconds(Date.now() - 30_000),
+              keyExpirationTime: Math.floor((now - Date.now() + 9 * DAY) / 1000),
             });
       const asks = await enrolled(which, secret);
       const [older, newer] = subkeyIds(secret);

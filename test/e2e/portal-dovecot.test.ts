@@ -13,7 +13,7 @@ const PASSWORDS = {
   'umlaut@example.org': 'Grüße, naïve Straße €',
   'emoji@example.org': 'pass 🔑 שלום',
   'spaces@example.org': '  leading and trailing  ',
-  'tab@example.org': 'a\tb:c$d',
+  'signs@example.org': 'a:b$c%u{d}*(e)',
   'literal@example.org': '{3}x+}',
   'long@example.org': 'x'.repeat(900),
 } as const;
