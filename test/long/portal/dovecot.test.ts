@@ -1,5 +1,6 @@
 // Signing in by the mailbox password against Debian's Dovecot, as far as it takes its time: its penalty for a wrong password, one that
 // is slow, one that answers no more; and through the portal's pages. The rest stands in test/e2e/portal-dovecot.test.ts.
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { askImap, type Credentials } from '../../../portal/sign-in/imap.ts';
 import { type LoginDovecot, startLoginDovecot } from '../../support/login-dovecot.ts';
@@ -61,6 +62,23 @@ it.each([0, 1, 2, 3, 4, 5])(
     expect(seconds).toBeLessThan(45);
   },
 );
+
+it('one that goes on talking without an answer is given up', async () => {
+  const talkers = new Set<NodeJS.Timeout>();
+  const server = createServer((socket) => {
+    const talk = setInterval(() => socket.write('* OK one moment\r\n'), 500);
+    talkers.add(talk);
+    socket.on('error', () => undefined);
+    socket.on('close', () => clearInterval(talk));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const { verdict, seconds } = await timed(port, PASSWORD, false);
+  expect(verdict).toBe('unavailable');
+  expect(seconds).toBeLessThan(35);
+  for (const talk of talkers) clearInterval(talk);
+  await new Promise((resolve) => server.close(resolve));
+});
 
 it('on the portal the right password signs in, and a wrong one, an unknown name and an absent server are told apart from nothing', async () => {
   const stand = await openPortalStand(`imap://127.0.0.1:${dovecot.imapPort}`);
