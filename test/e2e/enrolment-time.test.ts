@@ -161,5 +161,5 @@ describe('a subkey that takes over by itself', () => {
 });
 
 it('enrolments in a row leave no row, file, descriptor or listener behind', async () => {
-  await leaveNothingBehind(stand, 12, { count: 12, overHttp: 6, together: 12 });
+  await leaveNothingBehind(stand, { warmUp: 6, count: 6, overHttp: 3, together: 6, lookEvery: 6 });
 });

@@ -35,7 +35,6 @@ export interface ManyOptions {
   readonly overHttp: number;
   /** People who are on their way at the same time. */
   readonly together: number;
-  readonly progress?: (done: number) => void;
 }
 
 /** What must be there in the end. */
@@ -57,7 +56,7 @@ let people = 0;
 export async function enrolMany(
   stand: PortalStand,
   keys: readonly PrivateKey[],
-  { count, overHttp, together, progress }: ManyOptions,
+  { count, overHttp, together }: ManyOptions,
 ): Promise<ManyResult> {
   if (!stand.server.server.listening) await stand.server.listen({ host: '127.0.0.1', port: 0 });
   const { port } = stand.server.server.address() as AddressInfo;
@@ -74,7 +73,6 @@ export async function enrolMany(
       total.keyEvents += EVENTS[end];
     }
     done += size;
-    progress?.(done);
   }
   return total;
 }

@@ -5,7 +5,6 @@ import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { leaveNothingBehind } from '../../support/enrol-suite.ts';
 import { openPortalStand, type PortalStand } from '../../support/portal-stand.ts';
-import { progressOf } from '../progress.ts';
 
 const COUNT = 10_000;
 const OVER_HTTP = 300;
@@ -31,11 +30,12 @@ afterAll(async () => {
 });
 
 it(`${COUNT} enrolments leave no row, file, descriptor or listener behind`, async () => {
-  await leaveNothingBehind(stand, 600, {
+  await leaveNothingBehind(stand, {
+    warmUp: 400,
     count: COUNT,
     overHttp: OVER_HTTP,
     together: 200,
-    progress: progressOf('enrolments', COUNT, 'done'),
+    lookEvery: 1000,
   });
   expect(readdirSync(join(folder, 'tmp'))).toEqual([basename(stand.enrolment.trial.folder)]);
 });
