@@ -2,7 +2,7 @@
 // take the key back, some lose it and wait. Through the flow's own functions, and some of them through the portal over a socket.
 import type { AddressInfo } from 'node:net';
 import type { PrivateKey } from 'openpgp';
-import { addUser } from '../../src/directory/users.ts';
+import { addUsers } from '../../src/directory/users.ts';
 import { confirmKey, requestChange, startRecovery, submitKey, undoByLink } from '../../src/enrolment/flow.ts';
 import { closeSession, findSession } from '../../src/enrolment/sessions.ts';
 import { requestSignIn, signIn } from '../../src/enrolment/sign-in.ts';
@@ -63,9 +63,7 @@ export async function enrolMany(
   const total = { users: 0, keys: 0, keyEvents: 0 };
   for (let done = 0; done < count; ) {
     const size = Math.min(together, count - done);
-    const batch = await Promise.all(
-      Array.from({ length: size }, (_, index) => addPerson(stand, keys, done + index < overHttp)),
-    );
+    const batch = await addPeople(stand, keys, size, overHttp - done);
     await enrolBatch(stand, batch, port);
     for (const { end } of batch) {
       total.users += 1;
@@ -95,29 +93,35 @@ const EVENTS: Readonly<Record<End, number>> = {
   'stays signed in': 1,
 };
 
-async function addPerson(
+/** @param overHttp so many of them use the portal */
+async function addPeople(
   stand: PortalStand,
   keys: readonly PrivateKey[],
-  overHttp: boolean,
-): Promise<Person> {
-  const number = people;
-  people += 1;
-  const address = `many${number}@example.org`;
-  const { id } = await addUser(stand.enrolment.trial.database, address, null, '+');
-  const at = (index: number): PrivateKey => {
-    const key = keys[index % keys.length];
-    if (key === undefined) throw new Error('there are no keys');
-    return key;
-  };
-  return {
-    address,
-    userId: id,
-    client: `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`,
-    end: ENDS[number % ENDS.length] ?? 'stays',
-    key: at(number),
-    other: at(number + 1),
-    overHttp,
-  };
+  count: number,
+  overHttp: number,
+): Promise<readonly Person[]> {
+  const first = people;
+  people += count;
+  const addresses = Array.from({ length: count }, (_, index) => `many${first + index}@example.org`);
+  const users = await addUsers(stand.enrolment.trial.database, addresses, null, '+');
+  return users.map(({ id, address }, index) => {
+    const number = first + index;
+    return {
+      address,
+      userId: id,
+      client: `10.${(number >> 16) & 255}.${(number >> 8) & 255}.${number & 255}`,
+      end: ENDS[number % ENDS.length] ?? 'stays',
+      key: keyAt(keys, number),
+      other: keyAt(keys, number + 1),
+      overHttp: index < overHttp,
+    };
+  });
+}
+
+function keyAt(keys: readonly PrivateKey[], number: number): PrivateKey {
+  const key = keys[number % keys.length];
+  if (key === undefined) throw new Error('there are no keys');
+  return key;
 }
 
 async function enrolBatch(stand: PortalStand, batch: readonly Person[], port: number): Promise<void> {
@@ -254,7 +258,7 @@ function mustBe(
     throw new Error(`found ${outcome.result}, expected ${result}`);
 }
 
-const AT_ONCE = 8;
+const AT_ONCE = 4;
 
 async function each<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
   const rest = [...items];
