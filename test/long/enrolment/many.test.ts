@@ -35,7 +35,7 @@ it(`${COUNT} enrolments leave no row, file, descriptor or listener behind`, asyn
     count: COUNT,
     overHttp: OVER_HTTP,
     together: 200,
-    lookEvery: 1000,
+    lookEvery: 500,
   });
   expect(readdirSync(join(folder, 'tmp'))).toEqual([basename(stand.enrolment.trial.folder)]);
 });
