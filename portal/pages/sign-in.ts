@@ -24,9 +24,18 @@ const HOUR_MS = 3_600_000;
 /** Texts of `sign_in`. */
 type Problem = 'wrong' | 'unavailable' | 'proxy_refused' | 'proxy_unknown' | 'no_address';
 
-/** Gives the result of some work, and not before a moment that is the same for every result. */
+/**
+ * Gives the result of some work, and not before a moment that is the same for every result. Where a slow database has missed that
+ * moment, it waits for the next one: what it needed longer is not to be read from the time either.
+ */
 export async function noSoonerThan<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  const [result] = await Promise.allSettled([work, wait(milliseconds)]);
+  let ended = false;
+  const settled = Promise.allSettled([work]).finally(() => {
+    ended = true;
+  });
+  do await wait(milliseconds);
+  while (!ended);
+  const [result] = await settled;
   if (result.status === 'rejected') throw result.reason;
   return result.value;
 }

@@ -24,6 +24,8 @@ export type PasswordVerdict = 'right' | 'wrong' | 'unavailable';
 const CONNECT_MS = 5000;
 /** Dovecot waits some seconds before it refuses (auth_failure_delay), and longer for somebody who fails often. */
 const ANSWER_MS = 20_000;
+/** For all of it: a server that goes on talking is never silent for so long as to be given up. */
+const WHOLE_MS = 30_000;
 const LONGEST_LOGIN = 320;
 const LONGEST_PASSWORD = 1024;
 const MOST_BYTES = 64 * 1024;
@@ -93,12 +95,14 @@ export async function askImap(
   });
   // What happens after the answer is nobody's business; unheard, it would end the process.
   imap.on('error', () => undefined);
+  const deadline = setTimeout(() => imap.close(), WHOLE_MS);
   try {
     await imap.connect();
     return 'right';
   } catch (error) {
     return verdictOf(error);
   } finally {
+    clearTimeout(deadline);
     imap.close();
   }
 }

@@ -291,7 +291,7 @@ export const keyNotices = pgTable(
     owner: text('owner').notNull(),
     fingerprint: text('fingerprint').notNull(),
     expires_at: instant('expires_at').notNull(),
-    /** The threshold: so many days before. */
+    /** The threshold: so many days before. 0: no expiry, but a subkey that takes over then (enrolment/tell-subkeys.ts). */
     days: integer('days').notNull(),
     state: text('state', { enum: ['claimed', 'sent', 'refused', 'cancelled'] })
       .notNull()

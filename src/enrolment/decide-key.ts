@@ -1,7 +1,8 @@
 // The way of a new key: handed over, its letter read, in use. Pure.
 import { isBeyond } from './better-proof.ts';
+import { isExpired } from './expired.ts';
 import { done, hasKey, isProven, type Question, refuse } from './question.ts';
-import { isOver } from './recovery-time.ts';
+import { isMissed, isOver, toldAgain } from './recovery-time.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, StateSubmission } from './state.ts';
 
 /** For so long a first key that came at mailbox level can be taken back at that level. */
@@ -65,13 +66,13 @@ export function dropped(
 }
 
 export function withSubmission(
-  { state, now }: Question,
+  question: Question,
   id: number,
   then: (submission: StateSubmission) => Decided,
 ): Decided {
-  const submission = state.submissions.find((each) => each.id === id);
+  const submission = question.state.submissions.find((each) => each.id === id);
   if (submission === undefined) return refuse('nothing there');
-  return submission.expiresAt <= now ? refuse('token expired') : then(submission);
+  return isExpired(question, submission) ? refuse('token expired') : then(submission);
 }
 
 /** The new key's own letter was read. Whether that is enough is asked now, and not when the key was handed over. */
@@ -81,12 +82,14 @@ export function read(question: Question, id: number): Decided {
     const { recovery } = state;
     if (submission.recoveryId !== null) {
       if (recovery === null || recovery.id !== submission.recoveryId) return refuse('nothing there');
-      return isOver(recovery, now)
-        ? done(
-            [...activated(question, submission), { do: 'end recovery', recoveryId: recovery.id }],
-            'active',
-          )
-        : done([{ do: 'mark read', submissionId: id }], 'waiting');
+      const marked: Effect = { do: 'mark read', submissionId: id };
+      if (!isOver(recovery, now)) return done([marked], 'waiting');
+      if (isMissed(recovery.dueAt, recovery, question))
+        return done([marked, ...toldAgain(question, recovery)], 'waiting');
+      return done(
+        [...activated(question, submission), { do: 'end recovery', recoveryId: recovery.id }],
+        'active',
+      );
     }
     // Of two first keys the one that is read first wins; a proof by a key that has gone meanwhile is none.
     if (hasKey(state) && !isProven({ state, proof: submission.proof })) return refuse('needs key');

@@ -1,9 +1,9 @@
 // Changes without the key: the wait, its letters, how it is stopped and how it ends. Pure.
 import { isBeyond } from './better-proof.ts';
 import { apply, needsKey } from './decide-change.ts';
-import { activated, replaced } from './decide-key.ts';
+import { activated, dropped, replaced } from './decide-key.ts';
 import { done, isProven, knows, type Question, refuse } from './question.ts';
-import { isOver, LETTERS_AT, lettersBy } from './recovery-time.ts';
+import { isMissed, isOver, lettersBy, nextLetter, toldAgain } from './recovery-time.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, StateRecovery } from './state.ts';
 
 export function recover(
@@ -58,12 +58,13 @@ export function stop(question: Question): Decided {
   // The owner without the key and whoever else reads the mailbox would stop each other for ever.
   return stops === 0
     ? done([end, { do: 'count stop' }], 'stopped')
-    : done(toAdministrator(recovery), 'administrator');
+    : done(toAdministrator(question, recovery), 'administrator');
 }
 
-function toAdministrator({ id }: StateRecovery): readonly Effect[] {
+/** Somebody has to find out who is who: the new key's letter can be read as long as a whole wait takes. */
+function toAdministrator({ now, settings }: Question, { id }: StateRecovery): readonly Effect[] {
   return [
-    { do: 'hand to administrator', recoveryId: id },
+    { do: 'hand to administrator', recoveryId: id, keepUntil: now + settings.recoveryMs },
     { do: 'letter', kind: 'administrator', seal: 'clear' },
   ];
 }
@@ -80,37 +81,37 @@ export function settle(question: Question, allowed: boolean): Decided {
     return applied.ok ? done([...applied.effects, ...end]) : applied;
   }
   const submission = submissions.find(({ recoveryId }) => recoveryId === recovery.id);
-  if (submission === undefined || submission.expiresAt <= question.now) return done(end, 'stopped');
+  if (submission === undefined) return done(end, 'stopped');
   if (submission.read) return done([...activated(question, submission), ...end], 'active');
+  if (submission.expiresAt <= question.now) return done(end, 'stopped');
   return done([{ do: 'allow submission', submissionId: submission.id }, ...end], 'waiting');
 }
 
+/** What time brings about for a recovery that waits. */
 export function waited(question: Question, recovery: StateRecovery): readonly Effect[] {
   const { state, now } = question;
   const { id, change, letters, failed } = recovery;
   // The owner could not be told: somebody has to be asked.
-  if (failed > 0) return toAdministrator(recovery);
+  if (failed > 0) return toAdministrator(question, recovery);
   const due = lettersBy(recovery, now);
-  if (due > letters) {
-    // One that comes late moves the end: nobody is overtaken because `serve` did not run.
-    const rest = (recovery.dueAt - recovery.startedAt) * (1 - LETTERS_AT[2]);
-    const dueAt = due === LETTERS_AT.length ? Math.max(recovery.dueAt, now + rest) : recovery.dueAt;
-    return [
-      { do: 'count letters', recoveryId: id, letters: due, dueAt },
-      { do: 'letter', kind: 'recovery', seal: 'clear' },
-    ];
-  }
+  if (due > letters) return nextLetter(question, recovery, due);
   if (!isOver(recovery, now)) return [];
   const end: Effect = { do: 'end recovery', recoveryId: id };
+  const comes = (effects: readonly Effect[]): readonly Effect[] =>
+    isMissed(recovery.dueAt, recovery, question)
+      ? toldAgain(question, recovery)
+      : [...effects, end, { do: 'forget stops' }];
   if (change.kind !== 'key') {
     const applied = apply(question, change);
-    return applied.ok ? [...applied.effects, end, { do: 'forget stops' }] : [end];
+    return applied.ok ? comes(applied.effects) : [end];
   }
   const submission = state.submissions.find(({ recoveryId }) => recoveryId === id);
   if (submission === undefined) return [end];
-  return submission.read && submission.expiresAt > now
-    ? [...activated(question, submission), end, { do: 'forget stops' }]
-    : [];
+  if (submission.read) return comes(activated(question, submission));
+  if (submission.expiresAt > now) return [];
+  return isMissed(submission.expiresAt, recovery, question)
+    ? toldAgain(question, recovery)
+    : dropped(state, submission);
 }
 
 export function givenUp({ recovery, submissions }: EnrolmentState): readonly Effect[] {

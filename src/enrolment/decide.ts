@@ -4,6 +4,7 @@ import { isBeyond } from './better-proof.ts';
 import { apply, needsKey } from './decide-change.ts';
 import { dropped, read, submit, withSubmission } from './decide-key.ts';
 import { givenUp, recover, settle, stop, waited } from './decide-recovery.ts';
+import { isExpired } from './expired.ts';
 import { done, isProven, knows, type Question, refuse } from './question.ts';
 import type { Decided, Effect, EnrolmentState, FlowEvent, FlowSettings } from './state.ts';
 import type { Proof } from './types.ts';
@@ -90,13 +91,11 @@ function undo({ state, now }: Question): Decided {
 function passedTime(question: Question): readonly Effect[] {
   const { state, now } = question;
   const { recovery } = state;
-  const expired = state.submissions.filter(({ expiresAt }) => expiresAt <= now);
-  const goesOn =
-    recovery?.state === 'waiting' && expired.every(({ recoveryId }) => recoveryId !== recovery.id);
+  const expired = state.submissions.filter((submission) => isExpired(question, submission));
   return [
     ...(state.undoUntil !== null && state.undoUntil <= now ? [{ do: 'close undo' } as const] : []),
     ...(state.pausedUntil !== null && state.pausedUntil <= now ? [{ do: 'unpause' } as const] : []),
     ...expired.flatMap((submission) => dropped(state, submission)),
-    ...(goesOn ? waited(question, recovery) : []),
+    ...(recovery?.state === 'waiting' ? waited(question, recovery) : []),
   ];
 }

@@ -1,13 +1,14 @@
 // Does what was decided: each effect is a row or two, all of them in the transaction that has the user's row locked.
 import { and, eq, inArray, ne } from 'drizzle-orm';
 import type { Config } from '../config/schema.ts';
-import { enrolmentRecoveries, enrolmentSubmissions } from '../database/enrolment-tables.ts';
+import { enrolmentSubmissions } from '../database/enrolment-tables.ts';
 import { keys } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { addRuleWithin } from '../directory/rules.ts';
 import { nameActor } from '../keys/actor.ts';
 import type { ImportOptions } from '../keys/import-options.ts';
 import { importKeysWithin } from '../keys/store.ts';
+import { countLetters, endRecovery, handToAdministrator, startRecovery } from './effects-recovery.ts';
 import { pause, setSettings, unpause } from './effects-settings.ts';
 import type { LetterDetails, LetterKind } from './letters/texts.ts';
 import { countedAsker, LIMITS, type Limit, takeTurnIn } from './limits.ts';
@@ -94,18 +95,14 @@ async function doOne(run: Run, effect: Effect): Promise<void> {
     case 'unpause':
       return unpause(tx, userId);
     case 'start recovery':
-      return startRecovery(run, effect);
+      run.recoveryId = await startRecovery(tx, context, effect);
+      return;
     case 'count letters':
-      return countLetters(run, effect);
+      return countLetters(tx, effect);
     case 'hand to administrator':
-      await tx
-        .update(enrolmentRecoveries)
-        .set({ state: 'administrator' })
-        .where(eq(enrolmentRecoveries.id, effect.recoveryId));
-      return;
+      return handToAdministrator(tx, effect);
     case 'end recovery':
-      await tx.delete(enrolmentRecoveries).where(eq(enrolmentRecoveries.id, effect.recoveryId));
-      return;
+      return endRecovery(tx, effect.recoveryId);
     case 'count stop':
       return remember(tx, userId, { stops: 1 });
     case 'forget stops':
@@ -206,35 +203,6 @@ async function takeRevocation({ tx, context }: Run, fingerprint: string): Promis
     .from(keys)
     .where(and(eq(keys.user_id, userId), eq(keys.fingerprint, fingerprint)));
   if (row?.revoked !== true) throw new FlowRefused({ ok: false, because: 'key refused' });
-}
-
-async function startRecovery(
-  run: Run,
-  { change, dueAt }: Extract<Effect, { do: 'start recovery' }>,
-): Promise<void> {
-  const { userId, now } = run.context;
-  const [row] = await run.tx
-    .insert(enrolmentRecoveries)
-    .values({
-      user_id: userId,
-      change,
-      started_at: new Date(now),
-      due_at: new Date(dueAt),
-      letters: 1,
-    })
-    .returning({ id: enrolmentRecoveries.id });
-  if (row === undefined) throw new Error('an inserted recovery was not returned');
-  run.recoveryId = row.id;
-}
-
-async function countLetters(
-  run: Run,
-  { recoveryId, letters, dueAt }: Extract<Effect, { do: 'count letters' }>,
-): Promise<void> {
-  await run.tx
-    .update(enrolmentRecoveries)
-    .set({ letters, due_at: new Date(dueAt) })
-    .where(eq(enrolmentRecoveries.id, recoveryId));
 }
 
 /** The letters of somebody who is signed in are counted; those that warn are not. */

@@ -50,11 +50,16 @@ export async function readHome(context: FlowContext, userId: number): Promise<Ho
     currentKeys: addressee.keys.map(({ fingerprint }) => fingerprint),
     settings: effectiveSettings(config.encryption, addressee.domainSettings, addressee.settings),
     ownSettings: addressee.settings,
-    submissions: submissions.filter((row) => row.expires_at.getTime() > now).map(viewSubmission),
+    submissions: submissions.filter((row) => isWaiting(row, now)).map(viewSubmission),
     recovery: recovery === null ? null : viewRecovery(recovery),
     undoUntil: until(addressee.undoUntil),
     pausedUntil: until(addressee.pausedUntil),
   };
+}
+
+/** One that was read and belongs to a recovery waits as long as that does. */
+function isWaiting({ expires_at, read_at, recovery_id }: SubmissionRow, now: number): boolean {
+  return expires_at.getTime() > now || (read_at !== null && recovery_id !== null);
 }
 
 function viewSubmission(row: SubmissionRow): SubmissionView {

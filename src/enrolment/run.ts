@@ -1,6 +1,7 @@
 // What `serve` does for enrolment, again and again: letters for the changes that were noted, what time brings about, the outbox.
 import { type SenderContext, sendLetters } from './send.ts';
 import { tellReaders } from './tell-readers.ts';
+import { tellSubkeys } from './tell-subkeys.ts';
 import { forgetEnded, runTimers } from './timers.ts';
 
 export interface EnrolmentRun {
@@ -15,6 +16,8 @@ export interface EnrolmentRun {
 /** Somebody who waits for a letter waits no longer than this for it to leave. */
 const EVERY_MS = 2000;
 const FORGET_EVERY_MS = 600_000;
+/** How often all certificates are looked at for subkeys that take over by themselves. */
+const LOOK_EVERY_MS = 86_400_000;
 
 /** What the rounds go by. */
 interface Rounds {
@@ -23,6 +26,8 @@ interface Rounds {
   running: Promise<void> | null;
   again: boolean;
   forgotten: number;
+  /** When the certificates are looked at next, and behind which of them. */
+  look: Readonly<{ at: number; after: number }>;
   trouble: string | null;
 }
 
@@ -41,6 +46,7 @@ export function startEnrolment(given: SenderContext): EnrolmentRun {
     running: null,
     again: false,
     forgotten: 0,
+    look: { at: 0, after: 0 },
     trouble: null,
   };
   const timer = setInterval(() => begin(rounds), EVERY_MS);
@@ -74,6 +80,7 @@ async function round(rounds: Rounds): Promise<void> {
   const { context } = rounds;
   try {
     await runOnce(context);
+    await lookAtSubkeys(rounds);
     if (Date.now() - rounds.forgotten > FORGET_EVERY_MS) {
       await forgetEnded(context);
       rounds.forgotten = Date.now();
@@ -88,4 +95,12 @@ async function round(rounds: Rounds): Promise<void> {
       );
     rounds.trouble = error instanceof Error ? error.message : String(error);
   }
+}
+
+/** A page in each round: nobody's letter waits for all certificates. */
+async function lookAtSubkeys(rounds: Rounds): Promise<void> {
+  const now = Date.now();
+  if (now < rounds.look.at) return;
+  const after = await tellSubkeys(rounds.context, rounds.look.after);
+  rounds.look = after === null ? { at: now + LOOK_EVERY_MS, after: 0 } : { at: 0, after };
 }

@@ -115,8 +115,10 @@ export type Effect =
       readonly recoveryId: number;
       readonly letters: number;
       readonly dueAt: number;
+      /** The new key's letter can be read until then at least. */
+      readonly keepUntil: number;
     }
-  | { readonly do: 'hand to administrator'; readonly recoveryId: number }
+  | { readonly do: 'hand to administrator'; readonly recoveryId: number; readonly keepUntil: number }
   | { readonly do: 'end recovery'; readonly recoveryId: number }
   | { readonly do: 'count stop' }
   | { readonly do: 'forget stops' }

@@ -1,6 +1,6 @@
 // What time brings about: a recovery's letters and its end, the end of what waits too long. Any node runs it; two at once are
 // harmless, since each user's state is decided on under the row's lock, and the second one finds nothing left to do.
-import { and, eq, isNotNull, lte, or, sql } from 'drizzle-orm';
+import { and, eq, isNotNull, isNull, lte, or, sql } from 'drizzle-orm';
 import {
   enrolmentLetters,
   enrolmentRecoveries,
@@ -11,6 +11,7 @@ import type { Logger } from '../observe/log.ts';
 import { forgetTurns } from './limits.ts';
 import { forgetFailed } from './outbox.ts';
 import { forgetSessions } from './sessions.ts';
+import { forgetSubkeys } from './tell-subkeys.ts';
 import { forgetTokens } from './tokens.ts';
 import { transact } from './transact.ts';
 import type { Asker, FlowContext } from './types.ts';
@@ -31,7 +32,13 @@ async function usersDue({ database, now }: FlowContext): Promise<readonly number
     orm
       .select({ userId: enrolmentSubmissions.user_id })
       .from(enrolmentSubmissions)
-      .where(lte(enrolmentSubmissions.expires_at, moment)),
+      .where(
+        and(
+          lte(enrolmentSubmissions.expires_at, moment),
+          // One that was read waits as long as its recovery does, which comes due by itself.
+          or(isNull(enrolmentSubmissions.read_at), isNull(enrolmentSubmissions.recovery_id)),
+        ),
+      ),
     orm
       .select({ userId: enrolments.user_id })
       .from(enrolments)
@@ -92,4 +99,5 @@ export async function forgetEnded(context: FlowContext): Promise<void> {
   await forgetTurns(context);
   await forgetSessions(context);
   await forgetFailed(context);
+  await forgetSubkeys(context);
 }

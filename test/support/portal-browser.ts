@@ -16,7 +16,7 @@ export interface PlainBrowser {
 
 /** A browser that knows nothing yet. @param always header fields of each of its requests */
 export function plainBrowser(
-  server: FastifyInstance,
+  server: Pick<FastifyInstance, 'inject'>,
   host = 'keys.seal.test',
   always: Readonly<Record<string, string>> = {},
 ): PlainBrowser {

@@ -15,11 +15,20 @@ export function lackOfChromium(): string | null {
   return existsSync(CHROMIUM) ? null : `chromium: ${CHROMIUM} is not installed`;
 }
 
+export interface Steps {
+  pages: number;
+  clicks: number;
+  /** Counts anew; the page that is shown is the first one. */
+  begin(): void;
+}
+
 /** What axe-core found wrong on a page: rule and element, the serious ones alone. */
 export type Finding = string;
 
 export interface Visitor {
   readonly page: Page;
+  /** Pages that were shown, and buttons that were pressed, since {@link Steps.begin}. */
+  readonly steps: Steps;
   /** Opens a path of the portal. */
   open(path: string): Promise<void>;
   /** Presses the button of that text, and waits for the page that follows. */
@@ -88,13 +97,16 @@ async function visitorOf(browser: Browser, pictures: string | null): Promise<Vis
   // axe-core is a script, which no page of ours would run.
   const context = await browser.newContext({ ignoreHTTPSErrors: true, bypassCSP: true, locale: 'en-GB' });
   const page = await context.newPage();
+  const steps = stepsOf(page);
   return {
     page,
+    steps,
     async open(path) {
       await page.goto(`https://${PORTAL_HOST}${path}`);
     },
     async press(text) {
       await page.getByRole('button', { name: text }).first().click();
+      steps.clicks += 1;
       await page.waitForLoadState();
     },
     async look(name, widths = WIDTHS) {
@@ -114,6 +126,22 @@ async function visitorOf(browser: Browser, pictures: string | null): Promise<Vis
       return findings;
     },
   };
+}
+
+/** A redirect is no page: only what is shown counts. */
+function stepsOf(page: Page): Steps {
+  const steps: Steps = {
+    pages: 0,
+    clicks: 0,
+    begin() {
+      steps.pages = 1;
+      steps.clicks = 0;
+    },
+  };
+  page.on('framenavigated', (frame) => {
+    if (frame === page.mainFrame()) steps.pages += 1;
+  });
+  return steps;
 }
 
 interface AxeRun {

@@ -6,7 +6,7 @@ import type { PortalContext } from '../../portal/frame/context.ts';
 import { createRenderer } from '../../portal/frame/render.ts';
 import { originOf } from '../../portal/portal.ts';
 import { createPortal } from '../../portal/server.ts';
-import type { Credentials, PasswordVerdict } from '../../portal/sign-in/imap.ts';
+import { askImap, type Credentials, type PasswordVerdict } from '../../portal/sign-in/imap.ts';
 import { registerAlias } from '../../src/cli/alias.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
 import { registerKey } from '../../src/cli/key.ts';
@@ -40,11 +40,14 @@ export interface PortalStand extends PortalNode {
   close(): Promise<void>;
 }
 
-/** Opens everything but a socket. */
-export async function openPortalStand(): Promise<PortalStand> {
+/**
+ * Opens everything but a socket.
+ * @param imap the site's real mail server, as portal.imap names it; without it {@link PortalStand.imap} answers
+ */
+export async function openPortalStand(imap?: string): Promise<PortalStand> {
   const enrolment = await openEnrolmentStand(
     [registerAlias, registerDomain, registerUser, registerKey],
-    'imap = "imaps://127.0.0.1:993"\n',
+    `imap = "${imap ?? 'imaps://127.0.0.1:993'}"\n`,
   );
   const { trial, engine, hop, context: flow } = enrolment;
   const asked: Credentials[] = [];
@@ -59,9 +62,9 @@ export async function openPortalStand(): Promise<PortalStand> {
       door: null,
       outside: {
         internet: INTERNET,
-        askImap: async (_, credentials) => {
+        askImap: async (server, credentials, ...more) => {
           asked.push(credentials);
-          return stand.imap;
+          return imap === undefined ? stand.imap : askImap(server, credentials, ...more);
         },
       },
     };

@@ -14,6 +14,8 @@ need('dovecot-imapd', 'dovecot-lmtpd', 'root');
 export interface DovecotOptions {
   /** An empty or absent folder, with a short path: sockets lie in it. */
   readonly dir: string;
+  /** Who may log in; default: every address, by one password. */
+  readonly passdb?: string;
   /** Further lines of dovecot.conf. */
   readonly more?: string;
 }
@@ -32,8 +34,15 @@ export interface PrivateDovecot {
 const PASSWORD = 'only-on-loopback';
 const NOBODY = 65534;
 
+const EVERYBODY = `driver = static
+  args = password=${PASSWORD}`;
+
 /** Starts it; LMTP and IMAP answer when the promise resolves. */
-export async function startDovecot({ dir, more = '' }: DovecotOptions): Promise<PrivateDovecot> {
+export async function startDovecot({
+  dir,
+  passdb = EVERYBODY,
+  more = '',
+}: DovecotOptions): Promise<PrivateDovecot> {
   const [imapPort = 0] = await freePorts(1);
   const lmtpSocket = join(dir, 'lmtp');
   const mail = join(dir, 'mail');
@@ -52,8 +61,7 @@ disable_plaintext_auth = no
 first_valid_uid = 1
 mail_location = maildir:${mail}/%u
 passdb {
-  driver = static
-  args = password=${PASSWORD}
+  ${passdb}
 }
 userdb {
   driver = static

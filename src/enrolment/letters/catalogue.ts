@@ -31,6 +31,7 @@ export function wordsOf(
     link,
     linkUntil: when(linkUntil),
     fingerprint: grouped(details.fingerprint ?? ''),
+    subkey: grouped(details.subkey ?? ''),
     at: when(details.at),
     until: when(details.until),
     change: details.change === undefined ? '' : changes[details.change],

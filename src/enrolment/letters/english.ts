@@ -82,6 +82,18 @@ export const english: Catalogue = {
           : `If you do not know why this was done, look at the history at ${portal}, and ask your administrator.`,
       ],
     }),
+    subkey: ({ address, fingerprint, subkey, at, portal }) => ({
+      subject: 'Your mail will be sealed with another part of your key',
+      paragraphs: [
+        `From ${at} on new mail for ${address} is sealed with another part (a subkey) of the key\n${fingerprint}`,
+        `The part that takes over has the fingerprint\n${subkey}`,
+        'Nobody has changed anything: a key says itself from when, and until when, each of its parts counts. This letter is sealed so that it can be read with what your mail was sealed with before.',
+        'Make sure that the device on which you read your mail has this part of your private key, too. Programs call it a subkey; one that was made on another device has to be copied from there.',
+        portal === ''
+          ? 'If you do not have it, or do not know it, hand over another key now, and tell your administrator.'
+          : `If you do not have it, or do not know it, hand over another key at ${portal} now, and tell your administrator.`,
+      ],
+    }),
   },
   changes: {
     key: 'another key takes the place of yours, or comes beside it.',

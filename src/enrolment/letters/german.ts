@@ -82,6 +82,18 @@ export const german: Catalogue = {
           : `Wenn Sie nicht wissen, warum das geschah, sehen Sie sich den Verlauf auf ${portal} an und fragen Sie Ihren Administrator.`,
       ],
     }),
+    subkey: ({ address, fingerprint, subkey, at, portal }) => ({
+      subject: 'Ihre Post wird mit einem anderen Teil Ihres Schlüssels versiegelt',
+      paragraphs: [
+        `Ab ${at} wird neue Post für ${address} mit einem anderen Teil (einem Unterschlüssel) des Schlüssels versiegelt\n${fingerprint}`,
+        `Der Teil, der dann gilt, hat den Fingerabdruck\n${subkey}`,
+        'Niemand hat etwas geändert: Ein Schlüssel sagt selbst, ab wann und bis wann jeder seiner Teile gilt. Dieser Brief ist so versiegelt, dass er sich mit dem lesen lässt, womit Ihre Post bisher versiegelt wurde.',
+        'Sorgen Sie dafür, dass das Gerät, auf dem Sie Ihre Post lesen, auch diesen Teil Ihres privaten Schlüssels hat. Programme nennen ihn Unterschlüssel (subkey); einer, der auf einem anderen Gerät entstand, muss von dort kopiert werden.',
+        portal === ''
+          ? 'Wenn Sie ihn nicht haben oder nicht kennen, geben Sie jetzt einen anderen Schlüssel ab und sagen Sie Ihrem Administrator Bescheid.'
+          : `Wenn Sie ihn nicht haben oder nicht kennen, geben Sie jetzt auf ${portal} einen anderen Schlüssel ab und sagen Sie Ihrem Administrator Bescheid.`,
+      ],
+    }),
   },
   changes: {
     key: 'ein anderer Schlüssel tritt an die Stelle des Ihren oder kommt hinzu.',

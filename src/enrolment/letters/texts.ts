@@ -8,7 +8,8 @@ import * as z from 'zod';
  * - `recovery`: in the clear: a change comes without the key, and how to stop it;
  * - `administrator`: to the administrator: a recovery was stopped twice, or its letters could not be handed over;
  * - `test`: to the current keys, when asked for;
- * - `readers`: to a key that could read before: who can read was changed.
+ * - `readers`: to a key that could read before: who can read was changed;
+ * - `subkey`: to a key that can read before: another part of it takes over by itself.
  */
 export const LETTER_KINDS = [
   'sign in',
@@ -18,6 +19,7 @@ export const LETTER_KINDS = [
   'administrator',
   'test',
   'readers',
+  'subkey',
 ] as const;
 export type LetterKind = (typeof LETTER_KINDS)[number];
 
@@ -34,7 +36,9 @@ export type ReaderNews = Readonly<z.output<typeof newsSchema>>;
 export const detailsSchema = z.object({
   /** Of the key that the letter is about. */
   fingerprint: z.string().optional(),
-  /** When it was asked for, or happened. */
+  /** Of its part that takes over. */
+  subkey: z.string().optional(),
+  /** When it was asked for, or happens. */
   at: z.number().optional(),
   /** When the recovery ends, or until when the first key can be taken back. */
   until: z.number().optional(),
@@ -52,6 +56,8 @@ export interface LetterWords {
   readonly address: string;
   /** In groups of four; '' where it is about no key. */
   readonly fingerprint: string;
+  /** Of a part of the key, likewise. */
+  readonly subkey: string;
   /** '' where there is none. */
   readonly at: string;
   readonly until: string;

@@ -148,6 +148,31 @@ describe('in a browser', () => {
     }
   });
 
+  it('from signing in to sealed there are at most four pages and three clicks for who has a key', async () => {
+    await stand.enrolment.user('vera');
+    const address = 'vera@example.org';
+    const key = await makeKey(gpg, address);
+    const visitor = await chromium.visitor();
+    await visitor.open('/');
+    stand.imap = 'right';
+    await visitor.page.locator('#login').fill(address);
+    await visitor.page.locator('#password').fill('x');
+    await visitor.press('Sign in');
+    stand.imap = 'wrong';
+    visitor.steps.begin();
+    await paste(visitor, key.publicKey);
+    await visitor.press('Yes: send me the letter');
+    await visitor.open(await link('confirm'));
+    // The page with the button that seals is the last one of them; the next one only says that it is done.
+    const pages = visitor.steps.pages;
+    await visitor.press('Seal my mail to this key');
+    const { clicks } = visitor.steps;
+    process.stdout.write(`from signing in to sealed: ${pages} pages, ${clicks} clicks\n`);
+    expect(pages).toBeLessThanOrEqual(4);
+    expect(clicks).toBeLessThanOrEqual(3);
+    await visitor.page.getByText('Your mail is sealed').first().waitFor();
+  });
+
   it('the key is replaced by who can read with it, and recovered after a wait by who lost it', async () => {
     const [first, second, third] = keys as [TestKey, TestKey, TestKey];
     const owner = await signIn(false);

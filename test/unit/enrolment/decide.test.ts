@@ -513,6 +513,83 @@ const TABLE: readonly (readonly [string, EnrolmentState, FlowEvent, Proof, strin
     'mark read; = waiting',
   ],
   [
+    'its new key is read within hours after the wait',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, intent: 'replace' })],
+      recovery: aRecovery({ startedAt: NOW - 7.2 * DAY, dueAt: NOW - 0.2 * DAY, letters: 3 }),
+    },
+    read,
+    mailbox,
+    'activate replace; drop submission; end recovery; = active',
+  ],
+  [
+    'its new key is read long after the moment that was told: the owner is told once more',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, intent: 'replace' })],
+      recovery: aRecovery({ startedAt: NOW - 7.5 * DAY, dueAt: NOW - 0.5 * DAY, letters: 3 }),
+    },
+    read,
+    mailbox,
+    'mark read; count letters; letter recovery clear; = waiting',
+  ],
+  [
+    'its new key is read after an outage longer than the time for its letter',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, intent: 'replace', expiresAt: NOW - 4 * DAY })],
+      recovery: aRecovery({ startedAt: NOW - 12 * DAY, dueAt: NOW - 5 * DAY, letters: 3 }),
+    },
+    read,
+    mailbox,
+    'mark read; count letters; letter recovery clear; = waiting',
+  ],
+  [
+    'its new key is read after such an outage, and the letters were never sent',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, intent: 'replace', expiresAt: NOW - 4 * DAY })],
+      recovery: aRecovery({ startedAt: NOW - 12 * DAY, dueAt: NOW - 5 * DAY, letters: 1 }),
+    },
+    read,
+    mailbox,
+    'mark read; = waiting',
+  ],
+  [
+    'its letter once more after such an outage',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, expiresAt: NOW - 4 * DAY })],
+      recovery: aRecovery({ startedAt: NOW - 12 * DAY, dueAt: NOW - 5 * DAY, letters: 3 }),
+    },
+    { kind: 'resend', submissionId: 1 },
+    mailbox,
+    'letter confirm submission; = done',
+  ],
+  [
+    'stopped after an outage over its end, by the key',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, read: true, expiresAt: NOW - 4 * DAY })],
+      recovery: aRecovery({ startedAt: NOW - 12 * DAY, dueAt: NOW - 5 * DAY, letters: 3 }),
+    },
+    { kind: 'stop' },
+    key,
+    'end recovery; forget stops; = stopped',
+  ],
+  [
+    'stopped after an outage over its end, by the mailbox',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, read: true, expiresAt: NOW - 4 * DAY })],
+      recovery: aRecovery({ startedAt: NOW - 12 * DAY, dueAt: NOW - 5 * DAY, letters: 3 }),
+    },
+    { kind: 'withdraw', submissionId: 1 },
+    mailbox,
+    'end recovery; count stop; = stopped',
+  ],
+  [
     'stopped, by the key',
     { ...keyed, recovery: aRecovery(), stops: 1 },
     { kind: 'stop' },
@@ -573,6 +650,28 @@ const TABLE: readonly (readonly [string, EnrolmentState, FlowEvent, Proof, strin
     administrator,
     'activate replace; drop submission; end recovery; forget stops; = active',
   ],
+  [
+    'allowed by the administrator long after the new key was read',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, read: true, intent: 'replace', expiresAt: NOW - 30 * DAY })],
+      recovery: aRecovery({ state: 'administrator' }),
+    },
+    { kind: 'settle', allowed: true },
+    administrator,
+    'activate replace; drop submission; end recovery; forget stops; = active',
+  ],
+  [
+    'allowed by the administrator when the time for an unread letter is over',
+    {
+      ...keyed,
+      submissions: [aSubmission({ recoveryId: 9, expiresAt: NOW - 1 })],
+      recovery: aRecovery({ state: 'administrator' }),
+    },
+    { kind: 'settle', allowed: true },
+    administrator,
+    'end recovery; forget stops; = stopped',
+  ],
 ];
 
 /** With its submission read or not, at a moment of its wait. */
@@ -588,6 +687,7 @@ function waiting(
   };
 }
 
+const AGAIN = 'count letters; letter recovery clear; = done';
 const COMES = 'activate replace; drop submission; end recovery; forget stops; = done';
 const TIMES: readonly (readonly [string, EnrolmentState, number, string])[] = [
   ['on day 2 of a recovery', waiting({}), 2 * DAY, '= done'],
@@ -614,6 +714,78 @@ const TIMES: readonly (readonly [string, EnrolmentState, number, string])[] = [
     waiting({}, { read: true }),
     8 * DAY,
     'count letters; letter recovery clear; = done',
+  ],
+  ['five hours after the end, the new key read', waiting({ letters: 3 }, { read: true }), 7.2 * DAY, COMES],
+  [
+    'seven hours after the end, the new key read: told once more',
+    waiting({ letters: 3 }, { read: true }),
+    7.3 * DAY,
+    AGAIN,
+  ],
+  [
+    'after an outage longer than the time for its letter, the new key read',
+    waiting({ letters: 3 }, { read: true, expiresAt: NOW + 8 * DAY }),
+    11 * DAY,
+    AGAIN,
+  ],
+  [
+    'after an outage of a quarter of a year, the new key read',
+    waiting({ letters: 3 }, { read: true, expiresAt: NOW + 8 * DAY }),
+    97 * DAY,
+    AGAIN,
+  ],
+  [
+    'after an outage longer than the time for its letter, the new key unread',
+    waiting({ letters: 3 }, { expiresAt: NOW + 8 * DAY }),
+    11 * DAY,
+    AGAIN,
+  ],
+  [
+    'five hours after the time for its letter, the new key unread',
+    waiting({ letters: 3 }, { expiresAt: NOW + 8 * DAY }),
+    8.2 * DAY,
+    'drop submission; end recovery; = done',
+  ],
+  [
+    'after the time for its letter, a letter to the owner not sent yet: nothing ends before',
+    waiting({ letters: 3, unsent: 1 }, { read: true, expiresAt: NOW + 8 * DAY }),
+    9 * DAY,
+    '= done',
+  ],
+  [
+    'after an outage over the end of a recovery that turns sealing off',
+    {
+      ...keyed,
+      recovery: aRecovery({ change: weaken.change, startedAt: NOW, dueAt: NOW + 7 * DAY, letters: 3 }),
+    },
+    9 * DAY,
+    AGAIN,
+  ],
+  [
+    'after an outage over the end of a recovery for a key that has gone',
+    {
+      ...keyed,
+      recovery: aRecovery({
+        change: { kind: 'remove key', fingerprint: K3 },
+        startedAt: NOW,
+        dueAt: NOW + 7 * DAY,
+        letters: 3,
+      }),
+    },
+    9 * DAY,
+    'end recovery; = done',
+  ],
+  [
+    'with the administrator, long after a new key was read',
+    waiting({ letters: 3, state: 'administrator' }, { read: true, expiresAt: NOW + 8 * DAY }),
+    60 * DAY,
+    '= done',
+  ],
+  [
+    'with the administrator, when the time for an unread letter is over',
+    waiting({ letters: 3, state: 'administrator' }, { expiresAt: NOW + 8 * DAY }),
+    8 * DAY,
+    'drop submission; end recovery; = done',
   ],
   [
     'at the end, with the administrator',
@@ -669,6 +841,33 @@ describe('the flow', () => {
     expect(decided).toMatchObject({
       effects: [{ do: 'count letters', letters: 3, dueAt: NOW + 10 * DAY }, {}],
     });
+  });
+
+  it('of which the end was missed comes a day behind the letter that tells so, however long nobody was there', () => {
+    for (const days of [8, 11, 97]) {
+      const decided = decide(
+        waiting({ letters: 3 }, { read: true, expiresAt: NOW + 8 * DAY }),
+        { kind: 'time' },
+        mailbox,
+        NOW + days * DAY,
+        FLOW,
+      );
+      const dueAt = NOW + (days + 1) * DAY;
+      expect(decided).toMatchObject({
+        effects: [{ do: 'count letters', letters: 3, dueAt, keepUntil: dueAt + DAY }, { do: 'letter' }],
+      });
+      // On that day it comes, and the owner could stop it until then.
+      const told = waiting({ letters: 3, dueAt }, { read: true, expiresAt: NOW + 8 * DAY });
+      expect(outcome(told, { kind: 'time' }, mailbox, dueAt - 1)).toBe('= done');
+      expect(outcome(told, { kind: 'stop' }, key, dueAt - 1)).toBe('end recovery; forget stops; = stopped');
+      expect(outcome(told, { kind: 'time' }, mailbox, dueAt)).toBe(COMES);
+    }
+  });
+
+  it('gives an administrator who is asked as long as a wait takes', () => {
+    expect(
+      decide({ ...keyed, recovery: aRecovery(), stops: 1 }, { kind: 'stop' }, mailbox, NOW, FLOW),
+    ).toMatchObject({ effects: [{ do: 'hand to administrator', keepUntil: NOW + 7 * DAY }, {}] });
   });
 
   it('lets the first key be taken back for seven days, and a recovery wait as configured', () => {

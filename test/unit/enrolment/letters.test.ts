@@ -13,6 +13,7 @@ const DETAILS: LetterDetails = {
   until: Date.UTC(2026, 11, 7, 9, 5),
   change: 'key',
   actor: 'cli:root',
+  subkey: 'D'.repeat(40),
   news: [
     { what: 'key added', fingerprint: 'A'.repeat(40) },
     { what: 'key removed', fingerprint: 'B'.repeat(40) },
@@ -73,9 +74,12 @@ describe.each(LANGUAGES)('a letter in %s', (language) => {
     for (const word of ['AAAA AAAA', 'BBBB BBBB', 'CCCC CCCC', 'encrypt', 'bob@outside.example', 'root']) {
       expect(readers).toContain(word);
     }
-    expect((await simpleParser(await compose('readers', language, { portal: '' }))).text).not.toContain(
-      'http',
-    );
+    const subkey = await text('subkey');
+    for (const word of ['ABCD ABCD', 'DDDD DDDD', '2026', 'keys.example.org']) expect(subkey).toContain(word);
+    for (const kind of ['readers', 'subkey'] as const) {
+      const { text: without } = await simpleParser(await compose(kind, language, { portal: '' }));
+      expect(without).not.toContain('http');
+    }
   });
 });
 
