@@ -34,7 +34,8 @@ export async function request(
   signal: AbortSignal | null,
 ): Promise<AsyncGenerator<Uint8Array>> {
   const watchdog = createWatchdog(endpoint, signal);
-  const response = await send(endpoint, path, init, watchdog.signal).catch((error: unknown) => {
+  const sent = orAborted(send(endpoint, path, init, watchdog.signal), watchdog.signal);
+  const response = await sent.catch((error: unknown) => {
     watchdog.done();
     throw lost(endpoint, error, signal);
   });
@@ -85,10 +86,13 @@ async function* read(
   watchdog: Watchdog,
   toError: (error: unknown) => Error,
 ): AsyncGenerator<Uint8Array> {
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader();
   try {
-    for await (const piece of response.body ?? []) {
+    while (reader !== undefined) {
+      const next = await orAborted(reader.read(), watchdog.signal);
+      if (next.done) return;
       watchdog.heard();
-      yield piece;
+      yield next.value;
     }
   } catch (error) {
     throw toError(error);
@@ -96,7 +100,21 @@ async function* read(
     watchdog.done();
     // Ends the connection of an answer that was not read to its end.
     watchdog.abort();
+    void reader?.cancel().catch(() => undefined);
   }
+}
+
+/**
+ * Waits for `work`, or until the signal is aborted: then it rejects with the signal's reason. fetch() alone does not do that for
+ * a body: it holds the signal weakly, and once that was collected a server that falls silent is waited for without end.
+ */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 /** Cuts a request off when nothing has come for too long, or when the caller's signal says so. */

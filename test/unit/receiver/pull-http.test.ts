@@ -1,8 +1,14 @@
 // The client's requests against servers that misbehave.
 import { createServer, type Server as HttpServer, type RequestListener } from 'node:http';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createServerClient, type Server } from '../../../client/queue/http.ts';
 import { ServerAway, ServerRefused } from '../../../client/queue/server-errors.ts';
+
+// As node --expose-gc would give it to everybody.
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 const servers: HttpServer[] = [];
 afterEach(() => {
@@ -38,6 +44,20 @@ describe('a request of pull', () => {
     const halting = await clientOf((_request, response) => void response.writeHead(200).write('{'), 200);
     expect(await failure(halting.list(null, never))).toEqual(away(/nothing came for 0\.2 s/));
     expect(await failure(halting.batch(['a'], never).next())).toEqual(away(/nothing came for 0\.2 s/));
+  });
+
+  it('gives up a server that falls silent, though memory is collected while it waits', {
+    tags: ['slow'],
+  }, async () => {
+    const collecting = setInterval(collectGarbage, 10);
+    try {
+      for (let time = 0; time < 10; time += 1) {
+        const halting = await clientOf((_request, response) => void response.writeHead(200).write('{'), 100);
+        expect(await failure(halting.list(null, never))).toEqual(away(/nothing came for 0\.1 s/));
+      }
+    } finally {
+      clearInterval(collecting);
+    }
   });
 
   it('waits for as long as something comes, longer than the silence in all', { tags: ['slow'] }, async () => {
