@@ -244,7 +244,11 @@ describe('the story of a letter', () => {
     });
     expect(replies).toEqual([expect.stringMatching(/^552 5\.3\.4 /)]);
     await waitUntil('its line', 10_000, () => lines().some(({ because }) => because === 'too large'));
-    const told = (await traced(ULLA, 1)).filter(({ because }) => because === 'too large');
+    let told: readonly Traced[] = [];
+    await waitUntil('its event', 10_000, async () => {
+      told = (await traced(ULLA, 1)).filter(({ because }) => because === 'too large');
+      return told.length > 0;
+    });
     expect(told).toMatchObject([{ event: 'refused', keys: [], reply: expect.stringContaining('5.3.4') }]);
   });
 
