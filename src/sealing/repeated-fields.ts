@@ -35,6 +35,8 @@ export function isTraceOrRouting({ name }: HeaderField): boolean {
 
 /** Hosts, addresses or URLs of the text, in a result of rspamd. */
 const QUOTED_BY_RSPAMD = /:\/\/|\bwww\.|:(?:url|email)\b/i;
+/** Bytes of a result that are read; rspamd writes some thousand. A larger one is taken for quoting the body. */
+const LARGE_RESULT = 16 * 1024;
 /** A symbol of it, and whether it has options. No character is read twice: a symbol may be as long as the field. */
 const RSPAMD_SYMBOL = /[A-Z0-9_]+(\([^()]{0,20}\)\[[^\]])?/gi;
 /** Symbols whose options are hosts, addresses or URLs. */
@@ -44,7 +46,7 @@ const QUOTING_SYMBOL = /URL|URI|SURBL|DBL|PHISH|EMAIL/i;
 export function quotesBody(field: HeaderField): boolean {
   const { name } = field;
   if (name === 'x-spamd-result') {
-    return field.raw.length > MOST_HEADER_BYTES || quotedByRspamd(fieldValue(field));
+    return field.raw.length > LARGE_RESULT || quotedByRspamd(fieldValue(field));
   }
   return isQuotingName(name);
 }
