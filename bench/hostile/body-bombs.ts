@@ -126,7 +126,8 @@ export const BODY_BOMBS: readonly Bomb[] = [
   },
   { name: 'nothing but bare line feeds', letter: (bytes) => simple('', filled(bytes * 0.45, '\n')) },
   { name: 'nothing but line endings', letter: (bytes) => simple('', filled(bytes, '\r\n')) },
-  { name: 'a dot on every line', letter: (bytes) => simple('', filled(bytes, '.\r\n')) },
+  // On the wire each of these dots is two, and the limit is for the wire.
+  { name: 'a dot on every line', letter: (bytes) => simple('', filled((bytes * 3) / 4, '.\r\n')) },
   {
     name: 'white space without end',
     letter: (bytes) =>
