@@ -34,7 +34,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'hostile',
     title: 'Hostile mail',
-    seconds: 200,
+    seconds: 900,
     quickSeconds: 0,
     ownReport: 'hostile.md',
     run: hostilePart,
