@@ -3,6 +3,10 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['./src/database/schema.ts', './src/database/enrolment-tables.ts'],
+  schema: [
+    './src/database/schema.ts',
+    './src/database/queue-tables.ts',
+    './src/database/enrolment-tables.ts',
+  ],
   out: './migrations',
 });
