@@ -43,7 +43,7 @@ export const OPERATIONS = {
   worker_not_started: 'a worker could not be started again; it is tried on',
   worker_silent: 'a worker could not answer the primary, or not in time',
   worker_killed: 'a worker did not end in time and was killed',
-  passed_by_choice: 'a copy passes in plaintext although there is a key: a setting or rule says so',
+  passed_by_choice: 'a copy passes in plaintext: a rule says so, or a setting although there is a key',
   passed_unknown: 'a copy passes in plaintext to an address that nobody has, in a domain of ours',
   keys_left_out: 'a reader has keys that are not used; `left_out` says why',
   reader_unclear: 'an address may be that of two readers: it is deferred',
