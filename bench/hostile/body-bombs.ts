@@ -121,7 +121,7 @@ export const BODY_BOMBS: readonly Bomb[] = [
     letter: (bytes) =>
       simple(
         'Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n',
-        filled(Math.min(bytes, 127_000), 'QUJD\r\n- a word -\r\n'),
+        filled(Math.min(bytes, 48_000), 'QUJD\r\n- a word -\r\n'),
       ),
   },
   { name: 'nothing but bare line feeds', letter: (bytes) => simple('', filled(bytes * 0.45, '\n')) },
