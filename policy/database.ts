@@ -6,6 +6,7 @@ import {
   refreshVersion,
   VERSION_SQL,
   type VersionTracker,
+  versionOf,
 } from '../src/database/directory-version.ts';
 import type { Change } from '../src/database/notifications.ts';
 import { DatabaseUnavailable, isDatabaseUnavailable } from '../src/database/open.ts';
@@ -200,14 +201,13 @@ async function withVersion(
   pool: Pool,
   { name, text, values = [] }: pg.QueryConfig,
 ): Promise<{ readonly result: pg.QueryResult; readonly version: DirectoryVersion }> {
-  const result = await pool.query<{ directory: DirectoryVersion | null; is_row: true | null }>({
+  const result = await pool.query<{ directory: string | null; is_row: true | null }>({
     ...(name === undefined ? {} : { name: `${name}-of-version` }),
     text: `SELECT ${VERSION_SQL} AS directory, found.*
              FROM (SELECT) AS one LEFT JOIN (SELECT true AS is_row, asked.* FROM (${text}) AS asked) AS found ON true`,
     values,
   });
-  const version = result.rows[0]?.directory;
-  if (version == null) throw new DatabaseUnavailable('the version of the directory cannot be read');
+  const version = versionOf(result.rows[0]?.directory);
   return { result: { ...result, rows: result.rows.filter(({ is_row }) => is_row === true) }, version };
 }
 

@@ -1,7 +1,13 @@
 // The statements of the table `deliveries`: what concurrent transactions ask, write and remove goes out together, in one
 // statement a batch.
 import type { Pool } from 'pg';
-import { type VersionReport, type VersionTracker, versionReportSql } from '../database/directory-version.ts';
+import {
+  refreshVersion,
+  VERSION_SQL,
+  type VersionTracker,
+  versionOf,
+} from '../database/directory-version.ts';
+import { DatabaseUnavailable } from '../database/embedded/unavailable.ts';
 import { createBatcher } from '../pacing/group-commit.ts';
 
 /**
@@ -35,7 +41,7 @@ function columnsOf(rows: readonly AcceptanceRow[]): [string[], string[]] {
 }
 
 /** Asks for message hashes ($1) and recipient hashes ($2). */
-export const RECALL = `SELECT m AS message, r AS recipient, reply, NULL::json AS directory
+export const RECALL = `SELECT m AS message, r AS recipient, reply, NULL::text AS directory
                          FROM deliveries, unnest($1::text[], $2::text[]) AS asked(m, r)
                         WHERE message_key = decode(m, 'hex') AND recipient_key = decode(r, 'hex')`;
 
@@ -56,12 +62,12 @@ export const ALL_STEPS = `WITH forgotten AS (
              )
              ${RECALL}`;
 
-/** Both, with the version of the directory in a row of its own. @param since the parameter with the known version */
-const withVersion = (statement: string, since: string): string => `${statement}
-             UNION ALL SELECT NULL, NULL, NULL, ${versionReportSql(since)}`;
+/** Both, with the version of the directory in a row of its own. */
+const withVersion = (statement: string): string => `${statement}
+             UNION ALL SELECT NULL, NULL, NULL, ${VERSION_SQL}`;
 
-const RECALL_WITH_VERSION = withVersion(RECALL, '$3');
-const ALL_STEPS_WITH_VERSION = withVersion(ALL_STEPS, '$8');
+const RECALL_WITH_VERSION = withVersion(RECALL);
+const ALL_STEPS_WITH_VERSION = withVersion(ALL_STEPS);
 
 /** Does one step together with those that come at the same time. Rejects with what the database fails with. */
 export type DoStep = (wanted: Step) => Promise<string | undefined>;
@@ -89,8 +95,8 @@ export function createAcceptanceSteps(pool: Pool, versions: VersionTracker): DoS
 
 interface FoundRow extends AcceptanceRow {
   readonly reply: string;
-  /** null in every row but one. */
-  readonly directory: VersionReport | null;
+  /** The version; null in every row but one. */
+  readonly directory: string | null;
 }
 
 async function together(
@@ -105,7 +111,7 @@ async function together(
   const asked = versions.known();
   const found = await pool.query<FoundRow>(
     remembered.length + forgotten.length === 0
-      ? { name: 'sealpost-recall', text: RECALL_WITH_VERSION, values: [messages, recipients, asked] }
+      ? { name: 'sealpost-recall', text: RECALL_WITH_VERSION, values: [messages, recipients] }
       : {
           name: 'sealpost-memory',
           text: ALL_STEPS_WITH_VERSION,
@@ -115,16 +121,32 @@ async function together(
             ...columnsOf(remembered.map((each) => each.row)),
             remembered.map((each) => each.reply),
             ...columnsOf(forgotten),
-            asked,
           ],
         },
   );
   const replies = new Map<string, string>();
+  let seen: string | null = null;
   for (const row of found.rows) {
-    // Whoever waits for an answer goes on after what it rests on has been dropped from the caches.
-    if (row.directory !== null) versions.take(asked, row.directory);
+    if (row.directory !== null) seen = row.directory;
     else replies.set(idOf(row), row.reply);
   }
+  const isKnown = versions.hears(asked, versionOf(seen));
+  if (!isKnown && recalled.length > 0) await learn(pool, versions, asked, seen);
   for (const row of forgotten) replies.delete(idOf(row));
   return steps.map((each) => ({ reply: each.kind === 'recall' ? replies.get(idOf(each.row)) : undefined }));
+}
+
+/**
+ * Whoever waits for an answer goes on after what it rests on has been dropped from the caches.
+ * @throws DatabaseUnavailable where the server that answers now knows less than the one that was asked before
+ */
+async function learn(
+  pool: Pool,
+  versions: VersionTracker,
+  asked: number,
+  seen: string | null,
+): Promise<void> {
+  await refreshVersion(pool, versions);
+  if (!versions.hears(asked, versionOf(seen)))
+    throw new DatabaseUnavailable('two database servers answer, and one does not know what the other does');
 }

@@ -3,7 +3,7 @@
 import type pg from 'pg';
 import type { Address } from '../address/address.ts';
 import { type SettingsOverride, settingsOverrideSchema } from '../config/settings.ts';
-import { type DirectoryVersion, VERSION_SQL } from '../database/directory-version.ts';
+import { type DirectoryVersion, VERSION_SQL, versionOf } from '../database/directory-version.ts';
 import { type AddressRow, type DirectoryRows, MAX_NAMESAKES, type TargetRow } from './resolve.ts';
 import { type RawRule, rulesOf } from './rule-rows.ts';
 import type { Domain, KeyKind, KeySource, StoredKey, User } from './types.ts';
@@ -63,7 +63,7 @@ WITH namesake AS MATERIALIZED (
   SELECT r.id, r.position, 'domain:' || r.domain_id, r.action, r.sender, r.header_name, r.header_pattern, r.larger_than
   FROM (SELECT DISTINCT id FROM ours) o JOIN rules r ON r.domain_id = o.id
 )
-SELECT 'version' AS what, ${VERSION_SQL} AS row, NULL::bytea AS certificate
+SELECT 'version' AS what, to_json(${VERSION_SQL}) AS row, NULL::bytea AS certificate
 UNION ALL SELECT 'address', to_json(hit), NULL FROM hit
 UNION ALL SELECT 'name', to_json(other_name), NULL FROM other_name
 UNION ALL SELECT 'namesake', json_build_object('local', local, 'domain', domain), NULL FROM namesake
@@ -114,7 +114,7 @@ type Row =
         readonly address: Address;
       };
     }
-  | { readonly what: 'version'; readonly row: DirectoryVersion }
+  | { readonly what: 'version'; readonly row: string }
   | { readonly what: 'domain'; readonly row: RawDomain }
   | { readonly what: 'name'; readonly row: { readonly name: string; readonly domain_id: number } }
   | { readonly what: 'namesake'; readonly row: { readonly local: string; readonly domain: string } }
@@ -232,7 +232,8 @@ export async function loadRows(
     });
     rows.keys.set(row.owner, keys);
   }
-  return of('version')[0]?.row;
+  const [version] = of('version');
+  return version === undefined ? undefined : versionOf(version.row);
 }
 
 function domainOf(row: RawDomain, rules: readonly RawRule[] | undefined): Domain {

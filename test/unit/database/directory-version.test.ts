@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import {
+  ageOf,
   createVersionTracker,
   type DirectoryVersion,
   MOST_CHANGES,
   type VersionReport,
+  versionOf,
   whatIsNew,
 } from '../../../src/database/directory-version.ts';
 import type { Change } from '../../../src/database/notifications.ts';
@@ -91,6 +93,28 @@ describe('what a report of the version changes', () => {
     expect(
       news.kind === 'some' ? news.changes.map(({ table, key }) => `${table} ${key}`).join() : news.kind,
     ).toBe(expected);
+  });
+});
+
+describe('the version that a statement has seen', () => {
+  it.each<[string, number, Partial<DirectoryVersion>, string]>([
+    ['what is known', 10, {}, 'known'],
+    ['a newer one', 10, { version: 11, stamp: 'x' }, 'other'],
+    ['an older one that was asked for before, and arrives late', 9, { version: 9, stamp: 'nine' }, 'known'],
+    ['an older one although a newer was known', 10, { version: 9, stamp: 'nine' }, 'other'],
+    ['the same number in another history', 10, { stamp: 'other' }, 'other'],
+    ['any of an older timeline', 10, { version: 99, timeline: 1 }, 'behind'],
+    ['any of a newer timeline', 10, { timeline: 3 }, 'other'],
+  ])('%s', (_name, asked, seen, expected) => {
+    expect(ageOf(KNOWN, asked, { ...KNOWN, ...seen })).toBe(expected);
+  });
+
+  it('is read from text', () => {
+    expect(versionOf('12 0a1b 0000001F')).toEqual({ version: 12, stamp: '0a1b', timeline: 31 });
+  });
+
+  it.each([null, undefined, '', '12', '12 x', '12 x 1 more'])('is not taken from %j', (text) => {
+    expect(() => versionOf(text)).toThrow('cannot be read');
   });
 });
 

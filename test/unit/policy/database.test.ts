@@ -124,9 +124,12 @@ describe('with a replica', () => {
 });
 
 describe('with the version of the directory', () => {
-  const VERSION = { version: 7, stamp: 'seven', timeline: 1 };
+  const VERSION = { version: 7, stamp: 'seven', timeline: 2 };
   // biome-ignore lint/suspicious/noThenProperty: the name in the report
   const report = { now: { ...VERSION, floor: 1 }, then: null, changes: [] };
+
+  const asText = ({ version, stamp, timeline }: typeof VERSION): string =>
+    `${version} ${stamp} ${timeline.toString(16)}`;
 
   /** Answers statements as of a version, and tells that version itself. */
   function of(name: string, version = VERSION) {
@@ -134,7 +137,7 @@ describe('with the version of the directory', () => {
     const answer = async (config: { name?: string }) =>
       config.name === 'sealpost-directory-version'
         ? { rows: [{ report: { ...report, now: { ...version, floor: 1 } } }] }
-        : { rows: [{ directory: version, is_row: true, name }] };
+        : { rows: [{ directory: asText(version), is_row: true, name }] };
     const pool = {
       discarded: 0,
       query: (config: { name?: string }) => {
@@ -176,14 +179,16 @@ describe('with the version of the directory', () => {
   });
   it('an empty answer is one, and its version row is no row of it', async () => {
     const primary = of('primary');
-    primary.pool.query = async () => ({ rows: [{ directory: VERSION, is_row: null as never, name: '' }] });
+    primary.pool.query = async () => ({
+      rows: [{ directory: asText(VERSION), is_row: null as never, name: '' }],
+    });
     expect(await lookup(primary).query(STATEMENT, [])).toEqual([]);
   });
   it('an old primary is not believed, and its connection is not kept', async () => {
     const primary = of('primary');
     const database = lookup(primary);
     expect(await database.freshness.refresh()).toBe(true);
-    primary.pool.query = of('old', { version: 9, stamp: 'nine', timeline: 0.5 }).pool.query;
+    primary.pool.query = of('old', { version: 9, stamp: 'nine', timeline: 1 }).pool.query;
     await expect(ask(database)).rejects.toThrow(DirectoryUnavailable);
     expect(await database.freshness.refresh()).toBe(false);
     expect(primary.pool.discarded).toBe(3);
