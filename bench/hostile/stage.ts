@@ -49,6 +49,7 @@ export async function createStage(
     memory: NO_ACCEPTANCES,
     claims: createClaims(null),
     tell: () => undefined,
+    shown: () => '',
     nextHop,
     outgoingDirectory: join(tmpdir(), `sealpost-hostile-${process.pid}`),
     logger,

@@ -10,7 +10,7 @@ import type { EnvelopeRecipient, RawPath, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
 import type { Seen } from './decide.ts';
 import { type Decision, passesUnknown, type Verdict } from './decision.ts';
-import type { End } from './fate.ts';
+import { type End, isOurs } from './fate.ts';
 import { type BuiltCopy, createOutgoing, inMemory } from './outgoing.ts';
 import { decisionFailed, directoryUnavailable } from './plan.ts';
 import { ruledMessage } from './rules.ts';
@@ -100,7 +100,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
             decision,
             { host: context.config().hostname, queueId: queueIdOf(transaction), date: new Date(now) },
             context,
-            (sentence) => log.info({ event: 'sealed_otherwise', to: entry.hash.slice(0, 12) }, sentence),
+            (sentence) => log.info({ event: 'sealed_otherwise', ...recipientOf(entry, decision) }, sentence),
             divide,
           );
           stop();
@@ -121,6 +121,11 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
     return { groups, refused };
   };
 
+  function recipientOf({ recipient: { path } }: Pending, decision: Verdict | Decision) {
+    const recipient = context.shown(path, isOurs(decision));
+    return recipient === '' ? {} : { recipient };
+  }
+
   async function decide(path: RawPath, seen: Seen, log: Logger): Promise<Verdict | Decision> {
     try {
       return await context.decider.copy(await context.directory.recipient(path), seen);
@@ -138,7 +143,8 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
   }
 
   function logDecision(log: Logger, entry: Pending, decision: Verdict | Decision, seen: Seen): void {
-    const entryOf = { to: entry.hash.slice(0, 12), action: decision.action, because: decision.because };
+    const { action, because } = decision;
+    const entryOf = { ...recipientOf(entry, decision), action, because };
     const unknown = 'facts' in decision && passesUnknown(decision, decision.facts, seen.detection);
     if (unknown) metrics.plaintextUnknown.inc();
     if (decision.action === 'pass' && decision.plaintextByChoice) {

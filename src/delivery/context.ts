@@ -2,7 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { NextHop } from '../config/units.ts';
 import type { Directory } from '../directory/types.ts';
-import type { MessageEvent } from '../observe/events.ts';
+import type { AddressForm, MessageEvent } from '../observe/events.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Seal } from '../openpgp/types.ts';
@@ -32,6 +32,8 @@ export interface DeliveryContext {
   readonly outgoingDirectory: string;
   /** Takes what became of each recipient, for the log and the table of events. Never throws. */
   readonly tell: (event: MessageEvent) => void;
+  /** How the log shows a recipient; '' where it shows none. */
+  readonly shown: AddressForm;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }

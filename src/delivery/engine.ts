@@ -20,7 +20,7 @@ import { createDeliverer, type Deliverer } from './deliver.ts';
 import { createEcho } from './echo.ts';
 import { createNextHops, type Unreachable } from './next-hops.ts';
 import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
-import { createTeller } from './tell.ts';
+import { createShown, createTeller } from './tell.ts';
 
 export interface Engine {
   readonly database: Database;
@@ -94,7 +94,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions);
     let current = config;
     const events = openEvents(config, database, logger, metrics);
-    const tell = countedTeller(options, () => current, events);
+    const key = pseudonymKey(config.state_dir);
+    const tell = countedTeller(options, () => current, events, key);
     const refresh = createBatcher<null, null>(async (waiting) => {
       await refreshVersion(database.pool, versions);
       return waiting.map(() => null);
@@ -115,6 +116,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       nextHop: nextHops.client,
       outgoingDirectory,
       tell,
+      shown: createShown({ config: () => current, key }),
       logger,
       metrics,
     });
@@ -193,11 +195,12 @@ function followChanges(
 
 /** Tells of a message in the log and to `writer`, and counts it. */
 function countedTeller(
-  { config: { state_dir }, logger, metrics }: EngineOptions,
+  { logger, metrics }: EngineOptions,
   config: () => Config,
   writer: EventWriter | null,
+  key: Uint8Array,
 ): (event: MessageEvent) => void {
-  const teller = createTeller({ config, logger, writer, key: pseudonymKey(state_dir) });
+  const teller = createTeller({ config, logger, writer, key });
   return (event) => {
     metrics.events.inc({ event: event.event });
     teller(event);

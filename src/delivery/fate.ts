@@ -104,6 +104,6 @@ function refusal(reply: Reply): 'deferred' | 'refused' {
 }
 
 /** Ours are the addresses of our domains; of an address that nothing is known of, nothing is shown. */
-function isOurs(verdict: Verdict | Decision): boolean {
+export function isOurs(verdict: Verdict | Decision): boolean {
   return 'facts' in verdict && verdict.facts.domain !== null;
 }

@@ -6,7 +6,7 @@ import type { Reply, Transaction } from '../smtp/types.ts';
 import type { Group, Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
-import type { End } from './fate.ts';
+import { type End, isOurs } from './fate.ts';
 
 /** What one delivery has come to so far. */
 export interface Progress {
@@ -94,8 +94,9 @@ export function createCopySender(context: DeliveryContext): CopySender {
           results.map(async (result) => {
             const entry = group.recipients[result.index];
             if (entry === undefined || result.class !== 'accepted') return;
+            const recipient = context.shown(entry.recipient.path, isOurs(entry.verdict));
             log.warn(
-              { event: 'accepted_late', to: entry.hash.slice(0, 12) },
+              { event: 'accepted_late', ...(recipient === '' ? {} : { recipient }) },
               'the next hop accepted after our deadline; the retry will not send again',
             );
             await remember(hash, entry, result.reply, log);

@@ -19,9 +19,7 @@ export interface TellerContext {
 
 /** @returns what takes an event; it never throws */
 export function createTeller({ config, logger, writer, key }: TellerContext): (event: MessageEvent) => void {
-  const digits = createPseudonym(key);
-  // The same for every way to write an address, so that the log shows what the table holds.
-  const pseudonym = (path: string): string => digits(foldedRecipient(path));
+  const pseudonym = foldedPseudonym(key);
   return (told) => {
     const mode = config().log.addresses;
     logger.info(eventFields(told, addressForm(mode, pseudonym)), told.reason);
@@ -42,6 +40,18 @@ export function createTeller({ config, logger, writer, key }: TellerContext): (e
       reply: told.reply,
     });
   };
+}
+
+/** How a line of the log that is no event shows a recipient, so that it is the same as in the event's own line. */
+export function createShown({ config, key }: Pick<TellerContext, 'config' | 'key'>): AddressForm {
+  const pseudonym = foldedPseudonym(key);
+  return (path, ours) => addressForm(config().log.addresses, pseudonym)(path, ours);
+}
+
+/** The same for every way to write an address, so that the log shows what the table holds. */
+function foldedPseudonym(key: Uint8Array): (path: string) => string {
+  const digits = createPseudonym(key);
+  return (path) => digits(foldedRecipient(path));
 }
 
 /** How the table has recipients: whom nobody may read in the log must be found all the same by whoever knows the address. */

@@ -57,7 +57,10 @@ export interface DatabaseFacts {
   readonly readOnly: boolean;
   readonly fsync: boolean;
   readonly fullPageWrites: boolean;
+  /** Of our role in this database, such as `on`, `off`, `remote_apply`. */
+  readonly synchronousCommit: string;
   readonly maxConnections: number;
+  /** Of every role, in every database. */
   readonly connections: number;
   /** Milliseconds that its clock is ahead of ours. */
   readonly ahead: number;
@@ -167,6 +170,8 @@ export interface TransportFacts {
 /** postmaster@ and abuse@ of our domains, by Postfix's own maps. */
 export interface DutyFacts {
   readonly known: ReadonlySet<string>;
+  /** Tables that could not be asked. */
+  readonly unread: readonly string[];
 }
 
 /** The texts of the tables in which FILTER may stand. */

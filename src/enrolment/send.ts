@@ -8,7 +8,7 @@ import { findUser } from '../directory/find.ts';
 import type { StoredKey } from '../directory/types.ts';
 import type { KeyCache } from '../keys/cache.ts';
 import { chooseKeys, type KeyChoice } from '../keys/choose.ts';
-import type { Logger } from '../observe/log.ts';
+import { type Logger, withoutAddresses } from '../observe/log.ts';
 import type { Sealer } from '../sealing/pool.ts';
 import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import { logReply } from '../smtp/log-reply.ts';
@@ -73,7 +73,7 @@ async function tryLetter(context: SenderContext, letter: LetterRow): Promise<boo
   const told = { letter: letter.id, kind: letter.kind };
   const trouble = await attempt(context, letter).catch(
     (error: unknown): Trouble => ({
-      because: error instanceof Error ? error.message : String(error),
+      because: withoutAddresses(error instanceof Error ? error.message : String(error)),
       when: 'later',
     }),
   );

@@ -240,6 +240,7 @@ function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): 
     memory: NO_ACCEPTANCES,
     claims: createClaims(null),
     tell: () => undefined,
+    shown: () => '',
     nextHop: () => nextHop,
     outgoingDirectory: '',
     logger: SILENT,

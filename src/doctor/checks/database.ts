@@ -69,14 +69,18 @@ export const DATABASE_CHECKS = [
   check({
     code: 'database_durable',
     why: 'a power cut takes what PostgreSQL has confirmed: keys, and the queue of the receiver, which is mail',
-    mend: "ALTER SYSTEM SET fsync = 'on'; ALTER SYSTEM SET full_page_writes = 'on'; SELECT pg_reload_conf()",
+    mend: "ALTER SYSTEM SET NAME = 'on'; SELECT pg_reload_conf(); and for the role of database.url: ALTER ROLE ... RESET NAME",
     reads: ['database'],
-    judge: ({ database: { fsync, fullPageWrites } }) =>
-      fsync && fullPageWrites
-        ? ok('fsync and full_page_writes are on')
-        : wrong(
-            `${[fsync ? '' : 'fsync', fullPageWrites ? '' : 'full_page_writes'].filter(Boolean).join(' and ')} off`,
-          ),
+    judge: ({ database: { fsync, fullPageWrites, synchronousCommit } }) => {
+      const off = [
+        ...(fsync ? [] : ['fsync']),
+        ...(fullPageWrites ? [] : ['full_page_writes']),
+        ...(synchronousCommit === 'off' ? ['synchronous_commit'] : []),
+      ];
+      return off.length === 0
+        ? ok('fsync, full_page_writes and synchronous_commit are on')
+        : wrong(`${off.join(' and ')} off`);
+    },
   }),
   check({
     code: 'database_connections',

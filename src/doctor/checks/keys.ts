@@ -1,6 +1,6 @@
 // Users and their keys: who is sealed to, who soon will not be, and whose mail waits.
-import { check, noneOf, nothingToLookAt, notLooked, ok, unlessUnread, warning } from '../check.ts';
-import type { KeyFacts, KeysFacts } from '../facts.ts';
+import { check, noneOf, nothingToLookAt, notLooked, ok, some, unlessUnread, warning } from '../check.ts';
+import type { DutyFacts, KeyFacts, KeysFacts } from '../facts.ts';
 
 const SOON_MS = 30 * 86_400_000;
 
@@ -148,7 +148,7 @@ export const KEY_CHECKS = [
         'postmaster',
         directory.domains.map(({ name }) => name),
         directory.duties,
-        duties.known,
+        duties,
       ),
   }),
   check({
@@ -161,7 +161,7 @@ export const KEY_CHECKS = [
         'abuse',
         directory.domains.map(({ name }) => name),
         directory.duties,
-        duties.known,
+        duties,
       ),
   }),
   check({
@@ -189,11 +189,14 @@ function dutyOf(
   who: string,
   domains: readonly string[],
   ours: ReadonlyMap<string, boolean>,
-  known: ReadonlySet<string>,
+  { known, unread }: DutyFacts,
 ): ReturnType<typeof noneOf> {
   const addresses = domains.map((domain) => `${who}@${domain}`);
+  const nobody = addresses.filter((address) => ours.get(address) !== true && !known.has(address));
+  if (nobody.length > 0 && unread.length > 0)
+    return notLooked(`${some(nobody)} may stand in what cannot be read: ${some(unread)}`);
   return noneOf(
-    addresses.filter((address) => ours.get(address) !== true && !known.has(address)),
+    nobody,
     `${who} is somebody in each of ${domains.length} domains`,
     (list) => `nobody: ${list}`,
   );

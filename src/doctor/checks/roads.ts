@@ -24,11 +24,16 @@ export const ROAD_CHECKS = [
       const local = domains.map(({ name }) => name).filter((name) => localNames.includes(name));
       if (local.length === 0) return ok('no domain of yours stands in mydestination');
       const wiring = entrancesOf(postfix, config);
-      return wiring.contentFilter || wiring.mailbox || wiring.local
+      if (wiring.contentFilter || wiring.local) return ok(`${some(local)}: local mail comes to sealpost`);
+      if (!wiring.mailbox)
+        return wrong(
+          `${some(local)} in mydestination, and neither mailbox_transport nor content_filter leads to sealpost`,
+        );
+      // Only local(8) reads mailbox_transport.
+      const agent = settingOf(postfix, 'local_transport');
+      return agent === '' || serviceOf(postfix, parseTransport(agent))?.command === 'local'
         ? ok(`${some(local)}: local mail comes to sealpost`)
-        : wrong(
-            `${some(local)} in mydestination, and neither mailbox_transport nor content_filter leads to sealpost`,
-          );
+        : wrong(`local_transport = ${agent} does not ask mailbox_transport`, 'postconf -X local_transport');
     },
   }),
   check({

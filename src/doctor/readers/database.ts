@@ -36,11 +36,13 @@ async function connected<T>(
   }
 }
 
+// pg_stat_activity hides what others do from a role without rights; pg_stat_database counts for everybody.
 const ROLE = `SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS in_recovery,
   current_setting('transaction_read_only')::boolean AS read_only, current_setting('fsync')::boolean AS fsync,
   current_setting('full_page_writes')::boolean AS full_page_writes,
+  current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('max_connections')::int AS max_connections,
-  (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
+  (SELECT sum(numbackends)::int FROM pg_stat_database) AS connections,
   extract(epoch FROM clock_timestamp())::float8 * 1000 AS clock`;
 
 interface RoleRow {
@@ -49,6 +51,7 @@ interface RoleRow {
   readonly read_only: boolean;
   readonly fsync: boolean;
   readonly full_page_writes: boolean;
+  readonly synchronous_commit: string;
   readonly max_connections: number;
   readonly connections: number;
   readonly clock: number;
@@ -68,6 +71,7 @@ async function readRole(config: Config): Promise<DatabaseFacts> {
       readOnly: row.read_only,
       fsync: row.fsync,
       fullPageWrites: row.full_page_writes,
+      synchronousCommit: row.synchronous_commit,
       maxConnections: row.max_connections,
       connections: row.connections,
       // Half of the way there and back is the best guess of when it looked at its clock.

@@ -4,6 +4,7 @@ import { nextHopsOf } from '../../config/next-hops.ts';
 import type { Config } from '../../config/schema.ts';
 import { type Endpoint, formatEndpoint, formatNextHop, type NextHop, reachable } from '../../config/units.ts';
 import { openSession } from '../../smtp/client/session.ts';
+import { OUR_GREETING } from '../../smtp/greeting.ts';
 import type { Answered, HopFacts, Reader } from '../facts.ts';
 
 const PATIENCE_MS = 5000;
@@ -63,7 +64,8 @@ export const readListeners: Reader<'listeners'> = async (ask) => {
     ...config.filter.listen.map(({ name, protocol, address }) => [name ?? protocol, address] as const),
     ...config.receiver.listen.map((address) => ['receiver', address] as const),
   ];
-  const greeting = { expected: /^220[ -]/, goodbye: 'QUIT\r\n' };
+  // Somebody else who listens there greets as well.
+  const greeting = { expected: OUR_GREETING, goodbye: 'QUIT\r\n' };
   return Promise.all(wanted.map(([name, at]) => answered(name, at, greeting)));
 };
 

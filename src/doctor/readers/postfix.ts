@@ -1,20 +1,23 @@
-// What Postfix has in its settings and tables; and what stands in .forward files and Sieve scripts.
-import { readdir, readFile } from 'node:fs/promises';
+// What Postfix has in its settings and tables; and what stands in .forward files.
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Config } from '../../config/schema.ts';
+import { formatEndpoint } from '../../config/units.ts';
 import { PostfixSilent, runPostfix } from '../../postfix/ask.ts';
 import { tablesOf } from '../../postfix/entrances.ts';
-import { settingOf } from '../../postfix/model.ts';
+import { listOf, settingOf } from '../../postfix/model.ts';
 import { readPostfix } from '../../postfix/read-model.ts';
 import {
   type AliasFacts,
   type DutyFacts,
   type PostfixFacts,
   type Readers,
-  type SieveFacts,
   type TableTexts,
   type TransportFacts,
   Unseen,
 } from '../facts.ts';
+import { homesOf, textOf } from './homes.ts';
+import { readSieve } from './sieve.ts';
 
 export interface PostfixPlaces {
   /** As Postfix's own -c; null: where Postfix has it. */
@@ -26,9 +29,6 @@ export interface PostfixPlaces {
 }
 
 const MOST_TEXT = 1_000_000;
-const MOST_SCRIPT = 65_536;
-const MOST_SCRIPTS = 500;
-const MOST_HOMES = 5000;
 const MOST_ENTRIES = 100_000;
 
 type PostfixReaders = Pick<
@@ -71,7 +71,8 @@ export function createPostfixReaders(places: PostfixPlaces): PostfixReaders {
     },
     transports: async (ask) => {
       const [postfix, directory] = await Promise.all([ask('postfix'), ask('directory')]);
-      const keys = [...directory.domains.map(({ name }) => name), ...directory.keyed, '*'];
+      const names = directory.domains.map(({ name }) => name);
+      const keys = [...names, ...parentPatterns(postfix, names), ...directory.keyed, '*'];
       const facts = await readTransports(postfix, keys);
       return directory.cut
         ? { ...facts, unread: [...facts.unread, 'more addresses than can be asked'] }
@@ -80,10 +81,10 @@ export function createPostfixReaders(places: PostfixPlaces): PostfixReaders {
     duties: async (ask) => {
       const directory = await ask('directory');
       const postfix = await ask('postfix').catch(() => null);
-      if (postfix === null) return { known: new Set<string>() };
+      if (postfix === null) return { known: new Set<string>(), unread: [] };
       return readDuties(postfix, [...directory.duties.keys()], await ask('aliases'));
     },
-    filters: async (ask) => readTables(await ask('postfix')),
+    filters: async (ask) => readTables(await ask('postfix'), lookupPlaces((await ask('config')).config)),
     sieve: () => readSieve(places),
   };
 }
@@ -154,30 +155,6 @@ function forwardTargets(text: string): readonly string[] {
   return targetsOf(lines.join(','));
 }
 
-interface Home {
-  readonly account: string;
-  readonly home: string;
-}
-
-async function homesOf(passwd: string): Promise<readonly Home[]> {
-  const text = await readFile(passwd, 'utf8').catch(() => '');
-  const rows = text.split('\n').map((line) => line.split(':'));
-  return rows
-    .flatMap(([account = '', , , , , home = '']) =>
-      account === '' || !home.startsWith('/') ? [] : [{ account, home }],
-    )
-    .slice(0, MOST_HOMES);
-}
-
-/** @returns '' where there is no such file; null where it may not be read */
-async function textOf(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    return ['ENOENT', 'ENOTDIR', 'EISDIR'].includes(String((error as { code?: unknown }).code)) ? '' : null;
-  }
-}
-
 async function readForwards(postfix: PostfixFacts, passwd: string): Promise<AliasFacts> {
   if (settingOf(postfix, 'forward_path') === '') return { entries: [], unread: [] };
   const entries: { from: string; target: string }[] = [];
@@ -211,6 +188,19 @@ async function askTable(
   }
 }
 
+/** What of transport(5) stands for subdomains, and so for some of these domains, too: `.example.org`. */
+function parentPatterns(postfix: PostfixFacts, domains: readonly string[]): readonly string[] {
+  const byName = listOf(settingOf(postfix, 'parent_domain_matches_subdomains')).includes('transport_maps');
+  const parents = domains.flatMap((domain) => {
+    const labels = domain.split('.');
+    return labels.slice(1).map((_, at) => labels.slice(at + 1).join('.'));
+  });
+  const own = new Set(domains);
+  return [...new Set(parents)]
+    .filter((name) => !byName || !own.has(name))
+    .map((name) => (byName ? name : `.${name}`));
+}
+
 async function readTransports(postfix: PostfixFacts, keys: readonly string[]): Promise<TransportFacts> {
   const answers: { key: string; value: string }[] = [];
   const unread: string[] = [];
@@ -229,12 +219,14 @@ async function readDuties(
   aliases: AliasFacts,
 ): Promise<DutyFacts> {
   const known = new Set<string>();
+  const unread: string[] = [];
   const catchAll = (address: string): string => address.slice(address.lastIndexOf('@'));
   const maps = ['virtual_alias_maps', 'virtual_mailbox_maps'].flatMap((name) =>
     tablesOf(settingOf(postfix, name)),
   );
   for (const map of maps) {
     const pairs = await askTable(postfix, map, [...new Set([...addresses, ...addresses.map(catchAll)])]);
+    if (pairs === null) unread.push(map);
     const found = new Set((pairs ?? []).map(([key]) => key));
     for (const address of addresses)
       if (found.has(address) || found.has(catchAll(address))) known.add(address);
@@ -245,14 +237,20 @@ async function readDuties(
     if (postfix.addresses.localNames.includes(address.slice(at + 1)) && local.has(address.slice(0, at)))
       known.add(address);
   }
-  return { known };
+  return { known, unread: [...unread, ...aliases.unread] };
 }
 
 /** In which settings a table may stand whose answer is an action. */
 const ACTION_SETTINGS =
   /^(?:mime_|nested_|milter_)?header_checks$|^body_checks$|^smtpd_(?:client|helo|sender|relay|recipient|data|end_of_data|etrn)_restrictions$/;
 
-async function readTables(postfix: PostfixFacts): Promise<TableTexts> {
+/** Tables that are files of text, wherever they stand in a value; and those whose rows nobody can list. */
+const TEXT_TABLE = /\b(?:hash|lmdb|btree|cdb|texthash|regexp|pcre|cidr):(\/[^\s,{}]+)/g;
+const CLOSED_TABLE =
+  /\b(?:mysql|pgsql|ldap|sqlite|mongodb|memcache|nis|nisplus|tcp|socketmap|sdbm|dbm):[^\s,{}]+/g;
+
+/** @param own where sealpost answers lookups by itself: it never says FILTER */
+async function readTables(postfix: PostfixFacts, own: readonly string[]): Promise<TableTexts> {
   const settings = [
     ...[...postfix.main].map(([name, value]) => [name, name, value] as const),
     ...postfix.services.flatMap((service) =>
@@ -264,35 +262,18 @@ async function readTables(postfix: PostfixFacts): Promise<TableTexts> {
   for (const [where, , value] of settings) {
     // An inline table, or an action that stands by itself.
     texts.push({ where, text: value });
-    for (const map of tablesOf(value)) {
-      const path = /^(?:proxy:)?(?:hash|lmdb|btree|cdb|texthash|regexp|pcre|cidr):(\/.*)$/.exec(map)?.[1];
-      if (path === undefined) continue;
+    unread.push(...(value.match(CLOSED_TABLE) ?? []).filter((map) => !own.some((at) => map.includes(at))));
+    for (const [map, path = ''] of value.matchAll(TEXT_TABLE)) {
       const text = await readFile(path, 'utf8').catch(() => null);
       if (text === null) unread.push(map);
       else texts.push({ where: `${where} ${map}`, text: text.slice(0, MOST_TEXT) });
     }
   }
-  return { texts, unread };
+  return { texts, unread: [...new Set(unread)] };
 }
 
-async function readSieve({ passwd, sieve }: PostfixPlaces): Promise<SieveFacts> {
-  const homes = await homesOf(passwd);
-  const own = homes.map(({ home }) => join(home, '.dovecot.sieve'));
-  const folders = [...sieve, ...homes.map(({ home }) => join(home, 'sieve'))];
-  const inFolders = await Promise.all(
-    folders.map(async (folder) =>
-      (await readdir(folder).catch(() => []))
-        .filter((name) => name.endsWith('.sieve'))
-        .map((name) => join(folder, name)),
-    ),
-  );
-  const scripts: { path: string; text: string }[] = [];
-  const unread: string[] = [];
-  for (const path of new Set([...own, ...inFolders.flat()])) {
-    const text = await textOf(path);
-    if (text === null) unread.push(path);
-    else if (text !== '') scripts.push({ path, text: text.slice(0, MOST_SCRIPT) });
-    if (scripts.length === MOST_SCRIPTS) return { scripts, unread: [...unread, 'more scripts'] };
-  }
-  return { scripts, unread };
+/** Where the lookup daemons listen, as Postfix writes it. */
+function lookupPlaces({ policy }: Config): readonly string[] {
+  const at = [...Object.values(policy.tcp), policy.socketmap.listen];
+  return at.flatMap((each) => (each === null ? [] : [formatEndpoint(each)]));
 }

@@ -4,6 +4,7 @@
 // It stands on node:net directly. smtp-server, which stood here first, costs more processor time for one short connection
 // (a pipe through two streams, some thirty listeners and closures, a random name) than everything else together.
 import type { Socket } from 'node:net';
+import { greeting } from '../greeting.ts';
 import { IDLE_TOO_LONG, SHUTTING_DOWN, TOO_MANY_CONNECTIONS } from '../our-replies.ts';
 import { createAcknowledgements } from './acknowledgement.ts';
 import { createCommandParser } from './command-parser.ts';
@@ -97,8 +98,7 @@ function greet(connection: OpenConnection): void {
   const { hostname, listener, config, open, closing } = connection.context;
   if (closing) hangUp(connection, SHUTTING_DOWN);
   else if (open.size > config.max_connections) turnAway(connection);
-  else
-    connection.unwritten = `220 ${hostname} ${listener.protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} sealpost\r\n`;
+  else connection.unwritten = greeting(hostname, listener.protocol);
   flush(connection);
 }
 

@@ -106,6 +106,7 @@ function stage(script: Script = {}): Stage {
     },
     claims: createClaims(null),
     tell: (event) => void told.push(event),
+    shown: (path) => path,
     detect: async (message) => detectEncrypted(message),
     sealInline: async () => null,
     giveBack: (sealed) => void givenBack.push(sealed),

@@ -175,6 +175,7 @@ export const RED: readonly Case[] = [
   ),
   red('database_newer', ({ tables }) => ({ tables: { ...tables, unknown: ['made 2027-01-01'] } }), /2027/),
   error('database_durable', database({ fsync: false }), /fsync off/),
+  error('database_durable', database({ synchronousCommit: 'off' }), /^synchronous_commit off/),
   red('database_connections', database({ maxConnections: 10 }), /max_connections is 10/),
   red('database_connections', database({ connections: 98 }), /98 of 100/),
   red('database_notifications', () => ({ notification: null }), /did not come back/),
@@ -388,6 +389,12 @@ export const RED: readonly Case[] = [
   ),
   red('local_recipients', main({ local_recipient_maps: '' }), /empty/, 'delivery-local'),
   error('local_delivery_open', addresses({ localNames: ['example.org'] }), /neither mailbox_transport/),
+  error(
+    'local_delivery_open',
+    all(addresses({ localNames: ['example.org'] }), main({ local_transport: 'lmtp:unix:private/dovecot' })),
+    /local_transport = lmtp:unix:private\/dovecot/,
+    'delivery-local',
+  ),
   error('virtual_delivery_open', main({ virtual_transport: 'virtual' }), /does not lead to sealpost/),
   red(
     'virtual_delivery_open',
@@ -510,7 +517,9 @@ export const OTHERS: readonly Case[] = [
   green('double_bounces', main({ notify_classes: '2bounce' })),
   green(
     'postmaster_resolves',
-    all(directory({ duties: new Map() }), () => ({ duties: { known: new Set(['postmaster@example.org']) } })),
+    all(directory({ duties: new Map() }), () => ({
+      duties: { known: new Set(['postmaster@example.org']), unread: [] },
+    })),
   ),
   green(
     'signers',
@@ -550,6 +559,11 @@ export const OTHERS: readonly Case[] = [
     'sieve_hidden_subject',
     () => ({ sieve: { scripts: [], unread: ['/home/b/.dovecot.sieve'] } }),
     /home.b/,
+  ),
+  blind(
+    'postmaster_resolves',
+    all(directory({ duties: new Map() }), () => ({ duties: { known: new Set(), unread: ['mysql:/x.cf'] } })),
+    /mysql:/,
   ),
   blind('keys_expired', ({ keys }) => ({ keys: { ...keys, stored: 5000 } }), /only 1 of 5000/),
   blind(

@@ -127,6 +127,7 @@ export function world(example: Example): Facts {
       readOnly: false,
       fsync: true,
       fullPageWrites: true,
+      synchronousCommit: 'on',
       maxConnections: 100,
       connections: 20,
       ahead: 3,
@@ -188,7 +189,7 @@ export function world(example: Example): Facts {
     postfix: postfixOf(example),
     aliases: { entries: [{ from: 'root', target: 'operator@elsewhere.example' }], unread: [] },
     transports: { answers: [{ key: 'example.org', value: ':' }], unread: [] },
-    duties: { known: new Set() },
+    duties: { known: new Set(), unread: [] },
     filters: { texts: [], unread: [] },
     sieve: {
       scripts: [{ path: '/home/a/.dovecot.sieve', text: 'if header :is "List-Id" "x" { keep; }' }],
