@@ -10,7 +10,7 @@ export const ADDRESS_CHECKS = [
   check({
     code: 'operators_configured',
     why: 'sealpost reads user%domain@ours and the like as Postfix does only where [postfix] says the same as main.cf',
-    mend: 'sealpost config set postfix.NAME VALUE, or sealpost init with --postfix-config',
+    mend: 'sealpost config set postfix.NAME VALUE, or sealpost init --postfix-config DIR',
     reads: ['postfix', 'config'],
     judge: ({ postfix, config: { config } }) => {
       const { operators } = postfix.addresses;
@@ -48,7 +48,7 @@ export const ADDRESS_CHECKS = [
   check({
     code: 'machine_names',
     why: 'mail for news@localhost is delivered as news@your.domain: sealpost must know that both are one',
-    mend: 'sealpost domain set DOMAIN other_names=NAME,... local=on (sealpost init does it)',
+    mend: 'sealpost domain set DOMAIN other_names=NAME,... local=on, or sealpost init',
     reads: ['postfix', 'directory'],
     judge: ({ postfix, directory: { domains } }) => {
       const settings = postfix.addresses;

@@ -1,8 +1,9 @@
 // Every check of `sealpost doctor` is green where all is well, and red for the right reason.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Check, Finding } from '../../../src/doctor/check.ts';
 import { CHECKS } from '../../../src/doctor/checks/all.ts';
+import { EVERY_CALL } from '../../support/every-command.ts';
 import { type Case, OTHERS, RED } from './cases.ts';
 import { type Example, world } from './world.ts';
 
@@ -66,6 +67,32 @@ describe('a check of doctor', () => {
       expect(why.length, code).toBeGreaterThan(20);
       expect(mend.length, code).toBeGreaterThan(10);
     }
+  });
+});
+
+describe('the command that mends what a check finds', () => {
+  // With its arguments, to where something else begins.
+  const calls = CHECKS.flatMap(({ code, mend }) =>
+    [...mend.matchAll(/(?<![:/])\bsealpost ([^;,&()]+)/g)].map(([, words = '']) => ({
+      code,
+      words: words.trim(),
+    })),
+  ).filter(({ words }) => !/^(?:to|with) /.test(words));
+
+  it('is one that there is, with its options', () => {
+    expect(calls.length).toBeGreaterThan(25);
+    const known = ['serve', ...EVERY_CALL.map(({ words }) => words.join(' '))];
+    const folder = new URL('../../../src/cli/', import.meta.url);
+    const sources = readdirSync(folder).map((name) => readFileSync(new URL(name, folder), 'utf8'));
+    const isCommand = (words: string): boolean => {
+      const name = /^[a-z]+(?: [a-z]+)?/.exec(words)?.[0] ?? '';
+      return known.some((call) => call === name || call.startsWith(`${name} `));
+    };
+    const isOption = (option: string): boolean => sources.some((text) => text.includes(`'${option}`));
+    const unknown = calls.filter(
+      ({ words }) => !isCommand(words) || !(words.match(/--[a-z-]+/g) ?? []).every(isOption),
+    );
+    expect(unknown).toEqual([]);
   });
 });
 
