@@ -1,6 +1,11 @@
-// Whether another program has a port that a wiring makes Postfix listen on.
+// Whether another program has a port that a wiring makes Postfix listen on, or hand mail to.
 import { connect } from 'node:net';
+import type { Config } from '../config/schema.ts';
+import { formatEndpoint, reachable } from '../config/units.ts';
+import { OUR_GREETING } from '../smtp/greeting.ts';
+import { ownEndpoints } from './entrances.ts';
 import { listensAt, readMasterCf, serviceName } from './master-cf.ts';
+import { portsIn } from './plan-ports.ts';
 import { postconf } from './postconf.ts';
 import type { Conflict, Site } from './site.ts';
 import type { Wiring } from './wiring.ts';
@@ -30,6 +35,34 @@ export async function busyPorts(configDir: string, site: Site, wiring: Wiring): 
       found: `another program listens on ${name} ("ss -ltnp" names it)`,
       remedy: `Postfix would not start any more; give the way back another port: sealpost config set filter.next_hop smtp:127.0.0.1:PORT, and apply again`,
     }));
+}
+
+/**
+ * Ports that the wiring hands mail to, and that another program than sealpost answers on: it would get the mail, and might give it
+ * back in plaintext. Where nobody answers, serve does not run yet.
+ */
+export async function foreignListeners(
+  wiring: Wiring,
+  config: Pick<Config, 'filter' | 'receiver'>,
+): Promise<readonly Conflict[]> {
+  const named = new Set(portsIn(wiring.main + wiring.master));
+  const found = await Promise.all(
+    ownEndpoints(config).map(async (endpoint): Promise<readonly Conflict[]> => {
+      const at = reachable(endpoint);
+      if (at.kind !== 'inet' || !named.has(String(at.port))) return [];
+      const greeting = await greetingOf(at.host, at.port);
+      if (greeting === null || !greeting.startsWith('220') || OUR_GREETING.test(greeting)) return [];
+      return [
+        {
+          where: `port ${at.port}`,
+          found: `another program than sealpost answers on ${formatEndpoint(endpoint)}: ${JSON.stringify(greeting.slice(0, 80))}`,
+          remedy:
+            'it would get the mail; give sealpost another port: change address in [[filter.listen]] (or receiver.listen) of sealpost.toml, and apply again; the wiring follows',
+        },
+      ];
+    }),
+  );
+  return found.flat();
 }
 
 /** The first line of what answers on a port; '' where it says nothing; null where nobody listens. */

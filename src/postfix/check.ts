@@ -5,6 +5,8 @@ import { PostfixSilent, runPostfix } from './ask.ts';
 import { type Contents, FILES, recordsFolder } from './records.ts';
 
 const PATIENCE_MS = 60_000;
+/** No plan adds a second definition of a name, and one that gives the last of two another value makes postconf(1) say so. */
+const STANDS_TWICE = /: overriding earlier entry: /;
 
 /**
  * Checks new files beside everything else of a configuration folder.
@@ -20,8 +22,8 @@ export async function checkContents(configDir: string, contents: Contents): Prom
         await symlink(join(configDir, name), join(copy, name));
     for (const file of FILES) await writeFile(join(copy, file), contents[file], { mode: 0o644 });
     const complaints = await complaintsOf(copy);
-    const before = new Set(complaints.length === 0 ? [] : await complaintsOf(configDir));
-    const fresh = complaints.filter((line) => !before.has(line));
+    const before = new Set((complaints.length === 0 ? [] : await complaintsOf(configDir)).map(gistOf));
+    const fresh = complaints.filter((line) => !before.has(gistOf(line)));
     if (fresh.length > 0) return fresh;
     const { code, stderr } = await runPostfix('postfix', copy, ['check'], { patienceMs: PATIENCE_MS });
     if (code === 0) return [];
@@ -51,10 +53,15 @@ async function complaintsOf(configDir: string): Promise<readonly string[]> {
   return [...new Set(said)];
 }
 
+/** A complaint without the number of its line, which a change above it moves. */
+function gistOf(complaint: string): string {
+  return complaint.replace(/, line \d+:/, ':');
+}
+
 /** Without the folder, which differs between a copy and what it is one of. */
 function linesOf(text: string, folder: string): readonly string[] {
   return text
     .split('\n')
     .map((line) => line.replaceAll(`${folder}/`, '').replace(/^\S*postconf: /, ''))
-    .filter((line) => line !== '');
+    .filter((line) => line !== '' && !STANDS_TWICE.test(line));
 }

@@ -1,5 +1,6 @@
-// A unified diff, by diff(1), and three texts merged, by diff3(1): both of Debian's diffutils, which are essential there.
+// A unified diff, by diff(1), and changes taken back, by diff3(1): both of Debian's diffutils, which are essential there.
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { Refused } from '../host/exit-codes.ts';
 
 /**
@@ -25,15 +26,68 @@ export async function unifiedDiff(
 }
 
 /**
- * Merges what was changed from `older` to `yours` into `mine`, each the path of a file.
- * @returns null where both changed the same lines
- * @throws Refused where diff3(1) cannot be run
+ * Takes out of `now` what the change from `before` to `after` brought, and leaves what was changed since. Each is the path of a
+ * file.
+ * @returns null where the very lines of that change were changed since
+ * @throws Refused where a program of diffutils cannot be run
  */
-export async function merged(mine: string, older: string, yours: string): Promise<Buffer | null> {
-  const { code, stdout, stderr } = await feed('diff3', ['-m', '--', mine, older, yours], Buffer.alloc(0));
+export async function takenOut(now: string, after: string, before: string): Promise<Buffer | null> {
+  const { code, stdout, stderr } = await feed('diff3', ['-m', '--', now, after, before], Buffer.alloc(0));
   // 0: no conflicts, 1: some (diff3(1)).
   if (code !== 0 && code !== 1) throw new Refused(`diff3: ${stderr.trim()}`);
-  return code === 0 ? stdout : null;
+  // A line that was added right behind the change is a conflict to it, too: postconf -e adds at the end.
+  return code === 0 ? stdout : takenOutByLines(now, await hunksOf(before, after));
+}
+
+/** A place where two texts differ. */
+interface Hunk {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+async function hunksOf(before: string, after: string): Promise<readonly Hunk[]> {
+  // First line and number of lines, of both (diff, "Line group formats").
+  const group = '%df %dn %dF %dN\n';
+  const { code, stdout, stderr } = await feed(
+    'diff',
+    [
+      ...['old', 'new', 'changed'].map((kind) => `--${kind}-group-format=${group}`),
+      '--unchanged-group-format=',
+      '--',
+      before,
+      after,
+    ],
+    Buffer.alloc(0),
+  );
+  if (code !== 0 && code !== 1) throw new Refused(`diff: ${stderr.trim()}`);
+  const [old, changed] = await Promise.all([linesOf(before), linesOf(after)]);
+  const groups = stdout.toString('latin1').split('\n').filter(Boolean);
+  return groups.map((text) => {
+    const [first = 1, count = 0, firstAfter = 1, countAfter = 0] = text.split(' ').map(Number);
+    return {
+      before: old.slice(first - 1, first - 1 + count),
+      after: changed.slice(firstAfter - 1, firstAfter - 1 + countAfter),
+    };
+  });
+}
+
+/** Lines of bytes, as Latin-1. */
+async function linesOf(path: string): Promise<readonly string[]> {
+  return (await readFile(path, 'latin1')).split('\n');
+}
+
+/** Puts the old lines of each hunk in the place of its new ones, which must stand there once. */
+async function takenOutByLines(now: string, hunks: readonly Hunk[]): Promise<Buffer | null> {
+  const lines = [...(await linesOf(now))];
+  for (const { before, after } of hunks) {
+    const places = lines.flatMap((_, at) =>
+      after.every((line, next) => lines[at + next] === line) ? [at] : [],
+    );
+    const [place] = places;
+    if (place === undefined || places.length > 1 || after.length === 0) return null;
+    lines.splice(place, after.length, ...before);
+  }
+  return Buffer.from(lines.join('\n'), 'latin1');
 }
 
 function feed(

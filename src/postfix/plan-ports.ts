@@ -81,6 +81,6 @@ function valuesOf({ options, others }: MasterService): readonly string[] {
 }
 
 /** The ports of this machine that a value names, as Postfix writes destinations. */
-function portsIn(value: string): readonly string[] {
+export function portsIn(value: string): readonly string[] {
   return [...value.matchAll(/(?:127\.0\.0\.1|localhost|::1)\]?:(\d+)\b/g)].map(([, port = '']) => port);
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { PostfixSilent } from './ask.ts';
-import { busyPorts } from './busy-ports.ts';
+import { busyPorts, foreignListeners } from './busy-ports.ts';
 import { unifiedDiff } from './difference.ts';
 import { applyOrRollBack, type Recovered, readContents } from './exchange.ts';
 import { placesOf, stillMissing } from './on-this-machine.ts';
@@ -52,7 +52,7 @@ async function outlookOf(plain: Wiring, configDir: string, config: Config): Prom
   const before = await readContents(configDir);
   const site = await readSite(configDir, before, config);
   const planned = planWiring(site, wiring);
-  const busy = await busyPorts(configDir, site, wiring);
+  const busy = [...(await busyPorts(configDir, site, wiring)), ...(await foreignListeners(wiring, config))];
   const plan: Plan =
     busy.length === 0
       ? planned

@@ -1,7 +1,7 @@
 // Takes a wiring back that apply has made.
 import { join } from 'node:path';
 import { Refused } from '../host/exit-codes.ts';
-import { merged, unifiedDiff } from './difference.ts';
+import { takenOut, unifiedDiff } from './difference.ts';
 import { type Recovered, readContents, undoChange } from './exchange.ts';
 import { underLock } from './one-at-a-time.ts';
 import { type Contents, FILES, hashesOf, keptContents, listRecords, type RecordOfChange } from './records.ts';
@@ -65,15 +65,15 @@ async function undoRecord(configDir: string, record: RecordOfChange, keepChanges
     return { kind: 'undone', wiring, merged: false };
   }
   if (!keepChanges) return { kind: 'changed', wiring, diff: await changedSince(configDir, record, now) };
-  const target = { 'main.cf': await takenOut('main.cf'), 'master.cf': await takenOut('master.cf') };
+  const target = { 'main.cf': await without('main.cf'), 'master.cf': await without('master.cf') };
   await refuseWhatPostfixRefuses(configDir, target);
   await refuseWhatChanged(configDir, now);
   await undoChange(configDir, record, now, target);
   return { kind: 'undone', wiring, merged: true };
 
-  async function takenOut(file: 'main.cf' | 'master.cf'): Promise<Buffer> {
-    const older = join(record.folder, 'after', file);
-    const result = await merged(join(configDir, file), older, join(record.folder, 'before', file));
+  async function without(file: 'main.cf' | 'master.cf'): Promise<Buffer> {
+    const [older, oldest] = [join(record.folder, 'after', file), join(record.folder, 'before', file)];
+    const result = await takenOut(join(configDir, file), older, oldest);
     if (result !== null) return result;
     throw new Refused(
       `nothing was changed: the very lines that ${wiring} brought into ${join(configDir, file)} were changed since; what was there before lies in ${join(record.folder, 'before')}`,

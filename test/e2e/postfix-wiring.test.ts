@@ -1,7 +1,7 @@
 // `sealpost postfix show|apply|undo` on real configuration folders: Debian's own master.cf, and Postfix's own word on what was made
 // of it. One case has a running Postfix, to be reloaded.
 import { cpSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
@@ -16,6 +16,7 @@ import {
 } from '../support/applied-suite.ts';
 import { mustRun, runProgram, waitUntil } from '../support/child.ts';
 import { useExamplePorts } from '../support/example-ports.ts';
+import { describeOddSites } from '../support/odd-sites.ts';
 import { allocatePlaces, exampleSubstitutions, type Places } from '../support/places.ts';
 import { type PrivatePostfix, startPostfix } from '../support/private-postfix.ts';
 
@@ -86,6 +87,22 @@ describe('apply', () => {
     expect(files()).toEqual(before);
   });
 
+  it('hands no mail to a program that is not sealpost, on the port where sealpost is to listen', async () => {
+    const amavis = createServer((socket) =>
+      socket.end('220 [127.0.0.1] ESMTP amavisd-new service ready\r\n'),
+    );
+    await new Promise<void>((resolve) => amavis.listen(0, '127.0.0.1', resolve));
+    const { port } = amavis.address() as AddressInfo;
+    site('', `[[filter.listen]]\nname = "lmtp"\nprotocol = "lmtp"\naddress = "127.0.0.1:${port}"\n`);
+    const before = files();
+    expect(await postfix('apply', 'after-queue-lmtp')).toMatchObject({
+      code: 1,
+      said: { conflicts: [{ where: `port ${port}`, found: expect.stringContaining('amavisd-new') }] },
+    });
+    expect(files()).toEqual(before);
+    await new Promise((resolve) => amavis.close(resolve));
+  });
+
   it('changes nothing that Postfix has something against', async () => {
     site('', '[filter]\nnext_hop = "lmtp:unix:/run/dovecot/lmtp"\n');
     // postconf reads it and postfix check does not: a folder where a file should be, say.
@@ -109,6 +126,8 @@ describe('apply', () => {
     });
   });
 });
+
+describeOddSites(['delivery-virtual'], ['says things twice, over lines with comments between']);
 
 describe('undo', () => {
   it('goes back one wiring after the other, says what was changed since, and keeps that where it is asked to', async () => {

@@ -89,6 +89,7 @@ export async function waitForStories(
     const lines = eventLines(sealpost);
     return letters.flatMap((letter) => {
       const events = lines.filter(({ queue_id }) => queue_id === letter.queueId).map(({ event }) => event);
+      const told = events.join(', ');
       const wanted = Object.values(letter.story).map((story) => story.split(' ').at(-1)?.replace('+', ''));
       const missing = wanted.filter((event) => {
         const at = events.indexOf(event ?? '');
@@ -96,7 +97,9 @@ export async function waitForStories(
         events.splice(at, 1);
         return false;
       });
-      return missing.length === 0 ? [] : [`${letter.name} (${letter.queueId}): no ${missing.join(', ')}`];
+      return missing.length === 0
+        ? []
+        : [`${letter.name} (${letter.queueId}): no ${missing.join(', ')}, only ${told}`];
     });
   };
   await waitUntil(

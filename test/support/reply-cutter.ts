@@ -59,7 +59,8 @@ function answered(wire: Wire, bytes: Buffer, done: Set<string>): void {
     if (name !== undefined && !done.has(name)) {
       done.add(name);
       wire.client.resetAndDestroy();
-      endWire(wire);
+      // To the server, a close in order behind QUIT would be the word of a client that has read everything.
+      wire.behind.resetAndDestroy();
       return;
     }
   }
