@@ -1,6 +1,5 @@
 // `sealpost trace`: what became of a message, or of the mail to an address.
 import type { Command } from 'commander';
-import { partsOf } from '../address/normalise.ts';
 import { parseDuration } from '../config/units.ts';
 import type { EventRow } from '../database/events.ts';
 import type { Orm } from '../directory/find.ts';
@@ -60,13 +59,13 @@ function keyOf(stateDir: string): { readonly key: Buffer | null; readonly becaus
   }
 }
 
-/** The id address of a user, as which mail arrives where Postfix asks the lookup daemons for aliases. */
+/** What else a user's mail comes as: the id address, where Postfix asks the lookup daemons for aliases, and other names. */
 async function mailboxOf(orm: Orm, typed: string): Promise<readonly string[]> {
   const { requireUser } = await import('../directory/find.ts');
+  const { knownAs } = await import('../directory/known-as.ts');
   const { ChangeRefused } = await import('../directory/refused.ts');
   try {
-    const { user, address } = await requireUser(orm, typed);
-    return [`id_${user.id}@${partsOf(address).domain}`];
+    return await knownAs(orm, await requireUser(orm, typed));
   } catch (error) {
     if (error instanceof ChangeRefused) return [];
     throw error;

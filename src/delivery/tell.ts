@@ -1,6 +1,6 @@
 // Where an event goes: a line of the log, and a row of the table `events`.
 import { createHmac } from 'node:crypto';
-import { internalForm, MAX_ADDRESS, normalisePath } from '../address/normalise.ts';
+import { internalForm, MAX_ADDRESS, normalisePath, stripExtension } from '../address/normalise.ts';
 import type { Config } from '../config/schema.ts';
 import type { EventWriter } from '../database/events.ts';
 import { type AddressForm, eventFields, type MessageEvent } from '../observe/events.ts';
@@ -9,7 +9,7 @@ import { addressForm, createPseudonym } from '../observe/pseudonym.ts';
 
 export interface TellerContext {
   /** Read for every event, so that SIGHUP takes effect with the next one. */
-  readonly config: () => Pick<Config, 'log'>;
+  readonly config: () => Pick<Config, 'log' | 'recipient_delimiter'>;
   readonly logger: Logger;
   /** null: no events are kept. */
   readonly writer: Pick<EventWriter, 'write'> | null;
@@ -19,7 +19,7 @@ export interface TellerContext {
 
 /** @returns what takes an event; it never throws */
 export function createTeller({ config, logger, writer, key }: TellerContext): (event: MessageEvent) => void {
-  const pseudonym = foldedPseudonym(key);
+  const pseudonym = foldedPseudonym(config, key);
   return (told) => {
     const mode = config().log.addresses;
     logger.info(eventFields(told, addressForm(mode, pseudonym)), told.reason);
@@ -44,18 +44,31 @@ export function createTeller({ config, logger, writer, key }: TellerContext): (e
 
 /** How a line of the log that is no event shows a recipient, so that it is the same as in the event's own line. */
 export function createShown({ config, key }: Pick<TellerContext, 'config' | 'key'>): AddressForm {
-  const pseudonym = foldedPseudonym(key);
+  const pseudonym = foldedPseudonym(config, key);
   return (path, ours) => addressForm(config().log.addresses, pseudonym)(path, ours);
 }
 
-/** The same for every way to write an address, so that the log shows what the table holds. */
-function foldedPseudonym(key: Uint8Array): (path: string) => string {
+/**
+ * The same for every way to write an address, so that the log shows what the table holds. An extension of ours is left out: who
+ * looks for a user, or erases one, knows none.
+ */
+function foldedPseudonym(config: TellerContext['config'], key: Uint8Array): AddressForm {
   const digits = createPseudonym(key);
-  return (path) => digits(foldedRecipient(path));
+  return (path, ours) => {
+    const folded = foldedRecipient(path);
+    return digits(ours ? withoutExtension(folded, config().recipient_delimiter) : folded);
+  };
+}
+
+/** @param address folded @param delimiters recipient_delimiter */
+export function withoutExtension(address: string, delimiters: string): string {
+  const at = address.lastIndexOf('@');
+  const bare = at === -1 ? null : stripExtension(address.slice(0, at), delimiters);
+  return bare === null ? address : `${bare}${address.slice(at)}`;
 }
 
 /** How the table has recipients: whom nobody may read in the log must be found all the same by whoever knows the address. */
-export function keptForm(mode: Config['log']['addresses'], pseudonym: (path: string) => string): AddressForm {
+export function keptForm(mode: Config['log']['addresses'], pseudonym: AddressForm): AddressForm {
   return addressForm(mode === 'own' ? 'own' : 'hmac', pseudonym);
 }
 

@@ -3,7 +3,7 @@ import { userIdOf } from '../address/id-address.ts';
 import { normaliseTyped, partsOf } from '../address/normalise.ts';
 import type { EventQuery } from '../database/events.ts';
 import { createPseudonym } from '../observe/pseudonym.ts';
-import { hashedMessageId } from './tell.ts';
+import { hashedMessageId, withoutExtension } from './tell.ts';
 
 /** LIKE's own characters, as themselves. */
 const literally = (text: string): string => text.replace(/[\\%_]/g, '\\$&');
@@ -21,7 +21,8 @@ export function keptAs(
   delimiters: string,
   mailboxDomain = '',
 ): readonly string[] {
-  const pseudonym = (path: string): readonly string[] => (key === null ? [] : [createPseudonym(key)(path)]);
+  const pseudonym = (path: string): readonly string[] =>
+    key === null ? [] : [...new Set([path, withoutExtension(path, delimiters)])].map(createPseudonym(key));
   const address = normaliseTyped(typed);
   if (address === null) return [literally(typed), ...pseudonym(typed)];
   const { local, domain } = partsOf(address);

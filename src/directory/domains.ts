@@ -136,7 +136,7 @@ async function refuseTaken(orm: Orm, id: number, names: readonly string[]): Prom
   }
 }
 
-async function otherNamesOf(orm: Orm, domainId: number): Promise<readonly string[]> {
+export async function otherNamesOf(orm: Orm, domainId: number): Promise<readonly string[]> {
   const rows = await orm
     .select({ name: domainNames.name })
     .from(domainNames)

@@ -10,6 +10,7 @@ import { type Assignments, applySettings } from './assignments.ts';
 import { type Erased, eraseTraces } from './erase.ts';
 import { nameAddress, type Orm, requireUser } from './find.ts';
 import { requireFree } from './free-address.ts';
+import { knownAs } from './known-as.ts';
 import { ChangeRefused } from './refused.ts';
 import { requireView, type UserView } from './user-views.ts';
 
@@ -196,8 +197,10 @@ export async function removeUser(
   keptAs?: (address: string) => readonly string[],
 ): Promise<UserView & { readonly removedAliases: readonly string[]; readonly erased: Erased | null }> {
   return inOrmTransaction({ orm }, async (tx) => {
-    const { user } = await requireUser(tx, typed);
+    const found = await requireUser(tx, typed);
+    const { user } = found;
     const view = await requireView(tx, user.id);
+    const names = await knownAs(tx, found);
     await linkTargets(tx, user.id, delimiters);
     const led = await tx
       .selectDistinct({ id: aliasTargets.alias_id })
@@ -217,8 +220,8 @@ export async function removeUser(
         .returning({ address: addresses.address });
       if (gone !== undefined) removedAliases.push(gone.address);
     }
-    const names = [view.address, `id_${view.id}@${view.domain}`, ...removedAliases];
-    const erased = keptAs === undefined ? null : await eraseTraces(tx, user.id, names.flatMap(keptAs));
+    const traced = [...names, ...removedAliases];
+    const erased = keptAs === undefined ? null : await eraseTraces(tx, user.id, traced.flatMap(keptAs));
     return { ...view, removedAliases, erased };
   });
 }

@@ -87,7 +87,7 @@ export function pseudonymsOf(stateDir: string): (path: string) => string {
  * - `hmac`: everybody by a pseudonym;
  * - `none`: nobody.
  */
-export function addressForm(mode: 'own' | 'hmac' | 'none', pseudonym: (path: string) => string): AddressForm {
+export function addressForm(mode: 'own' | 'hmac' | 'none', pseudonym: AddressForm): AddressForm {
   if (mode === 'none') return () => '';
-  return (path, ours) => (mode === 'own' && ours ? path : pseudonym(path));
+  return (path, ours) => (mode === 'own' && ours ? path : pseudonym(path, ours));
 }

@@ -1,6 +1,6 @@
 // What is looked for, as the table of events has it.
 import { describe, expect, it } from 'vitest';
-import { foldedRecipient, hashedMessageId } from '../../../src/delivery/tell.ts';
+import { createShown, foldedRecipient, hashedMessageId } from '../../../src/delivery/tell.ts';
 import { keptAs, readTraced } from '../../../src/delivery/trace.ts';
 import { createPseudonym } from '../../../src/observe/pseudonym.ts';
 
@@ -29,6 +29,22 @@ describe('what trace looks for', () => {
 
   it('takes the characters of LIKE as themselves', () => {
     expect(keptAs('a_b%c@example.org', KEY, '+')[0]).toBe('a\\_b\\%c@example.org');
+  });
+
+  it('is found under digits, with any extension, where the log shows nobody', () => {
+    const mode = (addresses: 'hmac' | 'own') => ({
+      log: { addresses, format: 'json' as const },
+      recipient_delimiter: '+',
+    });
+    const shown = createShown({ config: () => mode('hmac'), key: KEY });
+    const kept = keptAs('alice@example.org', KEY, '+');
+    expect(kept).toContain(shown('Alice+Lists@Example.org', true));
+    expect(keptAs('alice+lists@example.org', KEY, '+')).toContain(shown('alice+lists@example.org', true));
+    // What an extension of a stranger's is, nobody here knows.
+    const own = createShown({ config: () => mode('own'), key: KEY });
+    expect(own('carol+a@example.net', false)).not.toBe(own('carol@example.net', false));
+    expect(keptAs('carol+a@example.net', KEY, '+')).toContain(own('carol+a@example.net', false));
+    expect(own('alice+a@example.org', true)).toBe('alice+a@example.org');
   });
 
   it('is an id address, too, under the domain of all mailboxes', () => {

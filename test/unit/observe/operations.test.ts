@@ -50,6 +50,11 @@ describe('a line of the log', () => {
     expect(fields.filter(({ name }) => /[A-Z]/.test(name))).toEqual([]);
   });
 
+  it('has no hash of an address that anybody can make: a list of addresses would tell whose it is', () => {
+    const hashed = others.filter(({ words }) => /^\s*\{[^{}]*\b\w*[hH]ash\b/.test(words));
+    expect(hashed.map(({ place }) => place)).toEqual([]);
+  });
+
   it('has a code that some line has, and that no message has', () => {
     const used = new Set(others.map(codeOf));
     expect(Object.keys(OPERATIONS).filter((code) => !used.has(code))).toEqual([]);

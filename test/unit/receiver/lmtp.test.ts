@@ -96,7 +96,7 @@ describe('the line of a repetition', () => {
       const lines: string[] = [];
       const logger = createLogger({ level: 'info', destination: { write: (line) => void lines.push(line) } });
       const tell = createTeller({
-        config: () => ({ log: { addresses, format: 'json' } }),
+        config: () => ({ log: { addresses, format: 'json' }, recipient_delimiter: '+' }),
         logger,
         writer: null,
         key: Buffer.alloc(32, 1),
