@@ -35,6 +35,9 @@ const ABANDONED_AFTER = 120;
 /** Imports write one after the other (pg_advisory_xact_lock): two that bring the same rows need not fail. */
 const ONE_AT_A_TIME = 7_361_204_417;
 
+/** So many written rows change what PostgreSQL should know of its tables. */
+const MANY_STEPS = 1000;
+
 /** Plans without writing anything. */
 export async function planImport(rows: ReadRows, context: ApplyContext): Promise<Plan> {
   const { pool } = context.database;
@@ -74,7 +77,7 @@ export async function applyImport(rows: ReadRows, context: ApplyContext): Promis
   const first = await applyToKnown(rows, context, columns, steps, onPiece);
   const { before } = first;
   const rest: ApplyContext = { ...context, options: { ...options, written: before.keys } };
-  return inTransaction(
+  const applied = await inTransaction(
     database.pool,
     async (client) => {
       await nameActor(ormOf(client), options.keys.actor);
@@ -88,6 +91,14 @@ export async function applyImport(rows: ReadRows, context: ApplyContext): Promis
     },
     { abandonedAfter: ABANDONED_AFTER },
   );
+  if (steps.all >= MANY_STEPS) await countAnew(database.pool);
+  return applied;
+}
+
+/** Until PostgreSQL has counted many new rows by itself, up to a minute later, it plans lists of users as if there were none. */
+async function countAnew(pool: pg.Pool): Promise<void> {
+  // A role that does not own the tables is warned, and waits for autovacuum.
+  await pool.query('ANALYZE users, addresses, keys').catch(() => undefined);
 }
 
 interface FirstPart {
