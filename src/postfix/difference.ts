@@ -39,10 +39,15 @@ export async function takenOut(now: string, after: string, before: string): Prom
   return code === 0 ? stdout : takenOutByLines(now, await hunksOf(before, after));
 }
 
+/** Lines of context, as of patch(1). */
+const ABOVE = 3;
+
 /** A place where two texts differ. */
 interface Hunk {
   readonly before: readonly string[];
   readonly after: readonly string[];
+  /** A few lines above it, as they are after the change. */
+  readonly above: readonly string[];
 }
 
 async function hunksOf(before: string, after: string): Promise<readonly Hunk[]> {
@@ -67,6 +72,7 @@ async function hunksOf(before: string, after: string): Promise<readonly Hunk[]> 
     return {
       before: old.slice(first - 1, first - 1 + count),
       after: changed.slice(firstAfter - 1, firstAfter - 1 + countAfter),
+      above: changed.slice(Math.max(0, firstAfter - 1 - ABOVE), firstAfter - 1),
     };
   });
 }
@@ -76,16 +82,32 @@ async function linesOf(path: string): Promise<readonly string[]> {
   return (await readFile(path, 'latin1')).split('\n');
 }
 
+/** Where the new lines of a hunk stand; what was only taken away is known by as few lines above it as stand there once. */
+function placeOf({ after, above }: Hunk, lines: readonly string[]): number | null {
+  if (after.length > 0) return onlyPlace(after, lines);
+  for (let count = 1; count <= above.length; count++) {
+    const place = onlyPlace(above.slice(-count), lines);
+    if (place !== null) return place + count;
+  }
+  return null;
+}
+
+/** @returns null where they stand nowhere, or more than once */
+function onlyPlace(wanted: readonly string[], lines: readonly string[]): number | null {
+  const places = lines.flatMap((_, at) =>
+    wanted.every((line, next) => lines[at + next] === line) ? [at] : [],
+  );
+  return places.length === 1 ? (places[0] ?? null) : null;
+}
+
 /** Puts the old lines of each hunk in the place of its new ones, which must stand there once. */
 async function takenOutByLines(now: string, hunks: readonly Hunk[]): Promise<Buffer | null> {
   const lines = [...(await linesOf(now))];
-  for (const { before, after } of hunks) {
-    const places = lines.flatMap((_, at) =>
-      after.every((line, next) => lines[at + next] === line) ? [at] : [],
-    );
-    const [place] = places;
-    if (place === undefined || places.length > 1 || after.length === 0) return null;
-    lines.splice(place, after.length, ...before);
+  // From the end, so that what stands above a hunk is as it was after the change.
+  for (const hunk of hunks.toReversed()) {
+    const place = placeOf(hunk, lines);
+    if (place === null) return null;
+    lines.splice(place, hunk.after.length, ...hunk.before);
   }
   return Buffer.from(lines.join('\n'), 'latin1');
 }

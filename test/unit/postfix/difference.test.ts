@@ -18,8 +18,8 @@ const file = (name: string, text: string): string => {
   return path;
 };
 
-const BEFORE = 'one = 1\ntwo =\n  2\nthree = \xfc\n';
-const AFTER = 'one = 1\ntwo = ours\nthree = \xfc\n\n# Ours.\nfour = ours\nfive = ours\n';
+const BEFORE = 'one = 1\ntwo =\n# Why.\n  2\nthree = \xfc\n';
+const AFTER = 'one = 1\ntwo = ours\n# Why.\nthree = \xfc\n\n# Ours.\nfour = ours\nfive = ours\n';
 
 describe('a change that is taken out of a file', () => {
   it.each([
