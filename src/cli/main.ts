@@ -14,7 +14,11 @@ if (!('navigator' in globalThis)) {
 }
 
 keepCompiled();
-// What is imported before that is compiled anew each time.
-const { runCommandLine } = await import('../host/command-line.ts');
-const { calledBy, createProgram } = await import('./program.ts');
-await runCommandLine(await createProgram(calledBy(process.argv.slice(2))));
+void start();
+
+/** What is imported before keepCompiled() is compiled anew each time. */
+async function start(): Promise<void> {
+  const { runCommandLine } = await import('../host/command-line.ts');
+  const { calledBy, createProgram } = await import('./program.ts');
+  await runCommandLine(await createProgram(calledBy(process.argv.slice(2))));
+}

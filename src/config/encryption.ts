@@ -1,6 +1,5 @@
 // [encryption] in sealpost.toml: the global level of every setting, and what holds for everybody alike.
 import * as z from 'zod';
-import './interpreted.ts';
 import { headerOutside } from './header-outside.ts';
 import { type Settings, settingsShape } from './settings.ts';
 

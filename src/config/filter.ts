@@ -1,6 +1,5 @@
 // [filter] and [pipe]: the two filters that Postfix talks to. Sizes and times as in values.ts.
 import * as z from 'zod';
-import './interpreted.ts';
 import {
   endpoint,
   graceTime,

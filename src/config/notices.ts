@@ -1,6 +1,5 @@
 // [notices]: telling users and the administrator of keys before they expire.
 import * as z from 'zod';
-import './interpreted.ts';
 
 const LONGEST_DAYS = 3650;
 

@@ -1,6 +1,5 @@
 // [policy]: the lookup daemons.
 import * as z from 'zod';
-import './interpreted.ts';
 import { lifetime, optionalEndpoint, socketGroup, socketMode } from './values.ts';
 
 const mapAddress = (map: string) =>

@@ -1,6 +1,5 @@
 // [portal]: how users hand over and change their keys themselves.
 import * as z from 'zod';
-import './interpreted.ts';
 import { isHostName, lifetime, network, optionalEndpoint, socketGroup, socketMode } from './values.ts';
 
 /** No control character, no space, no second line: it stands in letters and in header fields. */

@@ -1,6 +1,5 @@
 // [postfix]: what main.cf says of addresses, since an after-queue filter sees them before Postfix has resolved them.
 import * as z from 'zod';
-import './interpreted.ts';
 
 export const postfixSchema = z.strictObject({
   percent_hack: z.boolean().default(true).meta({

@@ -1,6 +1,5 @@
 // [receiver]: spools and LMTP into the queue, and the HTTP interface that empties it.
 import * as z from 'zod';
-import './interpreted.ts';
 import { parseEndpoint } from './units.ts';
 import {
   hostNames,

@@ -2,7 +2,6 @@
 // which `sealpost config describe` prints both.
 import { hostname } from 'node:os';
 import * as z from 'zod';
-import './interpreted.ts';
 import { encryptionSchema } from './encryption.ts';
 import { filterSchema, pipeSchema } from './filter.ts';
 import { noticesSchema } from './notices.ts';
@@ -159,6 +158,14 @@ export const configSchema = z.strictObject({
   log: log.prefault({}).meta({ description: 'how the log is written, and whom it names' }),
   trace: trace.prefault({}).meta({ description: 'what became of each message, kept in the database' }),
 });
+
+/**
+ * Validates what a document says. Interpreted: zod would compile a parser for each table when it is first used, which costs more
+ * than the one parsing that a command does.
+ */
+export function parseConfig(document: unknown): z.ZodSafeParseResult<Config> {
+  return configSchema.safeParse(document, { jitless: true });
+}
 
 /** The validated configuration: sizes in bytes, durations in milliseconds, addresses parsed. */
 export type Config = z.output<typeof configSchema>;

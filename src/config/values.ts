@@ -2,7 +2,6 @@
 // that load.ts prints behind what it found.
 import { domainToASCII } from 'node:url';
 import * as z from 'zod';
-import './interpreted.ts';
 import { ipVersion } from './ip-version.ts';
 import {
   type Endpoint,
