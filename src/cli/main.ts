@@ -14,11 +14,5 @@ if (!('navigator' in globalThis)) {
 }
 
 keepCompiled();
-void start();
-
-/** What is imported before keepCompiled() is compiled anew each time. */
-async function start(): Promise<void> {
-  const { runCommandLine } = await import('../host/command-line.ts');
-  const { calledBy, createProgram } = await import('./program.ts');
-  await runCommandLine(await createProgram(calledBy(process.argv.slice(2))));
-}
+// What is imported before that is compiled anew each time.
+void import('./start.ts').then(({ start }) => start(process.argv.slice(2)));
