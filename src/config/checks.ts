@@ -1,7 +1,7 @@
 // What no single key can tell: two listeners on one address, a next hop that is ourselves, limits that contradict each other.
 import { showValue } from './errors.ts';
 import { type DocumentProblem, formatKey, valueAt } from './problems.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type Config, configSchema, parseConfig } from './schema.ts';
 import { type Endpoint, formatEndpoint, parseEndpoint, parseNextHop } from './units.ts';
 
 interface NamedEndpoint {
@@ -115,7 +115,7 @@ let defaults: unknown;
 
 /** The defaults as people would write them: addresses as text. */
 function defaultDocument(): unknown {
-  defaults ??= asWritten(configSchema.parse({}));
+  defaults ??= asWritten(parseConfig({}).data);
   return defaults;
 }
 

@@ -1,6 +1,5 @@
 // [encryption] in sealpost.toml: the global level of every setting, and what holds for everybody alike.
 import * as z from 'zod';
-import './interpreted.ts';
 import { headerOutside } from './header-outside.ts';
 import { type Settings, settingsShape } from './settings.ts';
 
@@ -9,7 +8,7 @@ export const encryptionSchema = z.strictObject({
   style: settingsShape.style.default('mime'),
   subject: settingsShape.subject.default('keep'),
   header_policy: settingsShape.header_policy.default('no_confidentiality'),
-  header_outside: headerOutside().prefault([]).meta({
+  header_outside: headerOutside().prefault([]).register(z.globalRegistry, {
     description:
       'names of further fields that stay outside under header_policy = "shy", for every domain and user; one that repeats a hidden Subject goes inside all the same, and fields that quote the body cannot be named',
   }),

@@ -1,6 +1,5 @@
 // [filter] and [pipe]: the two filters that Postfix talks to. Sizes and times as in values.ts.
 import * as z from 'zod';
-import './interpreted.ts';
 import {
   endpoint,
   graceTime,
@@ -11,88 +10,94 @@ import {
   socketGroup,
   socketMode,
   timer,
+  wholeNumber,
 } from './values.ts';
 
 const filterListener = z.strictObject({
-  name: z.string().min(1).optional().meta({
+  name: z.string().min(1).optional().register(z.globalRegistry, {
     description: 'for logs, and the FileDescriptorName of systemd socket activation; default: the protocol',
   }),
-  protocol: z.enum(['lmtp', 'smtp']).meta({
+  protocol: z.enum(['lmtp', 'smtp']).register(z.globalRegistry, {
     description: 'LMTP answers per recipient and is the recommended one',
   }),
-  address: endpoint().meta({ description: 'host:port or unix:/path' }),
+  address: endpoint().register(z.globalRegistry, { description: 'host:port or unix:/path' }),
   mode: socketMode('mode of a unix socket'),
   group: socketGroup(),
-  before_queue: z
-    .boolean()
-    .default(false)
-    .meta({ description: 'the listener is an smtpd_proxy_filter: every step stays below 100 s' }),
-  next_hop: nextHop().optional().meta({
+  before_queue: z.boolean().default(false).register(z.globalRegistry, {
+    description: 'the listener is an smtpd_proxy_filter: every step stays below 100 s',
+  }),
+  next_hop: nextHop().optional().register(z.globalRegistry, {
     description: "where this listener's mail goes; default: filter.next_hop",
     example: 'smtp:127.0.0.1:10027',
   }),
 });
 
 export const filterSchema = z.strictObject({
-  next_hop: nextHop().prefault('smtp:127.0.0.1:10026').meta({
+  next_hop: nextHop().prefault('smtp:127.0.0.1:10026').register(z.globalRegistry, {
     description:
       'where sealed and passed mail goes, unless a listener says otherwise: smtp:host:port, lmtp:host:port or lmtp:unix:/path',
   }),
-  max_message_size: size().prefault('50MB').meta({ description: 'larger messages get 552 5.3.4' }),
-  memory_budget: size().prefault('256MB').meta({
+  max_message_size: size()
+    .prefault('50MB')
+    .register(z.globalRegistry, { description: 'larger messages get 552 5.3.4' }),
+  memory_budget: size().prefault('256MB').register(z.globalRegistry, {
     description: 'message bytes in flight over all connections; beyond it 452 4.3.1',
   }),
-  bare_newline: z.enum(['normalise', 'reject']).default('normalise').meta({
+  bare_newline: z.enum(['normalise', 'reject']).default('normalise').register(z.globalRegistry, {
     description: 'bare CR and bare LF become CRLF, or the message gets 550 5.5.2',
   }),
-  max_recipients: z.number().int().min(1).max(10_000).default(1000).meta({
+  max_recipients: wholeNumber(1, 10_000).default(1000).register(z.globalRegistry, {
     description: 'recipients per transaction; more get 452 4.5.3',
   }),
-  max_connections: z.number().int().min(1).max(100_000).default(500).meta({
+  max_connections: wholeNumber(1, 100_000).default(500).register(z.globalRegistry, {
     description: 'client connections; more get 421',
   }),
-  idle_timeout: timer().prefault('300s').meta({ description: 'a silent client is closed with 421' }),
-  xforward_hosts: z.array(network()).default(['127.0.0.0/8', '::1']).meta({
+  idle_timeout: timer()
+    .prefault('300s')
+    .register(z.globalRegistry, { description: 'a silent client is closed with 421' }),
+  xforward_hosts: z.array(network()).default(['127.0.0.0/8', '::1']).register(z.globalRegistry, {
     description: 'addresses that may send XFORWARD (unix sockets always may)',
   }),
   transaction_deadline: timer({ text: '600s', because: "Postfix's smtp_data_done_timeout" })
     .prefault('540s')
-    .meta({ description: "from end of data to our reply; below Postfix's smtp_data_done_timeout (600 s)" }),
+    .register(z.globalRegistry, {
+      description: "from end of data to our reply; below Postfix's smtp_data_done_timeout (600 s)",
+    }),
   before_queue_deadline: timer({ text: '100s', because: "Postfix's smtpd_proxy_timeout" })
     .prefault('90s')
-    .meta({ description: 'the same on a before_queue listener' }),
+    .register(z.globalRegistry, { description: 'the same on a before_queue listener' }),
   connect_timeout: timer()
     .prefault('30s')
-    .meta({ description: 'to reach the next hop and read its greeting' }),
-  command_timeout: timer().prefault('60s').meta({
+    .register(z.globalRegistry, { description: 'to reach the next hop and read its greeting' }),
+  command_timeout: timer().prefault('60s').register(z.globalRegistry, {
     description: "the next hop's replies to MAIL, RCPT and DATA",
   }),
-  next_hop_connections: z.number().int().min(1).max(1000).default(50).meta({
+  next_hop_connections: wholeNumber(1, 1000).default(50).register(z.globalRegistry, {
     description: 'open connections to each next hop at once',
   }),
-  next_hop_idle: timer().prefault('30s').meta({
+  next_hop_idle: timer().prefault('30s').register(z.globalRegistry, {
     description: 'an unused next-hop connection is closed after this',
   }),
-  next_hop_max_age: timer().prefault('60s').meta({
+  next_hop_max_age: timer().prefault('60s').register(z.globalRegistry, {
     description:
       'and none is used for a further message after this: `postfix reload` changes nothing for one that is open',
   }),
-  duplicate_lifetime: lifetime().prefault('6d').meta({
+  duplicate_lifetime: lifetime().prefault('6d').register(z.globalRegistry, {
     description: "how long an accepted recipient is remembered; above Postfix's maximal_queue_lifetime (5 d)",
   }),
-  max_received: z.number().int().min(1).max(10_000).default(50).meta({
+  max_received: wholeNumber(1, 10_000).default(50).register(z.globalRegistry, {
     description: 'Received fields; more are a loop: 5.4.6',
   }),
   shutdown_grace: graceTime()
     .prefault('25s')
-    .meta({ description: 'time for what is in flight after SIGTERM' }),
+    .register(z.globalRegistry, { description: 'time for what is in flight after SIGTERM' }),
   listen: z
     .array(filterListener, { error: 'expected a list of tables, each under [[filter.listen]]' })
     .prefault([
       { name: 'lmtp', protocol: 'lmtp', address: '127.0.0.1:10024' },
       { name: 'smtp', protocol: 'smtp', address: '127.0.0.1:10025' },
     ])
-    .meta({
+    .register(z.globalRegistry, {
       description: 'the listeners that Postfix talks to; the first one written here replaces both defaults',
     }),
 });
@@ -101,16 +106,16 @@ export const pipeSchema = z.strictObject({
   standalone: z
     .boolean()
     .default(false)
-    .meta({ description: 'do the work in the pipe process, without a running serve' }),
-  reinject: z.enum(['next_hop', 'sendmail']).default('next_hop').meta({
+    .register(z.globalRegistry, { description: 'do the work in the pipe process, without a running serve' }),
+  reinject: z.enum(['next_hop', 'sendmail']).default('next_hop').register(z.globalRegistry, {
     description: 'to filter.next_hop, or by sendmail -G -i',
   }),
   sendmail: z
     .string()
     .refine((path) => path.startsWith('/'), 'expected an absolute path such as "/usr/sbin/sendmail"')
     .default('/usr/sbin/sendmail')
-    .meta({ description: "Postfix's sendmail(1)" }),
+    .register(z.globalRegistry, { description: "Postfix's sendmail(1)" }),
   deadline: timer({ text: '1000s', because: "Postfix's pipe_time_limit" })
     .prefault('900s')
-    .meta({ description: "for one call; below Postfix's 1000 s (pipe_time_limit)" }),
+    .register(z.globalRegistry, { description: "for one call; below Postfix's 1000 s (pipe_time_limit)" }),
 });

@@ -7,7 +7,7 @@ import { ConfigError, type ConfigProblem } from './errors.ts';
 import { errorCode, type FileOptions, findFile, unreadable } from './find-file.ts';
 import { fileOf, type Layer, mergedDocument, readLayers } from './layers.ts';
 import { type DocumentProblem, describeIssues, formatKey } from './problems.ts';
-import { type Config, configSchema } from './schema.ts';
+import { type Config, parseConfig } from './schema.ts';
 
 /** A configuration that can be used. */
 export interface LoadedConfig {
@@ -60,7 +60,7 @@ export function loadLayers(
   const overrides = readOverrides(cwd, env, problems);
   applyOverrides(document, overrides);
 
-  const parsed = configSchema.safeParse(document);
+  const parsed = parseConfig(document);
   const found: DocumentProblem[] = [
     ...dates.map((path) => ({
       path,

@@ -1,6 +1,6 @@
 // [notices]: telling users and the administrator of keys before they expire.
 import * as z from 'zod';
-import './interpreted.ts';
+import { wholeNumber } from './values.ts';
 
 const LONGEST_DAYS = 3650;
 
@@ -13,24 +13,27 @@ export const noticesSchema = z.strictObject({
       'expected an address such as "postmaster@example.org", or ""',
     )
     .default('')
-    .meta({
+    .register(z.globalRegistry, {
       description:
         'gets a summary of keys before they expire, is the sender of the notices to users, and answers their questions; empty: no notices at all',
       example: 'postmaster@example.org',
     }),
-  users: z.boolean().default(true).meta({ description: 'also tell the users themselves' }),
+  users: z
+    .boolean()
+    .default(true)
+    .register(z.globalRegistry, { description: 'also tell the users themselves' }),
   days: z
-    .array(z.number().int().min(1).max(LONGEST_DAYS))
+    .array(wholeNumber(1, LONGEST_DAYS))
     .min(1)
     .max(10)
     .default([30, 7, 1])
-    .meta({ description: 'how many days before a key expires' }),
+    .register(z.globalRegistry, { description: 'how many days before a key expires' }),
   at: z
     .string()
     .regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'expected a time of day such as "08:00"')
     .default('08:00')
     .transform((text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3)))
-    .meta({ description: "when, each day, in this machine's time zone" }),
+    .register(z.globalRegistry, { description: "when, each day, in this machine's time zone" }),
   templates: z
     .string()
     .refine(
@@ -38,7 +41,7 @@ export const noticesSchema = z.strictObject({
       'expected an absolute path such as "/etc/sealpost/notices"',
     )
     .default('')
-    .meta({
+    .register(z.globalRegistry, {
       description: "a folder whose user.txt and administrator.txt take the place of the package's own",
       example: '/etc/sealpost/notices',
     }),

@@ -1,6 +1,5 @@
 // [portal]: how users hand over and change their keys themselves.
 import * as z from 'zod';
-import './interpreted.ts';
 import { isHostName, lifetime, network, optionalEndpoint, socketGroup, socketMode } from './values.ts';
 
 /** No control character, no space, no second line: it stands in letters and in header fields. */
@@ -26,11 +25,11 @@ function isImapUrl(text: string): boolean {
 }
 
 export const portalSchema = z.strictObject({
-  listen: optionalEndpoint().prefault('').meta({
+  listen: optionalEndpoint().prefault('').register(z.globalRegistry, {
     description: "address of the portal, behind the site's TLS proxy; empty: off",
     example: '127.0.0.1:9323',
   }),
-  url: portalUrl().default('').meta({
+  url: portalUrl().default('').register(z.globalRegistry, {
     description: "how the users' browsers reach it, without a path: links in letters begin with it",
     example: 'https://keys.example.org',
   }),
@@ -42,17 +41,21 @@ export const portalSchema = z.strictObject({
     )
     .max(64)
     .default('keys')
-    .meta({ description: 'local part of the sender of our letters, in the domain of whom they are for' }),
-  recovery: lifetime().prefault('7d').meta({
+    .register(z.globalRegistry, {
+      description: 'local part of the sender of our letters, in the domain of whom they are for',
+    }),
+  recovery: lifetime().prefault('7d').register(z.globalRegistry, {
     description:
       'how long whoever lost the key waits for a change that needs it; letters tell of it on the way',
   }),
-  token_lifetime: lifetime().prefault('24h').meta({ description: 'how long a link in a letter counts' }),
+  token_lifetime: lifetime()
+    .prefault('24h')
+    .register(z.globalRegistry, { description: 'how long a link in a letter counts' }),
   imap: z
     .string()
     .refine(isImapUrl, 'expected an address such as "imaps://127.0.0.1:993", or ""')
     .default('')
-    .meta({
+    .register(z.globalRegistry, {
       description: 'where mailbox passwords are checked; empty: no signing in by password',
       example: 'imaps://127.0.0.1:993',
     }),
@@ -60,7 +63,7 @@ export const portalSchema = z.strictObject({
     .string()
     .regex(/^(?:[A-Za-z][A-Za-z0-9-]*)?$/, 'expected the name of a header field, or ""')
     .default('')
-    .meta({
+    .register(z.globalRegistry, {
       description:
         'the header field in which a proxy that signs users in names them; empty: none is believed',
       example: 'X-Remote-User',
@@ -68,11 +71,11 @@ export const portalSchema = z.strictObject({
   trusted_proxies: z
     .array(network())
     .default([])
-    .meta({
+    .register(z.globalRegistry, {
       description: 'from where that field, and X-Forwarded-For, are believed',
       example: ['127.0.0.1'],
     }),
-  trusted_listen: optionalEndpoint().prefault('').meta({
+  trusted_listen: optionalEndpoint().prefault('').register(z.globalRegistry, {
     description:
       'address of a listener of its own for that proxy, the only one that believes the field: a unix socket, or a TCP port with trusted_secret_file; empty: off',
     example: 'unix:/run/sealpost/portal-proxy.sock',
@@ -83,7 +86,7 @@ export const portalSchema = z.strictObject({
     .string()
     .refine((path) => path === '' || path.startsWith('/'), 'expected an absolute path, or ""')
     .default('')
-    .meta({
+    .register(z.globalRegistry, {
       description:
         'a file with the secret, of 32 characters or more, that the proxy sends as X-Sealpost-Proxy-Secret',
       example: '/etc/sealpost/portal-proxy.secret',
@@ -95,7 +98,7 @@ export const portalSchema = z.strictObject({
       'expected a host name such as "keys.openpgp.org", or ""',
     )
     .default('keys.openpgp.org')
-    .meta({
+    .register(z.globalRegistry, {
       description:
         'asked (VKS) for a key that the portal looks up where the domain of the address has none; empty: none is asked',
     }),

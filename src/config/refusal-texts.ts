@@ -1,7 +1,6 @@
 // What a domain may say in place of sealpost's own answers to check_recipient (src/smtp/our-replies.ts): for each reason a text
 // and an action.
 import * as z from 'zod';
-import './interpreted.ts';
 
 /** Why a recipient of ours is refused, beside the key settings. */
 export const REFUSAL_REASONS = ['unknown', 'disabled', 'over_quota'] as const;

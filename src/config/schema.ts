@@ -2,7 +2,6 @@
 // which `sealpost config describe` prints both.
 import { hostname } from 'node:os';
 import * as z from 'zod';
-import './interpreted.ts';
 import { encryptionSchema } from './encryption.ts';
 import { filterSchema, pipeSchema } from './filter.ts';
 import { noticesSchema } from './notices.ts';
@@ -22,71 +21,79 @@ import {
   optionalEndpoint,
   parseFilePath,
   timer,
+  wholeNumber,
 } from './values.ts';
 
 const database = z.strictObject({
-  url: databaseUrl(true).default('embedded:').meta({
+  url: databaseUrl(true).default('embedded:').register(z.globalRegistry, {
     description:
       'embedded: is a private PostgreSQL below state_dir; or postgres://... ($SEALPOST_DATABASE_URL and _FILE override it)',
   }),
-  read_url: databaseUrl(false).optional().meta({
+  read_url: databaseUrl(false).optional().register(z.globalRegistry, {
     description: 'a streaming replica for look-ups ($SEALPOST_DATABASE_READ_URL and _FILE override it)',
     example: 'postgres://sealpost@replica.example.org/sealpost',
   }),
-  pool_size: z.number().int().min(1).max(1000).default(10).meta({
+  pool_size: wholeNumber(1, 1000).default(10).register(z.globalRegistry, {
     description:
       'connections of the filter, and as many of the lookup daemons; `serve --workers` divides them, each worker has at least 2; one more of each listens for changes, and a receiver opens up to four for each spool',
   }),
-  connect_timeout: timer().prefault('5s').meta({ description: 'to open a database connection' }),
-  connection_max_age: timer().prefault('10m').meta({
+  connect_timeout: timer()
+    .prefault('5s')
+    .register(z.globalRegistry, { description: 'to open a database connection' }),
+  connection_max_age: timer().prefault('10m').register(z.globalRegistry, {
     description:
       'how long a connection is used at most: after a failover an old one may still lead to the old server',
   }),
   query_timeout: timer()
     .prefault('10s')
-    .meta({ description: 'for one query; then it is a temporary failure' }),
+    .register(z.globalRegistry, { description: 'for one query; then it is a temporary failure' }),
 });
 
 const keys = z.strictObject({
-  allow_sha1: z.boolean().default(false).meta({
+  allow_sha1: z.boolean().default(false).register(z.globalRegistry, {
     description: 'accept keys whose self-signatures are SHA-1 or MD5 only',
   }),
 });
 
 const smime = z.strictObject({
-  trust: listOf('"system" or a PEM file of trusted authorities', parseFilePath).prefault('system').meta({
-    description:
-      'who may issue X.509 certificates: "system" (the machine\'s certificate authorities), a PEM file (relative to the folder of this file), or a list of them; "": nobody, every certificate needs key import --pin',
-    example: '/etc/sealpost/our-ca.pem',
-  }),
+  trust: listOf('"system" or a PEM file of trusted authorities', parseFilePath)
+    .prefault('system')
+    .register(z.globalRegistry, {
+      description:
+        'who may issue X.509 certificates: "system" (the machine\'s certificate authorities), a PEM file (relative to the folder of this file), or a list of them; "": nobody, every certificate needs key import --pin',
+      example: '/etc/sealpost/our-ca.pem',
+    }),
 });
 
 const observe = z.strictObject({
-  listen: optionalEndpoint().prefault('127.0.0.1:9321').meta({
+  listen: optionalEndpoint().prefault('127.0.0.1:9321').register(z.globalRegistry, {
     description: 'address of /metrics, /healthz, /readyz and /status; empty: off',
   }),
-  hosts: hostNames().meta({
+  hosts: hostNames().register(z.globalRegistry, {
     description:
       'names by which it is asked beside our own, localhost and IP addresses; requests for other hosts get 421',
     example: ['metrics.example.org'],
   }),
-  log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info').meta({
-    description: 'what is less important than this is not logged',
-  }),
+  log_level: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .default('info')
+    .register(z.globalRegistry, {
+      description: 'what is less important than this is not logged',
+    }),
 });
 
 const log = z.strictObject({
-  format: z.enum(['json', 'text']).default('json').meta({
+  format: z.enum(['json', 'text']).default('json').register(z.globalRegistry, {
     description: 'one JSON object a line, or a line for people; both on standard error',
   }),
-  addresses: z.enum(['own', 'hmac', 'none']).default('own').meta({
+  addresses: z.enum(['own', 'hmac', 'none']).default('own').register(z.globalRegistry, {
     description:
       'recipients in the log: those of our domains as they are and others as pseudonyms, all as pseudonyms, or none',
   }),
 });
 
 const trace = z.strictObject({
-  keep: keepTime().prefault('14d').meta({
+  keep: keepTime().prefault('14d').register(z.globalRegistry, {
     description: 'how long "sealpost trace" can tell what became of a message; "0" keeps nothing',
     example: '30d',
   }),
@@ -104,11 +111,11 @@ function defaultStateDir(): string {
 
 /** The whole of sealpost.toml. Unknown keys are errors. */
 export const configSchema = z.strictObject({
-  hostname: hostName().default(ownName).meta({
+  hostname: hostName().default(ownName).register(z.globalRegistry, {
     description: "our name in greetings, Sealpost-Status and bounces; default: the machine's own name",
     example: 'mx1.example.org',
   }),
-  state_dir: z.string().min(1).default(defaultStateDir()).meta({
+  state_dir: z.string().min(1).default(defaultStateDir()).register(z.globalRegistry, {
     description:
       'database and sockets; relative to the folder of this file; default: what systemd gives (StateDirectory=), else /var/lib/sealpost for root, ./.sealpost for others',
     example: '/var/lib/sealpost',
@@ -124,41 +131,59 @@ export const configSchema = z.strictObject({
       'expected characters other than "_", letters and digits, at which Postfix would split id addresses such as id_12',
     )
     .default('+')
-    .meta({ description: "as Postfix's recipient_delimiter; empty: no extensions" }),
-  mailbox_domain: optionalDomain().default('').meta({
+    .register(z.globalRegistry, { description: "as Postfix's recipient_delimiter; empty: no extensions" }),
+  mailbox_domain: optionalDomain().default('').register(z.globalRegistry, {
     description: "appended to id_123; empty: the address's own domain",
   }),
-  database: database.prefault({}).meta({ description: 'the one place of truth: PostgreSQL 14 or newer' }),
-  postfix: postfixSchema.prefault({}).meta({
+  database: database
+    .prefault({})
+    .register(z.globalRegistry, { description: 'the one place of truth: PostgreSQL 14 or newer' }),
+  postfix: postfixSchema.prefault({}).register(z.globalRegistry, {
     description: "how main.cf has Postfix read addresses; the defaults are Postfix's own",
   }),
-  filter: filterSchema.prefault({}).meta({ description: 'the proxy filter (advanced content filter)' }),
+  filter: filterSchema
+    .prefault({})
+    .register(z.globalRegistry, { description: 'the proxy filter (advanced content filter)' }),
   pipe: pipeSchema
     .prefault({})
-    .meta({ description: 'the pipe filter (simple content filter): sealpost-pipe' }),
-  encryption: encryptionSchema.prefault({}).meta({
+    .register(z.globalRegistry, { description: 'the pipe filter (simple content filter): sealpost-pipe' }),
+  encryption: encryptionSchema.prefault({}).register(z.globalRegistry, {
     description: 'global settings; domains and users override them, setting by setting',
   }),
-  keys: keys.prefault({}).meta({ description: 'which keys are accepted' }),
-  notices: noticesSchema.prefault({}).meta({
+  keys: keys.prefault({}).register(z.globalRegistry, { description: 'which keys are accepted' }),
+  notices: noticesSchema.prefault({}).register(z.globalRegistry, {
     description: 'mail to users and the administrator before a key expires; off unless administrator is set',
   }),
-  smime: smime.prefault({}).meta({ description: 'which X.509 (S/MIME) certificates are accepted' }),
-  policy: policySchema.prefault({}).meta({ description: 'the lookup daemons' }),
-  receiver: receiverSchema.prefault({}).meta({
+  smime: smime
+    .prefault({})
+    .register(z.globalRegistry, { description: 'which X.509 (S/MIME) certificates are accepted' }),
+  policy: policySchema.prefault({}).register(z.globalRegistry, { description: 'the lookup daemons' }),
+  receiver: receiverSchema.prefault({}).register(z.globalRegistry, {
     description: 'spool or LMTP into encrypted per-user queues; off unless a spool or a listener is named',
   }),
-  portal: portalSchema.prefault({}).meta({
+  portal: portalSchema.prefault({}).register(z.globalRegistry, {
     description: 'where users hand over their keys themselves; off unless listen is set',
   }),
-  sync: syncSchema.meta({
+  sync: syncSchema.register(z.globalRegistry, {
     description:
       'panels to follow, each as [[sync]] with source ("postfixadmin" or "mailcow"), url, every ("5m") and remove (false); see "sealpost sync --help"',
   }),
-  observe: observe.prefault({}).meta({ description: 'logs, metrics and health' }),
-  log: log.prefault({}).meta({ description: 'how the log is written, and whom it names' }),
-  trace: trace.prefault({}).meta({ description: 'what became of each message, kept in the database' }),
+  observe: observe.prefault({}).register(z.globalRegistry, { description: 'logs, metrics and health' }),
+  log: log
+    .prefault({})
+    .register(z.globalRegistry, { description: 'how the log is written, and whom it names' }),
+  trace: trace
+    .prefault({})
+    .register(z.globalRegistry, { description: 'what became of each message, kept in the database' }),
 });
+
+/**
+ * Validates what a document says. Interpreted: zod would compile a parser for each table when it is first used, which costs more
+ * than the one parsing that a command does.
+ */
+export function parseConfig(document: unknown): z.ZodSafeParseResult<Config> {
+  return configSchema.safeParse(document, { jitless: true });
+}
 
 /** The validated configuration: sizes in bytes, durations in milliseconds, addresses parsed. */
 export type Config = z.output<typeof configSchema>;

@@ -6,7 +6,7 @@ import { ConfigError, type ConfigProblem } from './errors.ts';
 import { type Layer, parseLayer } from './layers.ts';
 import { loadLayers } from './load.ts';
 import { describeIssues, schemaAt } from './problems.ts';
-import { configSchema } from './schema.ts';
+import { parseConfig } from './schema.ts';
 
 /** What is to be written, or why nothing. */
 export type KeyChange =
@@ -106,7 +106,7 @@ function hasKey(document: unknown, [name = '', ...rest]: readonly string[]): boo
 /** What is wrong with a name, with the one that was probably meant; null: it is one. */
 function unknownKey(path: readonly string[]): string | null {
   const document = path.reduceRight<unknown>((below, name) => ({ [name]: below }), 0);
-  const parsed = configSchema.safeParse(document);
+  const parsed = parseConfig(document);
   const issues = parsed.success ? [] : parsed.error.issues.filter(({ code }) => code === 'unrecognized_keys');
   const [problem] = describeIssues(issues, document);
   if (problem !== undefined) return `${problem.key}: found ${problem.found}; expected ${problem.expected}`;

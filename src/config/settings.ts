@@ -1,7 +1,6 @@
 // The settings that decide what happens to a recipient's copy. They exist on three levels:
 // global ([encryption] in sealpost.toml), domain and user; the narrower level wins, setting by setting.
 import * as z from 'zod';
-import './interpreted.ts';
 
 const flag = z.union(
   [

@@ -13,13 +13,13 @@ const dsn = z
   );
 
 const entry = z.strictObject({
-  source: z.enum(PANELS).meta({ description: 'the panel' }),
-  url: dsn.meta({
+  source: z.enum(PANELS).register(z.globalRegistry, { description: 'the panel' }),
+  url: dsn.register(z.globalRegistry, {
     description: 'its database, or @FILE with that URL in it; a user who may only read is enough',
     example: 'mysql://reader:secret@127.0.0.1/postfix',
   }),
-  every: timer().prefault('5m').meta({ description: 'how often it is looked at' }),
-  remove: z.boolean().default(false).meta({
+  every: timer().prefault('5m').register(z.globalRegistry, { description: 'how often it is looked at' }),
+  remove: z.boolean().default(false).register(z.globalRegistry, {
     description:
       'disable users, and remove aliases, that the panel made and has no longer; never more than 5 % at once',
   }),

@@ -2,7 +2,6 @@
 // that load.ts prints behind what it found.
 import { domainToASCII } from 'node:url';
 import * as z from 'zod';
-import './interpreted.ts';
 import { ipVersion } from './ip-version.ts';
 import {
   type Endpoint,
@@ -27,10 +26,27 @@ function parsedBy<T, I extends string | number>(input: z.ZodType<I, I>, parse: (
   });
 }
 
+/** Reads as `parse` does, and refuses values of which `accept` says no. One schema less for each key than refine(). */
+function only<T>(
+  parse: (text: string) => Parsed<T>,
+  accept: (value: T) => boolean,
+  expected: string,
+): (text: string) => Parsed<T> {
+  return (text) => {
+    const parsed = parse(text);
+    return parsed.ok && !accept(parsed.value) ? { ok: false, expected } : parsed;
+  };
+}
+
 /** A string, and the parser's general sentence (its answer to a blank) for everything that is no string. */
 function textFor(parse: (text: string) => Parsed<unknown>) {
   const parsed = parse(' ');
   return z.string(parsed.ok ? undefined : { error: `expected ${parsed.expected}` });
+}
+
+/** A whole number from `least` to `most`. */
+export function wholeNumber(least: number, most: number) {
+  return z.int().check(z.gte(least), z.lte(most));
 }
 
 /** Bytes: `"50MB"` or a plain number; never zero, since "0" would not mean "unlimited". */
@@ -38,9 +54,9 @@ export function size() {
   const input = z.union([z.string(), z.number()], {
     error: 'expected a size such as "50MB", "256MiB" or "10240"',
   });
-  return parsedBy(input, parseSize).refine(
-    (bytes) => bytes > 0,
-    'expected a size above zero, such as "50MB"',
+  return parsedBy(
+    input,
+    only(parseSize, (bytes) => bytes > 0, 'a size above zero, such as "50MB"'),
   );
 }
 
@@ -49,24 +65,27 @@ export function timer(below?: { readonly text: string; readonly because: string 
   const limit = below ? parseDuration(below.text) : undefined;
   const most = limit?.ok ? limit.value - 1 : LONGEST_TIMER_MS;
   const expected = below
-    ? `expected a duration above zero and below ${below.text}, ${below.because}`
-    : 'expected a duration above zero and at most "24d"';
-  return parsedBy(textFor(parseDuration), parseDuration).refine((ms) => ms > 0 && ms <= most, expected);
+    ? `a duration above zero and below ${below.text}, ${below.because}`
+    : 'a duration above zero and at most "24d"';
+  return parsedBy(
+    textFor(parseDuration),
+    only(parseDuration, (ms) => ms > 0 && ms <= most, expected),
+  );
 }
 
 /** Milliseconds that are compared with dates and never wait in a timer, such as a lifetime. */
 export function lifetime() {
-  return parsedBy(textFor(parseDuration), parseDuration).refine(
-    (ms) => ms > 0,
-    'expected a duration above zero',
+  return parsedBy(
+    textFor(parseDuration),
+    only(parseDuration, (ms) => ms > 0, 'a duration above zero'),
   );
 }
 
 /** The same, or an empty string: null, for ever. */
 export function optionalLifetime() {
-  return parsedBy(textFor(parseOptionalDuration), parseOptionalDuration).refine(
-    (ms) => ms === null || ms > 0,
-    'expected a duration above zero, or ""',
+  return parsedBy(
+    textFor(parseOptionalDuration),
+    only(parseOptionalDuration, (ms) => ms === null || ms > 0, 'a duration above zero, or ""'),
   );
 }
 
@@ -78,9 +97,9 @@ function parseOptionalDuration(text: string): Parsed<number | null> {
 
 /** Milliseconds for a timer; zero means "do not wait at all". */
 export function graceTime() {
-  return parsedBy(textFor(parseDuration), parseDuration).refine(
-    (ms) => ms <= LONGEST_TIMER_MS,
-    'expected a duration of at most "24d"',
+  return parsedBy(
+    textFor(parseDuration),
+    only(parseDuration, (ms) => ms <= LONGEST_TIMER_MS, 'a duration of at most "24d"'),
   );
 }
 
@@ -214,10 +233,14 @@ export function socketMode(
     .string({ error: 'expected an octal mode in quotes, such as "0660"' })
     .regex(/^0?[0-7]{3}$/, 'expected an octal mode in quotes, such as "0660"')
     .optional()
-    .meta({ description, example: '0660' });
+    .register(z.globalRegistry, { description, example: '0660' });
 }
 
 /** The group of a unix socket, where it is one. */
 export function socketGroup() {
-  return z.string().min(1).optional().meta({ description: 'group of a unix socket', example: 'postfix' });
+  return z
+    .string()
+    .min(1)
+    .optional()
+    .register(z.globalRegistry, { description: 'group of a unix socket', example: 'postfix' });
 }

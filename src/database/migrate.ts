@@ -25,7 +25,7 @@ interface Migration {
   readonly name: string;
   /** Unix milliseconds of its making: what drizzle's table knows it by. */
   readonly madeAt: number;
-  /** Its first line is the comment "-- destructive". */
+  /** Its first line is the comment "-- destructive". Read when it is asked for: every command asks for the names alone. */
   readonly destructive: boolean;
 }
 
@@ -43,11 +43,15 @@ const ACCOUNT = { migrationsSchema: 'public', migrationsTable: 'sealpost_migrati
 export function readMigrations(folder: string = migrationsFolder()): readonly Migration[] {
   const journal = journalSchema.parse(
     JSON.parse(readFileSync(join(folder, 'meta', '_journal.json'), 'utf8')),
+    { jitless: true },
   );
-  return journal.entries.map(({ tag, when }) => {
-    const sql = readFileSync(join(folder, `${tag}.sql`), 'utf8');
-    return { name: tag, madeAt: when, destructive: /^\s*--\s*destructive\b/i.test(sql) };
-  });
+  return journal.entries.map(({ tag, when }) => ({
+    name: tag,
+    madeAt: when,
+    get destructive() {
+      return /^\s*--\s*destructive\b/i.test(readFileSync(join(folder, `${tag}.sql`), 'utf8'));
+    },
+  }));
 }
 
 function migrationsFolder(): string {
@@ -84,7 +88,7 @@ export async function applyMigrations(
   try {
     await client.query(`SELECT pg_advisory_lock(${ADVISORY_LOCK})`);
     const { pending } = compare(migrations, await appliedMoments(client));
-    const refused = migrations.filter(({ name, destructive }) => destructive && pending.includes(name));
+    const refused = migrations.filter((each) => pending.includes(each.name) && each.destructive);
     if (refused.length > 0 && options.allowDestructive !== true) {
       throw new DestructiveMigration(
         `${refused.map(({ name }) => name).join(', ')} would remove tables, columns or rows; ` +

@@ -8,14 +8,13 @@ import { DeadlineClient, findDatabase, unavailable } from './connection.ts';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 import { migrationStatus } from './migrate.ts';
-import * as schema from './schema.ts';
 
 export { DatabaseUnavailable } from './embedded/unavailable.ts';
 export { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 
 /** An open database. Queries that fail because it is away satisfy {@link isDatabaseUnavailable}. */
 export interface Database {
-  readonly orm: NodePgDatabase<typeof schema> & { readonly $client: pg.Pool };
+  readonly orm: NodePgDatabase & { readonly $client: pg.Pool };
   readonly pool: pg.Pool;
   /**
    * Makes another pool of at most so many connections, for transactions that ask {@link pool} meanwhile: from one pool they
@@ -104,7 +103,7 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
     await close();
     throw isDatabaseUnavailable(error) ? unavailable(target, error, config.database.connect_timeout) : error;
   }
-  return { orm: drizzle(pool, { schema }), pool, createPool, close };
+  return { orm: drizzle(pool), pool, createPool, close };
 }
 
 async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | undefined): Promise<void> {

@@ -4,7 +4,6 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
 import { rootReason } from './errors.ts';
 import type { Database } from './open.ts';
-import * as schema from './schema.ts';
 
 export interface TransactionOptions {
   /**
@@ -84,7 +83,7 @@ export async function writeRefusal(pool: Pick<pg.Pool, 'connect'>): Promise<stri
 /** {@link inTransaction} for statements by drizzle. Nothing is begun within it: `work` gets the transaction as its database. */
 export function inOrmTransaction<T>(
   { orm }: Pick<Database, 'orm'>,
-  work: (tx: NodePgDatabase<typeof schema>) => Promise<T>,
+  work: (tx: NodePgDatabase) => Promise<T>,
 ): Promise<T> {
-  return inTransaction(orm.$client, (client) => work(drizzle(client, { schema })));
+  return inTransaction(orm.$client, (client) => work(drizzle(client)));
 }

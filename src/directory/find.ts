@@ -12,13 +12,12 @@ import {
   storedSpellings,
   toAddress,
 } from '../address/normalise.ts';
-import type * as schema from '../database/schema.ts';
 import { addresses, aliasTargets, domains, users } from '../database/schema.ts';
 import { ChangeRefused } from './refused.ts';
 
 /** The database, or a transaction on it. */
 export type Orm = Pick<
-  NodePgDatabase<typeof schema>,
+  NodePgDatabase,
   'select' | 'selectDistinct' | 'insert' | 'update' | 'delete' | 'execute'
 >;
 

@@ -3,7 +3,6 @@
 // and its rows are written many at once. Nobody waits for it but at its very end.
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
-import * as schema from '../database/schema.ts';
 import { inTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
@@ -236,5 +235,5 @@ function countSteps({ tally, fresh }: Plan): number {
 }
 
 function ormOf(client: pg.PoolClient): Orm {
-  return drizzle(client, { schema });
+  return drizzle(client);
 }

@@ -3,7 +3,6 @@
 // what an interrupted one has left.
 import { drizzle } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
-import * as schema from '../database/schema.ts';
 import { inTransaction } from '../database/transaction.ts';
 import { nameActor } from '../keys/actor.ts';
 import type { ApplyContext } from './context.ts';
@@ -38,7 +37,7 @@ export async function writeKnown(
   const { database, source, options } = context;
   const inTurn = <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> =>
     inTransaction(database.pool, async (client) => {
-      await nameActor(drizzle(client, { schema }), options.keys.actor);
+      await nameActor(drizzle(client), options.keys.actor);
       return work(client);
     });
   const users = [...plan.draft.users.values()].filter(({ changed }) => changed);
@@ -49,17 +48,12 @@ export async function writeKnown(
     await inTurn(async (client) => {
       const written = createWritten();
       const from = { draft: plan.draft, written, columns };
-      const ids = await writeKeys(drizzle(client, { schema }), piece, from, onPiece);
+      const ids = await writeKeys(drizzle(client), piece, from, onPiece);
       const rows = piece.flatMap((key) => made.get(key) ?? []);
       await writeMade(client, source.name, rows, { written, keys: ids });
     });
   const tally = createTally();
-  await mergeKnown(
-    (merge) => inTurn((client) => merge(drizzle(client, { schema }))),
-    { again, tally },
-    options,
-    false,
-  );
+  await mergeKnown((merge) => inTurn((client) => merge(drizzle(client))), { again, tally }, options, false);
   return {
     keys: new Set([...fresh, ...again].map(copyName)),
     told: [...toldOf(plan, fresh), ...tally.told],

@@ -10,7 +10,6 @@ import { registerKey } from '../../src/cli/key.ts';
 import { registerRule } from '../../src/cli/rule.ts';
 import { registerUser } from '../../src/cli/user.ts';
 import { isDatabaseUnavailable } from '../../src/database/errors.ts';
-import * as schema from '../../src/database/schema.ts';
 import {
   confirmKey,
   requestChange,
@@ -519,7 +518,7 @@ describe('the database', () => {
     const asks = await stand.user('nora');
     // Nobody listens there.
     const pool = new pg.Pool({ host: '127.0.0.1', port: 1, connectionTimeoutMillis: 5000 });
-    const database = { orm: drizzle(pool, { schema }) };
+    const database = { orm: drizzle(pool) };
     const away = { ...context, database };
     for (const attempt of [
       () => submitKey(away, asks(), upload(key(0)), 'add'),
