@@ -63,7 +63,12 @@ export const readListeners: Reader<'listeners'> = async (ask) => {
     ...config.filter.listen.map(({ name, protocol, address }) => [name ?? protocol, address] as const),
     ...config.receiver.listen.map((address) => ['receiver', address] as const),
   ];
-  const greeting = { expected: /^220[ -]/, goodbye: 'QUIT\r\n' };
+  // Not any 220: where another program has the port, Postfix gives our mail to that one.
+  const greeting = {
+    expected: /^220 [^\n]* sealpost\r?\n/,
+    goodbye: 'QUIT\r\n',
+    unexpected: (heard: string) => `that is not sealpost: ${inQuotes(heard)}`,
+  };
   return Promise.all(wanted.map(([name, at]) => answered(name, at, greeting)));
 };
 
