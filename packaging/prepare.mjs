@@ -45,12 +45,15 @@ const READERS = [
   'python3-pyatspi',
 ];
 
+/** What signs, verifies and filters beside sealpost, and who verifies what they signed. */
+const SIGNERS = ['opendkim', 'opendkim-tools', 'python3-dkim', 'rspamd', 'amavisd-new'];
+
 const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   dev: ['postfix', 'swaks'],
   test: TEST,
-  // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs.
-  long: [...TEST, 'mmdebstrap', ...READERS, 'mariadb-server', 'sqlite3'],
+  // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs; signers and spam filters.
+  long: [...TEST, 'mmdebstrap', ...READERS, ...SIGNERS, 'mariadb-server', 'sqlite3'],
   bench: [
     'postfix',
     'postfix-pgsql',

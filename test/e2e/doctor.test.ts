@@ -86,6 +86,7 @@ describe('sealpost doctor', () => {
       configDir,
       '-P',
       `127.0.0.1:${system.places.reinjectPort}/inet/receive_override_options=no_unknown_recipient_checks`,
+      `127.0.0.1:${system.places.reinjectPort}/inet/smtpd_milters=inet:127.0.0.1:8891`,
     ]);
     const { code, bad } = await doctor();
     expect(code).toBe(2);
@@ -102,6 +103,7 @@ describe('sealpost doctor', () => {
       'postfix_warnings',
       'reinjection_no_address_mappings',
       'reinjection_no_header_checks',
+      'signers',
       'smuggling',
       'transport_maps_override',
     ]);

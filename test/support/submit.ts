@@ -7,6 +7,8 @@ export interface RawMail {
   readonly protocol?: 'smtp' | 'lmtp';
   readonly sender: string;
   readonly recipients: readonly string[];
+  /** For whom this client stands in, such as `ADDR=192.0.2.7` (Postfix's XCLIENT). */
+  readonly xclient?: string;
   /** Parameters of MAIL, such as `BODY=8BITMIME SMTPUTF8`. */
   readonly mailParameters?: string;
   readonly message: Uint8Array;
@@ -42,7 +44,12 @@ export async function sendRaw(mail: RawMail): Promise<string[]> {
     return reply(expected);
   };
   await reply('220');
-  await ask(`${mail.protocol === 'lmtp' ? 'LHLO' : 'EHLO'} client.outside.test`, '250');
+  const hello = `${mail.protocol === 'lmtp' ? 'LHLO' : 'EHLO'} client.outside.test`;
+  await ask(hello, '250');
+  if (mail.xclient !== undefined) {
+    await ask(`XCLIENT ${mail.xclient}`, '220');
+    await ask(hello, '250');
+  }
   await ask(`MAIL FROM:<${mail.sender}>${mail.mailParameters ? ` ${mail.mailParameters}` : ''}`, '250');
   for (const recipient of mail.recipients) await ask(`RCPT TO:<${recipient}>`, '250');
   await ask('DATA', '354');

@@ -280,7 +280,7 @@ export const DELIVERY_CHECKS = [
   check({
     code: 'content_filter_foreign',
     why: 'mail that goes to virtual(8), local(8) or another filter by content_filter never comes to sealpost',
-    mend: 'content_filter = in main.cf, or let that filter hand its mail on to sealpost',
+    mend: 'content_filter = in main.cf, or let that filter hand its mail on to sealpost (docs/dkim-and-spam.md)',
     reads: ['postfix', 'config'],
     judge: ({ postfix, config: { config } }) => {
       const value = settingOf(postfix, 'content_filter');

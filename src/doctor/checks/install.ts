@@ -88,7 +88,7 @@ export const INSTALL_CHECKS = [
   }),
   check({
     code: 'listeners_answer',
-    why: 'Postfix hands its mail in there: where nobody greets, it waits',
+    why: 'Postfix hands its mail in there: where nobody greets, it waits; where another program does, that one gets it',
     mend: 'sealpost serve; and see its log for the listener',
     reads: ['listeners'],
     judge: ({ listeners }) =>

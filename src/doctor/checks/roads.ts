@@ -12,6 +12,7 @@ import { serviceName } from '../../postfix/master-cf.ts';
 import { listOf, type PostfixService, settingOf } from '../../postfix/model.ts';
 import { parseTransport } from '../../postfix/transport.ts';
 import { check, noneOf, ok, sealedLast, some, unlessUnread, warning, wrong } from '../check.ts';
+import { SIGNERS } from './signers.ts';
 
 export const ROAD_CHECKS = [
   check({
@@ -89,7 +90,20 @@ export const ROAD_CHECKS = [
           !wiring.listeners.includes(service) &&
           !leadsToUs(postfix, config, settingOf(postfix, 'content_filter', service)),
       );
-      return noneOf(open.map(serviceName), 'every listener leads to the filter', (list) => list, wrong);
+      const filteredFirst = open.filter((service) => {
+        const filter = parseTransport(settingOf(postfix, 'content_filter', service));
+        return serviceOf(postfix, filter)?.command === 'smtp';
+      });
+      const past = open.filter((service) => !filteredFirst.includes(service));
+      if (past.length > 0) return wrong(some(past.map(serviceName)));
+      return noneOf(
+        filteredFirst.map(
+          (service) => `${serviceName(service)} to ${settingOf(postfix, 'content_filter', service)}`,
+        ),
+        'every listener leads to the filter',
+        (list) => `another filter comes first (${list}): what it hands back must come to sealpost`,
+        (found) => warning(found, 'no content_filter= where it hands back (docs/dkim-and-spam.md)'),
+      );
     },
   }),
   check({
@@ -178,23 +192,5 @@ export const ROAD_CHECKS = [
         : warning(`mailbox_transport_maps = ${maps}`);
     },
   }),
-  check({
-    code: 'signers',
-    why: 'a signature that is made before sealing is broken by it: DKIM and ARC are verified before the filter, and signed after it',
-    mend: 'smtpd_milters with the signer at the listener behind the filter, and none that signs before it',
-    reads: ['postfix', 'config'],
-    judge: ({ postfix, config: { config } }) => {
-      if (!isGateway(entrancesOf(postfix, config))) return ok('outgoing mail is not sealed by this wiring');
-      const before = ['smtpd_milters', 'non_smtpd_milters'].flatMap((name) =>
-        listOf(settingOf(postfix, name)),
-      );
-      if (before.length === 0) return ok('no milter stands before the filter');
-      const behind = waysBack(postfix, config).flatMap((service) =>
-        listOf(settingOf(postfix, 'smtpd_milters', service)),
-      );
-      return behind.length > 0
-        ? ok(`before the filter ${some(before)}, behind it ${some(behind)}`)
-        : warning(`${some(before)} before the filter, and none behind it`);
-    },
-  }),
+  SIGNERS,
 ];

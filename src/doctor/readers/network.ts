@@ -64,8 +64,12 @@ export const readListeners: Reader<'listeners'> = async (ask) => {
     ...config.filter.listen.map(({ name, protocol, address }) => [name ?? protocol, address] as const),
     ...config.receiver.listen.map((address) => ['receiver', address] as const),
   ];
-  // Somebody else who listens there greets as well.
-  const greeting = { expected: OUR_GREETING, goodbye: 'QUIT\r\n' };
+  // Not any 220: where another program has the port, Postfix gives our mail to that one.
+  const greeting = {
+    expected: OUR_GREETING,
+    goodbye: 'QUIT\r\n',
+    unexpected: (heard: string) => `that is not sealpost: ${inQuotes(heard)}`,
+  };
   return Promise.all(wanted.map(([name, at]) => answered(name, at, greeting)));
 };
 

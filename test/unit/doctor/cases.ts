@@ -40,6 +40,17 @@ const service =
 
 const BACK = '127.0.0.1:10026';
 
+/** A listener that gives its mail to amavis first. */
+const filteredFirst =
+  (listener: string) =>
+  (facts: Facts): Partial<Facts> => {
+    const { postfix } = { ...facts, ...service(listener, { content_filter: AMAVIS })(facts) };
+    const amavis = { name: 'smtp-amavis', type: 'unix', maxproc: '2', command: 'smtp', args: '' };
+    return { postfix: { ...postfix, services: [...postfix.services, { ...amavis, overrides: new Map() }] } };
+  };
+
+const AMAVIS = 'smtp-amavis:[127.0.0.1]:10030';
+
 /** Changes that are laid over each other. */
 const all =
   (...changes: readonly ((facts: Facts) => Partial<Facts>)[]) =>
@@ -430,6 +441,43 @@ export const RED: readonly Case[] = [
     'delivery-local',
   ),
   red('signers', main({ smtpd_milters: 'inet:127.0.0.1:8891' }), /8891/, GATEWAY),
+  red('signers', service('smtp', { smtpd_milters: 'inet:127.0.0.1:8893' }), /8893/, GATEWAY),
+  red('signers', main({ non_smtpd_milters: 'inet:127.0.0.1:8894' }), /8894/, 'pipe'),
+  red(
+    'signers',
+    all(
+      main({ smtpd_milters: 'inet:127.0.0.1:8891' }),
+      service(BACK, { smtpd_milters: 'inet:127.0.0.1:8891' }),
+    ),
+    /8891 before the filter, and again behind it/,
+    GATEWAY,
+  ),
+  red(
+    'signers',
+    all(
+      main({ smtpd_milter_maps: 'cidr:/etc/postfix/milters' }),
+      service(BACK, { smtpd_milter_maps: undefined }),
+    ),
+    /again behind it/,
+    GATEWAY,
+  ),
+  red('signers', service(BACK, { smtpd_milters: 'inet:127.0.0.1:8891' }), /8891 behind the seal/),
+  red(
+    'signers',
+    all(
+      main({ smtpd_milter_maps: 'cidr:/etc/postfix/milters' }),
+      service(BACK, { smtpd_milter_maps: undefined }),
+    ),
+    /cidr:.* behind the seal/,
+  ),
+  red('listeners_without_filter', filteredFirst('smtp'), /smtp.* to smtp-amavis:.*must come/, GATEWAY),
+  error(
+    'listeners_without_filter',
+    all(filteredFirst('smtp'), service('pickup', { content_filter: '' })),
+    /^pickup/,
+    GATEWAY,
+  ),
+  error('listeners_without_filter', service('smtp', { content_filter: 'lmtp:unix:x' }), /^smtp/, GATEWAY),
   red(
     'aliases_lead_to_keyed',
     () => ({ aliases: { entries: [{ from: 'sales', target: 'alice' }], unread: [] } }),
@@ -527,6 +575,12 @@ export const OTHERS: readonly Case[] = [
       main({ smtpd_milters: 'inet:127.0.0.1:8891' }),
       service(BACK, { smtpd_milters: 'inet:127.0.0.1:8892' }),
     ),
+    GATEWAY,
+  ),
+  green('signers', main({ smtpd_milters: 'inet:127.0.0.1:8891', smtpd_milter_maps: 'cidr:/x' })),
+  green(
+    'signers',
+    main({ smtpd_milters: 'inet:127.0.0.1:8891', receive_override_options: 'no_milters' }),
     GATEWAY,
   ),
   green('local_delivery_open', addresses({ localNames: ['example.org'] }), 'delivery-local'),
