@@ -10,7 +10,7 @@ import { proxyDoor } from '../../../portal/portal.ts';
 import { canBeAsked, parseImapServer, verdictOf } from '../../../portal/sign-in/imap.ts';
 import { toldUser } from '../../../portal/sign-in/trusted-header.ts';
 import { configSchema } from '../../../src/config/schema.ts';
-import type { SettingsOverride } from '../../../src/config/settings.ts';
+import type { Settings } from '../../../src/config/settings.ts';
 import { grouped } from '../../../src/keys/fingerprint.ts';
 import type { KeyView } from '../../../src/keys/view.ts';
 
@@ -234,7 +234,7 @@ describe('the first sentence', () => {
     settings: { values: encryption },
   };
   const waits = { readAt: null } as never;
-  const having = (state: KeyView['state'], settings: SettingsOverride = {}) => ({
+  const having = (state: KeyView['state'], settings: Partial<Settings> = {}) => ({
     keys: [{ ...key, state }],
     settings: { values: { ...encryption, ...settings } },
   });
@@ -266,7 +266,11 @@ describe('the first sentence', () => {
 
   it.for([
     ['no key', without, 'pass'],
-    ['no key, where mail is refused then', { ...having('usable', { on_missing_key: 'reject' }), ...without }, 'reject'],
+    [
+      'no key, where mail is refused then',
+      { ...having('usable', { on_missing_key: 'reject' }), ...without },
+      'reject',
+    ],
     [
       'no key and sealing switched off',
       { ...having('usable', { on_missing_key: 'reject', encrypt: false }), ...without },
