@@ -47,9 +47,10 @@ export async function startSiteProxy(options: SiteProxyOptions): Promise<SitePro
   };
   const child = options.kind === 'caddy' ? startCaddy(places) : startNginx(places);
   const outside = { inject: injectThrough(port, issued.pem) } as unknown as SiteProxy['outside'];
+  const output = () => readFileSync(join(dir, 'output'), 'utf8');
   const proxy: SiteProxy = {
     outside,
-    accessLog: () => readFileSync(join(dir, 'access.log'), 'utf8'),
+    accessLog: () => (options.kind === 'caddy' ? output() : readFileSync(join(dir, 'access.log'), 'utf8')),
     async close() {
       const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
       if (child.exitCode === null && child.kill('SIGTERM')) await ended;
@@ -62,13 +63,13 @@ export async function startSiteProxy(options: SiteProxyOptions): Promise<SitePro
       `${options.kind} to answer`,
       20_000,
       async () => {
-        if (child.exitCode !== null) throw new Error(`${options.kind} ended`);
+        if (child.exitCode !== null) throw new Error(`${options.kind} ended\n${output()}`);
         return outside.inject({ method: 'GET', url: '/', headers: { host: PORTAL_HOST } }).then(
           () => true,
           () => false,
         );
       },
-      () => readFileSync(join(dir, 'output'), 'utf8'),
+      output,
     );
   } catch (error) {
     await proxy.close();
@@ -149,9 +150,7 @@ function startCaddy({ dir, port, certificate, key, socket }: Places): ChildProce
 https://${PORTAL_HOST}:${port} {
 	bind 127.0.0.1
 	tls ${certificate} ${key}
-	log {
-		output file ${dir}/access.log
-	}
+	log
 `,
     ],
     ['unix//run/sealpost/portal.sock', `unix/${socket}`],

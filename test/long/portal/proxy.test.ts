@@ -142,19 +142,23 @@ describe('nginx that signs users in', () => {
     if (signIn !== undefined) await closed(signIn);
   });
 
-  const asks = async (headers: Readonly<Record<string, string>>) => {
+  const asks = async (headers: Readonly<Record<string, string>>, path = '/') => {
     const before = echo.asked.length;
-    const { body } = await plainBrowser(proxy.outside, PORTAL_HOST, headers).get('/');
+    const { body } = await plainBrowser(proxy.outside, PORTAL_HOST, headers).get(path);
     return { body, told: echo.asked.slice(before) };
   };
 
   it('names whom the service names, in place of what the client writes, in whatever spelling', async () => {
     answer = { code: 202, headers: { 'x-auth-request-email': 'alice@example.org' } };
-    const { body, told } = await asks({ ...FORGED, x_remote_user: 'eve@example.org' });
-    expect(body).toBe('the portal');
-    expect(told).toHaveLength(1);
-    expect(told[0]).toMatchObject({ 'x-remote-user': 'alice@example.org', 'x-forwarded-for': '127.0.0.1' });
-    expect(told[0]).not.toHaveProperty('x_remote_user');
+    for (const path of ['/key', '/confirm/a-secret']) {
+      const { body, told } = await asks({ ...FORGED, x_remote_user: 'eve@example.org' }, path);
+      expect(body).toBe('the portal');
+      expect(told).toHaveLength(1);
+      expect(told[0]).toMatchObject({ 'x-remote-user': 'alice@example.org', 'x-forwarded-for': '127.0.0.1' });
+      expect(told[0]).not.toHaveProperty('x_remote_user');
+    }
+    expect(proxy.accessLog()).toContain('/key');
+    expect(proxy.accessLog()).not.toContain('a-secret');
   });
 
   it('names nobody where the service names nobody', async () => {
@@ -165,7 +169,9 @@ describe('nginx that signs users in', () => {
 
   it('asks nothing of the portal for who is not signed in', async () => {
     answer = { code: 401, headers: {} };
-    const { body, told } = await asks(FORGED);
-    expect([body, told]).toEqual(['sign in there', []]);
+    for (const path of ['/', '/confirm/a-secret']) {
+      const { body, told } = await asks(FORGED, path);
+      expect([body, told]).toEqual(['sign in there', []]);
+    }
   });
 });
