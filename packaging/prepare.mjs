@@ -52,8 +52,19 @@ const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   dev: ['postfix', 'swaks'],
   test: TEST,
-  // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs; signers and spam filters.
-  long: [...TEST, 'mmdebstrap', ...READERS, ...SIGNERS, 'mariadb-server', 'sqlite3'],
+  // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs; signers and
+  // spam filters; what stands before the portal.
+  long: [
+    ...TEST,
+    'mmdebstrap',
+    ...READERS,
+    ...SIGNERS,
+    'mariadb-server',
+    'sqlite3',
+    'chromium',
+    'nginx',
+    'caddy',
+  ],
   bench: [
     'postfix',
     'postfix-pgsql',

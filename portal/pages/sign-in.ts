@@ -141,9 +141,10 @@ async function mayAskFor(
     const retryAt = await takeTurn(context.flow, limit, subject);
     if (retryAt !== null) return { ok: false, because: 'limited', retryAt };
   }
-  if (person === null || countedName(person.login, delimiters) === name) return { ok: true, person };
-  // Guesses by a mailbox's other names count together, too. That they are over is not told: it would say whose name it is.
-  const over = await takeTurn(context.flow, LIMITS.passwordAlias, person.login);
+  // Guesses by a mailbox's other names count together, too. That they are over is not told: it would say whose name it is. Where
+  // there is no other name, something is counted all the same: the time of one statement more would say it.
+  const isOther = person !== null && countedName(person.login, delimiters) !== name;
+  const over = await takeTurn(context.flow, LIMITS.passwordAlias, isOther ? person.login : `own ${name}`);
   return { ok: true, person: over === null ? person : null };
 }
 

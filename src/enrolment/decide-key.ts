@@ -102,6 +102,7 @@ export function activated({ state, now }: Question, submission: StateSubmission)
   const effects: Effect[] = [
     { do: 'activate', submissionId: submission.id, intent: submission.intent },
     { do: 'drop submission', submissionId: submission.id },
+    ...sealing(state),
   ];
   if (first) {
     effects.push(
@@ -110,4 +111,17 @@ export function activated({ state, now }: Question, submission: StateSubmission)
     );
   }
   return submission.proof.level === 'key' ? [...effects, { do: 'forget stops' }] : effects;
+}
+
+/**
+ * The button says that mail is sealed to the key from now on, and so do the page and the letter behind it: where sealing was off,
+ * as it is after leaving, it is on again, and a pause ends.
+ */
+function sealing({ pausedUntil, settings, inherited }: EnrolmentState): readonly Effect[] {
+  return [
+    ...(pausedUntil === null ? [] : [{ do: 'unpause' } as const]),
+    ...(settings.encrypt
+      ? []
+      : [{ do: 'set', settings: { encrypt: inherited.encrypt ? null : true } } as const]),
+  ];
 }

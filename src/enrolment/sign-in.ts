@@ -4,7 +4,7 @@ import { MAX_ADDRESS } from '../address/normalise.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { findUser } from '../directory/find.ts';
 import { ChangeRefused } from '../directory/refused.ts';
-import { countedAs, LIMITS, takeTurn } from './limits.ts';
+import { countedAs, LIMITS, takeTurn, takeTurnIn } from './limits.ts';
 import { countedName, NOBODY, userNamed } from './named-user.ts';
 import { withdrawUnsent } from './outbox.ts';
 import { loadAddressee, remember } from './rows.ts';
@@ -14,7 +14,7 @@ import type { FlowContext, FlowRefusal, Language, Outcome, Proof } from './types
 
 /**
  * Asks for a letter with a sign-in link: sealed to the user's current keys where there are any, else in the clear. It is sent
- * by `serve`. Known and unknown addresses are answered alike: the statements are the same ones.
+ * by `serve`. Known and unknown addresses are answered alike: the statements are the same ones, and each transaction writes.
  * @param asked `address` as typed; an alias of one user counts. `client`: its IP address, for the limits. `clear`: "I cannot read
  * it": a letter in the clear, whose link is of mailbox level
  * @returns ok also where nobody has the address; refused only where a limit is reached, or `portal.url` is not set
@@ -35,7 +35,6 @@ export async function requestSignIn(
   for (const [limit, what] of [
     [LIMITS.signInClient, asked.client],
     [LIMITS.signInPair, `${countedAs(asked.client)} ${subject}`],
-    [LIMITS.signInAddress, subject],
   ] as const) {
     const retryAt = await takeTurn(context, limit, what);
     if (retryAt !== null) return { ok: false, because: 'limited', retryAt };
@@ -45,7 +44,10 @@ export async function requestSignIn(
   const addressee = await loadAddressee(orm, userId);
   const sealed = !asked.clear && addressee !== null && addressee.keys.length > 0;
   const now = new Date(context.now()).toISOString();
-  await inOrmTransaction(context.database, async (tx) => {
+  return inOrmTransaction(context.database, async (tx): Promise<Outcome> => {
+    // Counted in here: then the transaction of an unknown address has something to write as well, and its COMMIT waits for the disk.
+    const retryAt = await takeTurnIn(tx, LIMITS.signInAddress, subject, context.now());
+    if (retryAt !== null) return { ok: false, because: 'limited', retryAt };
     await withdrawUnsent(tx, userId, 'sign in');
     await tx.execute(sql`
       INSERT INTO enrolments (user_id, language)
@@ -55,8 +57,8 @@ export async function requestSignIn(
       INSERT INTO enrolment_letters (user_id, kind, seal, created_at, next_at)
         SELECT id, 'sign in', ${sealed ? 'current' : 'clear'}, ${now}::timestamptz, ${now}::timestamptz
           FROM users WHERE id = ${userId} AND status = 'active'`);
+    return { ok: true };
   });
-  return { ok: true };
 }
 
 /**

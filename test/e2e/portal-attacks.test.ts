@@ -341,6 +341,9 @@ describe('who asks whether an address is known', () => {
       const texts = await asked(known);
       expect(texts.length).toBeGreaterThan(8);
       expect(await asked(unknown)).toEqual(texts);
+      // COMMIT waits for the disk in both: each transaction has something to write, whoever is asked for.
+      const inside = texts.slice(texts.findIndex((text) => /^begin/i.test(text)));
+      expect(inside[1]).toContain('insert into "enrolment_limits"');
       await round();
     },
   );
@@ -355,8 +358,8 @@ describe('who asks whether an address is known', () => {
     stand.asked.length = 0;
     const texts = await asked('finn');
     expect(texts.length).toBeGreaterThan(4);
-    for (const name of ['gone', 'nobody']) expect(await asked(name), name).toEqual(texts);
-    expect(stand.asked.map(({ password }) => password === 'guess')).toEqual([true, false, false]);
+    for (const name of ['gone', 'nobody', 'finns.alias']) expect(await asked(name), name).toEqual(texts);
+    expect(stand.asked.map(({ password }) => password === 'guess')).toEqual([true, false, false, true]);
   });
 
   it('learns nothing by limits: each spelling of a name counts, whether anybody has it or not', async () => {

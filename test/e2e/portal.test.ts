@@ -160,6 +160,12 @@ describe('a person who never heard of this', () => {
     expect((await leaving.post('/leave')).headers.location).toBe('/?done=left');
     await expectSealedTo(null);
     expect((await leaving.get('/')).body).toContain('Your mail is not sealed');
+    // The page says that it is sealed: leaving has switched that off.
+    await leaving.post('/key/submit', await reviewed(leaving, keys[1]));
+    expect(await confirm(keys[1])).toContain('Your mail is sealed');
+    await expectSealedTo(keys[1]);
+    expect((await leaving.get('/')).body).toContain('Your mail is sealed since');
+    expect((await (await signedIn(keys[1])).post('/leave')).headers.location).toBe('/?done=left');
   });
 
   it('signs in by the mailbox password, and by a link from support; signing out ends the session', async () => {

@@ -21,7 +21,7 @@ export function socketBrowser(port: number, client: string): Pick<FastifyInstanc
       };
       // No agent keeps it: the connection ends with the answer.
       const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
-        read(response).then(resolve, reject);
+        answerOf(response).then(resolve, reject);
       });
       sent.on('error', reject);
       sent.end(payload);
@@ -29,7 +29,8 @@ export function socketBrowser(port: number, client: string): Pick<FastifyInstanc
   return { inject } as unknown as Pick<FastifyInstance, 'inject'>;
 }
 
-async function read(response: IncomingMessage): Promise<LightMyRequestResponse> {
+/** An answer as fastify's injection gives it. */
+export async function answerOf(response: IncomingMessage): Promise<LightMyRequestResponse> {
   const chunks: Buffer[] = [];
   for await (const chunk of response) chunks.push(chunk as Buffer);
   const cookies = (response.headers['set-cookie'] ?? []).map((text) => {

@@ -25,7 +25,7 @@ export const english: Catalogue = {
       subject: 'You can read this: use your key now',
       paragraphs: [
         'You can read this letter, so your key works: it was locked with the key that was handed over, and with nothing else.',
-        `Open this address and press the button there. From then on the mail for ${address} is sealed with this key:\n${link}`,
+        `Open this address and press the button there. From then on, or from the end of a waiting time that runs, the mail for ${address} is sealed with this key:\n${link}`,
         `The key has the fingerprint\n${fingerprint}`,
         `The link works once, until ${linkUntil}. Until you press the button nothing changes, and a key that you used before stays in use.`,
         WHAT_SEALING_IS,

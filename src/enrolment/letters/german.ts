@@ -25,7 +25,7 @@ export const german: Catalogue = {
       subject: 'Sie können das lesen: Schlüssel jetzt verwenden',
       paragraphs: [
         'Sie können diesen Brief lesen, also funktioniert Ihr Schlüssel: Der Brief wurde mit dem abgegebenen Schlüssel verschlossen und mit keinem anderen.',
-        `Öffnen Sie diese Adresse und drücken Sie dort den Knopf. Von da an wird die Post für ${address} mit diesem Schlüssel versiegelt:\n${link}`,
+        `Öffnen Sie diese Adresse und drücken Sie dort den Knopf. Von da an, oder vom Ende einer Wartezeit an, die läuft, wird die Post für ${address} mit diesem Schlüssel versiegelt:\n${link}`,
         `Der Schlüssel hat den Fingerabdruck\n${fingerprint}`,
         `Der Link gilt einmal, bis ${linkUntil}. Bevor Sie den Knopf drücken, ändert sich nichts, und ein Schlüssel, den Sie schon haben, bleibt in Gebrauch.`,
         WHAT_SEALING_IS,

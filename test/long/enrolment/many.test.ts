@@ -31,7 +31,7 @@ afterAll(async () => {
 
 it(`${COUNT} enrolments leave no row, file, descriptor or listener behind`, async () => {
   await leaveNothingBehind(stand, {
-    warmUp: 400,
+    warmUp: 200,
     count: COUNT,
     overHttp: OVER_HTTP,
     together: 200,

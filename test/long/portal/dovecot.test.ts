@@ -1,6 +1,6 @@
 // Signing in by the mailbox password against Debian's Dovecot, as far as it takes its time: its penalty for a wrong password, one that
 // is slow, one that answers no more; and through the portal's pages. The rest stands in test/e2e/portal-dovecot.test.ts.
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { askImap, type Credentials } from '../../../portal/sign-in/imap.ts';
 import { type LoginDovecot, startLoginDovecot } from '../../support/login-dovecot.ts';
@@ -64,10 +64,12 @@ it.each([0, 1, 2, 3, 4, 5])(
 );
 
 it('one that goes on talking without an answer is given up', async () => {
-  const talkers = new Set<NodeJS.Timeout>();
+  const talkers = new Set<Socket>();
   const server = createServer((socket) => {
     const talk = setInterval(() => socket.write('* OK one moment\r\n'), 500);
-    talkers.add(talk);
+    talkers.add(socket);
+    // What it says is read: only then does the end of the connection show.
+    socket.resume();
     socket.on('error', () => undefined);
     socket.on('close', () => clearInterval(talk));
   });
@@ -76,7 +78,7 @@ it('one that goes on talking without an answer is given up', async () => {
   const { verdict, seconds } = await timed(port, PASSWORD, false);
   expect(verdict).toBe('unavailable');
   expect(seconds).toBeLessThan(35);
-  for (const talk of talkers) clearInterval(talk);
+  for (const talker of talkers) talker.destroy();
   await new Promise((resolve) => server.close(resolve));
 });
 

@@ -9,6 +9,7 @@ import { makeSecret } from '../../../src/enrolment/secrets.ts';
 import { requestSignIn } from '../../../src/enrolment/sign-in.ts';
 import { forgetEnded } from '../../../src/enrolment/timers.ts';
 import { mapLimited } from '../../../src/pacing/map-limited.ts';
+import { type Difference, differenceOf, inWords, tellsNothing } from '../../support/paired-times.ts';
 import { openPortalStand, PORTAL_HOST, type PortalStand } from '../../support/portal-stand.ts';
 
 let stand: PortalStand;
@@ -52,14 +53,17 @@ function ask(path: string, client: string): Promise<number> {
 
 const PATHS = ['/', '/nothing', '/key', '/confirm/TOKEN', '/sign-in/TOKEN', '/?lang=de'];
 
-async function flood(requests: number, clients: number): Promise<ReadonlyMap<number, number>> {
+async function flood(
+  requests: number,
+  clientOf: (index: number) => string,
+): Promise<ReadonlyMap<number, number>> {
   const codes = new Map<number, number>();
   await mapLimited(
     Array.from({ length: requests }, (_, index) => index),
     50,
     async (index) => {
       const path = (PATHS[index % PATHS.length] ?? '/').replace('TOKEN', makeSecret().secret);
-      const code = await ask(path, `192.0.2.${index % clients}`);
+      const code = await ask(path, clientOf(index));
       codes.set(code, (codes.get(code) ?? 0) + 1);
     },
   );
@@ -76,16 +80,21 @@ async function rows(): Promise<number> {
 
 it('of 10,000 requests and their connections leaves limits, memory and tables as they were', async () => {
   const before = await rows();
-  await flood(2000, 200);
+  const manyClients = (index: number) => `192.0.2.${index % 200}`;
+  await flood(2000, manyClients);
   const first = heap();
-  const one = await flood(2000, 1);
-  const many = await flood(6000, 200);
+  // Another one than those: what it has used up is not theirs.
+  const began = performance.now();
+  const one = await flood(2000, () => '198.51.100.7');
+  const seconds = (performance.now() - began) / 1000;
+  const many = await flood(6000, manyClients);
   const last = heap();
   console.log('one client:', Object.fromEntries(one), '200 clients:', Object.fromEntries(many));
   console.log(`heap after 2,000 requests ${first.toFixed(1)} MB, after 10,000 ${last.toFixed(1)} MB`);
   expect([...one.keys(), ...many.keys()].filter((code) => code >= 500)).toEqual([]);
-  // Its minute may end once on the way, and 10 requests were made before.
-  expect(one.get(429) ?? 0).toBeGreaterThanOrEqual(2000 - 600);
+  // Its minute may end on the way; what the machine is slow at takes longer than one.
+  expect(one.get(429) ?? 0).toBeGreaterThanOrEqual(2000 - 300 * (1 + Math.ceil(seconds / 60)));
+  expect(one.get(429) ?? 0).toBeGreaterThan(0);
   expect(many.get(429) ?? 0).toBe(0);
   expect(last - first).toBeLessThan(8);
   await forgetEnded(stand.enrolment.context);
@@ -122,8 +131,10 @@ it('of names that nobody has and of names that somebody has, answers take as lon
     ['the work', times],
     ['the page', pages],
   ] as const)
-    console.log(`${name}: known ${median(known).toFixed(2)} ms, unknown ${median(unknown).toFixed(2)} ms`);
+    console.log(
+      `${name}: known ${median(known).toFixed(2)} ms, unknown ${median(unknown).toFixed(2)} ms; apart ${inWords(differenceOf(known, unknown))}`,
+    );
   expect(Math.min(...pages.known, ...pages.unknown)).toBeGreaterThanOrEqual(299);
   // A machine that is busy for a while is busy for both: the order changes with each sample.
-  expect(Math.abs(median(pages.known) - median(pages.unknown))).toBeLessThan(20);
+  expect(differenceOf(pages.known, pages.unknown)).toSatisfy((each: Difference) => tellsNothing(each, 20));
 });

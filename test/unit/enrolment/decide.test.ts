@@ -117,6 +117,20 @@ const TABLE: readonly (readonly [string, EnrolmentState, FlowEvent, Proof, strin
   ['a first key, by the mailbox', state(), submit, mailbox, `keep add; ${HANDED}`],
   ['its letter read', state({ submissions: [aSubmission()] }), read, mailbox, FIRST],
   [
+    'its letter read after leaving, which had switched sealing off: as the button says, it is on again',
+    state({ submissions: [aSubmission()], settings: { ...SETTINGS, encrypt: false } }),
+    read,
+    mailbox,
+    FIRST.replace('open undo', 'set encrypt; open undo'),
+  ],
+  [
+    'a replacement read in a pause: as the button says, the pause ends',
+    { ...keyed, pausedUntil: NOW + DAY, submissions: [aSubmission({ intent: 'replace', proof: key })] },
+    read,
+    mailbox,
+    'activate replace; drop submission; unpause; forget stops; = active',
+  ],
+  [
     'a first key that an administrator handed over: nothing to take back',
     state({ submissions: [aSubmission({ proof: administrator })] }),
     read,

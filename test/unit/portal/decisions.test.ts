@@ -10,6 +10,7 @@ import { proxyDoor } from '../../../portal/portal.ts';
 import { canBeAsked, parseImapServer, verdictOf } from '../../../portal/sign-in/imap.ts';
 import { toldUser } from '../../../portal/sign-in/trusted-header.ts';
 import { configSchema } from '../../../src/config/schema.ts';
+import type { Settings } from '../../../src/config/settings.ts';
 import { grouped } from '../../../src/keys/fingerprint.ts';
 import type { KeyView } from '../../../src/keys/view.ts';
 
@@ -222,28 +223,65 @@ it('what a stranger wrote is shown without what nobody sees, and bounded', () =>
 
 describe('the first sentence', () => {
   const NOW = Date.parse('2026-11-30T12:00:00Z');
-  const key = { fingerprint: 'A', added: '2026-01-02T03:04:05Z' } as KeyView;
+  const key = { fingerprint: 'A', added: '2026-01-02T03:04:05Z', state: 'usable' } as KeyView;
+  const { encryption } = configSchema.parse({});
   const home = {
     keys: [key],
     currentKeys: ['A'],
     pausedUntil: null,
     submissions: [],
     recovery: null,
-    settings: { values: { encrypt: true } },
+    settings: { values: encryption },
   };
   const waits = { readAt: null } as never;
+  const having = (state: KeyView['state'], settings: Partial<Settings> = {}) => ({
+    keys: [{ ...key, state }],
+    settings: { values: { ...encryption, ...settings } },
+  });
+  const without = { keys: [], currentKeys: [] };
 
   it.for([
     ['a key', {}, 'sealed', 'nothing'],
     ['no key', { keys: [], currentKeys: [] }, 'none', 'hand over'],
     ['a key that cannot be used', { currentKeys: [] }, 'unusable', 'hand over'],
-    ['sealing switched off', { settings: { values: { encrypt: false } } }, 'off', 'seal again'],
+    ['a key that cannot encrypt', having('unusable'), 'unusable', 'hand over'],
+    ['a revoked key', { ...having('revoked'), currentKeys: [] }, 'unusable', 'hand over'],
+    ['an expired key that mail is still sealed to', having('expired'), 'sealed', 'nothing'],
+    ['an expired key', having('expired', { on_expired_key: 'pass' }), 'expired', 'hand over'],
+    [
+      'an expired key and another one',
+      { ...having('expired', { on_expired_key: 'defer' }), keys: [{ ...key, state: 'expired' }, key] },
+      'sealed',
+      'nothing',
+    ],
+    ['a key that an administrator disabled', { ...having('disabled'), currentKeys: [] }, 'disabled', 'ask'],
+    ['sealing switched off', having('usable', { encrypt: false }), 'off', 'seal again'],
     ['a pause', { pausedUntil: NOW + 1 }, 'paused', 'seal again'],
     ['a pause that is over', { pausedUntil: NOW }, 'sealed', 'nothing'],
     ['a letter to read', { keys: [], currentKeys: [], submissions: [waits] }, 'none', 'read letter'],
     ['a recovery', { recovery: {} as never, submissions: [waits] }, 'sealed', 'wait'],
   ] as const)('with %s says %s, and what is next', ([, more, kind, next]) => {
     expect(stateOf({ ...home, ...more }, NOW)).toMatchObject({ kind, next });
+  });
+
+  it.for([
+    ['no key', without, 'pass'],
+    [
+      'no key, where mail is refused then',
+      { ...having('usable', { on_missing_key: 'reject' }), ...without },
+      'reject',
+    ],
+    [
+      'no key and sealing switched off',
+      { ...having('usable', { on_missing_key: 'reject', encrypt: false }), ...without },
+      'pass',
+    ],
+    ['an expired key', having('expired', { on_expired_key: 'reject' }), 'reject'],
+    ['a revoked key', { ...having('revoked'), currentKeys: [] }, 'defer'],
+    ['sealing switched off', having('usable', { encrypt: false }), 'pass'],
+    ['a key', {}, null],
+  ] as const)('with %s says what happens to the mail', ([, more, meanwhile]) => {
+    expect(stateOf({ ...home, ...more }, NOW).meanwhile).toBe(meanwhile);
   });
 
   it('names a key only where mail is sealed to it', () => {

@@ -322,8 +322,10 @@ describe('signing in', () => {
     expect(askedFor('takeTurn').map(({ given }) => given)).toEqual([
       ['password client', '127.0.0.1'],
       ['password address', ALICE],
+      ['password alias', `own ${ALICE}`],
       ['password client', '127.0.0.1'],
       ['password address', 'nobody@seal.test'],
+      ['password alias', 'own nobody@seal.test'],
     ]);
   });
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CHOICES, OWN_SETTINGS } from '../../../portal/frame/changes.ts';
 import { textKey } from '../../../portal/frame/refusals.ts';
+import { MEANWHILE, STATE_KINDS } from '../../../portal/frame/state.ts';
 import { placesOf, readCatalogue, translator } from '../../../portal/frame/texts.ts';
 import { LANGUAGES } from '../../../src/enrolment/letters/language.ts';
 import { TOKEN_ACTIONS } from '../../../src/enrolment/tokens.ts';
@@ -49,6 +50,8 @@ describe('the catalogues', () => {
       ...Object.values(CHOICES)
         .flat()
         .map((choice) => `choice.${choice}`),
+      ...STATE_KINDS.map((kind) => `state.${kind}`),
+      ...MEANWHILE.map((what) => `meanwhile.${what}`),
       ...TOKEN_ACTIONS.map(textKey).flatMap((action) =>
         ['', '_title', '_button'].map((ending) => `link.${action}${ending}`),
       ),
