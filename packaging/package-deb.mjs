@@ -137,7 +137,8 @@ function copyFiles(context) {
 async function copyPrograms(context) {
   const { stage, manifest, version } = context;
   const dist = join(root, 'dist');
-  if (!existsSync(join(dist, 'cli', 'main.js'))) throw new Error('there is no dist/: run "npm run build" first');
+  if (!existsSync(join(dist, 'cli', 'main.js')))
+    throw new Error('there is no dist/: run "npm run build" first');
   const compiled = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8')).include;
   for (const name of readdirSync(dist))
     if (!compiled.includes(name) && name !== 'sealpost-pull')
@@ -237,7 +238,10 @@ function writeControl(context) {
     .replace('@MAINTAINER@', maintainer())
     .replace('@SIZE@', String(size));
   const sums = files.map(
-    (name) => `${createHash('md5').update(readFileSync(join(stage, name))).digest('hex')}  ${name}\n`,
+    (name) =>
+      `${createHash('md5')
+        .update(readFileSync(join(stage, name)))
+        .digest('hex')}  ${name}\n`,
   );
   put(context, 'DEBIAN/control', control);
   put(context, 'DEBIAN/md5sums', sums.join(''));
@@ -277,7 +281,9 @@ if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.a
   packageDeb({ out: values.out ?? root, ...(values.version === undefined ? {} : values) }).then(
     (file) => process.stdout.write(`made ${file}\n`),
     (error) => {
-      process.stderr.write(`sealpost: no package was made: ${error instanceof Error ? error.message : error}\n`);
+      process.stderr.write(
+        `sealpost: no package was made: ${error instanceof Error ? error.message : error}\n`,
+      );
       process.exitCode = 1;
     },
   );
