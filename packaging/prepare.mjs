@@ -27,6 +27,7 @@ const TEST = [
   'dovecot-pgsql',
   'pgbouncer',
   'groff-base',
+  'systemd',
 ];
 
 /** Programs that people read mail with, and what shows them without a screen and reads them aloud. */
@@ -50,7 +51,7 @@ const WANTED = {
   dev: ['postfix', 'swaks'],
   test: TEST,
   // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs.
-  long: [...TEST, 'mmdebstrap', ...READERS, 'mariadb-server', 'sqlite3'],
+  long: [...TEST, 'mmdebstrap', 'lintian', ...READERS, 'mariadb-server', 'sqlite3'],
   bench: [
     'postfix',
     'postfix-pgsql',

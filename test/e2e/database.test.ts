@@ -640,11 +640,7 @@ describe('the embedded PostgreSQL, shared', () => {
       const socketFolder = join(folder, 'run');
       mkdirSync(socketFolder);
       chownSync(socketFolder, 65534, 65534);
-      const identity = serverIdentity(
-        { uid: 65534, gid: 65534 },
-        join(programs.folder, 'postgres'),
-        scratch,
-      );
+      const identity = serverIdentity({ uid: 65534, gid: 65534 }, join(programs.folder, 'postgres'), scratch);
       expect(identity.capable).toBe(true);
       const server = {
         programs,
