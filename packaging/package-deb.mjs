@@ -245,6 +245,8 @@ function writeControl(context) {
   );
   put(context, 'DEBIAN/control', control);
   put(context, 'DEBIAN/md5sums', sums.join(''));
+  chmodSync(join(stage, 'DEBIAN'), 0o755);
+  for (const name of ['control', 'md5sums']) chmodSync(join(stage, 'DEBIAN', name), 0o644);
   for (const [name, mode] of Object.entries(CONTROL_FILES)) {
     copyFileSync(join(root, 'packaging', 'debian', name), join(stage, 'DEBIAN', name));
     chmodSync(join(stage, 'DEBIAN', name), mode);
