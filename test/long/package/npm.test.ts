@@ -19,7 +19,9 @@ describe('the npm package', () => {
     folder = await mkdtemp(join(tmpdir(), 'sp-npm-'));
     home = join(folder, 'home');
     await mkdir(home);
-    const asked = await runProgram('npm', ['view', 'commander', 'version', '--fetch-retries=0']);
+    const asked = await runProgram('npm', ['view', 'commander', 'version', '--fetch-retries=0'], {
+      timeout: 300_000,
+    });
     if (asked.code !== 0) {
       away = `npm: the registry does not answer: ${asked.stderr.trim().split('\n')[0]}`;
       return;

@@ -1,9 +1,10 @@
 // What the Tab key completes: by the answers, and by bash itself on the script that is printed.
+// @module-tag slow
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { calledBy, createProgram } from '../../../src/cli/program.ts';
 import { runCommand } from '../../support/command-line.ts';
 
@@ -19,6 +20,9 @@ const offered = async (line: string): Promise<readonly string[]> =>
     .trimEnd()
     .split('\n')
     .map((each) => each.replace(/\t.*/, ''));
+
+// Loads every command, which is half of the house.
+beforeAll(() => offered(''), 240_000);
 
 describe('completion', () => {
   it.each([
@@ -52,7 +56,7 @@ describe('completion', () => {
   });
 });
 
-describe('bash, with the script', { tags: ['slow'] }, () => {
+describe('bash, with the script', () => {
   /** @returns what bash would offer, and what the program was asked */
   async function complete(words: readonly string[]) {
     const folder = mkdtempSync(join(tmpdir(), 'sp-'));
