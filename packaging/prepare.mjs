@@ -27,6 +27,7 @@ const TEST = [
   'dovecot-pgsql',
   'pgbouncer',
   'groff-base',
+  'systemd',
 ];
 
 /** Programs that people read mail with, and what shows them without a screen and reads them aloud. */
@@ -57,6 +58,7 @@ const WANTED = {
   long: [
     ...TEST,
     'mmdebstrap',
+    'lintian',
     ...READERS,
     ...SIGNERS,
     'mariadb-server',

@@ -13,6 +13,8 @@ import { printable } from './table.ts';
 
 interface Flags {
   readonly config?: string | readonly string[];
+  /** sealpost's own, where it was named before the command. */
+  readonly ownConfig?: string;
   readonly json?: boolean;
   readonly apply?: boolean;
   readonly remove?: boolean;
@@ -65,7 +67,7 @@ function registerMailgate(command: Command, program: 'gpg-mailgate' | 'lacre'): 
     `sealpost import ${program} --config /etc/${program}.conf`,
     true,
   ).action((flags: Flags & { readonly database?: string }) => {
-    const { own, other } = splitConfigs(flags.config);
+    const { own, other } = splitConfigs(flags);
     return moveIn(flags, own, async () => {
       const { mailgateSource } = await import('../import/formats/mailgate.ts');
       return mailgateSource({
@@ -86,7 +88,7 @@ function registerZeyple(command: Command): void {
     'sealpost import zeyple --config /etc/zeyple.conf',
     true,
   ).action((flags: Flags) => {
-    const { own, other } = splitConfigs(flags.config);
+    const { own, other } = splitConfigs(flags);
     return moveIn(flags, own, async () =>
       (await import('../import/formats/zeyple.ts')).zeypleSource(resolve(onlyOne(other, '--config FILE'))),
     );
@@ -180,13 +182,13 @@ function withImportOptions(command: Command, example: string, hasConfig = false)
 }
 
 /** Which of the files is sealpost's own. */
-function splitConfigs(config: Flags['config']): {
+function splitConfigs({ config, ownConfig }: Flags): {
   readonly own: string | undefined;
   readonly other: readonly string[];
 } {
   const all = typeof config === 'string' ? [config] : (config ?? []);
   return {
-    own: all.filter((file) => file.endsWith('.toml')).at(-1),
+    own: all.filter((file) => file.endsWith('.toml')).at(-1) ?? ownConfig,
     other: all.filter((file) => !file.endsWith('.toml')),
   };
 }

@@ -84,4 +84,5 @@ export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: 
       'what runs, what it did in the last minute, hour and day, what the database holds, and what is wrong; exit 1 when no serve answers',
     ],
   ],
+  ['completion', ['completion', 'print what a shell needs to complete commands and options']],
 ]);

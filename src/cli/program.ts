@@ -33,6 +33,10 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     import: async () => (await import('./import.ts')).registerImport,
     sync: async () => (await import('./sync.ts')).registerSync,
     status: async () => (await import('./status.ts')).registerStatus,
+    completion: async () => {
+      const { registerCompletion } = await import('./completion.ts');
+      return (program) => registerCompletion(program, everyCommand);
+    },
   }),
 );
 
@@ -41,25 +45,52 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
  * @param called the command's name; anything else stands for all of them, of which --help then has a line each
  */
 export async function createProgram(called: string | undefined): Promise<Command> {
-  const program = new Command('sealpost')
-    .description(
-      'Seals mail with its recipient’s OpenPGP key before it touches a mailbox: a content filter for Postfix.',
-    )
-    .version(packageVersion())
-    .showHelpAfterError('(add --help for what is allowed, and an example)')
-    .addHelpText(
-      'after',
-      `
+  const program = withoutCommands();
+  const load = COMMANDS.get(called ?? '');
+  if (load !== undefined) (await load())(program);
+  else for (const [name, each] of COMMANDS) if (!addLine(program, name)) (await each())(program);
+  return program;
+}
+
+/** The command line with every command loaded. */
+async function everyCommand(): Promise<Command> {
+  const program = withoutCommands();
+  for (const load of COMMANDS.values()) (await load())(program);
+  return program;
+}
+
+function withoutCommands(): Command {
+  return (
+    new Command('sealpost')
+      .description(
+        'Seals mail with its recipient’s OpenPGP key before it touches a mailbox: a content filter for Postfix.',
+      )
+      .version(packageVersion())
+      .option('--config <file>', 'configuration file, as after the command')
+      // What stands after the command is the command's, also where both know it.
+      .enablePositionalOptions()
+      .hook('preAction', takeConfigBefore)
+      .showHelpAfterError('(add --help for what is allowed, and an example)')
+      .addHelpText(
+        'after',
+        `
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 75 temporary (database away).
 
 Example:
   $ sealpost init && sealpost domain add example.org && sealpost user add alice@example.org
   $ sealpost key import alice.asc && sealpost serve`,
-    );
-  const load = COMMANDS.get(called ?? '');
-  if (load !== undefined) (await load())(program);
-  else for (const [name, each] of COMMANDS) if (!addLine(program, name)) (await each())(program);
-  return program;
+      )
+  );
+}
+
+/** Gives a command the file that was named before it; one that is named after it as well counts. */
+function takeConfigBefore(program: Command, called: Command): void {
+  const file: unknown = program.getOptionValue('config');
+  if (typeof file !== 'string') return;
+  const own = called.options.find((option) => option.attributeName() === 'config');
+  // `import gpg-mailgate --config` names the other program's file.
+  if (own?.variadic === true) called.setOptionValue('ownConfig', file);
+  else if (called.getOptionValue('config') === undefined) called.setOptionValue('config', file);
 }
 
 /** Adds what --help says of a command, and nothing that could run. @returns false where no line is known */
@@ -72,7 +103,10 @@ function addLine(program: Command, name: string): boolean {
   return true;
 }
 
-/** The command that the words after `sealpost` are for: `help user` is for `user`. */
+/** The command that the words after `sealpost` are for: `help user` and `--config FILE user` are for `user`. */
 export function calledBy(words: readonly string[]): string | undefined {
-  return words[0] === 'help' ? words[1] : words[0];
+  const [first, ...rest] = words;
+  if (first === '--config') return calledBy(rest.slice(1));
+  if (first?.startsWith('--config=') === true) return calledBy(rest);
+  return first === 'help' ? rest[0] : first;
 }

@@ -24,7 +24,7 @@ import { packageRoot } from '../../src/config/package.ts';
 import { type Config, configSchema } from '../../src/config/schema.ts';
 import { createData } from '../../src/database/embedded/data.ts';
 import { socketHome } from '../../src/database/embedded/embedded.ts';
-import { programsFolder } from '../../src/database/embedded/programs.ts';
+import { findPrograms } from '../../src/database/embedded/programs.ts';
 import { runningPostmaster, startServer, stopServer } from '../../src/database/embedded/server.ts';
 import { serverIdentity } from '../../src/database/embedded/user.ts';
 import { applyMigrations, migrationStatus } from '../../src/database/migrate.ts';
@@ -634,13 +634,13 @@ describe('the embedded PostgreSQL, shared', () => {
     it('runs programs that lie below a private folder of root', async () => {
       const closed = join(scratch, 'programs');
       mkdirSync(closed, { mode: 0o700 });
-      cpSync(join(programsFolder(), '..'), closed, { recursive: true, verbatimSymlinks: true });
-      const programs = join(closed, 'bin');
+      cpSync(join(findPrograms('').folder, '..'), closed, { recursive: true, verbatimSymlinks: true });
+      const programs = { ...findPrograms(''), folder: join(closed, 'bin') };
       const folder = mkdtempSync(join(scratch, 'by-hand-'));
       const socketFolder = join(folder, 'run');
       mkdirSync(socketFolder);
       chownSync(socketFolder, 65534, 65534);
-      const identity = serverIdentity({ uid: 65534, gid: 65534 }, join(programs, 'postgres'), scratch);
+      const identity = serverIdentity({ uid: 65534, gid: 65534 }, join(programs.folder, 'postgres'), scratch);
       expect(identity.capable).toBe(true);
       const server = {
         programs,

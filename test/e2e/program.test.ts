@@ -107,6 +107,10 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     },
   ],
   status: [{ words: ['status', '--json'], says: /"running": true/ }],
+  completion: [
+    { words: ['completion', 'fish'], says: /complete -c sealpost/ },
+    { words: ['completion', 'tcsh'], code: 2, says: /tcsh/ },
+  ],
 };
 
 describe('the program', () => {

@@ -104,6 +104,10 @@ export const EVERY_CALL: readonly CommandCall[] = [
   database('user remove alice@example.org --yes'),
   database('domain remove example.org --yes'),
   configuration('config set filter.max_recipients 500'),
+  nothing('completion bash'),
+  nothing('completion zsh'),
+  nothing('completion fish'),
+  nothing('completion complete -- us'),
 ];
 
 /** `user add`, for each command that does something. */

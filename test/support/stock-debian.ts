@@ -13,13 +13,14 @@ need('mmdebstrap', 'root');
 
 const HOST = 'mail.example.org';
 /** Milliseconds to fetch and install some two hundred packages, on a busy machine. */
-const PATIENCE = 1_800_000;
+export const PATIENCE = 1_800_000;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const PACKAGES = ['postfix', 'dovecot-imapd', 'dovecot-lmtpd', 'swaks', 'adduser', 'procps'];
 
 /** What the questions of Debian's installer are answered with. */
-const ANSWERS = `postfix postfix/main_mailer_type select Internet Site
+const ANSWERS = `debconf debconf/frontend select Noninteractive
+postfix postfix/main_mailer_type select Internet Site
 postfix postfix/mailname string example.org
 `;
 const HOSTS = `127.0.0.1 localhost\\n127.0.1.1 ${HOST} mail\\n::1 localhost\\n`;
@@ -48,9 +49,14 @@ export interface InsideOptions {
  * Installs the machine and starts its services.
  * @param release such as `bookworm`
  * @param account a Unix account with a mailbox
+ * @param software what is there of sealpost: a checkout with Node.js, or nothing yet, and an apt-get that asks no questions
  * @throws where the packages cannot be had
  */
-export async function makeStockDebian(release: string, account: string): Promise<StockDebian> {
+export async function makeStockDebian(
+  release: string,
+  account: string,
+  software: 'checkout' | 'nothing' = 'checkout',
+): Promise<StockDebian> {
   const dir = await mkdtemp(join(tmpdir(), 'sp-stock-'));
   await chmod(dir, 0o755);
   const root = join(dir, 'root');
@@ -61,8 +67,11 @@ export async function makeStockDebian(release: string, account: string): Promise
   };
   try {
     await bootstrap(release, root, dir);
-    await installNode(root);
-    await copyRepository(join(root, 'opt', 'sealpost'));
+    if (software === 'nothing') await takeYesForAnAnswer(root);
+    else {
+      await installNode(root);
+      await copyRepository(join(root, 'opt', 'sealpost'));
+    }
     const started = await startMachine(root);
     machine = started;
     for (const line of [
@@ -103,6 +112,15 @@ async function bootstrap(release: string, root: string, dir: string): Promise<vo
   );
 }
 
+/** For a root in which packages are installed: what somebody at the terminal would answer, and that no service starts by itself. */
+export async function takeYesForAnAnswer(root: string): Promise<void> {
+  await writeFile(
+    join(root, 'etc/apt/apt.conf.d/99test'),
+    'APT::Get::Assume-Yes "true";\nDPkg::Options:: "--force-unsafe-io";\nDPkg::Use-Pty "false";\n',
+  );
+  await writeFile(join(root, 'usr/sbin/policy-rc.d'), '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+}
+
 /** This machine's Node.js and npm in the place that NodeSource's package has them in. */
 async function installNode(root: string): Promise<void> {
   await cp(process.execPath, join(root, 'usr/bin/node'));
@@ -128,13 +146,14 @@ async function copyRepository(folder: string): Promise<void> {
   );
 }
 
-interface Machine {
+/** What runs in a root, in namespaces of its own. */
+export interface Machine {
   readonly run: StockDebian['run'];
   end(): Promise<void>;
 }
 
 /** Ends with its standard input, and with it every process in there: also when this process is killed. */
-async function startMachine(root: string): Promise<Machine> {
+export async function startMachine(root: string): Promise<Machine> {
   const first = `
     read -r pid rest < /proc/self/stat &&
     hostname ${HOST} && ip link set lo up && mount -t proc proc "$0/proc" && ${OWN_DEVICES} &&

@@ -10,7 +10,7 @@ import type { Logger } from 'pino';
 import { addLease, countLeases, dropLease, takeLock } from '../../host/process-lock.ts';
 import { createData } from './data.ts';
 import { makePrivate, openToAll, ownAccount } from './private-folder.ts';
-import { connectionSettings, programsFolder, type Server } from './programs.ts';
+import { connectionSettings, findPrograms, type Server } from './programs.ts';
 import { runningPostmaster, startServer, stopServer } from './server.ts';
 import { DatabaseUnavailable } from './unavailable.ts';
 import { type Account, chooseAccount, ownerOf, type ServerIdentity, serverIdentity } from './user.ts';
@@ -148,8 +148,8 @@ async function ensureRunning(folder: string, account: Account | null, create: bo
   const running = runningPostmaster(data);
   if (running?.status === 'ready') return running.socketFolder;
   if (running?.status === 'stopping') await stopServer(data);
-  const programs = programsFolder();
-  const identity = serverIdentity(account, join(programs, 'postgres'), dirname(folder));
+  const programs = findPrograms(data);
+  const identity = serverIdentity(account, join(programs.folder, 'postgres'), dirname(folder));
   const socketFolder = settleFolders(folder, identity);
   const server: Server = { programs, data, socketFolder, log: join(folder, 'server.log'), identity };
   if (!ownerOf(data)) {

@@ -30,7 +30,6 @@ const SETTINGS = [
   'jit=off',
   'max_parallel_workers=0',
   'max_logical_replication_workers=0',
-  'io_method=sync',
   'autovacuum_max_workers=1',
   'log_checkpoints=off',
   'log_min_error_statement=panic',
@@ -40,6 +39,11 @@ const SETTINGS = [
   'timezone=UTC',
   'log_timezone=UTC',
 ];
+
+/** What an older version does not know would keep it from starting. */
+function settingsFor(major: number): readonly string[] {
+  return major >= 18 ? [...SETTINGS, 'io_method=sync'] : SETTINGS;
+}
 
 /** What postmaster.pid tells of a server. */
 export interface Postmaster {
@@ -125,7 +129,7 @@ function launch(server: Server): Promise<string> {
       server.socketFolder,
       '-p',
       String(PORT),
-      ...SETTINGS.flatMap((each) => ['-c', each]),
+      ...settingsFor(server.programs.major).flatMap((each) => ['-c', each]),
     ];
     const child = spawnAs(server, 'postgres', args, ['ignore', log, log], true);
     child.unref();

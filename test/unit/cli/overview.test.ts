@@ -20,6 +20,9 @@ describe('the overview of the commands', () => {
   it('stands aside for the command that is called, also behind "help"', async () => {
     expect(calledBy(['help', 'user'])).toBe('user');
     expect(calledBy(['user', 'list'])).toBe('user');
+    expect(calledBy(['--config', 'user', 'key', 'list'])).toBe('key');
+    expect(calledBy(['--config=user', 'help', 'key'])).toBe('key');
+    expect(calledBy(['--config'])).toBe(undefined);
     const [user, ...others] = (await createProgram('user')).commands;
     expect(others).toEqual([]);
     expect(user?.commands.map((each) => each.name())).toContain('list');

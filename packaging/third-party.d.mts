@@ -1,0 +1,1 @@
+export function thirdParty(root: string): string;
