@@ -1,0 +1,117 @@
+// The first lines of the page, for somebody who is worried: whether mail flows, and whether anything goes out in plaintext that
+// should not. Pure.
+import type { Fates } from '../../observe/fates.ts';
+import type { PageFacts, SeenStatus } from './facts.ts';
+import { countOf, numberOf, spanOf } from './words.ts';
+
+/** `unknown`: nobody can tell now. */
+export type Tone = 'good' | 'look' | 'bad' | 'unknown';
+
+export interface Verdict {
+  readonly tone: Tone;
+  /** One sentence. */
+  readonly text: string;
+  /** What it rests on, or what to do: further sentences. */
+  readonly more: readonly string[];
+}
+
+/** The share of recipients that is put off in an hour, from which on it is said. Greylisting next hops put off a few. */
+const DEFERRED_SHARE = 0.1;
+/** A site with so many recipients a day, ten an hour, has none in a whole hour only for a reason. */
+const BUSY_DAY = 240;
+const DAY_S = 86_400;
+
+const KEPT = 'What is deferred stays in the queue of Postfix, which tries again: nothing is lost.';
+
+const takenOf = ({ sealed, passed, filed }: Fates): number => sealed + passed + filed;
+
+/** Whether mail flows. */
+export function flowOf({ health, status }: Pick<PageFacts, 'health' | 'status'>): Verdict {
+  const { fates, takes_mail } = status;
+  const minute = fates?.last_minute;
+  const flows = minute !== undefined && takenOf(minute) > 0;
+  if (health === null) {
+    const text = flows
+      ? 'Mail flows, and the database answers slowly or not any more.'
+      : 'The database does not answer: mail is deferred until it does.';
+    return { tone: flows ? 'look' : 'bad', text, more: [KEPT] };
+  }
+  if (takes_mail === false)
+    return health.ready
+      ? { tone: 'good', text: 'All is well here; no mail comes in by this process.', more: [] }
+      : { tone: 'bad', text: 'Something is wrong here; no mail comes in by this process.', more: [] };
+  if (!health.ready) {
+    const text = flows ? 'Mail flows, and something is wrong.' : 'Mail does not flow.';
+    return { tone: flows ? 'look' : 'bad', text, more: [KEPT] };
+  }
+  return fates === undefined
+    ? { tone: 'unknown', text: 'Whether mail flows is not known yet.', more: [] }
+    : readyOf(fates);
+}
+
+function readyOf({
+  last_minute: minute,
+  last_hour: hour,
+  last_day: day,
+}: NonNullable<SeenStatus['fates']>): Verdict {
+  if (minute.deferred > 0 && takenOf(minute) === 0)
+    return {
+      tone: 'bad',
+      text: `Mail does not flow: all ${countOf(minute.deferred, 'recipient')} of the last minute were deferred.`,
+      more: [KEPT, 'The lines "deferred" of the log say why, and so does "sealpost trace ADDRESS".'],
+    };
+  const all = takenOf(hour) + hour.deferred;
+  if (all === 0) {
+    const earlier = takenOf(day) + day.deferred;
+    return earlier < BUSY_DAY
+      ? { tone: 'good', text: 'Ready. No mail came in the last hour.', more: [] }
+      : {
+          tone: 'look',
+          text: `Ready, and no mail came in the last hour, though there were ${countOf(earlier, 'recipient')} in the last day.`,
+          more: [
+            'Does Postfix hand mail over? "sealpost doctor" looks at its wiring, "postqueue -p" at its queue.',
+          ],
+        };
+  }
+  if (hour.deferred / all >= DEFERRED_SHARE)
+    return {
+      tone: 'look',
+      text: `Mail flows, and ${numberOf(hour.deferred)} of ${countOf(all, 'recipient')} were deferred in the last hour.`,
+      more: [KEPT, 'The lines "deferred" of the log say why.'],
+    };
+  return { tone: 'good', text: 'Mail flows.', more: [] };
+}
+
+/** Whether plaintext goes out that should not. */
+export function plaintextOf({ status }: Pick<PageFacts, 'status'>): Verdict {
+  const { plaintext, uptime_seconds = 0, takes_mail } = status;
+  if (takes_mail === false) return { tone: 'good', text: 'Nothing is let through here.', more: [] };
+  if (plaintext === undefined)
+    return { tone: 'unknown', text: 'Whether anything went out in plaintext is not known yet.', more: [] };
+  const since =
+    uptime_seconds < DAY_S ? `since serve was started, ${spanOf(uptime_seconds)} ago` : 'in the last day';
+  const { by_choice = 0, unknown_address = 0 } = plaintext.last_day;
+  if (by_choice + unknown_address === 0)
+    return {
+      tone: 'good',
+      text: `Nothing that should have been sealed went out in plaintext ${since}.`,
+      more: [],
+    };
+  const recent = (plaintext.last_hour.by_choice ?? 0) + (plaintext.last_hour.unknown_address ?? 0);
+  return {
+    tone: 'look',
+    text: `${countOf(by_choice + unknown_address, 'copy', 'copies')} went out in plaintext ${since} that you may not want so; ${numberOf(recent)} of them in the last hour.`,
+    more: [
+      ...(by_choice === 0
+        ? []
+        : [
+            `${numberOf(by_choice)} by choice: a rule says so, or a setting although there is a key. The lines "passed_by_choice" of the log name them.`,
+          ]),
+      ...(unknown_address === 0
+        ? []
+        : [
+            `${numberOf(unknown_address)} to addresses of ours that nobody has. The lines "passed_unknown" of the log name them; "sealpost explain ADDRESS" says what would be done.`,
+          ]),
+    ],
+  };
+}
