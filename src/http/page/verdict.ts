@@ -1,8 +1,9 @@
 // The first lines of the page, for somebody who is worried: whether mail flows, and whether anything goes out in plaintext that
 // should not. Pure.
 import type { Fates } from '../../observe/fates.ts';
+import type { Counts } from '../../observe/windows.ts';
 import type { PageFacts, SeenStatus } from './facts.ts';
-import { countOf, numberOf, spanOf } from './words.ts';
+import { countOf, numberOf, shownOf, spanOf } from './words.ts';
 
 /** `unknown`: nobody can tell now. */
 export type Tone = 'good' | 'look' | 'bad' | 'unknown';
@@ -42,7 +43,7 @@ export function flowOf({ health, status }: Pick<PageFacts, 'health' | 'status'>)
       : { tone: 'bad', text: 'Something is wrong here; no mail comes in by this process.', more: [] };
   if (!health.ready) {
     const text = flows ? 'Mail flows, and something is wrong.' : 'Mail does not flow.';
-    return { tone: flows ? 'look' : 'bad', text, more: [KEPT] };
+    return { tone: flows ? 'look' : 'bad', text, more: [...health.reasons.slice(0, 1).map(becauseOf), KEPT] };
   }
   return fates === undefined
     ? { tone: 'unknown', text: 'Whether mail flows is not known yet.', more: [] }
@@ -79,7 +80,26 @@ function readyOf({
       text: `Mail flows, and ${numberOf(hour.deferred)} of ${countOf(all, 'recipient')} were deferred in the last hour.`,
       more: [KEPT, 'The lines "deferred" of the log say why.'],
     };
-  return { tone: 'good', text: 'Mail flows.', more: [] };
+  return {
+    tone: 'good',
+    text: 'Mail flows.',
+    more: [
+      `${countOf(takenOf(hour), 'recipient')} in the last hour, ${numberOf(takenOf(minute))} of them in the last minute; ${numberOf(hour.deferred)} deferred.`,
+    ],
+  };
+}
+
+/** The first reason, as a sentence: the others stand below. */
+function becauseOf(reason: string): string {
+  const shown = shownOf(reason);
+  return `${shown.charAt(0).toUpperCase()}${shown.slice(1)}.`;
+}
+
+/** Copies that passed in plaintext as the settings say, whatever the word of the decision. */
+function asSetOf(counts: Counts): number {
+  return Object.entries(counts)
+    .filter(([because]) => !['by_choice', 'unknown_address', 'already_encrypted'].includes(because))
+    .reduce((sum, [, count]) => sum + count, 0);
 }
 
 /** Whether plaintext goes out that should not. */
@@ -91,11 +111,15 @@ export function plaintextOf({ status }: Pick<PageFacts, 'status'>): Verdict {
   const since =
     uptime_seconds < DAY_S ? `since serve was started, ${spanOf(uptime_seconds)} ago` : 'in the last day';
   const { by_choice = 0, unknown_address = 0 } = plaintext.last_day;
+  const asSet = asSetOf(plaintext.last_day);
   if (by_choice + unknown_address === 0)
     return {
       tone: 'good',
       text: `Nothing that should have been sealed went out in plaintext ${since}.`,
-      more: [],
+      more:
+        asSet === 0
+          ? []
+          : [`${countOf(asSet, 'copy', 'copies')} passed as the settings say; the reasons stand below.`],
     };
   const recent = (plaintext.last_hour.by_choice ?? 0) + (plaintext.last_hour.unknown_address ?? 0);
   return {

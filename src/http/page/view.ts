@@ -2,7 +2,6 @@
 import { EVENTS } from '../../observe/events.ts';
 import { OPERATIONS } from '../../observe/operations.ts';
 import type { PassedOf } from '../../observe/passed.ts';
-import type { Problem } from '../../observe/problems.ts';
 import { CHART_HEIGHT, CHART_WIDTH, type Chart, chartOf, type HourRow, hoursOf } from './chart.ts';
 import type { CensusOf, DayOf, PageFacts, SeenStatus } from './facts.ts';
 import { flowOf, plaintextOf, type Verdict } from './verdict.ts';
@@ -32,7 +31,8 @@ export interface PageView {
   readonly holds: Rows;
   /** What to do about users and keys. */
   readonly advice: readonly string[];
-  readonly problems: readonly ProblemView[];
+  /** null: nobody knows yet. */
+  readonly problems: readonly ProblemView[] | null;
   readonly runs: Rows;
 }
 
@@ -79,7 +79,7 @@ export function viewOf(facts: PageFacts): PageView {
     passed: passedOf(status.plaintext),
     holds: holdsOf(status, now),
     advice: adviceOf(status.census ?? null),
-    problems: problemsOf(status.problems ?? [], now),
+    problems: problemsOf(status, now),
     runs: runsOf(status),
   };
 }
@@ -93,10 +93,9 @@ function wrongOf({ health, status }: PageFacts): readonly string[] {
   return [...reasons].slice(0, MOST_REASONS);
 }
 
-function staleOf({ now, day, status: { census }, keepsHistory }: PageFacts): string | null {
+function staleOf({ now, day, status: { census } }: PageFacts): string | null {
   if (day !== null && now - day.at > STALE_MS)
     return `The database has not answered since ${momentOf(day.at)} (${spanOf((now - day.at) / 1000)} ago). What it holds is shown as it was then.`;
-  if (day === null && keepsHistory) return 'What the database holds has not been read yet.';
   if (census != null && now - census.at > STALE_CENSUS_MS)
     return `Users, keys and the queue are shown as they were at ${momentOf(census.at)}; they could not be counted since.`;
   return null;
@@ -143,17 +142,16 @@ const USUAL: readonly string[] = [...CHARTED, 'refused'];
 
 function fatesOf({ fates, uptime_seconds = 0 }: SeenStatus): PageView['fates'] {
   if (fates === undefined) return null;
-  const rows = Object.entries(EVENTS)
-    .map(([event, meaning]) => ({
+  const rows = Object.keys(EVENTS)
+    .map((event) => ({
       event,
-      meaning,
       counts: SPANS.map(([span]) => fates[span][event as keyof typeof EVENTS]),
     }))
     .filter(({ event, counts }) => USUAL.includes(event) || counts.some((count) => count > 0))
     .map(({ event, counts }) => [event, ...counts.map(numberOf)]);
   const young = uptime_seconds < DAY_S;
   return {
-    titles: SPANS.map(([, title, seconds]) => `last ${title}${uptime_seconds < seconds ? ' *' : ''}`),
+    titles: SPANS.map(([, title, seconds]) => `${title}${uptime_seconds < seconds ? ' *' : ''}`),
     rows,
     note: young ? `* since serve was started, ${spanOf(uptime_seconds)} ago` : null,
   };
@@ -198,7 +196,7 @@ function holdsOf({ census, spools }: SeenStatus, now: number): Rows {
     ['Users without a key', numberOf(users.without_key)],
     ['Keys that can be used', numberOf(keys.usable)],
     ...Object.entries(keys_expiring).map(([within, count]) => [
-      `that expire within ${within.replace('d', ' days')}`,
+      `Expire within ${within.replace('d', ' days')}`,
       numberOf(count),
     ]),
     ['Keys expired', numberOf(keys.expired)],
@@ -223,19 +221,23 @@ function adviceOf(census: CensusOf | null): readonly string[] {
   ];
 }
 
-function problemsOf(problems: readonly Problem[], now: number): readonly ProblemView[] {
+function problemsOf({ problems = [], fates }: SeenStatus, now: number): PageView['problems'] {
+  if (fates === undefined && problems.length === 0) return null;
   return problems
     .filter(({ last }) => now - last < DAY_MS)
     .slice(0, MOST_PROBLEMS)
     .map(({ event, level, count, last }) => ({
       event,
       level: level === 'warn' ? 'warning' : level,
-      meaning: Object.hasOwn(OPERATIONS, event)
-        ? OPERATIONS[event as keyof typeof OPERATIONS]
-        : 'unknown to this version',
+      meaning: meaningOf(event),
       when: `${clockOf(last)}, ${spanOf((now - last) / 1000)} ago`,
       often: countOf(count, 'line'),
     }));
+}
+
+function meaningOf(event: string): string {
+  if (!Object.hasOwn(OPERATIONS, event)) return 'unknown to this version';
+  return OPERATIONS[event as keyof typeof OPERATIONS].replaceAll('`', '"');
 }
 
 function runsOf(status: SeenStatus): Rows {
