@@ -81,7 +81,7 @@ function ofDelivery(registers: Registers) {
     outcomes: counter(
       registers,
       'sealpost_outcomes_total',
-      'The same by the listener that the message came in by, which tells the wirings apart; spool: a file of the receiver',
+      'What became of messages, one per recipient, by the listener that they came in by (spool: a file of the receiver) and event',
       'listener',
       'event',
     ),
@@ -238,7 +238,7 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
   const registers = [registry];
   if (options.processMetrics !== false)
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLING_MS });
-  return {
+  const metrics = {
     registry,
     ...ofDelivery(registers),
     ...ofDirectory(registers),
@@ -246,4 +246,10 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
     ...ofReceiver(registers),
     ...ofStanding(registers),
   };
+  // The first of what is seldom must be seen as an increase from 0.
+  for (const because of ['rule', 'key expired', 'key unusable'])
+    metrics.plaintextByChoice.inc({ because }, 0);
+  for (const audience of ['user', 'administrator'])
+    metrics.keyNotices.inc({ audience, outcome: 'refused' }, 0);
+  return metrics;
 }
