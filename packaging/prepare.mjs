@@ -49,8 +49,9 @@ const WANTED = {
   quickstart: ['postfix', 'gnupg', 'swaks'],
   dev: ['postfix', 'swaks'],
   test: TEST,
-  // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs.
-  long: [...TEST, 'mmdebstrap', ...READERS, 'mariadb-server', 'sqlite3'],
+  // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs;
+  // what asks for the metrics.
+  long: [...TEST, 'mmdebstrap', ...READERS, 'mariadb-server', 'sqlite3', 'prometheus'],
   bench: [
     'postfix',
     'postfix-pgsql',
