@@ -21,7 +21,7 @@ export interface Census {
 }
 
 export interface CensusContext {
-  /** A pool of its own: a count that takes long must not hold a connection that mail waits for. */
+  /** A pool of its own, of two: a count that takes long must hold no connection that mail, or the last day, waits for. */
   readonly pool: Pool;
   /** Learns the version of the directory. */
   readonly refresh: () => Promise<void>;
@@ -61,8 +61,9 @@ export function createCensus(context: CensusContext, everyMs = EVERY_MS): Census
     due: 0,
   };
   const round = async (): Promise<void> => {
-    await Promise.all([lookBack(state), noteBackup(state)]);
-    if (Date.now() >= state.due) await count(state, everyMs);
+    const [answers] = await Promise.all([lookBack(state), noteBackup(state)]);
+    // Not waited for: of a large directory the last day is read many times meanwhile.
+    if (answers && Date.now() >= state.due) void count(state, everyMs);
     if (state.closed) return;
     state.timer = setTimeout(() => void round(), everyMs);
     state.timer.unref();
@@ -78,8 +79,8 @@ export function createCensus(context: CensusContext, everyMs = EVERY_MS): Census
   };
 }
 
-/** Never rejects: a database that is away is told of elsewhere. */
-async function lookBack(state: State): Promise<void> {
+/** Never rejects: a database that is away is told of elsewhere. @returns whether it answers */
+async function lookBack(state: State): Promise<boolean> {
   const { pool, refresh, metrics, logger } = state;
   try {
     const at = Date.now();
@@ -88,8 +89,10 @@ async function lookBack(state: State): Promise<void> {
     if (rows[0] !== undefined) metrics.directoryVersion.set(Number(rows[0].version));
     await refresh();
     metrics.directoryChecked.set(Date.now() / 1000);
+    return true;
   } catch (error) {
     logger.debug({ err: error }, 'the last day cannot be read now');
+    return false;
   }
 }
 
@@ -104,6 +107,7 @@ async function noteBackup({ stateDir, metrics }: State): Promise<void> {
 async function count(state: State, everyMs: number): Promise<void> {
   const { pool, metrics, logger, ration } = state;
   const started = Date.now();
+  state.due = Number.POSITIVE_INFINITY;
   try {
     const counted = await countStanding(pool);
     const seconds = (Date.now() - started) / 1000;

@@ -32,7 +32,7 @@ export function watchOver(running: Running, { config, metrics, logger, takesMail
   running.vigil = createVigil(watchedBy(engine, config, takesMail, logger, metrics));
   if (seen === undefined) return;
   const { database, refresh } = engine;
-  const pool = database.createPool(1);
+  const pool = database.createPool(2);
   seen.census = createCensus({ pool, refresh, stateDir: config.state_dir, metrics, logger });
 }
 

@@ -97,7 +97,7 @@ describe('the census', () => {
     const { logger, metrics } = silent();
     const refresh = async (): Promise<void> => undefined;
     trial.file('last-backup', '');
-    const census = createCensus({ pool: createPool(1), refresh, stateDir: trial.folder, metrics, logger });
+    const census = createCensus({ pool: createPool(2), refresh, stateDir: trial.folder, metrics, logger });
     await waitUntil('the census', 10_000, async () => census.known() !== null);
     census.close();
     expect(census.history()?.counts.sealed?.at(-1)).toBe(4);
