@@ -26,7 +26,7 @@ export interface Asked {
 }
 
 /** Whoever waits for the page waits for less than a second, whatever does not answer. */
-const PATIENCE_MS = 600;
+const PATIENCE_MS = 400;
 /** Asked by a crowd, the page is made once in so long. */
 const SHOWN_MS = 2000;
 const STYLE_AGE_S = 3600;

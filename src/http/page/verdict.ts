@@ -26,28 +26,43 @@ const KEPT = 'What is deferred stays in the queue of Postfix, which tries again:
 
 const takenOf = ({ sealed, passed, filed }: Fates): number => sealed + passed + filed;
 
+/** The last day is read every 15 s: what is older than this was not read for a reason. */
+const DATABASE_SILENT_MS = 45_000;
+
 /** Whether mail flows. */
-export function flowOf({ health, status }: Pick<PageFacts, 'health' | 'status'>): Verdict {
+export function flowOf({ health, status, day, now }: PageFacts): Verdict {
   const { fates, takes_mail } = status;
   const minute = fates?.last_minute;
   const flows = minute !== undefined && takenOf(minute) > 0;
-  if (health === null) {
-    const text = flows
-      ? 'Mail flows, and the database answers slowly or not any more.'
-      : 'The database does not answer: mail is deferred until it does.';
-    return { tone: flows ? 'look' : 'bad', text, more: [KEPT] };
-  }
+  if (health === null) return unansweredOf(flows, day !== null && now - day.at < DATABASE_SILENT_MS);
   if (takes_mail === false)
     return health.ready
       ? { tone: 'good', text: 'All is well here; no mail comes in by this process.', more: [] }
       : { tone: 'bad', text: 'Something is wrong here; no mail comes in by this process.', more: [] };
   if (!health.ready) {
-    const text = flows ? 'Mail flows, and something is wrong.' : 'Mail does not flow.';
-    return { tone: flows ? 'look' : 'bad', text, more: [...health.reasons.slice(0, 1).map(becauseOf), KEPT] };
+    const more = [...health.reasons.slice(0, 1).map(becauseOf), KEPT];
+    if (flows) return { tone: 'look', text: 'Mail flows, and something is wrong.', more };
+    const certain = minute !== undefined && minute.deferred > 0;
+    return { tone: 'bad', text: certain ? 'Mail does not flow.' : 'Mail may not flow.', more };
   }
   return fates === undefined
     ? { tone: 'unknown', text: 'Whether mail flows is not known yet.', more: [] }
     : readyOf(fates);
+}
+
+/** The check of readiness gives no answer in time. @param answers whether the database did a moment ago */
+function unansweredOf(flows: boolean, answers: boolean): Verdict {
+  if (answers)
+    return flows
+      ? { tone: 'look', text: 'Mail flows; the check of readiness takes its time.', more: [] }
+      : {
+          tone: 'unknown',
+          text: 'Whether mail flows is not known: the check of readiness takes its time.',
+          more: [],
+        };
+  return flows
+    ? { tone: 'look', text: 'Mail flows, and the database answers slowly or not any more.', more: [KEPT] }
+    : { tone: 'bad', text: 'The database does not answer: mail is deferred until it does.', more: [KEPT] };
 }
 
 function readyOf({

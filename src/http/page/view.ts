@@ -85,8 +85,7 @@ export function viewOf(facts: PageFacts): PageView {
 }
 
 function wrongOf({ health, status }: PageFacts): readonly string[] {
-  const unanswered =
-    health === null ? ['the check of /readyz gives no answer: the database is slow or away'] : [];
+  const unanswered = health === null ? ['the check of /readyz gives no answer in time'] : [];
   const reasons = new Set(
     [...unanswered, ...(health?.reasons ?? []), ...(status.complaints ?? [])].map(shownOf),
   );

@@ -177,10 +177,10 @@ describe('with traffic', () => {
     postgres.freeze();
     try {
       // What was made just before is shown for two seconds.
-      await waitUntil('the page to say that the database does not answer', 20_000, async () => {
+      await waitUntil('the page to say that the database does not answer', 120_000, async () => {
         const got = await page();
         expect(got.ms).toBeLessThan(1000);
-        return /database .*(?:answers slowly|does not answer)/.test(textOf(got.body));
+        return /database (?:answers slowly|does not answer)/.test(textOf(got.body));
       });
       await waitUntil('the page to say since when what it shows is old', 150_000, async () => {
         const got = await page();

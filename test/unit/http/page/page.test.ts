@@ -118,7 +118,7 @@ describe('the page', () => {
 
   it('says what is not known while serve starts', async () => {
     const text = textOf((await (await open(STARTING))()).body);
-    expect(text).toMatch(/Mail does not flow\. The database is being opened\./);
+    expect(text).toMatch(/Mail may not flow\. The database is being opened\./);
     expect(text).toMatch(/not known yet.*Not read from the database yet.*not counted yet/);
   });
 

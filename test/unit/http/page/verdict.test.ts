@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { PageFacts, SeenStatus } from '../../../../src/http/page/facts.ts';
 import { flowOf, plaintextOf } from '../../../../src/http/page/verdict.ts';
 import type { Fates } from '../../../../src/observe/fates.ts';
-import { fates, STATUS } from '../../../support/page-samples.ts';
+import { AWAY, fates, STATUS, WELL } from '../../../support/page-samples.ts';
 
 const READY: PageFacts['health'] = { ready: true, reasons: [] };
 const RED: PageFacts['health'] = { ready: false, reasons: ['the next hop gives no session'] };
@@ -63,7 +63,7 @@ describe('whether mail flows', () => {
     ['no answer, and no mail goes through', null, statusWith({}), 'bad', /database does not answer/],
     ['no answer, and mail goes through', null, statusWith({ sealed: 1 }), 'look', /answers slowly/],
     ['nothing known', READY, {}, 'unknown', /not known yet/],
-    ['nothing known, and a reason', RED, {}, 'bad', /does not flow/],
+    ['nothing known, and a reason', RED, {}, 'bad', /^Mail may not flow\.$/],
     [
       'a process that takes no mail',
       READY,
@@ -74,13 +74,24 @@ describe('whether mail flows', () => {
     ['such a process with a reason', RED, { ...STATUS, takes_mail: false }, 'bad', /wrong here/],
   ];
   it.each(cases)('%s', (_, health, status, tone, text) => {
-    const verdict = flowOf({ health, status });
+    const verdict = flowOf({ ...AWAY, health, status });
     expect(verdict).toMatchObject({ tone, text: expect.stringMatching(text) });
+  });
+
+  it('does not blame a database that answered a moment ago', () => {
+    const flow = (minute: Partial<Fates>) => flowOf({ ...WELL, health: null, status: statusWith(minute) });
+    expect(flow({ sealed: 1 })).toMatchObject({
+      tone: 'look',
+      text: expect.stringMatching(/^Mail flows; the check/),
+    });
+    expect(flow({})).toMatchObject({ tone: 'unknown', text: expect.stringMatching(/not known: the check/) });
   });
 
   it('says the first reason beside it, without the address in it', () => {
     const health = { ready: false, reasons: ['the next hop says no to bob@outside.example', 'another'] };
-    expect(flowOf({ health, status: statusWith({}) }).more[0]).toBe('The next hop says no to <address>.');
+    expect(flowOf({ ...WELL, health, status: statusWith({}) }).more[0]).toBe(
+      'The next hop says no to <address>.',
+    );
   });
 });
 
