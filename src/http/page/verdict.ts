@@ -139,7 +139,7 @@ export function plaintextOf({ status }: Pick<PageFacts, 'status'>): Verdict {
   const recent = (plaintext.last_hour.by_choice ?? 0) + (plaintext.last_hour.unknown_address ?? 0);
   return {
     tone: 'look',
-    text: `${countOf(by_choice + unknown_address, 'copy', 'copies')} went out in plaintext ${since} that you may not want so; ${numberOf(recent)} of them in the last hour.`,
+    text: `${countOf(by_choice + unknown_address, 'copy', 'copies')} went out in plaintext ${since}, and should be looked at; ${numberOf(recent)} of them in the last hour.`,
     more: [
       ...(by_choice === 0
         ? []
