@@ -7,6 +7,7 @@ export default defineConfig({
     './src/database/schema.ts',
     './src/database/queue-tables.ts',
     './src/database/enrolment-tables.ts',
+    './src/database/event-tables.ts',
   ],
   out: './migrations',
 });

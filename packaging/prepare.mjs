@@ -54,7 +54,7 @@ const WANTED = {
   dev: ['postfix', 'swaks'],
   test: TEST,
   // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs; signers and
-  // spam filters; what stands before the portal.
+  // spam filters; what stands before the portal, and what asks for metrics.
   long: [
     ...TEST,
     'mmdebstrap',
@@ -66,6 +66,7 @@ const WANTED = {
     'chromium',
     'nginx',
     'caddy',
+    'prometheus',
   ],
   bench: [
     'postfix',

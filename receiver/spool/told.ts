@@ -36,6 +36,7 @@ export function tellFiles(files: readonly ToldFile[], { tell }: Pick<Engine, 'te
       at,
       queueId,
       transaction: transactionOf(name),
+      listener: 'spool',
       messageId,
       recipient,
       ours,

@@ -67,7 +67,8 @@ const smime = z.strictObject({
 
 const observe = z.strictObject({
   listen: optionalEndpoint().prefault('127.0.0.1:9321').register(z.globalRegistry, {
-    description: 'address of /metrics, /healthz, /readyz and /status; empty: off',
+    description:
+      'address of the page that shows how things stand, and of /metrics, /healthz, /readyz and /status; empty: off',
   }),
   hosts: hostNames().register(z.globalRegistry, {
     description:

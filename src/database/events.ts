@@ -1,5 +1,6 @@
 // The table `events`: written in batches while mail flows, one partition a day, and read by `sealpost trace`.
 import type { Pool } from 'pg';
+import { createMinuteCounter, forgetMinutes } from './event-minutes.ts';
 
 /** One row, in the order of {@link COLUMNS}; times in Unix milliseconds. */
 export interface EventRow {
@@ -62,14 +63,17 @@ export function createEventWriter(
   lost: (rows: number, error: unknown) => void,
 ): EventWriter {
   const state: State = { pool, lost, waiting: [], timer: undefined, writing: Promise.resolve() };
+  const minutes = createMinuteCounter(pool);
   const keepPartitions = (): void => {
     void movePartitions(pool, keepMs, Date.now()).catch(() => undefined);
+    void forgetMinutes(pool, Date.now()).catch(() => undefined);
   };
   keepPartitions();
   const hourly = setInterval(keepPartitions, HOUR_MS);
   hourly.unref();
   return {
     write(row) {
+      minutes.count(row.at, row.event);
       if (state.waiting.length >= MOST_WAITING) {
         lost(1, new Error('too many events wait for the database'));
         return;
@@ -81,7 +85,7 @@ export function createEventWriter(
     async close() {
       clearInterval(hourly);
       flush(state);
-      await state.writing;
+      await Promise.all([state.writing, minutes.close()]);
     },
   };
 }

@@ -203,6 +203,7 @@ function countedTeller(
   const teller = createTeller({ config, logger, writer, key });
   return (event) => {
     metrics.events.inc({ event: event.event });
+    metrics.outcomes.inc({ listener: event.listener ?? 'none', event: event.event });
     teller(event);
   };
 }

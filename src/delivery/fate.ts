@@ -94,6 +94,7 @@ export function eventOf(
     ...told,
     queueId: transaction.reportsOn?.queueId ?? queueIdOf(transaction),
     transaction: transaction.id,
+    listener: transaction.listener,
     size: transaction.message.length,
     reply: logReply(reply),
   };

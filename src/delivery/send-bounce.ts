@@ -119,6 +119,7 @@ function bounceOf(
     xforward: {},
     reportsOn: { queueId: queueIdOf(transaction), messageId: findMessageId(transaction.message) },
     ...(transaction.nextHop === undefined ? {} : { nextHop: transaction.nextHop }),
+    ...(transaction.listener === undefined ? {} : { listener: transaction.listener }),
     message: buildBounce({
       reportingMta: hostname,
       sender,

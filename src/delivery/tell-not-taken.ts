@@ -17,7 +17,7 @@ const WORDS: Readonly<Record<NotTaken['because'], readonly [because: string, rea
 
 /** Tells of each distinct recipient, or of the message alone where none was named. Never rejects. */
 export async function tellNotTaken(
-  { id, xforward, recipients, size, because, reply }: NotTaken,
+  { id, listener, xforward, recipients, size, because, reply }: NotTaken,
   {
     tell,
     directory,
@@ -31,6 +31,7 @@ export async function tellNotTaken(
       at,
       queueId: xforward.IDENT ?? '',
       transaction: id,
+      listener,
       // The content was not kept.
       messageId: () => '',
       recipient,

@@ -1,17 +1,15 @@
-// The small HTTP server for /metrics, /healthz, /readyz and /status. GET only; it tells numbers and states, never an address.
+// The small HTTP server for /metrics, /healthz, /readyz and /status, and the page for people. GET only; it tells numbers and states,
+// never an address.
+import helmet from '@fastify/helmet';
 import type { FastifyInstance } from 'fastify';
 import type { Endpoint } from '../config/units.ts';
+import type { Health } from '../observe/health.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { within } from '../pacing/within.ts';
 import { refuseForeignHosts } from './own-hosts.ts';
+import { addPage, type PageOptions } from './page/page.ts';
 import { createHttpServer, type HttpListener, listenHttp } from './server.ts';
-
-/** Whether work can be done now, and if not, why: one short sentence each. */
-export interface Health {
-  readonly ready: boolean;
-  readonly reasons: readonly string[];
-}
 
 export interface ObserveServerOptions {
   readonly endpoint: Endpoint;
@@ -26,9 +24,23 @@ export interface ObserveServerOptions {
   health(): Promise<Health>;
   /** What /status answers: version, uptime, listeners, what is in flight. */
   status?(): unknown;
+  /** What GET / shows beside health and status; absent: there is no page. */
+  readonly page?: PageOptions;
   /** Milliseconds; default 5000, below the patience of usual probes. */
   readonly healthTimeout?: number;
 }
+
+/** No page has a script, and none could write markup. */
+const POLICY = {
+  defaultSrc: ["'none'"],
+  styleSrc: ["'self'"],
+  imgSrc: ["'self'"],
+  formAction: ["'none'"],
+  frameAncestors: ["'none'"],
+  baseUri: ["'none'"],
+  requireTrustedTypesFor: ["'script'"],
+  trustedTypes: ["'none'"],
+};
 
 const BODY_LIMIT_BYTES = 1024;
 const IDLE_TIMEOUT_MS = 30_000;
@@ -42,9 +54,9 @@ export const OBSERVE_LISTENER = 'observe';
  * Opens the server on a TCP port or a unix socket.
  * @throws Error that names the address and what is wrong with it
  */
-export function startObserveServer(options: ObserveServerOptions): Promise<HttpListener> {
+export async function startObserveServer(options: ObserveServerOptions): Promise<HttpListener> {
   const { endpoint, fd, logger } = options;
-  return listenHttp(createServer(options), {
+  return listenHttp(await createServer(options), {
     name: OBSERVE_LISTENER,
     title: 'observe.listen',
     endpoint,
@@ -53,7 +65,7 @@ export function startObserveServer(options: ObserveServerOptions): Promise<HttpL
   });
 }
 
-function createServer(options: ObserveServerOptions): FastifyInstance {
+async function createServer(options: ObserveServerOptions): Promise<FastifyInstance> {
   const { metrics, logger, hosts } = options;
   const server = createHttpServer({
     logger,
@@ -69,9 +81,15 @@ function createServer(options: ObserveServerOptions): FastifyInstance {
     if (request.method === 'GET') return;
     return reply.code(405).headers({ allow: 'GET', connection: 'close' }).send({ error: 'only GET' });
   });
-  server.setNotFoundHandler((_, reply) =>
-    reply.code(404).send({ error: 'there are /metrics, /healthz, /readyz and /status' }),
-  );
+  await server.register(helmet, {
+    contentSecurityPolicy: { useDefaults: false, directives: POLICY },
+    // Whoever speaks TLS in front of it decides for its whole host.
+    strictTransportSecurity: false,
+    referrerPolicy: { policy: 'no-referrer' },
+    frameguard: { action: 'deny' },
+  });
+  const paths = `there are ${options.page === undefined ? '' : '/, '}/metrics, /healthz, /readyz and /status`;
+  server.setNotFoundHandler((_, reply) => reply.code(404).send({ error: paths }));
 
   server.get('/metrics', async (_, reply) =>
     reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
@@ -81,7 +99,9 @@ function createServer(options: ObserveServerOptions): FastifyInstance {
     const { ready, reasons } = await askHealth(options);
     return reply.code(ready ? 200 : 503).send({ ready, reasons });
   });
-  server.get('/status', async () => (await options.status?.()) ?? {});
+  const status = async (): Promise<unknown> => (await options.status?.()) ?? {};
+  server.get('/status', status);
+  if (options.page !== undefined) addPage(server, options.page, { health: () => askHealth(options), status });
   return server;
 }
 

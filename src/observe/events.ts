@@ -24,6 +24,8 @@ export interface MessageEvent {
   readonly transaction: string;
   /** As the message has it; '' where there is none. Asked only where events are kept. Never logged. */
   readonly messageId: () => string;
+  /** By which listener it came in, for the metrics; absent: by none. */
+  readonly listener?: string | undefined;
   /** Raw, without angle brackets, one character per byte; '' where the message was refused before one was named. */
   readonly recipient: string;
   /** Whether the recipient is in a domain of ours. */

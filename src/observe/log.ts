@@ -1,6 +1,7 @@
 // The log: pino, one JSON object a line on standard error. Never a body, a header, a password, or a third person's address.
 import { createRequire } from 'node:module';
 import { type DestinationStream, destination, pino } from 'pino';
+import { PROBLEM_LEVEL } from './problems.ts';
 
 export type Logger = pino.Logger;
 
@@ -12,6 +13,8 @@ export interface LoggerOptions {
   readonly priorities?: boolean;
   /** Default: standard error, written synchronously so that the last line before an exit is not lost. */
   readonly destination?: DestinationStream;
+  /** Told of each line at level warn and above that has a code. */
+  readonly noticed?: (event: string, level: number) => void;
 }
 
 /** Fields that hold secrets or content wherever somebody logs a whole object by mistake. */
@@ -47,9 +50,22 @@ export function createLogger(options: LoggerOptions): Logger {
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths, censor: '[redacted]' },
       serializers: { err: describeError, error: describeError },
+      ...(options.noticed === undefined ? {} : { hooks: hooksFor(options.noticed) }),
     },
     linesTo(options.destination ?? destination({ dest: 2, sync: true }), options),
   );
+}
+
+/** Tells of codes, and lets the line be written as ever. */
+function hooksFor(noticed: NonNullable<LoggerOptions['noticed']>): NonNullable<pino.LoggerOptions['hooks']> {
+  return {
+    logMethod(args, method, level) {
+      const [fields] = args as readonly unknown[];
+      if (level >= PROBLEM_LEVEL && typeof fields === 'object' && fields !== null && 'event' in fields)
+        noticed(String(fields.event), level);
+      method.apply(this, args);
+    },
+  };
 }
 
 /** Priorities of syslog(3), by pino's levels. */

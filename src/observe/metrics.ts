@@ -1,5 +1,7 @@
 // The metrics of one process, in a registry of its own: names, labels and what each of them counts.
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { counter, gauge, histogram, type Registers } from './metric-kinds.ts';
+import { ofStanding } from './standing-metrics.ts';
 
 /** Encrypting 4 KB takes about a millisecond, 50 MB some seconds. */
 const SEAL_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -17,36 +19,6 @@ const LOOKUP_BUCKETS = [
  * the next: of a process that has nothing to do, just this.
  */
 export const EVENT_LOOP_SAMPLING_MS = 10;
-
-type Registers = Registry[];
-
-function counter<Label extends string = never>(
-  registers: Registers,
-  name: string,
-  help: string,
-  ...labelNames: Label[]
-): Counter<Label> {
-  return new Counter({ name, help, labelNames, registers });
-}
-
-function gauge<Label extends string = never>(
-  registers: Registers,
-  name: string,
-  help: string,
-  ...labelNames: Label[]
-): Gauge<Label> {
-  return new Gauge({ name, help, labelNames, registers });
-}
-
-function histogram<Label extends string = never>(
-  registers: Registers,
-  name: string,
-  help: string,
-  buckets: number[],
-  ...labelNames: Label[]
-): Histogram<Label> {
-  return new Histogram({ name, help, labelNames, buckets, registers });
-}
 
 /** From Postfix through the filter to the next hop. */
 function ofDelivery(registers: Registers) {
@@ -104,6 +76,13 @@ function ofDelivery(registers: Registers) {
       registers,
       'sealpost_events_total',
       'What became of messages, one per recipient, by event (docs/log-events.md)',
+      'event',
+    ),
+    outcomes: counter(
+      registers,
+      'sealpost_outcomes_total',
+      'What became of messages, one per recipient, by the listener that they came in by (spool: a file of the receiver) and event',
+      'listener',
       'event',
     ),
     eventsLost: counter(
@@ -246,7 +225,8 @@ export type Metrics = Readonly<
   } & ReturnType<typeof ofDelivery> &
     ReturnType<typeof ofDirectory> &
     ReturnType<typeof ofLookups> &
-    ReturnType<typeof ofReceiver>
+    ReturnType<typeof ofReceiver> &
+    ReturnType<typeof ofStanding>
 >;
 
 /**
@@ -258,11 +238,18 @@ export function createMetrics(options: { readonly processMetrics?: boolean } = {
   const registers = [registry];
   if (options.processMetrics !== false)
     collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLING_MS });
-  return {
+  const metrics = {
     registry,
     ...ofDelivery(registers),
     ...ofDirectory(registers),
     ...ofLookups(registers),
     ...ofReceiver(registers),
+    ...ofStanding(registers),
   };
+  // The first of what is seldom must be seen as an increase from 0.
+  for (const because of ['rule', 'key expired', 'key unusable'])
+    metrics.plaintextByChoice.inc({ because }, 0);
+  for (const audience of ['user', 'administrator'])
+    metrics.keyNotices.inc({ audience, outcome: 'refused' }, 0);
+  return metrics;
 }

@@ -24,6 +24,7 @@ export const OPERATIONS = {
     'a notification through the pool did not come back: caches rest on the version of the directory alone',
   directory_uncached: 'while changes are not heard of, the directory is asked anew for each message',
   directory_cached: 'changes are heard of: the directory is cached again',
+  census_failed: 'users and keys could not be counted: metrics and the page show older numbers',
   state_dir_unwritable: 'state_dir cannot be written to: a full disk, or rights that are missing',
   state_dir_writable: 'state_dir can be written to again',
   embedded_died: 'the embedded PostgreSQL has died and is started again',

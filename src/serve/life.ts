@@ -10,6 +10,7 @@ import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
 import { createFateCounts } from '../observe/fates.ts';
 import { createLogger, type Logger, placesOf } from '../observe/log.ts';
 import { createMetrics } from '../observe/metrics.ts';
+import { createProblems, type Problems } from '../observe/problems.ts';
 import { createRates } from '../observe/rates.ts';
 import { getReady } from './get-ready.ts';
 import { type HangUps, heedHangUps } from './hang-up.ts';
@@ -23,9 +24,8 @@ import { createReloads, type Reloads } from './reload.ts';
 import { describeRunning, listenersOf, type Running, readiness, warnOfUnclaimed } from './running.ts';
 import { shareOf, warningsAboutShares } from './share.ts';
 import { type StopSignal, stopRequested } from './stop-signal.ts';
-import { createVigil } from './vigil.ts';
 import { warmUp } from './warm-up.ts';
-import { watchedBy } from './watched.ts';
+import { createSeen, endWatch, historyOf, watchOver } from './watch.ts';
 import {
   linkToPrimary,
   type PrimaryLink,
@@ -57,21 +57,23 @@ export async function serve({ config: file, only, workers, parts = PARTS }: Serv
   const loaded = load();
   const { config } = loaded;
   const wanted = wantedParts(parts, only, config);
+  const problems = createProblems();
   const logger = createLogger({
     level: config.observe.log_level,
     format: config.log.format,
     // systemd.exec(5): the journal reads standard error, and takes priorities from the lines.
     priorities: process.env.JOURNAL_STREAM !== undefined,
+    noticed: problems.note,
   });
   if (place === null) {
     for (const warning of [...loaded.warnings, ...warningsAboutShares(config, workers)])
       logger.warn({ event: 'config_odd' }, warning);
     if (workers > 1) {
-      await servePrimary({ loaded, workers, parts: partsOfPrimary(wanted), hangUps, logger });
+      await servePrimary({ loaded, workers, parts: partsOfPrimary(wanted), hangUps, logger, problems });
       return;
     }
   }
-  await work({ loaded, load: () => load().config, place, all: parts, wanted, hangUps, logger });
+  await work({ loaded, load: () => load().config, place, all: parts, wanted, hangUps, logger, problems });
 }
 
 /** A process that works, before its database is open. */
@@ -86,6 +88,8 @@ interface Beginning {
   readonly wanted: readonly Part[];
   readonly hangUps: HangUps;
   readonly logger: Logger;
+  /** What it logs at level warn and above. */
+  readonly problems: Problems;
 }
 
 /** What a process that works lives with. */
@@ -137,6 +141,7 @@ async function work(beginning: Beginning): Promise<void> {
       fates: createFateCounts(metrics),
       parts,
       vigil: null,
+      seen: createSeen(metrics, beginning.problems),
     };
     try {
       const reloads = reloadsOf(beginning, running);
@@ -144,7 +149,7 @@ async function work(beginning: Beginning): Promise<void> {
       await open(life);
       await untilStopped(life);
     } finally {
-      running.vigil?.close();
+      endWatch(running);
       await closeAll(parts);
       running.rates.close();
       running.fates.close();
@@ -197,12 +202,19 @@ async function open(life: Life): Promise<void> {
     observed: observedOf(outlook),
     current: life.reloads.current,
   };
-  outlook.running = { health: () => readiness(running), status: () => statusOf(life) };
+  outlook.running = {
+    health: () => readiness(running),
+    status: () => statusOf(life),
+    history: async () => historyOf(running),
+  };
   // What all processes of a machine share is looked at by one of them.
   if (place === null || place.number === 1)
-    running.vigil = createVigil(
-      watchedBy(running.engine, loaded.config, parts.wanted.some(takesMail), logger),
-    );
+    watchOver(running, {
+      config: loaded.config,
+      metrics: outlook.metrics,
+      logger,
+      takesMail: parts.wanted.some(takesMail),
+    });
   await startParts(parts, async (part) => {
     if (takesMail(part)) await ready;
     return part.start({ ...context, config: configFor(part, loaded.config, place) });
@@ -275,6 +287,7 @@ function dutiesOf(life: Life): WorkerDuties {
       metrics: () => outlook.metrics.registry.getMetricsAsJSON(),
       health: () => readiness(running),
       status: () => statusOf(life),
+      history: async () => historyOf(running),
       reload: async () => {
         await reloads.reload();
         return null;

@@ -2,7 +2,7 @@
 // why nothing works yet.
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
-import type { Health } from '../http/observe.ts';
+import type { Health } from '../observe/health.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { OpeningParts } from './open-parts.ts';
@@ -19,7 +19,7 @@ export interface Outlook {
   /** Why nothing works yet, in a sentence. */
   because: string;
   /** What tells of the process once its database is open. */
-  running: Pick<PartContext['observed'], 'health' | 'status'> | undefined;
+  running: Pick<PartContext['observed'], 'health' | 'status' | 'history'> | undefined;
 }
 
 export function createOutlook(parts: OpeningParts, metrics: Metrics): Outlook {
@@ -48,6 +48,7 @@ export function observedOf(outlook: Outlook): PartContext['observed'] {
     metrics: outlook.metrics,
     health: async () => outlook.running?.health() ?? notYetReady(outlook),
     status: async () => outlook.running?.status() ?? statusBefore(outlook),
+    history: async () => outlook.running?.history?.() ?? null,
   };
 }
 
@@ -71,7 +72,13 @@ export function beforeReady(outlook: Outlook, stop: StopSignal, heard: WorkerDut
     throw new Error('not ready yet');
   };
   return {
-    answers: { metrics: notYet, health: async () => notYetReady(outlook), status: notYet, reload: notYet },
+    answers: {
+      metrics: notYet,
+      health: async () => notYetReady(outlook),
+      status: notYet,
+      history: notYet,
+      reload: notYet,
+    },
     stop: () => stop.stop('the primary'),
     heard,
   };

@@ -8,6 +8,7 @@ import { openDatabase } from '../database/open.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { createServiceNotifier, passedSockets } from '../host/systemd.ts';
 import type { Logger } from '../observe/log.ts';
+import type { Problems } from '../observe/problems.ts';
 import type { HangUps } from './hang-up.ts';
 import { closeAll, type OpeningParts, startParts } from './open-parts.ts';
 import type { PrimaryPart } from './parts/part.ts';
@@ -25,6 +26,8 @@ export interface PrimaryOptions {
   readonly parts: readonly PrimaryPart[];
   readonly hangUps: HangUps;
   readonly logger: Logger;
+  /** What this process logs. */
+  readonly problems: Problems;
 }
 
 /** Lives until a signal. @throws WorkerNotStarted, DatabaseUnavailable; Error with a sentence where a part cannot be opened */
@@ -83,7 +86,7 @@ export async function servePrimary(options: PrimaryOptions): Promise<void> {
 async function openForAll(
   parts: OpeningParts<PrimaryPart>,
   workers: Workers,
-  { loaded: { config, path }, workers: count, logger }: PrimaryOptions,
+  { loaded: { config, path }, workers: count, logger, problems }: PrimaryOptions,
 ): Promise<void> {
   const metrics = async () => AggregatorRegistry.aggregate([...(await workers.ask('metrics'))]).metrics();
   const context = {
@@ -104,9 +107,11 @@ async function openForAll(
           config: path,
           uptime_seconds: Math.round(process.uptime()),
         };
-        const status = combinedStatus(await workers.ask('status'), describeListeners(parts));
+        const told = await workers.ask('status');
+        const status = combinedStatus(told, describeListeners(parts), problems.recent());
         return { ...own, ...status, ...(await describeParts(parts)) };
       },
+      history: async () => (await workers.ask('history')).find((history) => history !== null) ?? null,
     },
   };
   await startParts(parts, (part) => part.start(context));

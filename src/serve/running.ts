@@ -3,10 +3,13 @@ import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import type { Engine } from '../delivery/engine.ts';
-import type { Health } from '../http/observe.ts';
 import type { FateCounts } from '../observe/fates.ts';
+import type { Health } from '../observe/health.ts';
 import type { Logger } from '../observe/log.ts';
+import type { PassedCounts } from '../observe/passed.ts';
+import type { Problems } from '../observe/problems.ts';
 import type { Rates } from '../observe/rates.ts';
+import type { Census } from './census.ts';
 import type { OpeningParts, OpenParts } from './open-parts.ts';
 import type { PartListener, PartStatus } from './parts/part.ts';
 import type { Vigil } from './vigil.ts';
@@ -19,7 +22,20 @@ export interface Running {
   readonly parts: OpeningParts;
   /** What is looked at by itself, also where no mail comes; null: another process does. */
   vigil?: Vigil | null;
+  /** What the page and /status show beside it. */
+  readonly seen?: Seen;
 }
+
+/** What is counted and noted by itself. */
+export interface Seen {
+  readonly passed: PassedCounts;
+  readonly problems: Pick<Problems, 'recent'>;
+  /** null: another process counts. */
+  census: Census | null;
+}
+
+/** The parts that mail comes in by. */
+const MAIL_PARTS: ReadonlySet<string> = new Set(['filter', 'receiver']);
 
 /** The listeners that are open now. */
 export function listenersOf({ open }: OpenParts): readonly PartListener[] {
@@ -92,9 +108,21 @@ export async function describeRunning(
     },
     last_minute: await rates.lastMinute(),
     fates: await fates.now(),
+    takes_mail: parts.wanted.some(({ name }) => MAIL_PARTS.has(name)),
+    ...(await describeSeen(running.seen)),
     ...(complaints.length === 0 ? {} : { complaints }),
     ...Object.assign({}, ...absent),
     ...told,
+  };
+}
+
+async function describeSeen(seen: Seen | undefined): Promise<Partial<RunningStatus>> {
+  if (seen === undefined) return {};
+  const census = seen.census?.known();
+  return {
+    plaintext: await seen.passed.now(),
+    problems: seen.problems.recent(),
+    ...(census == null ? {} : { census }),
   };
 }
 

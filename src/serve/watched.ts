@@ -8,6 +8,7 @@ import { rootReason } from '../database/errors.ts';
 import { writeRefusal } from '../database/transaction.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Logger } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { Watched } from './vigil.ts';
 
 /** A next hop that is restarted is away for a while; that is no reason to take a node out of service. */
@@ -23,13 +24,34 @@ export function watchedBy(
   config: Pick<Config, 'state_dir'>,
   takesMail: boolean,
   logger: Logger,
+  metrics: Pick<Metrics, 'watchedUp'>,
 ): readonly Watched[] {
   return [
-    ...(takesMail ? [nextHop(engine, logger)] : []),
-    stateDir(config.state_dir, logger),
-    databaseWrites(engine, logger),
-    notifications(engine, logger),
+    ...(takesMail ? [shown('next_hop', nextHop(engine, logger), metrics)] : []),
+    shown('state_dir', stateDir(config.state_dir, logger), metrics),
+    shown('database', databaseWrites(engine, logger), metrics),
+    shown('notifications', notifications(engine, logger), metrics),
   ];
+}
+
+/** The same, with its state as a metric. What was not looked at yet has none. */
+function shown(what: string, watched: Watched, { watchedUp }: Pick<Metrics, 'watchedUp'>): Watched {
+  return {
+    ...watched,
+    async look() {
+      const because = await watched.look();
+      if (because === null) watchedUp.set({ what }, 1);
+      return because;
+    },
+    lost(because) {
+      watchedUp.set({ what }, 0);
+      watched.lost(because);
+    },
+    back() {
+      watchedUp.set({ what }, 1);
+      watched.back();
+    },
+  };
 }
 
 function nextHop(engine: Engine, logger: Logger): Watched {

@@ -2,8 +2,11 @@
 // to the others by way of the primary. Everything here is JSON over the channel of node:cluster.
 import type { Registry } from 'prom-client';
 import type { ClaimId } from '../delivery/claims.ts';
-import type { Health } from '../http/observe.ts';
+import type { CensusOf, DayOf } from '../http/page/facts.ts';
 import { type FatesOf, sumOfFates } from '../observe/fates.ts';
+import type { Health } from '../observe/health.ts';
+import { type PassedOf, sumOfPassed } from '../observe/passed.ts';
+import { type Problem, sumOfProblems } from '../observe/problems.ts';
 import { type Counts, sumOf } from '../observe/windows.ts';
 
 /** What prom-client can aggregate. */
@@ -14,6 +17,8 @@ export interface Answers {
   readonly metrics: MetricsAsJson;
   readonly health: Health;
   readonly status: RunningStatus;
+  /** null: another process reads it. */
+  readonly history: DayOf | null;
   /** The configuration was read again, or was kept because the new one is wrong. */
   readonly reload: null;
 }
@@ -33,6 +38,12 @@ export interface RunningStatus {
   }[];
   readonly last_minute: Counts;
   readonly fates?: FatesOf;
+  /** Whether a filter or a receiver runs. */
+  readonly takes_mail?: boolean;
+  readonly plaintext?: PassedOf;
+  readonly problems?: readonly Problem[];
+  /** Of the process that counts. */
+  readonly census?: CensusOf;
   readonly in_flight: { readonly transactions: number; readonly bytes: number; readonly late: number };
 }
 
@@ -56,10 +67,12 @@ export interface ClaimNews {
 /**
  * The sums of all workers; what else the first one says is said for all.
  * @param ours listeners of the primary
+ * @param problems what the primary noted by itself
  */
 export function combinedStatus(
   statuses: readonly RunningStatus[],
   ours: RunningStatus['listeners'] = [],
+  problems: readonly Problem[] = [],
 ): object {
   const listeners = new Map<string, RunningStatus['listeners'][number]>();
   for (const listener of [...statuses.flatMap((status) => status.listeners), ...ours]) {
@@ -70,6 +83,9 @@ export function combinedStatus(
   const sum = (part: keyof RunningStatus['in_flight']): number =>
     statuses.reduce((total, status) => total + status.in_flight[part], 0);
   const fates = statuses.flatMap((status) => status.fates ?? []);
+  const plaintext = statuses.flatMap((status) => status.plaintext ?? []);
+  const census = statuses.find((status) => status.census !== undefined)?.census;
+  const noted = sumOfProblems([problems, ...statuses.map((status) => status.problems ?? [])]);
   const complaints = new Set(statuses.flatMap((status) => status.complaints ?? []));
   return {
     ...statuses[0],
@@ -79,6 +95,9 @@ export function combinedStatus(
     listeners: [...listeners.values()],
     last_minute: sumOf(statuses.map((status) => status.last_minute)),
     ...(fates.length === 0 ? {} : { fates: sumOfFates(fates) }),
+    ...(plaintext.length === 0 ? {} : { plaintext: sumOfPassed(plaintext) }),
+    ...(census === undefined ? {} : { census }),
+    ...(noted.length === 0 ? {} : { problems: noted }),
     in_flight: { transactions: sum('transactions'), bytes: sum('bytes'), late: sum('late') },
   };
 }

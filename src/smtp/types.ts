@@ -45,6 +45,8 @@ export type ReplyClass = 'accepted' | 'temporary' | 'permanent';
 export interface Transaction {
   /** For logs: unique in this process. */
   readonly id: string;
+  /** The name of the listener that it came in by. */
+  readonly listener?: string;
   /** The name that the client gave in HELO, EHLO or LHLO. */
   readonly client?: string;
   readonly envelope: Envelope;

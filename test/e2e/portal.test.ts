@@ -3,10 +3,11 @@
 import type { PrivateKey } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { supportLink } from '../../src/enrolment/sign-in.ts';
+import { lackOfChromium } from '../support/chromium.ts';
 import { fingerprintOf, newKey } from '../support/enrolment-stand.ts';
 import { skipFor } from '../support/needs.ts';
 import type { PlainBrowser } from '../support/portal-browser.ts';
-import { lackOfChromium, startChromium } from '../support/portal-chromium.ts';
+import { startChromium } from '../support/portal-chromium.ts';
 import { linkIn, openPortalStand, opens, type PortalStand } from '../support/portal-stand.ts';
 
 const ADDRESS = 'ulla@example.org';

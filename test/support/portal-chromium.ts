@@ -1,19 +1,11 @@
 // Debian's Chromium before the portal: a proxy that speaks TLS in between, as at a real site, and every page looked at by axe-core.
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, connect } from 'node:net';
-import { join } from 'node:path';
 import { createServer, type Server } from 'node:tls';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { openAuthority } from './authority.ts';
+import { CHROMIUM, type Finding, lookAt } from './chromium.ts';
 import { PORTAL_HOST, type PortalStand } from './portal-stand.ts';
-
-const CHROMIUM = '/usr/bin/chromium';
-
-/** Why no browser can be started, as `TOOL: REASON`; null where one can. */
-export function lackOfChromium(): string | null {
-  return existsSync(CHROMIUM) ? null : `chromium: ${CHROMIUM} is not installed`;
-}
 
 export interface Steps {
   pages: number;
@@ -21,9 +13,6 @@ export interface Steps {
   /** Counts anew; the page that is shown is the first one. */
   begin(): void;
 }
-
-/** What axe-core found wrong on a page: rule and element, the serious ones alone. */
-export type Finding = string;
 
 export interface Visitor {
   readonly page: Page;
@@ -46,8 +35,6 @@ export interface ChromiumStand {
 }
 
 const WIDTHS = [360, 1280] as const;
-const SCHEMES = ['light', 'dark'] as const;
-const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** @param pictures a folder for screenshots; null: none are taken */
 export async function startChromium(stand: PortalStand, pictures: string | null): Promise<ChromiumStand> {
@@ -109,22 +96,7 @@ async function visitorOf(browser: Browser, pictures: string | null): Promise<Vis
       steps.clicks += 1;
       await page.waitForLoadState();
     },
-    async look(name, widths = WIDTHS) {
-      const findings: string[] = [];
-      for (const width of widths)
-        for (const colorScheme of SCHEMES) {
-          await page.setViewportSize({ width, height: 800 });
-          await page.emulateMedia({ colorScheme });
-          const found = [...(await serious(page)), ...(await overflow(page, width))];
-          findings.push(...found.map((finding) => `${name}, ${width} px, ${colorScheme}: ${finding}`));
-          if (pictures !== null)
-            await page.screenshot({
-              path: join(pictures, `${name}-${width}-${colorScheme}.png`),
-              fullPage: true,
-            });
-        }
-      return findings;
-    },
+    look: (name, widths = WIDTHS) => lookAt(page, name, { widths, pictures }),
   };
 }
 
@@ -142,25 +114,4 @@ function stepsOf(page: Page): Steps {
     if (frame === page.mainFrame()) steps.pages += 1;
   });
   return steps;
-}
-
-interface AxeRun {
-  readonly violations: readonly {
-    readonly id: string;
-    readonly impact: string;
-    readonly nodes: readonly { readonly html: string }[];
-  }[];
-}
-
-async function serious(page: Page): Promise<readonly string[]> {
-  await page.evaluate(axeSource);
-  const { violations } = await page.evaluate<AxeRun>('axe.run()');
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id} at ${nodes[0]?.html.slice(0, 120)}`);
-}
-
-async function overflow(page: Page, width: number): Promise<readonly string[]> {
-  const needed = await page.evaluate<number>('document.documentElement.scrollWidth');
-  return needed > width ? [`is ${needed} px wide`] : [];
 }

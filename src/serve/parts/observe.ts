@@ -14,7 +14,12 @@ export const observePart: PrimaryPart = {
     const { OBSERVE_LISTENER, startObserveServer } = await import('../../http/observe.ts');
     const fd = passed.get(OBSERVE_LISTENER);
     const hosts = [config.hostname, ...more];
-    const server = await startObserveServer({ endpoint: listen, fd, logger, hosts, ...observed });
+    const page = {
+      hostname: config.hostname,
+      keepsHistory: config.trace.keep !== 0,
+      history: async () => (await observed.history?.()) ?? null,
+    };
+    const server = await startObserveServer({ endpoint: listen, fd, logger, hosts, page, ...observed });
     return {
       listeners: () => [server],
       complaints: async () => [],

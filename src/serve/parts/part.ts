@@ -2,7 +2,9 @@
 // starts, and what it tells of itself. Nothing else in `serve` knows a part by name.
 import type { Config } from '../../config/schema.ts';
 import type { Engine } from '../../delivery/engine.ts';
-import type { Health, ObserveServerOptions } from '../../http/observe.ts';
+import type { ObserveServerOptions } from '../../http/observe.ts';
+import type { DayOf } from '../../http/page/facts.ts';
+import type { Health } from '../../observe/health.ts';
 import type { Logger } from '../../observe/log.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 
@@ -59,6 +61,8 @@ export interface PartContext {
     readonly metrics: ObserveServerOptions['metrics'];
     health(): Promise<Health>;
     status(): Promise<object>;
+    /** The last day, as it was read last; null: it was not. */
+    history?(): Promise<DayOf | null>;
   };
 }
 

@@ -9,6 +9,8 @@ import type { DataOutcome } from './data-parser.ts';
 export interface NotTaken {
   /** As a transaction's. */
   readonly id: string;
+  /** As a transaction's. */
+  readonly listener?: string;
   readonly xforward: Xforward;
   /** Empty where the message was refused before its recipients were named. */
   readonly recipients: readonly RawPath[];

@@ -87,6 +87,7 @@ function received(connection: OpenConnection, open: OpenTransaction, outcome: Da
     const reply = contentRefusal(because, config.max_message_size);
     connection.context.notTaken?.({
       id: nextTransaction(),
+      listener: listenerName(listener),
       xforward: dialogue.attributes,
       recipients: open.recipients.map(({ path }) => path),
       size: Math.max(open.received, open.declared),
@@ -99,6 +100,7 @@ function received(connection: OpenConnection, open: OpenTransaction, outcome: Da
   open.lease.settle(outcome.message.length);
   void deliver(connection, open, answers, {
     id: nextTransaction(),
+    listener: listenerName(listener),
     envelope: { sender: open.sender, parameters: open.parameters, recipients: open.recipients },
     xforward: dialogue.attributes,
     client: dialogue.client,
@@ -107,6 +109,10 @@ function received(connection: OpenConnection, open: OpenTransaction, outcome: Da
       Date.now() + (listener.before_queue ? config.before_queue_deadline : config.transaction_deadline),
     ...(listener.next_hop === undefined ? {} : { nextHop: listener.next_hop }),
   });
+}
+
+function listenerName({ name, protocol }: OpenConnection['context']['listener']): string {
+  return name ?? protocol;
 }
 
 /** Never rejects. What the client says meanwhile waits. */

@@ -1,14 +1,10 @@
 // A person's whole way through the portal in Debian's Chromium, every page looked at by axe-core at 360 and 1280 px, light and dark;
 // letters are opened with gpg. $SEALPOST_PICTURES names a folder for screenshots.
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { lackOfChromium } from '../../support/chromium.ts';
 import { createGpgHome, type GpgHome, makeKey, type TestKey } from '../../support/keys.ts';
 import { skipFor } from '../../support/needs.ts';
-import {
-  type ChromiumStand,
-  lackOfChromium,
-  startChromium,
-  type Visitor,
-} from '../../support/portal-chromium.ts';
+import { type ChromiumStand, startChromium, type Visitor } from '../../support/portal-chromium.ts';
 import { openPortalStand, PORTAL_HOST, type PortalStand } from '../../support/portal-stand.ts';
 
 const ADDRESS = 'ulla@example.org';
