@@ -1,6 +1,6 @@
 // Where a backup goes: to a file that has its name only when it is whole and on the disk, or to standard output.
 import { createWriteStream } from 'node:fs';
-import { lstat, open, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Refused } from '../host/exit-codes.ts';
@@ -61,6 +61,7 @@ function isAlive(pid: number): boolean {
 
 /** Notes that there is a backup: `sealpost doctor` looks how old this file is. */
 export async function noteBackup(stateDir: string, file: string): Promise<void> {
+  await mkdir(stateDir, { recursive: true });
   await replaceFile(join(stateDir, 'last-backup'), Buffer.from(`${resolve(file)}\n`), 0o644);
 }
 

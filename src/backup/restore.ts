@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { redactUrl } from '../database/errors.ts';
+import { messageOf } from '../database/exit.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { replaceFile } from '../host/replace-file.ts';
 import type { ConfigurationFile } from './configuration.ts';
@@ -55,6 +56,8 @@ interface State {
   readonly files: ConfigurationFile[];
   head: Head | null;
   chosen: RestoredConfiguration | null;
+  /** The rows count: what is written from now on is not taken back. */
+  committed: boolean;
 }
 
 /**
@@ -62,11 +65,16 @@ interface State {
  * @throws Refused where the place is not empty, or the backup is not whole or of a newer program; DatabaseUnavailable
  */
 export async function restore(options: RestoreOptions): Promise<RestoreReport> {
-  const state: State = { options, files: [], head: null, chosen: null };
+  const state: State = { options, files: [], head: null, chosen: null, committed: false };
   const spool = createSpoolPlacer(() => chosen(state).config.receiver.spool);
   try {
     return await load(state, spool);
   } catch (error) {
+    if (state.committed)
+      throw new Refused(
+        `the database is restored, and the files beside it are not all in their place: ${messageOf(error)}; mail of the spool lies in tmp/ of it as restored.NAME, for new/ without that prefix, and the rest is in the backup (tar -xf)`,
+        { cause: error },
+      );
     await spool.drop();
     if (!(error instanceof ArchiveDamaged)) throw error;
     throw new Refused(`${nameOf(options.file)}: ${error.message}; nothing was restored`, { cause: error });
@@ -109,6 +117,7 @@ async function load(state: State, spool: ReturnType<typeof createSpoolPlacer>): 
       );
     await connection.loader().settle(manifest);
     await connection.loader().commit();
+    state.committed = true;
     const { config, files } = chosen(state);
     const spoolFiles = await spool.place();
     await writeConfiguration(files);

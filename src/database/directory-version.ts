@@ -92,7 +92,8 @@ export const VERSION_SQL = `(SELECT v.version || ' ' || v.stamp || ' ' || ${TIME
 /** Reads what {@link VERSION_SQL} gives. @throws DatabaseUnavailable where that is nothing: the table has lost its row */
 export function versionOf(text: string | null | undefined): DirectoryVersion {
   const [version, stamp, timeline, restored, ...more] = text?.split(' ') ?? [];
-  if (version === undefined || stamp === undefined || timeline === undefined || more.length > 0)
+  const odd = restored !== undefined && !/^\d{4,}-\d\d-\d\dT[\d:]{8}Z$/.test(restored);
+  if (version === undefined || stamp === undefined || timeline === undefined || more.length > 0 || odd)
     throw new DatabaseUnavailable('the version of the directory cannot be read');
   return {
     version: Number(version),
