@@ -20,6 +20,7 @@ import { pathOfKey } from './internal-form.ts';
 import type { KeptAnswers } from './kept-answers.ts';
 import type { KeyReader } from './read-key.ts';
 import { countsReadOn, mayBeReadOn } from './read-on.ts';
+import { untilAccepted } from './until-accepted.ts';
 
 /** What a question is about, beside the map. */
 export interface Asked {
@@ -100,11 +101,17 @@ function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer 
         ),
       );
     case 'virtual_alias':
-      return after(facts, (known) => kept.of(map, known, () => virtualAlias(known, options)));
+      return after(facts, (known) =>
+        kept.of(map, known, () => untilAccepted(known, virtualAlias(known, options), options)),
+      );
     case 'virtual_mailbox':
-      return after(facts, (known) => kept.of(map, known, () => virtualMailbox(known)));
+      return after(facts, (known) =>
+        kept.of(map, known, () => untilAccepted(known, virtualMailbox(known), options)),
+      );
     case 'transport':
-      return after(facts, (known) => kept.of(map, known, () => transport(known)));
+      return after(facts, (known) =>
+        kept.of(map, known, () => untilAccepted(known, transport(known), options)),
+      );
     case 'sender_login':
       return after(facts, (known) => askSender(context, known, parts, told));
   }
@@ -146,7 +153,7 @@ function askRecipient(
     const known = kept.recipient(facts, now);
     if (known !== undefined) return known;
     return after(decider.beforehand(facts.recipient), (decided) => {
-      const answer = checkRecipient(facts, size, decided, options);
+      const answer = untilAccepted(facts, checkRecipient(facts, size, decided, options), options);
       kept.keepRecipient(facts, answer, now);
       return answer;
     });

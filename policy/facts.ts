@@ -58,6 +58,8 @@ export interface DomainFacts {
   readonly keys: readonly StoredKey[];
   /** Whether the domain has a catch-all. */
   readonly catchAll: boolean;
+  /** As {@link RecipientFacts.restoredFrom}. */
+  readonly restoredFrom?: string;
   /** The names that this rests on; whoever uses it rests on them, too. */
   readonly names: readonly string[];
 }

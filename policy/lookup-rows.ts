@@ -2,6 +2,7 @@
 
 import type { Address } from '../src/address/address.ts';
 import { settingsOverrideSchema } from '../src/config/settings.ts';
+import { RESTORED_FROM_SQL } from '../src/database/directory-version.ts';
 import { type RawRule, rulesOf } from '../src/directory/rule-rows.ts';
 import type { KeyKind, KeySource, StoredKey, User } from '../src/directory/types.ts';
 import type { DomainFacts, Mailbox } from './facts.ts';
@@ -15,8 +16,14 @@ export const DOMAIN = {
   name: 'sealpost-lookup-domain',
   text: `SELECT d.id, d.name, d.class, d.fold_local_part, d.settings, d.transport, d.refusals,
       (SELECT json_agg(r) FROM rules r WHERE r.domain_id = d.id) AS rules,
-      EXISTS (SELECT FROM addresses c WHERE c.address = '@' || d.name) AS catch_all, ${KEY_COLUMNS}
+      EXISTS (SELECT FROM addresses c WHERE c.address = '@' || d.name) AS catch_all,
+      ${RESTORED_FROM_SQL} AS restored_from, ${KEY_COLUMNS}
     FROM domains d LEFT JOIN keys k ON k.domain_id = d.id WHERE d.name = $1 ORDER BY k.id`,
+};
+/** For an address in no domain of ours. */
+export const RESTORED = {
+  name: 'sealpost-lookup-restored',
+  text: `SELECT ${RESTORED_FROM_SQL} AS restored_from`,
 };
 export const OTHER_NAME = {
   name: 'sealpost-lookup-other-name',
@@ -90,6 +97,7 @@ export interface DomainRow extends KeyColumns {
   readonly refusals: unknown;
   readonly rules: readonly RawRule[] | null;
   readonly catch_all: boolean;
+  readonly restored_from: string | null;
 }
 
 export interface UsageColumns {

@@ -31,6 +31,7 @@ import {
   MAILBOXES,
   type MailboxColumns,
   mailboxOf,
+  RESTORED,
   storedKeysOf,
   USAGE,
   USER,
@@ -73,6 +74,7 @@ export async function readDomain(
       refusals: refusalOverrideSchema.parse(row.refusals),
       keys: storedKeysOf(rows),
       catchAll: row.catch_all,
+      ...(row.restored_from === null ? {} : { restoredFrom: row.restored_from }),
     },
     dependsOn: names,
   };
@@ -108,14 +110,28 @@ export async function readAddress(
   const id = userIdOf(stripExtension(parts.local, resolving.delimiters) ?? parts.local);
   if (id === null) {
     if (domain?.catchAll) return ofAnything(context, parts, domain);
-    return { value: nobody(parts, domain), dependsOn: names };
+    return { value: await nobodyIn(context, parts, domain), dependsOn: names };
   }
   const [row] = await database.query<AddressRow>(USER, [id]);
   const found = await ofUser(context, parts, domain, row, names);
   if (found !== null) return found;
   return row === undefined
-    ? { value: nobody(parts, domain), dependsOn: [...names, `user:${id}`] }
+    ? { value: await nobodyIn(context, parts, domain), dependsOn: [...names, `user:${id}`] }
     : ofAnything(context, parts, domain);
+}
+
+/** Nobody, in a domain of ours or in mailbox_domain, which need be none. */
+async function nobodyIn(
+  { database }: FactsContext,
+  parts: AddressParts,
+  domain: DomainFacts | null,
+): Promise<AddressFacts> {
+  const facts = nobody(parts, domain);
+  if (domain !== null) return facts;
+  const [row] = await database.query<{ restored_from: string | null }>(RESTORED, []);
+  return row?.restored_from
+    ? { ...facts, recipient: { ...facts.recipient, restoredFrom: row.restored_from } }
+    : facts;
 }
 
 /** A user found by a primary address or by id: what the directory's resolution says of both. */
@@ -140,6 +156,7 @@ async function ofUser(
         resolution: { kind: 'user', readers: [{ kind: 'user', user, keys: NO_KEYS }], via: [] },
         domain: (asked ?? home).domain,
         domainKeys: home.keys,
+        ...(home.restoredFrom === undefined ? {} : { restoredFrom: home.restoredFrom }),
       },
       domain: asked ?? home,
       mailboxes: new Map([[user.id, mailboxOf(row, usage)]]),
@@ -247,6 +264,7 @@ function nobody(parts: AddressParts, domain: DomainFacts | null): AddressFacts {
       resolution: { kind: 'nobody' },
       domain: domain?.domain ?? null,
       domainKeys: domain?.keys ?? [],
+      ...(domain?.restoredFrom === undefined ? {} : { restoredFrom: domain.restoredFrom }),
     },
     domain,
     mailboxes: NO_MAILBOXES,

@@ -78,6 +78,27 @@ export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: 
     ],
   ],
   [
+    'backup',
+    [
+      'backup [options] <file>',
+      'write database and configuration to a file while mail flows; docs/backup.md says what is in it',
+    ],
+  ],
+  [
+    'verify',
+    [
+      'verify [options] <file>',
+      'look whether a backup is whole: hashes, keys, queued messages, counts; exit 1 names what is wrong',
+    ],
+  ],
+  [
+    'restore',
+    [
+      'restore [options] [file]',
+      'put a backup into an empty database; mail that is not sealed waits then until --accept says that no key is missing',
+    ],
+  ],
+  [
     'status',
     [
       'status [options]',

@@ -32,6 +32,9 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     doctor: async () => (await import('./doctor.ts')).registerDoctor,
     import: async () => (await import('./import.ts')).registerImport,
     sync: async () => (await import('./sync.ts')).registerSync,
+    backup: async () => (await import('./backup.ts')).registerBackup,
+    verify: async () => (await import('./verify.ts')).registerVerify,
+    restore: async () => (await import('./restore.ts')).registerRestore,
     status: async () => (await import('./status.ts')).registerStatus,
     completion: async () => {
       const { registerCompletion } = await import('./completion.ts');

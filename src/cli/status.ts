@@ -8,6 +8,7 @@ import { embeddedFolder, isEmbeddedMissing } from '../database/embedded/place.ts
 import { isDatabaseUnavailable, redactUrl } from '../database/errors.ts';
 import { messageOf } from '../database/exit.ts';
 import type { Database } from '../database/open.ts';
+import { notAccepted, restoredFrom } from '../database/restored.ts';
 import { KEYED_USERS } from '../directory/keyed-users.ts';
 import { EXIT } from '../host/exit-codes.ts';
 import { askObserve } from '../http/ask-observe.ts';
@@ -84,7 +85,9 @@ async function askDatabase({
   // A question makes no database.
   if (isEmbeddedMissing(config)) return { because: 'there is no database yet: sealpost init' };
   try {
-    return { value: await count(await database()), problems: [] };
+    const opened = await database();
+    const from = await restoredFrom(opened.pool);
+    return { value: await count(opened), problems: from === null ? [] : [notAccepted(from)] };
   } catch (error) {
     if (!isDatabaseUnavailable(error) && !hasNoRoom(error)) throw error;
     return { because: `what it holds is not known: ${messageOf(error)}` };

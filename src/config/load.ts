@@ -216,7 +216,8 @@ function readableSecret({ path, document }: Layer, overrides: readonly Override[
   const holdsDsn = syncs.some(
     (each) => isTable(each) && typeof each.url === 'string' && HAS_PASSWORD.test(each.url),
   );
-  if (!(holdsSecret || holdsDsn) || (statSync(path).mode & 0o004) === 0) return [];
+  if (!(holdsSecret || holdsDsn) || ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o004) === 0)
+    return [];
   const help = holdsSecret ? 'use SEALPOST_DATABASE_URL_FILE' : 'give @FILE as the url of [[sync]]';
   return [`${path} holds a database password and is readable by everybody: chmod o-r, or ${help}`];
 }

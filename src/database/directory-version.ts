@@ -12,6 +12,8 @@ export interface DirectoryVersion {
   readonly stamp: string;
   /** PostgreSQL's timeline, which a promotion raises; 0 on a standby. */
   readonly timeline: number;
+  /** RFC 3339: the directory is as a backup of that moment had it, and nobody has accepted that yet. */
+  readonly restored_from?: string | null;
 }
 
 /** What a statement tells of the version, beside its own rows. */
@@ -74,18 +76,31 @@ export const versionReportSql = (since: string): string => `(
 /** In hexadecimal. pg_walfile_name cannot be asked of a standby. */
 const TIMELINE = `CASE WHEN pg_is_in_recovery() THEN '0' ELSE substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END`;
 
+/** RFC 3339 in UTC, or NULL. */
+const RESTORED_SQL = `to_char(v.restored_from AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+
+/** The same for a statement of its own: {@link DirectoryVersion.restored_from}. */
+export const RESTORED_FROM_SQL = `(SELECT ${RESTORED_SQL} FROM directory_version AS v)`;
+
 /**
  * The version alone, as text for {@link versionOf}, in the snapshot of the statement that it stands in. It costs a recall nothing
  * that can be measured; the JSON of {@link versionReportSql} made one twice as dear.
  */
-export const VERSION_SQL = `(SELECT v.version || ' ' || v.stamp || ' ' || ${TIMELINE} FROM directory_version AS v)`;
+export const VERSION_SQL = `(SELECT v.version || ' ' || v.stamp || ' ' || ${TIMELINE} || coalesce(' ' || ${RESTORED_SQL}, '')
+  FROM directory_version AS v)`;
 
 /** Reads what {@link VERSION_SQL} gives. @throws DatabaseUnavailable where that is nothing: the table has lost its row */
 export function versionOf(text: string | null | undefined): DirectoryVersion {
-  const [version, stamp, timeline, ...more] = text?.split(' ') ?? [];
-  if (version === undefined || stamp === undefined || timeline === undefined || more.length > 0)
+  const [version, stamp, timeline, restored, ...more] = text?.split(' ') ?? [];
+  const odd = restored !== undefined && !/^\d{4,}-\d\d-\d\dT[\d:]{8}Z$/.test(restored);
+  if (version === undefined || stamp === undefined || timeline === undefined || more.length > 0 || odd)
     throw new DatabaseUnavailable('the version of the directory cannot be read');
-  return { version: Number(version), stamp, timeline: Number.parseInt(timeline, 16) };
+  return {
+    version: Number(version),
+    stamp,
+    timeline: Number.parseInt(timeline, 16),
+    ...(restored === undefined ? {} : { restored_from: restored }),
+  };
 }
 
 /** Asks for the version alone; for what decides without a recall. @throws what the pool throws, and what `take` does */

@@ -1,5 +1,6 @@
 // Applies migrations/, made by drizzle-kit, through drizzle's own migrator, and tells by name which are applied.
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DrizzleQueryError } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
@@ -29,12 +30,12 @@ interface Migration {
   readonly destructive: boolean;
 }
 
-type Connected = { readonly pool: pg.Pool };
+type Connected = { readonly pool: Pick<pg.Pool, 'query'> };
 
 const journalSchema = z.object({ entries: z.array(z.object({ tag: z.string(), when: z.number() })) });
 
 /** "sealpost" as a number: whoever migrates holds this advisory lock. */
-const ADVISORY_LOCK = '8315161578091606900';
+export const ADVISORY_LOCK = '8315161578091606900';
 
 /** Where drizzle's migrator keeps its account. */
 const ACCOUNT = { migrationsSchema: 'public', migrationsTable: 'sealpost_migrations' } as const;
@@ -76,7 +77,7 @@ export async function migrationStatus(
  *   commands that help where the role has not the rights
  */
 export async function applyMigrations(
-  database: Connected,
+  database: { readonly pool: pg.Pool },
   options: { allowDestructive?: boolean; folder?: string } = {},
 ): Promise<readonly string[]> {
   const folder = options.folder ?? migrationsFolder();
@@ -106,6 +107,51 @@ export async function applyMigrations(
   }
 }
 
+/**
+ * Applies migrations in the transaction that a connection is in: they count when it does.
+ * @param level the migrations to apply, by the moment of their making; default: all that are missing
+ * @throws Error with the commands that help where the role has not the rights
+ */
+export async function migrateWithin(client: pg.Client, level?: readonly number[]): Promise<void> {
+  const folder = level === undefined ? null : folderOf(level);
+  try {
+    await migrate(drizzle(withinTransaction(client)), {
+      migrationsFolder: folder ?? migrationsFolder(),
+      ...ACCOUNT,
+    });
+  } catch (error) {
+    throw withRightsNamed(error, client);
+  } finally {
+    if (folder !== null) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A folder with only some of the migrations: drizzle's migrator applies all that it finds. */
+function folderOf(level: readonly number[]): string {
+  const all = migrationsFolder();
+  const folder = mkdtempSync(join(tmpdir(), 'sealpost-migrations-'));
+  mkdirSync(join(folder, 'meta'));
+  const journal = JSON.parse(readFileSync(join(all, 'meta', '_journal.json'), 'utf8')) as {
+    entries: { when: number; tag: string }[];
+  };
+  const entries = journal.entries.filter(({ when }) => level.includes(when));
+  for (const { tag } of entries) cpSync(join(all, `${tag}.sql`), join(folder, `${tag}.sql`));
+  writeFileSync(join(folder, 'meta', '_journal.json'), JSON.stringify({ ...journal, entries }));
+  return folder;
+}
+
+/** The connection for a migrator that begins a transaction of its own: a savepoint stands for it. */
+function withinTransaction(client: pg.Client): pg.Client {
+  const instead: Readonly<Record<string, string>> = {
+    begin: 'SAVEPOINT sealpost_migrate',
+    commit: 'RELEASE SAVEPOINT sealpost_migrate',
+    rollback: 'ROLLBACK TO SAVEPOINT sealpost_migrate',
+  };
+  const query = (config: { readonly text: string }, values: unknown[]) =>
+    client.query({ ...config, text: instead[config.text.trim()] ?? config.text }, values);
+  return Object.assign(Object.create(client) as pg.Client, { query });
+}
+
 /** What the role lacks; drizzle's migrator begins with CREATE SCHEMA IF NOT EXISTS, for which PostgreSQL asks the first of them. */
 function withRightsNamed(error: unknown, client: pg.Client): unknown {
   const insufficientPrivilege = '42501';
@@ -132,7 +178,7 @@ function compare(migrations: readonly Migration[], applied: readonly number[]): 
   };
 }
 
-async function appliedMoments(connection: pg.Pool | pg.Client): Promise<readonly number[]> {
+async function appliedMoments(connection: Pick<pg.Pool, 'query'>): Promise<readonly number[]> {
   try {
     const result = await connection.query<{ created_at: string }>(
       `SELECT created_at FROM ${ACCOUNT.migrationsSchema}.${ACCOUNT.migrationsTable} ORDER BY created_at`,

@@ -10,6 +10,7 @@ import type { Detection } from '../message/detection.ts';
 import type { Decision, PlanInput } from './decision.ts';
 import { planCopy, planEach, type ReaderDecision } from './plan.ts';
 import type { RuledMessage } from './rules.ts';
+import { untilAccepted } from './until-accepted.ts';
 
 /** What is known of the message when the question is asked. */
 export interface Seen {
@@ -91,7 +92,7 @@ export function createDecider({ inspect, global, now = () => Date.now() }: Decid
 
   return {
     async copy(facts, seen) {
-      return planCopy(inputFor(facts, seen, await inspectAll(keysAround(facts))));
+      return untilAccepted(planCopy(inputFor(facts, seen, await inspectAll(keysAround(facts)))));
     },
     async forQueue(facts, message) {
       const input = inputFor(
@@ -99,18 +100,20 @@ export function createDecider({ inspect, global, now = () => Date.now() }: Decid
         { detection: SEALED_WHOLE, message },
         await inspectAll(keysAround(facts)),
       );
-      return withoutPassingRules({
-        ...input,
-        choose: (keys, prefer) =>
-          input.choose(
-            keys.filter(({ kind }) => kind === 'openpgp'),
-            prefer,
-          ),
-      });
+      return eachUntilAccepted(
+        withoutPassingRules({
+          ...input,
+          choose: (keys, prefer) =>
+            input.choose(
+              keys.filter(({ kind }) => kind === 'openpgp'),
+              prefer,
+            ),
+        }),
+      );
     },
     beforehand(facts) {
       const decide = (inspected: ReadonlyMap<StoredKey, InspectedKey>): EachDecided =>
-        eachOf(inputFor(facts, { detection: NOT_SEEN, message: null }, inspected));
+        eachUntilAccepted(eachOf(inputFor(facts, { detection: NOT_SEEN, message: null }, inspected)));
       const keys = keysAround(facts);
       return keys.length === 0 ? decide(new Map()) : inspectAll(keys).then(decide);
     },
@@ -132,6 +135,16 @@ function keysAround(facts: RecipientFacts): readonly StoredKey[] {
 export function eachOf(input: PlanInput): EachDecided {
   const copies = planEach(input);
   return { facts: input.facts, copies, whole: copies.length === 0 ? planCopy(input) : null };
+}
+
+/** All of them, as they count where the database was restored. Pure. */
+function eachUntilAccepted({ facts, copies, whole }: EachDecided): EachDecided {
+  if (facts.restoredFrom === undefined) return { facts, copies, whole };
+  return {
+    facts,
+    copies: copies.map(({ reader, decision }) => ({ reader, decision: untilAccepted(decision) })),
+    whole: whole === null ? null : untilAccepted(whole),
+  };
 }
 
 /** The queue holds ciphertext only: a rule that passes does not count there. Pure. */

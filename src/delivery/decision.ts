@@ -23,6 +23,7 @@ export type Because =
   | 'alias readers differ'
   | 'alias without readers'
   | 'directory unavailable'
+  | 'restored from a backup'
   | 'decision failed';
 
 interface Reasoned {

@@ -58,6 +58,7 @@ async function inRounds(
   resolve: (rows: DirectoryRows) => { readonly facts: RecipientFacts; readonly asked: Asked },
 ): Promise<ReadRecipient> {
   const rows = emptyRows();
+  let restoredFrom: string | null | undefined;
   const loaded = {
     addresses: new Set<string>(),
     domains: new Set<string>(),
@@ -72,10 +73,17 @@ async function inRounds(
       users: [...asked.users].filter((id) => !loaded.users.has(id)),
       namesakes: [...asked.namesakes].filter((name) => !loaded.namesakes.has(name)),
     };
-    if (Object.values(wanted).every(({ length }) => length === 0)) {
-      return { facts, rows, dependsOn: namesOf(rows, loaded), mayBeKept: loaded.namesakes.size === 0 };
+    if (round > 0 && Object.values(wanted).every(({ length }) => length === 0)) {
+      return {
+        facts: restoredFrom ? { ...facts, restoredFrom } : facts,
+        rows,
+        dependsOn: namesOf(rows, loaded),
+        mayBeKept: loaded.namesakes.size === 0,
+      };
     }
+    // Also where nothing is asked for: whether the directory was restored counts for every address.
     const version = await loadRows(pool, wanted, rows);
+    restoredFrom = version?.restored_from;
     if (versions !== undefined) {
       if (version === undefined) throw new DirectoryUnavailable('the version of the directory is missing');
       versions.check(version);

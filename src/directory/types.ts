@@ -107,6 +107,8 @@ export interface RecipientFacts {
   readonly unknownHere?: true;
   /** The keys of that domain, used where neither the user nor the contact has one. */
   readonly domainKeys: readonly StoredKey[];
+  /** RFC 3339: all of this is as a backup of that moment had it, and nobody has accepted that yet: keys may be missing. */
+  readonly restoredFrom?: string;
 }
 
 /** The directory cannot be asked now (database away, query timed out). Never to be read as "unknown". */

@@ -69,6 +69,8 @@ export interface DatabaseFacts {
 export interface TableFacts {
   readonly pending: readonly string[];
   readonly unknown: readonly string[];
+  /** RFC 3339: of the backup that was restored, and that nobody has accepted yet; null: there is none. */
+  readonly restoredFrom: string | null;
   /** null: a row was written and taken back; else why not. */
   readonly writeRefused: string | null;
   /** Stored addresses that Postfix takes for another stored one. */

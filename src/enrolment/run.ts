@@ -1,4 +1,5 @@
 // What `serve` does for enrolment, again and again: letters for the changes that were noted, what time brings about, the outbox.
+import { restoredFrom } from '../database/restored.ts';
 import { type SenderContext, sendLetters } from './send.ts';
 import { tellReaders } from './tell-readers.ts';
 import { tellSubkeys } from './tell-subkeys.ts';
@@ -79,6 +80,8 @@ function begin(rounds: Rounds): void {
 async function round(rounds: Rounds): Promise<void> {
   const { context } = rounds;
   try {
+    // A backup may be older than a change that was stopped, a letter that was sent, a key that a letter is sealed to now.
+    if ((await restoredFrom(context.database.orm.$client)) !== null) return;
     await runOnce(context);
     await lookAtSubkeys(rounds);
     if (Date.now() - rounds.forgotten > FORGET_EVERY_MS) {

@@ -25,6 +25,9 @@ export const OPERATIONS = {
   directory_uncached: 'while changes are not heard of, the directory is asked anew for each message',
   directory_cached: 'changes are heard of: the directory is cached again',
   census_failed: 'users and keys could not be counted: metrics and the page show older numbers',
+  restored_not_accepted:
+    'the database was restored from a backup: mail that is not sealed waits until `sealpost restore --accept`',
+  restored_accepted: 'the restored state was accepted: the settings for mail without a key hold again',
   state_dir_unwritable: 'state_dir cannot be written to: a full disk, or rights that are missing',
   state_dir_writable: 'state_dir can be written to again',
   embedded_died: 'the embedded PostgreSQL has died and is started again',

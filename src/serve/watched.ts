@@ -1,10 +1,11 @@
-// What serve looks at by itself: the next hop, whether state_dir and the database can be written to, and whether notifications
-// come back.
+// What serve looks at by itself: the next hop, whether state_dir and the database can be written to, whether notifications come
+// back, and whether a restored state waits to be accepted.
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { rootReason } from '../database/errors.ts';
+import { notAccepted, restoredFrom } from '../database/restored.ts';
 import { writeRefusal } from '../database/transaction.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Logger } from '../observe/log.ts';
@@ -31,6 +32,7 @@ export function watchedBy(
     shown('state_dir', stateDir(config.state_dir, logger), metrics),
     shown('database', databaseWrites(engine, logger), metrics),
     shown('notifications', notifications(engine, logger), metrics),
+    shown('restored', restored(engine, logger), metrics),
   ];
 }
 
@@ -101,6 +103,23 @@ function databaseWrites({ database: { pool } }: Engine, logger: Logger): Watched
     },
     lost: (because) => logger.error({ event: 'database_lost', because }, 'the database cannot be written to'),
     back: () => logger.info({ event: 'database_back' }, 'the database takes rows again'),
+  };
+}
+
+function restored({ database: { pool } }: Engine, logger: Logger): Watched {
+  return {
+    patienceMs: 0,
+    async look() {
+      const from = await restoredFrom(pool);
+      return from === null ? null : notAccepted(from);
+    },
+    lost: (because) =>
+      logger.warn(
+        { event: 'restored_not_accepted', because },
+        'the database was restored from a backup: mail that is not sealed waits until that is accepted',
+      ),
+    back: () =>
+      logger.info({ event: 'restored_accepted' }, 'the restored state was accepted: the settings hold again'),
   };
 }
 

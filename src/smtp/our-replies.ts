@@ -117,6 +117,12 @@ export const NOT_DECIDED = reply(
   '4.3.0',
   'What becomes of this mail could not be decided; it stays queued and will be tried again',
 );
+/** Keys that came after the backup are missing: what has none now may have had one. */
+export const NOT_ACCEPTED = reply(
+  450,
+  '4.7.5',
+  'This server was restored from a backup, which may lack the key of this recipient; the mail waits',
+);
 /** An administrator's rule with the action reject. */
 export const RULE_REFUSES = reply(550, '5.7.1', 'A rule of this recipient refuses this message');
 /** A rule that seals leaves plaintext no way out. */
@@ -289,7 +295,12 @@ export const RECIPIENT_REFUSALS: Readonly<Record<RefusalReason, RecipientRefusal
   },
 };
 /** Why a lookup has no answer now. */
-export const LOOKUP_FAILED = { aliasLoop: '4.4.6', notReached: '4.4.3', internal: '4.3.0' } as const;
+export const LOOKUP_FAILED = {
+  aliasLoop: '4.4.6',
+  notReached: '4.4.3',
+  internal: '4.3.0',
+  restored: '4.7.5',
+} as const;
 /** What DEFER says then. */
 export const NOT_CHECKED = 'The recipient cannot be checked now; try again later';
 /** Never an empty action: Postfix permits on one. */

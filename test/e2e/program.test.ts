@@ -106,6 +106,16 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
       says: /127\.0\.0\.1:9/,
     },
   ],
+  backup: [{ words: ['backup', 'DIR/backup.tar'], says: /backup\.tar: users 1, keys 1, queued messages 0/ }],
+  verify: [
+    { words: ['verify', 'DIR/backup.tar'], says: /is whole/ },
+    { words: ['verify', 'DIR/none.tar'], code: 1, says: /none\.tar/ },
+  ],
+  restore: [
+    { words: ['restore', 'DIR/backup.tar'], code: 1, says: /the database is not empty/ },
+    { words: ['restore', '--accept'], code: 1, says: /nothing to accept/ },
+    { words: ['restore'], code: 2, says: /neither a file nor --accept/ },
+  ],
   status: [{ words: ['status', '--json'], says: /"running": true/ }],
   completion: [
     { words: ['completion', 'fish'], says: /complete -c sealpost/ },

@@ -9,6 +9,7 @@ import { snakeCased } from '../../src/cli/snake-case.ts';
 import { type Contents, keyOf, plaintextHash } from '../fixtures/upgrade/contents.ts';
 import { mustRun } from '../support/child.ts';
 import { openpgpDecrypt } from '../support/keys.ts';
+import { backUpOlder } from '../support/older-backup.ts';
 import { allocatePlaces, freePorts, type Places, repository } from '../support/places.ts';
 import { debianPostgres, startPostgres } from '../support/private-postgres.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
@@ -133,6 +134,8 @@ describe.each(commits)('what version %s left', (commit) => {
             receiver: { api: { listen: `127.0.0.1:${apiPort}` } },
           },
         });
+        // As that version would have made it: its tables, its migrations.
+        if (found.count !== undefined) await backUpOlder(found.url, join(places.dir, 'older.tar'));
         migrated = await must(['migrate']);
         // Before serve runs, which forgets some things after their time.
         if (found.count !== undefined)
@@ -150,6 +153,35 @@ describe.each(commits)('what version %s left', (commit) => {
       it('is migrated to what this version wants, with nothing left to apply', () => {
         expect(migrated).toMatchObject({ pending: [], unknown: [] });
       });
+
+      it('is in a backup that verifies', async () => {
+        const file = join(places.dir, 'backup.tar');
+        expect(await must(['backup', file])).toMatchObject({ rows: { incoming: contents.queued.length } });
+        expect(await must(['verify', file])).toMatchObject({ ok: true, problems: [] });
+      });
+
+      if (counts)
+        it('is restored from a backup of that version, and brought to the present', async () => {
+          const client = new pg.Client({ connectionString: found.url });
+          await client.connect();
+          await client.query('CREATE DATABASE older');
+          await client.end();
+          const url = found.url.replace(/\/sealpost$/, '/older');
+          expect(
+            await must(['restore', join(places.dir, 'older.tar'), '--database-url', url, '--accept']),
+          ).toMatchObject({ program: '0.1.0', accepted: true });
+          const older = new pg.Client({ connectionString: url });
+          await older.connect();
+          const restored: Record<string, number> = {};
+          for (const table of Object.keys(contents.rows)) {
+            const { rows: counted } = await older.query<{ n: number }>(
+              `SELECT count(*)::int AS n FROM public.${table}`,
+            );
+            restored[table] = counted[0]?.n ?? 0;
+          }
+          await older.end();
+          expect(restored).toEqual(rows);
+        });
 
       if (counts)
         it('has every row that it had', () => {

@@ -12,7 +12,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/keys'],
   ['src/delivery', 'src/enrolment'],
   ['filters', 'policy', 'receiver', 'src/notices', 'portal'],
-  ['src/serve', 'src/doctor', 'src/import'],
+  ['src/serve', 'src/doctor', 'src/import', 'src/backup'],
   ['src/cli'],
 ];
 

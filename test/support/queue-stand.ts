@@ -37,9 +37,9 @@ export interface QueueStand {
 }
 
 /** Files sealed bytes in one transaction, as the receiver does. @returns their ids */
-async function fileInQueue(
-  pool: pg.Pool,
-  user: QueueUser,
+export async function fileInQueue(
+  pool: Pick<pg.Pool, 'connect'>,
+  user: Pick<QueueUser, 'id'>,
   sealed: readonly Uint8Array[],
 ): Promise<readonly string[]> {
   const client = await pool.connect();

@@ -67,6 +67,16 @@ export const DATABASE_CHECKS = [
       noneOf(unknown, 'no migration is of a newer program', (list) => `of a newer program: ${list}`),
   }),
   check({
+    code: 'database_restored',
+    why: 'a backup may be older than a key: until its state is accepted, mail that is not sealed waits',
+    mend: 'sealpost key list --missing; add the keys that came later, then: sealpost restore --accept',
+    reads: ['tables'],
+    judge: ({ tables: { restoredFrom } }) =>
+      restoredFrom === null
+        ? ok('no restored state waits to be accepted')
+        : wrong(`restored from a backup of ${restoredFrom}, which nobody has accepted`),
+  }),
+  check({
     code: 'database_durable',
     why: 'a power cut takes what PostgreSQL has confirmed: keys, and the queue of the receiver, which is mail',
     mend: "ALTER SYSTEM SET NAME = 'on'; SELECT pg_reload_conf(); and for the role of database.url: ALTER ROLE ... RESET NAME",

@@ -6,6 +6,7 @@ import { isEmbeddedMissing } from '../../database/embedded/place.ts';
 import { redactUrl, rootReason } from '../../database/errors.ts';
 import { migrationStatus } from '../../database/migrate.ts';
 import { type Database, openDatabase } from '../../database/open.ts';
+import { restoredFrom } from '../../database/restored.ts';
 import { writeRefusal } from '../../database/transaction.ts';
 import { createEcho } from '../../delivery/echo.ts';
 import { foldingTogether } from '../../directory/refold.ts';
@@ -145,10 +146,17 @@ function rootReasonOf(error: unknown): string {
 async function readTables(database: Database) {
   const { pending, unknown } = await migrationStatus(database);
   if (pending.length > 0)
-    return { pending, unknown, writeRefused: 'tables are missing', foldingTogether: [] };
+    return {
+      pending,
+      unknown,
+      restoredFrom: null,
+      writeRefused: 'tables are missing',
+      foldingTogether: [],
+    };
   return {
     pending,
     unknown,
+    restoredFrom: await restoredFrom(database.pool),
     writeRefused: await writeRefusal(database.pool),
     foldingTogether: await foldingTogether(database),
   };

@@ -111,6 +111,12 @@ describe('the version that a statement has seen', () => {
 
   it('is read from text', () => {
     expect(versionOf('12 0a1b 0000001F')).toEqual({ version: 12, stamp: '0a1b', timeline: 31 });
+    expect(versionOf('12 0a1b 0000001F 2026-11-29T03:00:00Z')).toEqual({
+      version: 12,
+      stamp: '0a1b',
+      timeline: 31,
+      restored_from: '2026-11-29T03:00:00Z',
+    });
   });
 
   it.each([null, undefined, '', '12', '12 x', '12 x 1 more'])('is not taken from %j', (text) => {

@@ -184,6 +184,11 @@ export const RED: readonly Case[] = [
     ({ tables }) => ({ tables: { ...tables, pending: ['0012_directory_version'] } }),
     /0012/,
   ),
+  error(
+    'database_restored',
+    ({ tables }) => ({ tables: { ...tables, restoredFrom: '2026-11-29T03:00:00Z' } }),
+    /2026-11-29T03:00:00Z/,
+  ),
   red('database_newer', ({ tables }) => ({ tables: { ...tables, unknown: ['made 2027-01-01'] } }), /2027/),
   error('database_durable', database({ fsync: false }), /fsync off/),
   error('database_durable', database({ synchronousCommit: 'off' }), /^synchronous_commit off/),

@@ -132,7 +132,7 @@ export function world(example: Example): Facts {
       connections: 20,
       ahead: 3,
     },
-    tables: { pending: [], unknown: [], writeRefused: null, foldingTogether: [] },
+    tables: { pending: [], unknown: [], restoredFrom: null, writeRefused: null, foldingTogether: [] },
     notification: 4,
     replica: { standby: true, behind: 0 },
     directory: {

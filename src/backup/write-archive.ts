@@ -1,0 +1,151 @@
+// Writes the archive: entries in, bytes out, with the hash of each entry on the way. Whoever reads slowly makes whoever writes wait,
+// so that no more than some pieces are in memory.
+import { createHash } from 'node:crypto';
+import { type Headers, type Pack, pack } from 'tar-stream';
+import {
+  type EntryRecord,
+  endOf,
+  jsonBytes,
+  MANIFEST,
+  PIECE_BYTES,
+  pieceName,
+  sha256Of,
+  TAR_END_BYTES,
+} from './format.ts';
+
+export interface ArchiveWriter {
+  /** Adds one file. Resolves when its bytes were taken. */
+  add(name: string, bytes: Buffer): Promise<void>;
+  /** Adds a file whose size is known. @throws Error when other than so many bytes come */
+  addSized(name: string, size: number, mtime: Date, source: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Adds the rows of a table in pieces, and counts them. */
+  addRows(table: string, source: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Adds the manifest: nothing comes after it. @returns the rows of each table */
+  finish(): Promise<Readonly<Record<string, number>>>;
+  /** Gives up: whoever reads the bytes gets the error. */
+  fail(error: Error): void;
+  /** The archive, to be read while entries are added. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+interface State {
+  readonly archive: Pack;
+  readonly mtime: Date;
+  readonly entries: EntryRecord[];
+  readonly rows: Record<string, number>;
+}
+
+/** @param at what the entries say of when they were made */
+export function createArchive(at: Date): ArchiveWriter {
+  const state: State = { archive: pack(), mtime: at, entries: [], rows: {} };
+  state.archive.on('error', toldAlready);
+  return {
+    add: (name, bytes) => add(state, name, bytes),
+    addSized: (name, size, mtime, source) => addSized(state, name, size, mtime, source),
+    addRows: (table, source) => addRows(state, table, source),
+    async finish() {
+      const { archive, entries, rows } = state;
+      await written(state, { name: MANIFEST }, jsonBytes({ entries, rows }));
+      archive.finalize();
+      return rows;
+    },
+    fail: (error) => state.archive.destroy(error),
+    bytes: withEnd(state.archive),
+  };
+}
+
+async function add(state: State, name: string, bytes: Buffer): Promise<void> {
+  await written(state, { name }, bytes);
+  state.entries.push({ name, bytes: bytes.length, sha256: sha256Of(bytes) });
+}
+
+/** Who adds, and who reads, hears of an error by itself; unheard, the event ends the process. */
+const toldAlready = (): void => undefined;
+
+/** Resolves when the bytes were taken, which they are as fast as they are read. */
+function written({ archive, mtime }: State, header: Headers, bytes: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    archive
+      .entry({ mode: 0o600, mtime, ...header }, bytes, (error) => (error ? reject(error) : resolve()))
+      .on('error', toldAlready);
+  });
+}
+
+async function addSized(
+  state: State,
+  name: string,
+  size: number,
+  mtime: Date,
+  source: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const hash = createHash('sha256');
+  const header = { name, size, mtime, mode: 0o600 };
+  await new Promise<void>((resolve, reject) => {
+    const entry = state.archive.entry(header, (error) => (error ? reject(error) : resolve()));
+    entry.on('error', toldAlready);
+    const send = async (): Promise<void> => {
+      let left = size;
+      for await (const bytes of source) {
+        left -= bytes.length;
+        if (left < 0) break;
+        hash.update(bytes);
+        if (!entry.write(bytes)) await new Promise<void>((drained) => entry.once('drain', () => drained()));
+      }
+      if (left !== 0) throw new Error('the file has changed while it was read');
+      entry.end();
+    };
+    send().catch(reject);
+  });
+  state.entries.push({ name, bytes: size, sha256: hash.digest('hex') });
+}
+
+const NEWLINE = 0x0a;
+
+async function addRows(state: State, table: string, source: AsyncIterable<Uint8Array>): Promise<void> {
+  let rows = 0;
+  let piece = 0;
+  for await (const bytes of inPieces(source)) {
+    // In COPY's text format a line feed within a value is written as \n: each of these bytes ends a row.
+    for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) rows += 1;
+    await add(state, pieceName(table, piece), bytes);
+    piece += 1;
+  }
+  state.rows[table] = rows;
+}
+
+/** The same bytes in pieces of {@link PIECE_BYTES}, the last one shorter. */
+async function* inPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  let piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  let filled = 0;
+  for await (const bytes of source) {
+    let from = 0;
+    while (from < bytes.length) {
+      const taken = Math.min(bytes.length - from, PIECE_BYTES - filled);
+      piece.set(bytes.subarray(from, from + taken), filled);
+      from += taken;
+      filled += taken;
+      if (filled < PIECE_BYTES) continue;
+      yield piece;
+      piece = Buffer.allocUnsafeSlow(PIECE_BYTES);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield piece.subarray(0, filled);
+}
+
+/** The bytes of the archive, with our end in place of the empty blocks. */
+async function* withEnd(archive: Pack): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256');
+  let held: Buffer = Buffer.alloc(0);
+  let total = 0;
+  for await (const bytes of archive as AsyncIterable<Buffer>) {
+    const all = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
+    const out = all.subarray(0, Math.max(all.length - TAR_END_BYTES, 0));
+    held = all.subarray(out.length);
+    if (out.length === 0) continue;
+    hash.update(out);
+    total += out.length;
+    yield out;
+  }
+  yield await endOf(total, hash.digest('hex'));
+}
