@@ -148,7 +148,7 @@ export const MACHINE_CHECKS = [
   check({
     code: 'backup_age',
     why: 'who loses the database loses every key, and mail to their owners goes on in plaintext or waits',
-    mend: 'pg_dump of database.url (embedded: a copy of STATE_DIR while serve is stopped), and then: touch STATE_DIR/last-backup',
+    mend: 'sealpost backup FILE.tar; a backup of your own ends with: touch STATE_DIR/last-backup',
     reads: ['machine'],
     judge: ({ machine: { lastBackup, now } }) => {
       if (lastBackup === null)
