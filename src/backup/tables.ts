@@ -33,6 +33,7 @@ export const COPIED_TABLES = [
   'incoming_chunks',
   'incoming_counts',
   'incoming_acknowledged',
+  'event_minutes',
   'events',
 ] as const;
 

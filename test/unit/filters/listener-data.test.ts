@@ -127,7 +127,11 @@ describe('the memory budget', () => {
 });
 
 describe('a message that is not taken', () => {
-  const TOLD = { xforward: { IDENT: '4bXkQ21zzz' }, recipients: ['a@x.test', 'b@x.test'] };
+  const TOLD = {
+    listener: 'lmtp',
+    xforward: { IDENT: '4bXkQ21zzz' },
+    recipients: ['a@x.test', 'b@x.test'],
+  };
 
   it.each([
     ['too-large', { max_message_size: 1000 }, `${'x'.repeat(2000)}\r\n.\r\n`, 552],
