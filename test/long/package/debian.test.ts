@@ -155,10 +155,14 @@ describe('the Debian package', () => {
     );
     expect(
       left
-        .trim()
         .split('\n')
-        .filter((path) => path !== '/var/log/sealpost.log'),
-    ).toEqual(['']);
+        .filter((path) => path !== '')
+        // Sockets and locks of master(8), for the service that the wiring had: Postfix leaves them.
+        .filter(
+          (path) =>
+            path !== '/var/log/sealpost.log' && !/^\/var\/spool\/postfix\/(?:private|pid)\//.test(path),
+        ),
+    ).toEqual([]);
     expect(await must('getent passwd sealpost')).toContain('/var/lib/sealpost');
   });
 });
