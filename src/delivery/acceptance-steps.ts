@@ -2,6 +2,7 @@
 // statement a batch.
 import type { Pool } from 'pg';
 import {
+  type DirectoryVersion,
   refreshVersion,
   VERSION_SQL,
   type VersionTracker,
@@ -130,8 +131,9 @@ async function together(
     if (row.directory !== null) seen = row.directory;
     else replies.set(idOf(row), row.reply);
   }
-  const isKnown = versions.hears(asked, versionOf(seen));
-  if (!isKnown && recalled.length > 0) await learn(pool, versions, asked, seen);
+  const version = versionOf(seen);
+  const isKnown = versions.hears(asked, version);
+  if (!isKnown && recalled.length > 0) await learn(pool, versions, asked, version);
   for (const row of forgotten) replies.delete(idOf(row));
   return steps.map((each) => ({ reply: each.kind === 'recall' ? replies.get(idOf(each.row)) : undefined }));
 }
@@ -144,9 +146,9 @@ async function learn(
   pool: Pool,
   versions: VersionTracker,
   asked: number,
-  seen: string | null,
+  seen: DirectoryVersion,
 ): Promise<void> {
   await refreshVersion(pool, versions);
-  if (!versions.hears(asked, versionOf(seen)))
+  if (!versions.hears(asked, seen))
     throw new DatabaseUnavailable('two database servers answer, and one does not know what the other does');
 }

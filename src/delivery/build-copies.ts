@@ -144,31 +144,31 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
 
   function logDecision(log: Logger, entry: Pending, decision: Verdict | Decision, seen: Seen): void {
     const { action, because } = decision;
-    const entryOf = { ...recipientOf(entry, decision), action, because };
+    const entryOf = () => ({ ...recipientOf(entry, decision), action, because });
     const unknown = 'facts' in decision && passesUnknown(decision, decision.facts, seen.detection);
     if (unknown) metrics.plaintextUnknown.inc();
     if (decision.action === 'pass' && decision.plaintextByChoice) {
       metrics.plaintextByChoice.inc({ because: decision.because });
       log.warn(
-        { event: 'passed_by_choice', ...entryOf, left_out: decision.leftOut },
+        { event: 'passed_by_choice', ...entryOf(), left_out: decision.leftOut },
         `passed in plaintext by choice: ${decision.reason}`,
       );
     } else if (decision.because === 'reader unclear') {
       const suppressed = unclear.next(Date.now());
       if (suppressed !== null)
         log.warn(
-          { event: 'reader_unclear', ...entryOf, suppressed },
+          { event: 'reader_unclear', ...entryOf(), suppressed },
           `deferred, whose address it is cannot be told: ${decision.reason}`,
         );
     } else if (unknown) {
       const where = decision.facts.domain === null ? 'at a name of this machine' : 'in a domain of ours';
       log.warn(
-        { ...entryOf, event: 'passed_unknown' },
+        { ...entryOf(), event: 'passed_unknown' },
         `passed in plaintext to an unknown address ${where}: ${decision.reason}`,
       );
     } else if (decision.leftOut.length > 0)
-      log.warn({ event: 'keys_left_out', ...entryOf, left_out: decision.leftOut }, decision.reason);
-    else log.debug(entryOf, decision.reason);
+      log.warn({ event: 'keys_left_out', ...entryOf(), left_out: decision.leftOut }, decision.reason);
+    else if (log.isLevelEnabled('debug')) log.debug(entryOf(), decision.reason);
   }
 
   return build;
