@@ -1,7 +1,7 @@
 // What the rows of a backup must be: keys that parse, a queue of whole OpenPGP messages, counts that agree, an audit whose chain is
 // whole. Rows come one after the other; what is kept of them is a few numbers for each user and for each large message.
 
-import { type EventOwner, hashOf, type KeyEventView } from '../keys/chain.ts';
+import { type EventOwner, follows, type KeyEventView } from '../keys/chain.ts';
 import { readComponents } from '../keys/components.ts';
 import { encryptedMessageKeyIds } from '../openpgp/encrypted-message.ts';
 import { readX509 } from '../smime/certificate.ts';
@@ -110,8 +110,6 @@ function checkEvent(state: State, row: Row): void {
   const name = `${owner.kind}:${owner.id}`;
   if (state.broken.has(name)) return;
   const hash = row.get('hash') ?? null;
-  const previous = state.chain.get(name);
-  if (hash === null && previous === undefined) return;
   const event: KeyEventView = {
     id: Number(textOf(row, 'id')),
     at: instant(row.get('at')) ?? '',
@@ -124,12 +122,12 @@ function checkEvent(state: State, row: Row): void {
     actor: textOf(row, 'actor'),
     hash: hash === null ? null : hash.slice(2),
   };
-  if (event.hash !== hashOf(event, owner, previous ?? '')) {
+  if (!follows(event, owner, state.chain.get(name) ?? null)) {
     complain(state, `key_events: row ${event.id} of ${name} does not follow the one before it`);
     state.broken.add(name);
     return;
   }
-  state.chain.set(name, event.hash);
+  if (event.hash !== null) state.chain.set(name, event.hash);
 }
 
 function checkMessage(state: State, row: Row): void {

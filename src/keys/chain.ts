@@ -66,11 +66,19 @@ function instant(column: SQL): SQL<string> {
 export function firstBroken(events: readonly KeyEventView[], owner: EventOwner): KeyEventView | null {
   let previous: string | null = null;
   for (const event of events) {
-    if (event.hash === null && previous === null) continue;
-    if (event.hash !== hashOf(event, owner, previous ?? '')) return event;
+    if (!follows(event, owner, previous)) return event;
     previous = event.hash;
   }
   return null;
+}
+
+/**
+ * Whether a row stands rightly behind the one before it of the same owner. Pure.
+ * @param previous the hash of that one; null before the first row that has one: rows without a hash are older than the chain
+ */
+export function follows(event: KeyEventView, owner: EventOwner, previous: string | null): boolean {
+  if (event.hash === null && previous === null) return true;
+  return event.hash === hashOf(event, owner, previous ?? '');
 }
 
 /** As sealpost_key_event_text and sealpost_chain have it. @param previous hexadecimal; '' before the first row */
