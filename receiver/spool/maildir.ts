@@ -2,6 +2,7 @@
 // character per byte, since a file name may hold any.
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { ignoreMissing } from '../../src/host/ignore-missing.ts';
 import { syncFolder } from '../../src/host/sync-folder.ts';
 import type { Lease } from '../../src/smtp/server/budget.ts';
 
@@ -176,10 +177,6 @@ async function reserveName(
       if (codeOf(error) !== 'EEXIST') throw error;
     }
   }
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (codeOf(error) !== 'ENOENT') throw error;
 }
 
 function codeOf(error: unknown): string {

@@ -4,6 +4,7 @@ import { lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { Refused } from '../host/exit-codes.ts';
+import { ignoreMissing } from '../host/ignore-missing.ts';
 import { replaceFile } from '../host/replace-file.ts';
 import { syncFolder } from '../host/sync-folder.ts';
 
@@ -63,8 +64,4 @@ function isAlive(pid: number): boolean {
 export async function noteBackup(stateDir: string, file: string): Promise<void> {
   await mkdir(stateDir, { recursive: true });
   await replaceFile(join(stateDir, 'last-backup'), Buffer.from(`${resolve(file)}\n`), 0o644);
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
 }

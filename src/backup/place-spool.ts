@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { chown, lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { Refused } from '../host/exit-codes.ts';
+import { ignoreMissing } from '../host/ignore-missing.ts';
 import { syncFolder } from '../host/sync-folder.ts';
 import type { Entry } from './read-archive.ts';
 import { type SpoolPlace, spoolPlaceOf } from './spool.ts';
@@ -78,8 +79,4 @@ async function write(spool: string, { folder, name }: SpoolPlace, entry: Entry):
   }
   const into = Buffer.from(`${spool}/${folder}/`);
   return { draft, path: Buffer.concat([into, raw]), folder: into };
-}
-
-function ignoreMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
 }

@@ -1,7 +1,8 @@
 // Reads the archive as a stream: each entry with the hash of its bytes, and at the end whether the file is whole to the last bit.
 import { createHash } from 'node:crypto';
 import { type Extract, extract, type Headers } from 'tar-stream';
-import { END_BYTES, type EntryRecord, endOf, type Manifest } from './format.ts';
+import { END_BYTES, type EntryRecord, type Manifest } from './format.ts';
+import { holdBack } from './hold-back.ts';
 
 /** One entry while it is read. Its bytes are read once, and to their end, before the next one comes. */
 export interface Entry {
@@ -79,21 +80,15 @@ async function feed(
   source: AsyncIterable<Uint8Array>,
   end: { whole: boolean },
 ): Promise<void> {
-  const hash = createHash('sha256');
-  let held: Buffer = Buffer.alloc(0);
-  let total = 0;
+  const held = holdBack(END_BYTES);
   try {
     for await (const bytes of source) {
-      const all = held.length === 0 ? Buffer.from(bytes) : Buffer.concat([held, bytes]);
-      const out = all.subarray(0, Math.max(all.length - END_BYTES, 0));
-      held = all.subarray(out.length);
+      const out = held.push(bytes);
       if (out.length === 0) continue;
-      hash.update(out);
-      total += out.length;
       if (!archive.write(out)) await taken(archive);
       if (archive.destroyed) return;
     }
-    end.whole = held.equals(await endOf(total, hash.digest('hex')));
+    end.whole = held.last().equals(await held.end());
     archive.end();
   } catch (error) {
     archive.destroy(error instanceof Error ? error : new Error(String(error)));

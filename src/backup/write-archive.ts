@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { type Headers, type Pack, pack } from 'tar-stream';
 import {
   type EntryRecord,
-  endOf,
   jsonBytes,
   MANIFEST,
   PIECE_BYTES,
@@ -12,6 +11,7 @@ import {
   sha256Of,
   TAR_END_BYTES,
 } from './format.ts';
+import { holdBack } from './hold-back.ts';
 
 export interface ArchiveWriter {
   /** Adds one file. Resolves when its bytes were taken. */
@@ -135,17 +135,10 @@ async function* inPieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buff
 
 /** The bytes of the archive, with our end in place of the empty blocks. */
 async function* withEnd(archive: Pack): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256');
-  let held: Buffer = Buffer.alloc(0);
-  let total = 0;
+  const held = holdBack(TAR_END_BYTES);
   for await (const bytes of archive as AsyncIterable<Buffer>) {
-    const all = held.length === 0 ? bytes : Buffer.concat([held, bytes]);
-    const out = all.subarray(0, Math.max(all.length - TAR_END_BYTES, 0));
-    held = all.subarray(out.length);
-    if (out.length === 0) continue;
-    hash.update(out);
-    total += out.length;
-    yield out;
+    const out = held.push(bytes);
+    if (out.length > 0) yield out;
   }
-  yield await endOf(total, hash.digest('hex'));
+  yield await held.end();
 }
