@@ -1,10 +1,11 @@
 // What became of each letter: one line of the log for each recipient, and the same story from `sealpost trace`.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EVENTS } from '../../src/observe/events.ts';
 import { runProgram, waitUntil } from '../support/child.ts';
 import { createGpgHome, type GpgHome, makeKey } from '../support/keys.ts';
+import { makeMaildir } from '../support/maildir.ts';
 import { allocatePlaces, freePorts, type Places } from '../support/places.ts';
 import { spooled } from '../support/receiver-stand.ts';
 import { createSealpost, placeSealpostPipe, type SealpostProcess } from '../support/sealpost-process.ts';
@@ -26,8 +27,7 @@ let sent = 0;
 beforeAll(async () => {
   places = await allocatePlaces();
   [queuePort = 0] = await freePorts(1);
-  for (const folder of ['new', 'cur', 'tmp'])
-    mkdirSync(join(places.dir, 'spool', folder), { recursive: true });
+  const spool = makeMaildir(join(places.dir, 'spool'));
   sink = await startSink({ protocol: 'smtp', listen: { port: places.reinjectPort } });
   sealpost = await createSealpost({
     places,
@@ -42,7 +42,7 @@ beforeAll(async () => {
           { name: 'smtp', protocol: 'smtp', address: `127.0.0.1:${places.smtpPort}` },
         ],
       },
-      receiver: { listen: `127.0.0.1:${queuePort}`, spool: join(places.dir, 'spool') },
+      receiver: { listen: `127.0.0.1:${queuePort}`, spool },
     },
   });
   gpg = await createGpgHome();

@@ -1,11 +1,12 @@
 // `sealpost serve --workers 2`: two processes behind one set of listeners, one database, one metrics listener.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from '../support/child.ts';
 import { createGpgHome, type GpgHome, gpgDecrypt, makeKey } from '../support/keys.ts';
+import { makeMaildir } from '../support/maildir.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
@@ -169,7 +170,7 @@ describe('two workers', () => {
     try {
       const key = await makeKey(home, ALICE, 'future-default');
       await sealpost.cli(['key', 'import', '-'], { stdin: key.publicKey });
-      for (const folder of ['new', 'cur', 'tmp']) await mkdir(`${spool}/${folder}`, { recursive: true });
+      makeMaildir(spool);
       const written = await readFile(sealpost.configPath, 'utf8');
       const limits = '[filter]\nmemory_budget = "4MB"\nmax_message_size = "1MB"\n';
       await writeFile(

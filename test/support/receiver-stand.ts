@@ -1,10 +1,11 @@
 // A receiver under test: a private PostgreSQL, `sealpost serve` with a spool and an LMTP listener, users with and without a
 // key, and a sink that gets the bounces.
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { waitUntil } from './child.ts';
 import { createGpgHome, type GpgHome, makeKey, type TestKey } from './keys.ts';
+import { makeMaildir } from './maildir.ts';
 import { metricOf } from './metric-of.ts';
 import { allocatePlaces, freePorts, type Places } from './places.ts';
 import { type PrivatePostgres, startPostgres } from './private-postgres.ts';
@@ -92,8 +93,7 @@ export async function startReceiverStand(
     const [bouncePort = 0, lmtpPort = 0] = await freePorts(2);
     const bounces = await startSink({ protocol: 'smtp', listen: { port: bouncePort } });
     cleanups.push(() => bounces.stop());
-    const spool = join(places.dir, 'spool');
-    for (const folder of ['new', 'cur', 'tmp']) mkdirSync(join(spool, folder), { recursive: true });
+    const spool = makeMaildir(join(places.dir, 'spool'));
     const sealpost = await createSealpost({
       places,
       example: null,

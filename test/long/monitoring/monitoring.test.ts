@@ -10,6 +10,7 @@ import { runProgram, waitUntil } from '../../support/child.ts';
 import { CHROMIUM, lackOfChromium, lookAt } from '../../support/chromium.ts';
 import { type Dashboard, expressionsOf } from '../../support/dashboard.ts';
 import { createGpgHome, type GpgHome, makeKey } from '../../support/keys.ts';
+import { makeMaildir } from '../../support/maildir.ts';
 import { skipFor } from '../../support/needs.ts';
 import { allocatePlaces, freePorts, type Places, repository } from '../../support/places.ts';
 import { type PrivatePostgres, startPostgres } from '../../support/private-postgres.ts';
@@ -40,8 +41,7 @@ beforeAll(async () => {
   const [queuePort = 0, socketmap = 0] = await freePorts(2);
   lookups = socketmap;
   observed = `127.0.0.1:${places.observePort}`;
-  for (const folder of ['new', 'cur', 'tmp'])
-    mkdirSync(join(places.dir, 'spool', folder), { recursive: true });
+  const spool = makeMaildir(join(places.dir, 'spool'));
   sink = await startSink({ protocol: 'smtp', listen: { port: places.reinjectPort } });
   sealpost = await createSealpost({
     places,
@@ -54,7 +54,7 @@ beforeAll(async () => {
         next_hop: `smtp:127.0.0.1:${places.reinjectPort}`,
         listen: [{ name: 'lmtp', protocol: 'lmtp', address: `127.0.0.1:${places.lmtpPort}` }],
       },
-      receiver: { listen: `127.0.0.1:${queuePort}`, spool: join(places.dir, 'spool') },
+      receiver: { listen: `127.0.0.1:${queuePort}`, spool },
     },
   });
   gpg = await createGpgHome();

@@ -3,9 +3,10 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ALICE, DOMAIN } from '../../support/mail-system.ts';
+import { ALICE } from '../../support/mail-system.ts';
 import { freePorts } from '../../support/places.ts';
 import { type Daemon, startAmavis, startOpendkim, startRspamd } from '../../support/signers-daemons.ts';
+import { BEA, CAROL, letterLeavesSigned, signedLetterArrives } from '../../support/signers-letters.ts';
 import {
   AWAY,
   type Bench,
@@ -13,18 +14,14 @@ import {
   field,
   makeBench,
   messageOf,
-  OUTSIDE,
   type Site,
   STRANGER,
-  signedOutside,
   startSite,
   textOf,
   verifies,
 } from '../../support/signers-stand.ts';
 import { looksSealed } from '../../support/unseal.ts';
 
-const CAROL = `carol@${OUTSIDE}`;
-const BEA = `bea@${DOMAIN}`;
 /** The pattern that rspamd always refuses. */
 const REFUSED = 'XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X';
 
@@ -75,29 +72,13 @@ describe.each([
   beforeEach(() => site.reset());
   afterEach(() => site.system.postfix.discardQueue());
 
-  /** A letter that OUTSIDE signed comes to alice, sealed. */
-  async function signedArrives(name: string): Promise<Buffer> {
-    const sent = await signedOutside(bench, messageOf({ from: CAROL, to: ALICE, name }));
-    expect(await site.fromElsewhere(ALICE, sent)).toMatch(/^250 /);
-    const arrived = await site.arrives(ALICE, name);
-    expect(looksSealed(arrived)).toBe(true);
-    expect(field(arrived, 'DKIM-Signature')).toHaveLength(1);
-    expect(await verifies(bench, arrived)).toBe(false);
-    expect(await verifies(bench, await site.opened(ALICE, sent, arrived))).toBe(true);
-    return arrived;
-  }
+  const signedArrives = (name: string): Promise<Buffer> => signedLetterArrives(site, bench, { name });
 
   const found = (arrived: Buffer) => field(arrived, 'Authentication-Results');
   const PASS = [expect.stringMatching(/^mx\.sealpost\.test;\s*dkim=pass\b[^;]*header\.d=outside\.test/)];
 
-  /** What one of us sends leaves with one signature, which holds for it as it is: sealed or not. */
-  async function leavesSigned(recipient: string, name: string): Promise<Buffer> {
-    const left = await site.arrives(recipient, name);
-    expect(looksSealed(left)).toBe(recipient === FRIEND);
-    expect(field(left, 'DKIM-Signature')).toEqual([expect.stringContaining(`d=${DOMAIN}`)]);
-    expect(await verifies(bench, left)).toBe(true);
-    return left;
-  }
+  const leavesSigned = (recipient: string, name: string): Promise<Buffer> =>
+    letterLeavesSigned(site, bench, recipient, name);
 
   /** A stranger writes in our name to an alias of ours that leads on. @returns what comes to where it leads */
   async function forged(name: string): Promise<Buffer> {

@@ -3,14 +3,14 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { mustRun } from '../../support/child.ts';
-import { ALICE, DOMAIN } from '../../support/mail-system.ts';
+import { ALICE } from '../../support/mail-system.ts';
 import { type Daemon, startAmavis, startOpendkim, startRspamd } from '../../support/signers-daemons.ts';
+import { BEA, CAROL, letterLeavesSigned, signedLetterArrives } from '../../support/signers-letters.ts';
 import {
   type Bench,
   field,
   makeBench,
   messageOf,
-  OUTSIDE,
   type Site,
   STRANGER,
   signedOutside,
@@ -20,8 +20,6 @@ import {
 } from '../../support/signers-stand.ts';
 import { looksSealed } from '../../support/unseal.ts';
 
-const CAROL = `carol@${OUTSIDE}`;
-const BEA = `bea@${DOMAIN}`;
 /** The pattern that rspamd marks as spam where test patterns are allowed, and the one that it always refuses. */
 const [MARKED, REFUSED] = ['Y', 'X'].map(
   (first) => `${first}JS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X`,
@@ -64,27 +62,9 @@ describe.each([
   beforeEach(() => site.reset());
   afterEach(() => site.system.postfix.discardQueue());
 
-  /** A letter that OUTSIDE signed comes to alice. */
-  async function signedArrives(name: string, text?: string): Promise<Buffer> {
-    const letter = { from: CAROL, to: ALICE, name, ...(text === undefined ? {} : { text }) };
-    const sent = await signedOutside(bench, messageOf(letter));
-    expect(await site.fromElsewhere(ALICE, sent)).toMatch(/^250 /);
-    const arrived = await site.arrives(ALICE, name);
-    expect(looksSealed(arrived)).toBe(true);
-    // Nobody has signed it a second time, and the one signature fits what is inside alone.
-    expect(field(arrived, 'DKIM-Signature')).toHaveLength(1);
-    expect(await verifies(bench, arrived)).toBe(false);
-    expect(await verifies(bench, await site.opened(ALICE, sent, arrived))).toBe(true);
-    return arrived;
-  }
-
-  /** What one of us sends to another host leaves with one signature of ours, which holds. */
-  async function leavesSigned(name: string): Promise<void> {
-    const left = await site.arrives(STRANGER, name);
-    expect(looksSealed(left)).toBe(false);
-    expect(field(left, 'DKIM-Signature')).toEqual([expect.stringContaining(`d=${DOMAIN}`)]);
-    expect(await verifies(bench, left)).toBe(true);
-  }
+  const signedArrives = (name: string, text?: string): Promise<Buffer> =>
+    signedLetterArrives(site, bench, { name, ...(text === undefined ? {} : { text }) });
+  const leavesSigned = (name: string): Promise<Buffer> => letterLeavesSigned(site, bench, STRANGER, name);
 
   it('OpenDKIM sees the letter as it was signed, once, and its result stays outside', async () => {
     await site.run('postfix-opendkim');
