@@ -16,18 +16,18 @@ beforeAll(async () => {
 afterAll(() => stand?.close());
 
 describe('pull that is killed at random moments, beside a mail program that moves new mail away', () => {
-  it('delivers each of 600 messages exactly once through 14 kills (key file)', async () => {
+  it('delivers each of 300 messages exactly once through 8 kills (key file)', async () => {
     const keyFile = join(stand.places.dir, 'secret.asc');
     await writeFile(keyFile, user.key.secretKey, { mode: 0o600 });
     const run = await killPullAgainAndAgain(stand, user, {
-      messages: 600,
-      kills: 14,
+      messages: 300,
+      kills: 8,
       args: ['--key-file', keyFile],
       name: 'by-key-file',
     });
     expect({ code: run.last.code, stderr: run.last.stderr.slice(-500) }).toMatchObject({ code: 0 });
     expect([...run.numbers].sort((a, b) => a - b)).toEqual(
-      Array.from({ length: 600 }, (_, number) => number),
+      Array.from({ length: 300 }, (_, number) => number),
     );
     for (const [index, number] of run.numbers.entries()) expect(run.mails[index]).toEqual(letter(number));
     expect(run.left).toEqual([]);

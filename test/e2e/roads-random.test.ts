@@ -1,4 +1,4 @@
-// A few hundred random addresses through the default wiring; test/long/roads has ten thousand, and the other wirings.
+// Some random addresses through the default wiring; test/long/roads has ten thousand, and the other wirings.
 import { describeRandomRoads } from '../support/roads-random-suite.ts';
 
-describeRandomRoads({ name: 'delivery-lmtp', examples: ['delivery-lmtp'] }, 500);
+describeRandomRoads({ name: 'delivery-lmtp', examples: ['delivery-lmtp'] }, 250);
