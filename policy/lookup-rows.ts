@@ -1,4 +1,5 @@
-// The prepared statements of the lookups, the rows that they give, and what becomes of them.
+// The prepared statements of the lookups, the rows that they give, and what becomes of them: ADDRESS and MAILBOXES answer
+// virtual_alias_maps for a user; an alias and a catch-all are read by src/directory/load.ts.
 
 import type { Address } from '../src/address/address.ts';
 import { settingsOverrideSchema } from '../src/config/settings.ts';

@@ -1,5 +1,6 @@
 // The no-duplicates memory: which recipients the next hop has already accepted, in the
 // table `deliveries`, so that a retry after a half-finished delivery or a lost reply sends only the rest.
+// What makes two deliveries one message: message-hash.ts; a second attempt while the first is at work: claims.ts.
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Pool } from 'pg';

@@ -1,5 +1,6 @@
 // One writer of the decision, for the filter, the pipe, the queue, check_recipient, `encrypt` and `explain`: it inspects the
 // keys that may count, fixes the moment, and plans. What it gives carries everything that it rests on.
+// The reasons themselves, and so why a letter waits: plan.ts and plan-reader.ts; their words in a reply: src/smtp/our-replies.ts.
 import type { GlobalSettings } from '../config/encryption.ts';
 import type { Config } from '../config/schema.ts';
 import { readersOf } from '../directory/readers.ts';

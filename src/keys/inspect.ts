@@ -1,4 +1,5 @@
 // Inspects a certificate: everything about it is computed once, so that choosing at message time parses and verifies nothing.
+// Here and in timeline.ts: what a revoked, weak or expired part does.
 import type { PublicKey, SignaturePacket } from 'openpgp';
 import { type Components, type SubkeyComponent, toKey, type UserComponent } from './components.ts';
 import type { AlgorithmFacts, CertificateFacts, Flaw, SubkeyFacts, UserIdFacts } from './facts.ts';

@@ -1,5 +1,6 @@
 // A revocation certificate by itself: a signature packet, as gpg keeps it beside a new key. It says nothing without the certificate
 // that it is about, so it is put where it belongs in each that may be meant; whether it is really the key's own, judging tells.
+// What a revoked key or subkey does: timeline.ts leaves it out, inspect.ts and choose.ts say what follows.
 import { enums } from 'openpgp';
 import { armorBlocks } from './armor-blocks.ts';
 import { joinPieces, type PacketPiece, packetPieces } from './packet-pieces.ts';

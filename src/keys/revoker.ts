@@ -1,4 +1,5 @@
 // Revocations by somebody whom the owner named for it (RFC 9580, section 5.2.3.23): only the revoker's key could prove them.
+// What a revoked key or subkey does: timeline.ts.
 import { enums, type SignaturePacket } from 'openpgp';
 import { type Original, readSignature } from './original.ts';
 import { packetPieces } from './packet-pieces.ts';

@@ -1,5 +1,6 @@
 // Every reply that sealpost itself says, each with its code, enhanced code, text and source or reason: what an administrator
-// reads in the log of Postfix stands here. What a next hop says is passed on as it is. What sealpost-pipe prints in place of a
+// reads in the log of Postfix stands here. What a next hop says is passed on as it is,
+// for each recipient, over LMTP; where one reply is for all, by delivery/answer.ts. What sealpost-pipe prints in place of a
 // reply stands in filters/pipe/reasons.ts.
 //
 // Codes: RFC 5321, section 4.2.3; enhanced codes: RFC 3463 and the registry of RFC 5248. 4xx: Postfix keeps the mail and tries
