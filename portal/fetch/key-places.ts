@@ -1,6 +1,6 @@
 // Where a key for an address may be had: its domain's Web Key Directory, then a key server. Pure.
-import { createHash } from 'node:crypto';
 import { domainToASCII } from 'node:url';
+import { directoryHash } from '../../src/address/directory-hash.ts';
 import { MAX_TYPED } from '../../src/address/normalise.ts';
 
 /** An address as far as a key is looked up for it. */
@@ -39,9 +39,7 @@ export function isPublicName(name: string): boolean {
  * @param keyServer a host that speaks VKS (keys.openpgp.org), or null
  */
 export function keyPlaces({ local, domain }: Asked, keyServer: string | null): readonly URL[] {
-  // draft-koch-openpgp-webkey-service-21, section 3.1: ASCII letters are mapped to lower case, then SHA-1, then z-base-32.
-  const folded = local.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
-  const hash = zBase32(createHash('sha1').update(folded, 'utf8').digest());
+  const hash = directoryHash(local);
   const asked = `?l=${encodeURIComponent(local)}`;
   const well = '/.well-known/openpgpkey';
   const places = [
@@ -51,12 +49,4 @@ export function keyPlaces({ local, domain }: Asked, keyServer: string | null): r
   if (keyServer !== null)
     places.push(new URL(`https://${keyServer}/vks/v1/by-email/${encodeURIComponent(`${local}@${domain}`)}`));
   return places;
-}
-
-const ALPHABET = 'ybndrfg8ejkmcpqxot1uwisza345h769';
-
-/** z-base-32 (RFC 6189, section 5.1.6) of whole quintets of bits, as the twenty bytes of SHA-1 are. */
-function zBase32(bytes: Uint8Array): string {
-  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
-  return (bits.match(/.{5}/g) ?? []).map((quintet) => ALPHABET.charAt(Number.parseInt(quintet, 2))).join('');
 }

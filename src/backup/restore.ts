@@ -9,13 +9,14 @@ import { redactUrl } from '../database/errors.ts';
 import { messageOf } from '../database/exit.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { replaceFile } from '../host/replace-file.ts';
+import { domainOfKeyFile, submissionKeyPath, writeOnce } from '../publishing/submission-key.ts';
 import type { ConfigurationFile } from './configuration.ts';
 import type { Head } from './format.ts';
 import { createLoader, type Loader } from './load.ts';
 import { createSpoolPlacer } from './place-spool.ts';
 import { ArchiveDamaged } from './read-archive.ts';
 import { configurationOf, type RestoredConfiguration, writeConfiguration } from './restored-configuration.ts';
-import { SECRETS, STATE, STATE_FILES } from './secrets.ts';
+import { SECRETS, STATE, STATE_FILES, SUBMISSION_KEYS } from './secrets.ts';
 import { withConnection } from './snapshot.ts';
 import { nameOf, readFrom } from './source.ts';
 import { newerSchema } from './verify.ts';
@@ -176,6 +177,12 @@ function createConnection(): Connection {
 /** Puts back the secret files of state_dir that are not there, with the owner of the folder. */
 async function writeStateFiles(config: Config, files: readonly ConfigurationFile[]): Promise<void> {
   for (const { name, bytes } of files) {
+    const domain = name.startsWith(SUBMISSION_KEYS) ? domainOfKeyFile(basename(name)) : null;
+    if (domain !== null) {
+      await mkdir(config.state_dir, { recursive: true });
+      await writeOnce(submissionKeyPath(config.state_dir, domain), config.state_dir, bytes);
+      continue;
+    }
     const known = STATE_FILES.find((each) => name === `${STATE}${each}`);
     const path = join(config.state_dir, basename(name));
     if (known === undefined || existsSync(path)) continue;

@@ -1,7 +1,8 @@
 // The secrets beside the configuration: files below state_dir, and files that the configuration names.
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/schema.ts';
+import { domainOfKeyFile, SUBMISSION_FOLDER } from '../publishing/submission-key.ts';
 import type { ConfigurationFile } from './configuration.ts';
 
 /** Below state_dir: the key of pseudonyms, without which addresses in old events are found no more. */
@@ -10,6 +11,8 @@ export const STATE_FILES = ['log.key'] as const;
 /** Where they stand in the archive: what is put back, and what is for a person to put where it belongs. */
 export const STATE = 'state/';
 export const SECRETS = 'secrets/';
+/** Of the domains' submission keys, within what is put back. */
+export const SUBMISSION_KEYS = `${STATE}${SUBMISSION_FOLDER}/`;
 
 /**
  * Reads those that are there.
@@ -24,6 +27,8 @@ export async function readSecrets(config: Config): Promise<readonly Configuratio
         [`${SECRETS}sync-${index}.url`, url.startsWith('@') ? url.slice(1) : undefined] as const,
     ),
   ];
+  for (const name of await submissionKeys(config.state_dir))
+    named.push([`${SUBMISSION_KEYS}${name}`, join(config.state_dir, SUBMISSION_FOLDER, name)]);
   const files: ConfigurationFile[] = [];
   for (const [name, path] of named) {
     if (path === undefined) continue;
@@ -34,4 +39,15 @@ export async function readSecrets(config: Config): Promise<readonly Configuratio
     if (bytes !== null) files.push({ name, bytes });
   }
   return files;
+}
+
+/** The files of the domains' submission keys; none where no domain ever had one. */
+async function submissionKeys(stateDir: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(join(stateDir, SUBMISSION_FOLDER));
+    return names.filter((name) => domainOfKeyFile(name) !== null).sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }

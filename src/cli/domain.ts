@@ -51,16 +51,23 @@ export function registerDomain(program: Command): void {
       .argument('<name>', 'a domain that was added')
       .argument(
         '<key=value...>',
-        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, class=virtual|relay (which domain map lists it), fold_local_part=on|off (on: Alice and alice are one mailbox), local=on|off (Postfix delivers for it by itself: it stands in mydestination), other_names=NAME,[LITERAL],... (further names for the same mailboxes, such as localhost), unknown_text, disabled_text, over_quota_text, unknown_action, disabled_action, over_quota_action=reject|defer|accept',
+        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, class=virtual|relay (which domain map lists it), fold_local_part=on|off (on: Alice and alice are one mailbox), local=on|off (Postfix delivers for it by itself: it stands in mydestination), other_names=NAME,[LITERAL],... (further names for the same mailboxes, such as localhost), wks=on|off (mail programs hand keys over by the Web Key Service), publish=ask|on|off (whether everybody can look up the keys of users who chose nothing themselves; ask: when they have said yes), unknown_text, disabled_text, over_quota_text, unknown_action, disabled_action, over_quota_action=reject|defer|accept',
       ),
     'sealpost domain set example.org style=inline on_missing_key=reject transport=',
   ).action((name: string, words: string[], options: CommonOptions) =>
-    run(options, async ({ database, print }) => {
+    run(options, async (context) => {
       const { setDomain } = await import('../directory/domains.ts');
       const { readAssignments } = await import('./assignments.ts');
       if (words.length === 0) throw new WrongUsage('nothing to set; expected key=value');
-      const changed = await setDomain(await database(), name, readAssignments(words, 'domain'));
-      print(changed, table([row(changed)]));
+      const assignments = readAssignments(words, 'domain');
+      const { prepareWks, wksInWords } = await import('./domain-wks.ts');
+      // Before anything says that the domain has it: nobody could read what is sealed to a key that could not be written.
+      const wks = await prepareWks(context, name, assignments.wks);
+      const changed = await setDomain(await context.database(), name, assignments);
+      context.print(
+        wks === null ? changed : { ...changed, submission: wks },
+        [table([row(changed)]), ...wksInWords(wks)].join('\n'),
+      );
     }),
   );
 
@@ -91,6 +98,8 @@ function row(domain: DomainView): readonly string[] {
       ...(domain.transport === null ? [] : [`transport=${domain.transport}`]),
       ...(domain.fold_local_part ? [] : ['fold_local_part=off']),
       ...(domain.local ? ['local=on'] : []),
+      ...(domain.wks ? ['wks=on'] : []),
+      ...(domain.publish === 'ask' ? [] : [`publish=${domain.publish}`]),
       ...(domain.other_names.length === 0 ? [] : [`other_names=${domain.other_names.join(',')}`]),
       ...refusalsInWords(domain),
     ]

@@ -107,7 +107,7 @@ function registerSet(user: Command): void {
       .argument('<address>', 'the primary address')
       .argument(
         '[key=value...]',
-        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, forward=ADDRESS,... (copies to outside addresses), send_as=ADDRESS,... (further sender addresses)',
+        'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport, forward=ADDRESS,... (copies to outside addresses), send_as=ADDRESS,... (further sender addresses), publish=on|off (whether everybody can look the keys up; empty: as the domain has it)',
       )
       .addOption(
         new Option('--status <status>', 'disabled: keeps everything, takes no new mail').choices([
@@ -255,6 +255,7 @@ function row(user: UserView): readonly string[] {
       ...(user.transport === null ? [] : [`transport=${user.transport}`]),
       ...(user.forwards.length === 0 ? [] : [`forward=${user.forwards.join(',')}`]),
       ...(user.send_as.length === 0 ? [] : [`send_as=${user.send_as.join(',')}`]),
+      ...(user.publish === null ? [] : [`publish=${user.publish}`]),
     ]
       .filter((word) => word !== '')
       .join(' '),
@@ -272,6 +273,7 @@ function describe(user: UserView, keys: readonly KeyView[]): string {
     `transport  ${user.transport ?? "the domain's"}`,
     ...(user.forwards.length === 0 ? [] : [`forward    ${user.forwards.join(', ')}`]),
     ...(user.send_as.length === 0 ? [] : [`send as    ${user.send_as.join(', ')}`]),
+    `publish    ${user.publish ?? "the domain's"}`,
     ...(keys.length === 0 ? ['key        none'] : []),
     ...keys.map(
       (key) => `key        ${key.fingerprint} ${key.state}${key.because === null ? '' : `: ${key.because}`}`,

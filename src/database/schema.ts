@@ -3,8 +3,9 @@
 // migration of their own, since drizzle-kit does not know triggers.
 //
 // The file is longer than others: its tables refer to each other.
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import {
+  type AnyPgColumn,
   bigint,
   boolean,
   check,
@@ -23,6 +24,9 @@ import type { SettingsOverride } from '../config/settings.ts';
 import { bytea, instant } from './columns.ts';
 import { RULE_ACTIONS } from './rule-actions.ts';
 
+/** What a domain says of publishing its users' keys. */
+export const DOMAIN_PUBLISH = ['ask', 'on', 'off'] as const;
+
 /** Mail domains that are ours. `name` is an A-label in lower case. */
 export const domains = pgTable('domains', {
   id: serial('id').primaryKey(),
@@ -38,6 +42,10 @@ export const domains = pgTable('domains', {
   refusals: jsonb('refusals').$type<RefusalOverride>().notNull().default({}),
   /** Postfix delivers for it by itself: it stands in mydestination. */
   local: boolean('local').notNull().default(false),
+  /** Its users' mail programs hand keys over by the Web Key Service; the secret key for it lies in state_dir/wks. */
+  wks: boolean('wks').notNull().default(false),
+  /** Whether keys of users who chose nothing themselves are published: `ask` waits for their yes, `off` does not even ask. */
+  publish: text('publish', { enum: DOMAIN_PUBLISH }).notNull().default('ask'),
   created_at: instant('created_at').notNull().defaultNow(),
 });
 
@@ -73,6 +81,8 @@ export const users = pgTable(
     quota_messages: bigint('quota_messages', { mode: 'number' }),
     /** Outside or own addresses that get a copy of everything, beside the mailbox. Normalised. */
     forwards: text('forwards').array().notNull().default(sql`'{}'::text[]`),
+    /** Whether their keys are published; null: as the domain has it. */
+    publish: text('publish', { enum: ['on', 'off'] }),
     created_at: instant('created_at').notNull().defaultNow(),
   },
   (table) => [index('users_domain').on(table.domain_id)],
@@ -124,6 +134,11 @@ export const KEY_SOURCES = ['autocrypt', 'wkd', 'import', 'portal', 'cli'] as co
 /** OpenPGP certificates, and X.509 certificates for S/MIME. */
 export const KEY_KINDS = ['openpgp', 'x509'] as const;
 
+/** The key ID of an OpenPGP fingerprint in upper-case digits (RFC 9580, section 5.5.4), as the index has it. */
+export function keyIdOf(fingerprint: AnyPgColumn): SQL {
+  return sql`(CASE WHEN length(${fingerprint}) = 64 THEN left(${fingerprint}, 16) ELSE right(${fingerprint}, 16) END)`;
+}
+
 /** Public keys, one row for each owner of a certificate. Exactly one owner column is set. */
 export const keys = pgTable(
   'keys',
@@ -156,6 +171,7 @@ export const keys = pgTable(
     uniqueIndex('keys_contact_fingerprint').on(table.contact_id, table.fingerprint),
     uniqueIndex('keys_domain_fingerprint').on(table.domain_id, table.fingerprint),
     index('keys_fingerprint').on(table.fingerprint),
+    index('keys_key_id').on(keyIdOf(table.fingerprint)),
     index('keys_expires').on(table.expires_at),
     check('keys_one_owner', sql`num_nonnulls(${table.user_id}, ${table.contact_id}, ${table.domain_id}) = 1`),
   ],

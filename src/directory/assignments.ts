@@ -9,6 +9,7 @@ import {
   refusalOverrideSchema,
 } from '../config/refusal-texts.ts';
 import { SETTING_NAMES, type SettingName, type SettingsOverride, settingsShape } from '../config/settings.ts';
+import { DOMAIN_PUBLISH } from '../database/schema.ts';
 import { ChangeRefused } from './refused.ts';
 
 /** What is to change. A setting of undefined is removed: the wider level counts again. */
@@ -22,6 +23,10 @@ export interface Assignments {
   readonly local: boolean | undefined;
   /** Of a domain: names and address literals, normalised; undefined: leave. */
   readonly otherNames: readonly string[] | undefined;
+  /** Of a domain: whether keys can be handed over by the Web Key Service; undefined: leave. */
+  readonly wks: boolean | undefined;
+  /** Whether keys are published; null: a user's as the domain has it; undefined: leave. `ask` belongs to domains. */
+  readonly publish: 'ask' | 'on' | 'off' | null | undefined;
   /** Of a domain: texts and actions of check_recipient. A value of undefined is removed. */
   readonly refusals: readonly RefusalAssignment[];
   /** Of a user: outside addresses that get copies, as typed; undefined: leave. */
@@ -42,6 +47,18 @@ export const REFUSAL_NAMES: readonly string[] = REFUSAL_REASONS.flatMap((reason)
   `${reason}_action`,
 ]);
 
+/** What belongs to domains, and to users. */
+const DOMAIN_NAMES = ['class', 'fold_local_part', 'local', 'other_names', 'wks', 'publish', ...REFUSAL_NAMES];
+const USER_NAMES = ['forward', 'send_as', 'publish'];
+
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] };
+
+/** What was read so far. */
+interface Draft extends Writable<Omit<Assignments, 'settings' | 'refusals'>> {
+  readonly settings: Map<SettingName, SettingsOverride[SettingName]>;
+  readonly refusals: RefusalAssignment[];
+}
+
 /**
  * Reads assignments. Every error is named at once.
  * @param words such as `style=inline`, `transport=lmtp:unix:/run/x`, `encrypt=` (removes)
@@ -49,74 +66,105 @@ export const REFUSAL_NAMES: readonly string[] = REFUSAL_REASONS.flatMap((reason)
  * @throws ChangeRefused
  */
 export function parseAssignments(words: readonly string[], level: 'domain' | 'user'): Assignments {
-  const settings = new Map<SettingName, SettingsOverride[SettingName]>();
+  const draft: Draft = {
+    settings: new Map(),
+    transport: undefined,
+    class: undefined,
+    foldLocalPart: undefined,
+    local: undefined,
+    otherNames: undefined,
+    wks: undefined,
+    publish: undefined,
+    refusals: [],
+    forwards: undefined,
+    sendAs: undefined,
+  };
   const errors: string[] = [];
-  let transport: string | null | undefined;
-  let domainClass: 'virtual' | 'relay' | undefined;
-  let foldLocalPart: boolean | undefined;
-  let local: boolean | undefined;
-  let otherNames: readonly string[] | undefined;
-  const refusals: RefusalAssignment[] = [];
-  let forwards: readonly string[] | undefined;
-  let sendAs: readonly string[] | undefined;
-  const allowed = [
-    ...SETTING_NAMES,
-    'transport',
-    ...(level === 'domain'
-      ? ['class', 'fold_local_part', 'local', 'other_names', ...REFUSAL_NAMES]
-      : ['forward', 'send_as']),
-  ];
+  const allowed = [...SETTING_NAMES, 'transport', ...(level === 'domain' ? DOMAIN_NAMES : USER_NAMES)];
   for (const word of words) {
     const at = word.indexOf('=');
     const name = at === -1 ? word : word.slice(0, at);
-    const value = word.slice(at + 1);
     if (at === -1) errors.push(`found ${JSON.stringify(word)}, expected NAME=VALUE such as style=inline`);
     else if (!allowed.includes(name))
       errors.push(`found the setting ${JSON.stringify(name)}, expected one of ${allowed.join(', ')}`);
-    else if (name === 'transport') {
-      if (/[\p{Cc}\s]/u.test(value))
-        errors.push(`${word}: expected a transport such as lmtp:unix:/run/dovecot/lmtp`);
-      else transport = value === '' ? null : value;
-    } else if (name === 'forward') forwards = splitList(value);
-    else if (name === 'send_as') sendAs = splitList(value);
-    else if (REFUSAL_NAMES.includes(name)) {
-      const refusal = readRefusal(name, value);
-      if (refusal === null) {
-        const expected = name.endsWith('_action')
-          ? REFUSAL_ACTIONS.join(', ')
-          : 'up to 300 characters of printable ASCII';
-        errors.push(`${name}: found ${JSON.stringify(value)}, expected ${expected}`);
-      } else refusals.push(refusal);
-    } else if (name === 'class') {
-      if (value === 'virtual' || value === 'relay') domainClass = value;
-      else if (value === '') domainClass = 'virtual';
-      else errors.push(`class: found ${JSON.stringify(value)}, expected virtual or relay`);
-    } else if (name === 'fold_local_part') {
-      foldLocalPart = readFlag(name, value, true, errors);
-    } else if (name === 'local') {
-      local = readFlag(name, value, false, errors);
-    } else if (name === 'other_names') {
-      otherNames = readNames(value, errors);
-    } else {
-      const setting = name as SettingName;
-      const read = value === '' ? undefined : readSetting(setting, value);
-      if (value !== '' && read === undefined) {
-        errors.push(`${setting}: found ${JSON.stringify(value)}, expected ${choicesOf(setting)}`);
-      } else settings.set(setting, read);
-    }
+    else readAssignment(draft, name, word.slice(at + 1), level, errors);
   }
   if (errors.length > 0) throw new ChangeRefused(errors.join('; '));
-  return {
-    settings,
-    transport,
-    class: domainClass,
-    foldLocalPart,
-    local,
-    otherNames,
-    refusals,
-    forwards,
-    sendAs,
-  };
+  return draft;
+}
+
+function readAssignment(
+  draft: Draft,
+  name: string,
+  value: string,
+  level: 'domain' | 'user',
+  errors: string[],
+): void {
+  switch (name) {
+    case 'transport':
+      if (/[\p{Cc}\s]/u.test(value))
+        errors.push(`${name}=${value}: expected a transport such as lmtp:unix:/run/dovecot/lmtp`);
+      else draft.transport = value === '' ? null : value;
+      return;
+    case 'forward':
+      draft.forwards = splitList(value);
+      return;
+    case 'send_as':
+      draft.sendAs = splitList(value);
+      return;
+    case 'class':
+      if (value === 'virtual' || value === 'relay') draft.class = value;
+      else if (value === '') draft.class = 'virtual';
+      else errors.push(`class: found ${JSON.stringify(value)}, expected virtual or relay`);
+      return;
+    case 'fold_local_part':
+      draft.foldLocalPart = readFlag(name, value, true, errors);
+      return;
+    case 'local':
+      draft.local = readFlag(name, value, false, errors);
+      return;
+    case 'other_names':
+      draft.otherNames = readNames(value, errors);
+      return;
+    case 'wks':
+      draft.wks = readFlag(name, value, false, errors);
+      return;
+    case 'publish':
+      draft.publish = readPublish(value, level, errors);
+      return;
+    default:
+      if (REFUSAL_NAMES.includes(name)) addRefusal(draft, name, value, errors);
+      else addSetting(draft, name as SettingName, value, errors);
+  }
+}
+
+function addRefusal(draft: Draft, name: string, value: string, errors: string[]): void {
+  const refusal = readRefusal(name, value);
+  if (refusal === null) {
+    const expected = name.endsWith('_action')
+      ? REFUSAL_ACTIONS.join(', ')
+      : 'up to 300 characters of printable ASCII';
+    errors.push(`${name}: found ${JSON.stringify(value)}, expected ${expected}`);
+  } else draft.refusals.push(refusal);
+}
+
+function addSetting(draft: Draft, setting: SettingName, value: string, errors: string[]): void {
+  const read = value === '' ? undefined : readSetting(setting, value);
+  if (value !== '' && read === undefined)
+    errors.push(`${setting}: found ${JSON.stringify(value)}, expected ${choicesOf(setting)}`);
+  else draft.settings.set(setting, read);
+}
+
+/** An empty value: of a user what the domain has, of a domain to ask. */
+function readPublish(value: string, level: 'domain' | 'user', errors: string[]): Assignments['publish'] {
+  if (value === '') return level === 'user' ? null : 'ask';
+  const choices = level === 'user' ? (['on', 'off'] as const) : DOMAIN_PUBLISH;
+  const found = choices.find((choice) => choice === value);
+  if (found === undefined) {
+    const expected = level === 'user' ? 'on or off' : 'ask, on or off';
+    errors.push(`publish: found ${JSON.stringify(value)}, expected ${expected}`);
+  }
+  return found;
 }
 
 /** @param otherwise what an empty value gives back */

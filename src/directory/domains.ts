@@ -5,7 +5,7 @@ import { normaliseDomain, partsOf, toAddress } from '../address/normalise.ts';
 import type { RefusalOverride } from '../config/refusal-texts.ts';
 import type { SettingsOverride } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
-import { addresses, domainNames, domains, users } from '../database/schema.ts';
+import { addresses, type DOMAIN_PUBLISH, domainNames, domains, users } from '../database/schema.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { type Assignments, applyRefusals, applySettings } from './assignments.ts';
 import { type DomainRow, domainName, type Orm, requireDomain } from './find.ts';
@@ -21,6 +21,10 @@ export interface DomainView {
   readonly local: boolean;
   /** Names and address literals whose mail is for the same mailboxes. */
   readonly other_names: readonly string[];
+  /** Keys can be handed over by the Web Key Service. */
+  readonly wks: boolean;
+  /** Whether keys of users who chose nothing themselves are published. */
+  readonly publish: (typeof DOMAIN_PUBLISH)[number];
   readonly settings: SettingsOverride;
   readonly transport: string | null;
   /** Texts and actions of check_recipient that differ from the default ones. */
@@ -89,6 +93,8 @@ export async function setDomain(
         ...(changes.class === undefined ? {} : { class: changes.class }),
         ...(changes.foldLocalPart === undefined ? {} : { fold_local_part: changes.foldLocalPart }),
         ...(changes.local === undefined ? {} : { local: changes.local }),
+        ...(changes.wks === undefined ? {} : { wks: changes.wks }),
+        ...(changes.publish == null ? {} : { publish: changes.publish }),
       })
       .where(eq(domains.id, before.id))
       .returning();
@@ -198,7 +204,7 @@ async function countUsers(orm: Orm, domainId: number): Promise<number> {
 }
 
 function view(row: DomainRow, names: readonly string[], count: number): DomainView {
-  const { id, name, class: kind, fold_local_part, local, settings, transport, refusals } = row;
+  const { id, name, class: kind, fold_local_part, local, wks, publish, settings, transport, refusals } = row;
   return {
     id,
     name,
@@ -206,6 +212,8 @@ function view(row: DomainRow, names: readonly string[], count: number): DomainVi
     fold_local_part,
     local,
     other_names: names,
+    wks,
+    publish,
     settings,
     transport,
     refusals,

@@ -24,6 +24,8 @@ export interface UserView {
   readonly forwards: readonly string[];
   /** Sender addresses beside those that lead to the mailbox. */
   readonly send_as: readonly string[];
+  /** Whether the keys are published; null: as the domain has it. */
+  readonly publish: 'on' | 'off' | null;
   /** Fingerprints. */
   readonly keys: readonly string[];
 }
@@ -102,6 +104,7 @@ async function selectViews(orm: Orm, where: SQL | undefined, count: number): Pro
     transport: user.transport,
     forwards: user.forwards,
     send_as: senders,
+    publish: user.publish,
     keys: fingerprints,
   }));
 }

@@ -113,6 +113,10 @@ export async function setUser(
         ...(quota === undefined ? {} : { quota_bytes: quota }),
         ...(quotaMessages === undefined ? {} : { quota_messages: quotaMessages }),
         ...(forwards === undefined ? {} : { forwards }),
+        // "ask" is no user's: the assignments were read for one.
+        ...(assignments.publish === undefined || assignments.publish === 'ask'
+          ? {}
+          : { publish: assignments.publish }),
       })
       .where(eq(users.id, user.id));
     if (assignments.sendAs !== undefined) await setSenders(tx, user.id, assignments.sendAs);

@@ -10,7 +10,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/smtp', 'src/smime', 'src/database', 'src/http', 'client'],
   ['src/directory', 'src/sealing', 'src/postfix'],
   ['src/keys'],
-  ['src/delivery', 'src/enrolment'],
+  ['src/delivery', 'src/enrolment', 'src/publishing'],
   ['filters', 'policy', 'receiver', 'src/notices', 'portal'],
   ['src/serve', 'src/doctor', 'src/import', 'src/backup'],
   ['src/cli'],

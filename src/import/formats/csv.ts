@@ -126,8 +126,9 @@ function readUser(fields: ReadonlyMap<Column, string>, address: string, where: s
   const words = (fields.get('settings') ?? '').split(/[\s;]+/).filter((word) => word !== '');
   try {
     const assignments = parseAssignments(words, 'user');
-    if (assignments.forwards !== undefined || assignments.sendAs !== undefined)
-      return 'settings: forward and send_as are set by "sealpost user set"';
+    const { forwards, sendAs, publish } = assignments;
+    if (forwards !== undefined || sendAs !== undefined || publish !== undefined)
+      return 'settings: forward, send_as and publish are set by "sealpost user set"';
     return {
       kind: 'user',
       where,

@@ -26,6 +26,17 @@ describe('assignments', () => {
     });
   });
 
+  it('know the Web Key Service of domains, and publishing of both', () => {
+    expect(parseAssignments(['wks=on', 'publish=ask'], 'domain')).toMatchObject({
+      wks: true,
+      publish: 'ask',
+    });
+    expect(parseAssignments(['wks=', 'publish='], 'domain')).toMatchObject({ wks: false, publish: 'ask' });
+    expect(parseAssignments(['publish=off'], 'user')).toMatchObject({ wks: undefined, publish: 'off' });
+    expect(parseAssignments(['publish='], 'user').publish).toBeNull();
+    expect(parseAssignments([], 'user').publish).toBeUndefined();
+  });
+
   const ALL =
     'encrypt, style, subject, header_policy, on_missing_key, on_expired_key, on_unusable_key, hide_key_ids, prefer, smime_cipher, transport';
   const table: readonly (readonly [words: readonly string[], level: 'domain' | 'user', message: string])[] = [
@@ -46,6 +57,10 @@ describe('assignments', () => {
     [['class=relay'], 'user', `found the setting "class", expected one of ${ALL}`],
     [['class=both'], 'domain', 'class: found "both", expected virtual or relay'],
     [['fold_local_part=2'], 'domain', 'fold_local_part: found "2", expected on or off'],
+    [['publish=ask'], 'user', 'publish: found "ask", expected on or off'],
+    [['publish=yes'], 'domain', 'publish: found "yes", expected ask, on or off'],
+    [['wks=2'], 'domain', 'wks: found "2", expected on or off'],
+    [['wks=on'], 'user', `found the setting "wks", expected one of ${ALL}`],
     [['transport=a b'], 'user', 'transport=a b: expected a transport such as lmtp:unix:/run/dovecot/lmtp'],
     [
       ['style=html', 'subject=show'],
