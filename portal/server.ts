@@ -6,15 +6,16 @@ import cookie from '@fastify/cookie';
 import csrf from '@fastify/csrf-protection';
 import formbody from '@fastify/formbody';
 import helmet from '@fastify/helmet';
-import rateLimit, { normalizeIP } from '@fastify/rate-limit';
+import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { packageRoot } from '../src/config/package.ts';
 import { isDatabaseUnavailable } from '../src/database/open.ts';
 import { createHttpServer } from '../src/http/server.ts';
-import { boundTo, clientOf, type PortalContext, sendMessage } from './frame/context.ts';
+import { boundTo, limitedClient, type PortalContext, sendMessage } from './frame/context.ts';
 import { isOwnHost, isOwnSource } from './frame/hosts.ts';
 import { cookieName, cookieOptions, recogniseVisitor } from './frame/session.ts';
 import { addPages } from './pages/pages.ts';
+import { addPublishing, LONGEST_PART } from './publishing/publishing.ts';
 import { type TrustedProxies, trustProxy } from './trust.ts';
 
 /** A certificate of 256 KiB, in base64 and percent-encoded, comes to less. */
@@ -25,7 +26,6 @@ const KEEP_ALIVE_MS = 10_000;
 /** Requests a minute from one address (IPv6: a /64), whatever they ask. What costs more has limits of its own, in the database. */
 const MOST_REQUESTS = 300;
 const MINUTE_MS = 60_000;
-const IPV6_SUBNET = 64;
 const STYLE_AGE_S = 3600;
 
 /** The tokens of forms are bound to the session's secret, which nobody guesses; this key only separates them from other uses. */
@@ -48,7 +48,7 @@ export async function createPortal(
   context: PortalContext,
   proxies: TrustedProxies,
 ): Promise<FastifyInstance> {
-  const { logger, own } = context;
+  const { logger } = context;
   const server = createHttpServer({
     logger,
     request: 'a request to the portal',
@@ -57,10 +57,19 @@ export async function createPortal(
     maxConnections: MOST_CONNECTIONS,
     idleTimeoutMs: IDLE_TIMEOUT_MS,
     keepAliveMs: KEEP_ALIVE_MS,
-    more: { trustProxy: trustProxy(proxies) },
+    more: { trustProxy: trustProxy(proxies), routerOptions: { maxParamLength: LONGEST_PART } },
   });
   server.decorateRequest('signedIn', null);
   server.decorateRequest('language', 'en');
+  // Each in a context of its own: hooks, limits, cookies and headers of the one are none of the other's.
+  if (context.door === null) await server.register(async (open) => addPublishing(open, context));
+  await server.register(async (site) => addSite(site, context));
+  return server;
+}
+
+/** All that people see; every path that is not published keys. */
+async function addSite(server: FastifyInstance, context: PortalContext): Promise<void> {
+  const { own } = context;
   server.addHook('onRequest', async (request, reply) => refuseStranger(context, request, reply));
   await server.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: POLICY },
@@ -84,10 +93,7 @@ export async function createPortal(
     global: false,
     max: MOST_REQUESTS,
     timeWindow: MINUTE_MS,
-    keyGenerator: (request) => {
-      const client = clientOf(request);
-      return client === 'unix' ? client : normalizeIP(client, IPV6_SUBNET);
-    },
+    keyGenerator: limitedClient,
   });
   server.addHook('onRequest', server.rateLimit());
   server.addHook('onSend', async (_, reply) => {
@@ -108,7 +114,6 @@ export async function createPortal(
     );
     addPages(pages, context);
   });
-  return server;
 }
 
 /** Foreign names, and changes that another site's page asks for, get no page. */

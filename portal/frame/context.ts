@@ -1,5 +1,6 @@
 // What every page of the portal needs.
 import { isIP } from 'node:net';
+import { normalizeIP } from '@fastify/rate-limit';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Config } from '../../src/config/schema.ts';
 import type { Database } from '../../src/database/open.ts';
@@ -124,4 +125,13 @@ export function clientOf({ ip }: { readonly ip: string | undefined }): string {
   const [, ipv6, ipv4] = WITH_PORT.exec(ip ?? '') ?? [];
   const address = ipv6 ?? ipv4 ?? ip ?? '';
   return isIP(address) === 0 ? 'unix' : address;
+}
+
+/** Of IPv6 a whole network counts as one client: whoever has one address of it has them all. */
+const IPV6_SUBNET = 64;
+
+/** Whose requests are counted together, for limits. */
+export function limitedClient(request: { readonly ip: string | undefined }): string {
+  const client = clientOf(request);
+  return client === 'unix' ? client : normalizeIP(client, IPV6_SUBNET);
 }

@@ -56,6 +56,7 @@ export function apply({ state, now }: Question, change: Exclude<Change, { kind: 
         ...state.submissions.flatMap((submission) => dropped(state, submission)),
         { do: 'remove keys', fingerprints: state.keys.map(({ fingerprint }) => fingerprint) },
         { do: 'close undo' },
+        { do: 'unpublish' },
         { do: 'set', settings: { encrypt: false } },
       ]);
     case 'pause':

@@ -8,6 +8,7 @@ import { addRuleWithin } from '../directory/rules.ts';
 import { nameActor } from '../keys/actor.ts';
 import type { ImportOptions } from '../keys/import-options.ts';
 import { importKeysWithin } from '../keys/store.ts';
+import { setChoice } from '../publishing/choice.ts';
 import { countLetters, endRecovery, handToAdministrator, startRecovery } from './effects-recovery.ts';
 import { pause, setSettings, unpause } from './effects-settings.ts';
 import type { LetterDetails, LetterKind } from './letters/texts.ts';
@@ -87,6 +88,8 @@ async function doOne(run: Run, effect: Effect): Promise<void> {
       return takeRevocation(run, effect.fingerprint);
     case 'set':
       return setSettings(tx, userId, effect.settings);
+    case 'unpublish':
+      return setChoice(tx, userId, 'off');
     case 'add pass rule':
       await addRuleWithin(tx, context.address, { ...effect.rule, action: 'pass' });
       return;

@@ -106,6 +106,8 @@ export type Effect =
   | { readonly do: 'remove keys'; readonly fingerprints: readonly string[] }
   | { readonly do: 'take revocation'; readonly fingerprint: string }
   | { readonly do: 'set'; readonly settings: SettingsChange }
+  /** Nobody finds the keys any more, nor later ones. */
+  | { readonly do: 'unpublish' }
   | { readonly do: 'add pass rule'; readonly rule: Extract<Change, { kind: 'pass rule' }>['rule'] }
   | { readonly do: 'pause'; readonly until: number }
   | { readonly do: 'unpause' }

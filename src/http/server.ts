@@ -22,7 +22,7 @@ export interface HttpServerOptions {
   /** For a whole request to come in; its header section alone has as long. Milliseconds; default 10 s. */
   readonly requestTimeoutMs?: number;
   /** What fastify takes beside. */
-  readonly more?: Pick<FastifyServerOptions, 'trustProxy' | 'ajv'>;
+  readonly more?: Pick<FastifyServerOptions, 'trustProxy' | 'ajv' | 'routerOptions'>;
 }
 
 const HEADER_LIMIT_BYTES = 8192;

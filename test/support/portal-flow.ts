@@ -11,6 +11,7 @@ import type * as signIn from '../../src/enrolment/sign-in.ts';
 import type { readToken, TokenView } from '../../src/enrolment/tokens.ts';
 import type { FlowRefusal, Proof } from '../../src/enrolment/types.ts';
 import type { Understood } from '../../src/enrolment/understand.ts';
+import type { PublishingChoice } from '../../src/publishing/choice.ts';
 
 export const ALICE = 'alice@seal.test';
 export const TOKEN = 'T'.repeat(43);
@@ -32,6 +33,7 @@ interface State {
   understood: Understood | null;
   events: Awaited<ReturnType<typeof home.readHistory>>;
   opened: number;
+  publishing: PublishingChoice;
 }
 
 export const NOW = Date.parse('2026-11-30T12:00:00Z');
@@ -65,6 +67,7 @@ function fresh(): State {
     understood: null,
     events: { events: [], whole: true },
     opened: 0,
+    publishing: { own: null, domain: 'ask' },
   };
 }
 

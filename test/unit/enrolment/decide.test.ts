@@ -410,7 +410,13 @@ const TABLE: readonly (readonly [string, EnrolmentState, FlowEvent, Proof, strin
     'add pass rule; = done',
   ],
   ['leaving, by the mailbox', keyed, change({ kind: 'leave' }), mailbox, 'refused: needs key'],
-  ['leaving, by the key', keyed, change({ kind: 'leave' }), key, 'remove A; close undo; set encrypt; = done'],
+  [
+    'leaving, by the key',
+    keyed,
+    change({ kind: 'leave' }),
+    key,
+    'remove A; close undo; unpublish; set encrypt; = done',
+  ],
   [
     'a pause, by the mailbox',
     keyed,

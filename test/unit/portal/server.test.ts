@@ -37,6 +37,15 @@ vi.mock('../../../src/enrolment/limits.ts', async (original) => ({
   ...(await original<object>()),
   ...(await import('../../support/portal-flow.ts')).fakeLimits,
 }));
+vi.mock('../../../src/publishing/choice.ts', async (original) => ({
+  ...(await original<object>()),
+  readChoice: async () => state.publishing,
+  choosePublishing: async (_: unknown, __: number, wanted: 'on' | 'off') => {
+    if (state.publishing.domain === 'off' && wanted === 'on') return false;
+    state.publishing = { ...state.publishing, own: wanted };
+    return true;
+  },
+}));
 vi.mock('../../../portal/sign-in/person.ts', () => ({
   personAt: async (_: unknown, typed: string) =>
     typed === 'alice@seal.test' ? { userId: 1, login: typed } : null,
@@ -188,6 +197,7 @@ describe('a change', () => {
   const CHANGES = [
     '/test-letter',
     '/settings',
+    '/settings/publishing',
     '/key/remove',
     '/leave',
     '/recovery/stop',
@@ -266,6 +276,28 @@ describe('a change', () => {
       expect((await browser.get(path)).body).not.toMatch(/href="[^"]*evil/);
     const answer = await browser.post('/test-letter?next=https://evil.test');
     expect(answer.headers.location).toBe('/?done=test_letter');
+  });
+});
+
+describe('publishing', () => {
+  it('waits for a yes, and can be taken back', async () => {
+    const browser = await member();
+    expect((await browser.get('/settings')).body).toContain('not published until you say yes');
+    const answer = await browser.post('/settings/publishing', { publish: 'on' });
+    expect(answer.headers.location).toBe('/settings?done=changed');
+    expect((await browser.get('/settings')).body).toContain('Your key is published.');
+    await browser.post('/settings/publishing', { publish: 'off' });
+    expect((await browser.get('/settings')).body).toContain('Your key is not published.');
+    await browser.post('/settings/publishing', { publish: 'everything' });
+    expect(state.publishing.own).toBe('off');
+  });
+
+  it('is not offered where the provider publishes nothing', async () => {
+    state.publishing = { own: null, domain: 'off' };
+    const browser = await member();
+    expect((await browser.get('/settings')).body).toContain('Your provider publishes no keys.');
+    expect((await browser.post('/settings/publishing', { publish: 'on' })).statusCode).toBe(403);
+    expect(state.publishing.own).toBeNull();
   });
 });
 
