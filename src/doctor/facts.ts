@@ -157,6 +157,25 @@ export interface PortalFacts {
   readonly trustedSocket: FileFacts | null;
 }
 
+/** A domain whose keys are published, or handed over by the Web Key Service; each failure in words, null: none. */
+export interface PublishedDomainFacts {
+  readonly name: string;
+  /** Of the secret submission key on this machine. */
+  readonly keyFile: string | null;
+  /** Seen from outside, as below. */
+  readonly policy: string | null;
+  readonly submission: string | null;
+  /** Of one who is published; null: nobody is. */
+  readonly key: { readonly address: string; readonly failure: string | null } | null;
+}
+
+export interface PublishingFacts {
+  /** There is a listener that answers. */
+  readonly served: boolean;
+  /** A few, where there are many. */
+  readonly domains: readonly PublishedDomainFacts[];
+}
+
 /** What /etc/aliases and .forward files say. */
 export interface AliasFacts {
   readonly entries: readonly { readonly from: string; readonly target: string }[];
@@ -216,6 +235,7 @@ export interface Facts {
   readonly hops: readonly HopFacts[];
   readonly probe: ProbeFacts;
   readonly portal: PortalFacts;
+  readonly publishing: PublishingFacts;
   readonly postfixAnswer: Had;
   readonly postfix: PostfixFacts;
   readonly aliases: AliasFacts;

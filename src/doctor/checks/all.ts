@@ -7,6 +7,7 @@ import { KEY_CHECKS } from './keys.ts';
 import { MACHINE_CHECKS } from './machine.ts';
 import { NEXT_HOP_CHECKS } from './next-hop.ts';
 import { PORTAL_CHECKS } from './portal.ts';
+import { PUBLISHING_CHECKS } from './publishing.ts';
 import { ROAD_CHECKS } from './roads.ts';
 import { ADDRESS_CHECKS } from './roads-addresses.ts';
 import { COPY_CHECKS } from './roads-copies.ts';
@@ -24,6 +25,7 @@ export const FAMILIES: Readonly<Record<string, readonly Check[]>> = {
   'Roads past sealpost': ROAD_CHECKS,
   'Readers that Postfix adds': COPY_CHECKS,
   'The portal': PORTAL_CHECKS,
+  'Published keys': PUBLISHING_CHECKS,
   'The machine': MACHINE_CHECKS,
 };
 

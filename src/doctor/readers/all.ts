@@ -9,6 +9,7 @@ import { readHops, readListeners, readLookups } from './network.ts';
 import { readPortal } from './portal.ts';
 import { createPostfixReaders, type PostfixPlaces } from './postfix.ts';
 import { probeReader } from './probe.ts';
+import { publishingReader } from './publishing.ts';
 import { readServe, readServeAnswer } from './serve.ts';
 
 export interface ReaderOptions {
@@ -52,6 +53,7 @@ export function createReaders({ load, postfix, probe }: ReaderOptions): {
     hops: readHops,
     probe: probeReader(probe, open),
     portal: readPortal,
+    publishing: publishingReader(open),
     ...createPostfixReaders(postfix),
   };
   return { readers, close };

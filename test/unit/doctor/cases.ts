@@ -125,6 +125,12 @@ const error = (code: string, change: Case['change'], found?: RegExp, at?: Exampl
 });
 const GATEWAY = 'after-queue-lmtp';
 
+/** The one domain's facts. */
+const publishing =
+  (change: Partial<Facts['publishing']['domains'][number]>, served = true) =>
+  ({ publishing: { domains } }: Facts): Partial<Facts> => ({
+    publishing: { served, domains: domains.map((each) => ({ ...each, ...change })) },
+  });
 const portal =
   (change: Partial<Facts['portal']>) =>
   ({ portal: usual }: Facts): Partial<Facts> => ({ portal: { ...usual, ...change } });
@@ -271,6 +277,23 @@ export const RED: readonly Case[] = [
       },
     }),
     /open to everybody/,
+  ),
+  error('publishing_served', publishing({}, false), /nobody finds a key/),
+  error(
+    'wks_key',
+    publishing({ keyFile: 'example.org has no submission key on this machine' }),
+    /no submission/,
+  ),
+  red('publishing_policy', publishing({ policy: 'https://x/policy: found 404, expected 200' }), /404/),
+  red(
+    'publishing_submission',
+    publishing({ submission: 'https://x: found "a", expected "keys@example.org"' }),
+    /expected "keys@/,
+  ),
+  red(
+    'publishing_key',
+    publishing({ key: { address: 'alice@example.org', failure: 'https://x: ENOTFOUND' } }),
+    /ENOTFOUND/,
   ),
   error(
     'reinjection_probe',
@@ -558,6 +581,7 @@ const blind = (code: string, change: Case['change'], found: RegExp, at?: Example
 /** Green where the usual machine has nothing to look at; and what could not be looked at, which is never green. */
 export const OTHERS: readonly Case[] = [
   green('portal_tls', portal({ outside: { name: 'http://127.0.0.1:9323', failure: null } })),
+  green('publishing_key', publishing({ key: null })),
   blind('portal_imap', portal({ imap: null }), /empty/),
   blind('portal_trusted_socket', portal({ trustedSocket: null }), /no unix socket/),
   green('database_replica', config({}, { read_url: 'postgres://replica/x' })),

@@ -179,6 +179,18 @@ export function world(example: Example): Facts {
       imap: { name: 'imaps://127.0.0.1:993', failure: null },
       trustedSocket: { ...FILE, what: 'socket', path: '/run/sealpost/portal-proxy.sock', mode: 0o660 },
     },
+    publishing: {
+      served: true,
+      domains: [
+        {
+          name: 'example.org',
+          keyFile: null,
+          policy: null,
+          submission: null,
+          key: { address: 'alice@example.org', failure: null },
+        },
+      ],
+    },
     probe: {
       recipient: 'postmaster@example.org',
       reply: '250 2.0.0 Ok: queued as 4X',

@@ -94,14 +94,14 @@ describe('the published form', () => {
     const id = Buffer.from(made.secret.getKeyID().toHex(), 'hex');
     const fingerprint = Buffer.from(`04${made.secret.getFingerprint()}`, 'hex');
     const [, strange] = packetPieces(await mallory.userId(ALICE)) ?? [];
-    const strangers = strange?.body ?? Buffer.alloc(0);
+    const strangers = Buffer.from(strange?.body ?? []);
     const written = withUnhashed(userId, [
       { type: 20, body: Buffer.from('STRANGE-NOTATION') },
       { type: 16, body: Buffer.from('STRANGER') },
       { type: 16, body: id },
+      { type: 33, body: Buffer.concat([Buffer.from([9]), fingerprint.subarray(1)]) },
       { type: 16, body: id },
       { type: 33, body: fingerprint },
-      { type: 33, body: Buffer.concat([Buffer.from([9]), fingerprint.subarray(1)]) },
       { type: 32, body: strangers },
       { type: 100, body: Buffer.from('STRANGE-PRIVATE') },
     ]);
