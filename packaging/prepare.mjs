@@ -66,6 +66,9 @@ const WANTED = {
     'chromium',
     'nginx',
     'caddy',
+    'dirmngr',
+    'gpg-wks-client',
+    'iproute2',
     'prometheus',
   ],
   bench: [

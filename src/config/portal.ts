@@ -42,7 +42,8 @@ export const portalSchema = z.strictObject({
     .max(64)
     .default('keys')
     .register(z.globalRegistry, {
-      description: 'local part of the sender of our letters, in the domain of whom they are for',
+      description:
+        'local part of the sender of our letters, in the domain of whom they are for, and of the submission address of the Web Key Service',
     }),
   recovery: lifetime().prefault('7d').register(z.globalRegistry, {
     description:
