@@ -2,6 +2,9 @@
 import { generateKey, type PrivateKey, readKeys } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { directoryHash } from '../../src/address/directory-hash.ts';
+import { parseAssignments } from '../../src/directory/assignments.ts';
+import { addDomain, setDomain } from '../../src/directory/domains.ts';
+import { addUsers, removeUser, setUser } from '../../src/directory/users.ts';
 import { fingerprintOf } from '../support/enrolment-stand.ts';
 import { openPortalStand, PORTAL_HOST, type PortalStand } from '../support/portal-stand.ts';
 
@@ -13,12 +16,11 @@ const keys = new Map<string, PrivateKey>();
 beforeAll(async () => {
   stand = await openPortalStand();
   const { trial } = stand.enrolment;
-  await trial.json('domain', 'add', 'example.net');
   const all = (name: string, ...more: readonly string[]) =>
     [name, ...more].map((each) => `${each}@example.org`);
-  for (const address of all('alice', 'bob', 'carol', 'dave', 'plus+sign'))
-    await trial.json('user', 'add', address);
-  await trial.json('user', 'add', 'alice@example.net');
+  await addDomain(trial.database, 'example.net');
+  const users = [...all('alice', 'bob', 'carol', 'dave', 'plus+sign'), 'alice@example.net'];
+  await addUsers(trial.database, users, null, '');
   await trial.json('alias', 'add', 'sales@example.org', 'alice@example.org');
   // One key for three people, and for an alias.
   await give('alice', all('Alice', 'sales', 'bob', 'stranger'), ['alice@example.org', 'bob@example.org']);
@@ -31,11 +33,22 @@ beforeAll(async () => {
     'alice@example.net',
     'dave@example.org',
   ])
-    await trial.json('user', 'set', address, 'publish=on');
+    await setOf(address, 'publish=on');
 });
 afterAll(async () => {
   await stand?.close();
 });
+
+/** As `user set` does. */
+function setOf(address: string, assignment: string, status?: 'active' | 'disabled') {
+  const assignments = parseAssignments(assignment === '' ? [] : [assignment], 'user');
+  return setUser(stand.enrolment.trial.database, address, { assignments, status });
+}
+
+/** As `domain set` does. */
+function setOfDomain(assignment: string) {
+  return setDomain(stand.enrolment.trial.database, 'example.org', parseAssignments([assignment], 'domain'));
+}
 
 async function give(name: string, emails: readonly string[], owners: readonly string[]): Promise<void> {
   const userIDs = emails.map((email) => ({ name, email }));
@@ -163,19 +176,19 @@ describe('what is not published', () => {
   });
 
   it('is found from the moment of the yes, and no more from the moment of the no', async () => {
-    const { trial } = stand.enrolment;
     const status = async () => (await ask(hu('carol'))).statusCode;
-    await trial.json('domain', 'set', 'example.org', 'publish=on');
+    await setOfDomain('publish=on');
     expect(await status()).toBe(200);
-    expect(await trial.json('user', 'set', 'carol@example.org', 'publish=off')).toMatchObject({
-      publish: 'off',
-    });
+    expect(await setOf('carol@example.org', 'publish=off')).toMatchObject({ publish: 'off' });
     expect(await status()).toBe(404);
-    await trial.json('user', 'set', 'carol@example.org', 'publish=');
+    await setOf('carol@example.org', 'publish=');
     expect(await status()).toBe(200);
-    await trial.json('user', 'set', 'carol@example.org', '--status', 'disabled');
+    await setOf('carol@example.org', '', 'disabled');
     expect(await status()).toBe(404);
-    await trial.json('domain', 'set', 'example.org', 'publish=');
+    await setOf('carol@example.org', '', 'active');
+    // The domain's word is for who has none of their own.
+    await setOfDomain('publish=off');
+    expect([await status(), (await ask(hu('alice'))).statusCode]).toEqual([404, 200]);
   });
 
   it('opens no page of the portal at the hosts of domains, and takes nothing but questions', async () => {
@@ -208,12 +221,12 @@ describe('the Web Key Service', () => {
     ]);
     expect(await usersIn((await ask(hu('Keys'))).rawPayload)).toEqual(['keys@example.org']);
     expect((await ask(`${WKD}/hu/${directoryHash('keys')}`)).statusCode).toBe(200);
-    await trial.json('user', 'add', 'keys@example.org');
+    await addUsers(trial.database, ['keys@example.org'], null, '');
     expect(await text('/submission-address')).toEqual([404, 'not found\n']);
     expect((await ask(hu('keys'))).statusCode).toBe(404);
     const refused = await trial.sealpost('domain', 'set', 'example.org', 'wks=on');
     expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('keys@example.org is a user')]);
-    await trial.json('user', 'remove', 'keys@example.org', '--yes');
+    await removeUser(trial.database, 'keys@example.org', '');
     expect(await trial.json('domain', 'set', 'example.org', 'wks=off')).toMatchObject({
       submission: { state: 'unused' },
     });
