@@ -7,6 +7,7 @@ import { directoryHash } from '../address/directory-hash.ts';
 import { parseTyped, partsOf } from '../address/normalise.ts';
 import type { Config } from '../config/schema.ts';
 import type { Database } from '../database/open.ts';
+import { createBreather } from '../pacing/breather.ts';
 import {
   findPublishingDomain,
   isOwners,
@@ -66,6 +67,8 @@ const MOST_NAMES = 100_000;
 
 interface State extends PublisherContext {
   readonly forms: LRUCache<string, { readonly bytes: Buffer | null }>;
+  /** Those that are being made. */
+  readonly making: Map<string, Promise<Buffer | null>>;
   readonly names: LRUCache<
     number,
     { readonly at: number; readonly byHash: Promise<ReadonlyMap<string, string>> }
@@ -79,6 +82,7 @@ export function createPublisher(context: PublisherContext): Publisher {
       maxSize: KEPT_BYTES,
       sizeCalculation: ({ bytes }) => 200 + (bytes?.length ?? 0),
     }),
+    making: new Map(),
     names: new LRUCache({ max: DOMAINS_KEPT }),
   };
   return {
@@ -126,7 +130,8 @@ async function nameOf(state: State, domain: PublishingDomain, hash: string): Pro
 /** By hash; a hash of two names, which differ by case in such a domain, leads nowhere. */
 function namesOf(state: State, domain: PublishingDomain): Promise<ReadonlyMap<string, string>> {
   const known = state.names.get(domain.id);
-  if (known !== undefined && state.now() - known.at < NAMES_AGE_MS) return known.byHash;
+  // A clock that was set back makes them old, too.
+  if (known !== undefined && Math.abs(state.now() - known.at) < NAMES_AGE_MS) return known.byHash;
   const byHash = readNames(state, domain);
   state.names.set(domain.id, { at: state.now(), byHash });
   byHash.catch(() => state.names.delete(domain.id));
@@ -136,11 +141,13 @@ function namesOf(state: State, domain: PublishingDomain): Promise<ReadonlyMap<st
 async function readNames(state: State, domain: PublishingDomain): Promise<ReadonlyMap<string, string>> {
   const names = new Map<string, string>();
   const twice = new Set<string>();
+  const breathe = createBreather();
   for (const address of await publishedAddresses(state.database, domain, MOST_NAMES)) {
     const { local } = partsOf(address as Address);
     const hash = directoryHash(local);
     if (names.has(hash)) twice.add(hash);
     names.set(hash, local);
+    await breathe();
   }
   for (const hash of twice) names.delete(hash);
   return names;
@@ -176,7 +183,16 @@ async function reducedForm(state: State, { stored, owners }: PublishedKey): Prom
   const name = digest.digest('base64');
   const known = state.forms.get(name);
   if (known !== undefined) return known.bytes;
-  const bytes = await publishedForm(stored, (address) => isOwners(state.database, owners, address));
-  state.forms.set(name, { bytes });
-  return bytes;
+  // Verifying takes a while, and many may ask for the same key at once.
+  const begun = state.making.get(name);
+  if (begun !== undefined) return begun;
+  const making = publishedForm(stored, (address) => isOwners(state.database, owners, address));
+  state.making.set(name, making);
+  try {
+    const bytes = await making;
+    state.forms.set(name, { bytes });
+    return bytes;
+  } finally {
+    state.making.delete(name);
+  }
 }
