@@ -18,17 +18,24 @@ interface SubmissionView {
 }
 
 /**
- * Makes the key of a domain that is to have the Web Key Service.
- * @param wanted what `wks=` says; undefined: nothing
- * @returns null where nothing was said
+ * Makes the key of a domain that is to have the Web Key Service; one that is to have it no more keeps its key.
+ * @param wanted what `wks=` says
  * @throws Refused where it cannot be
  */
 export async function prepareWks(
+  context: CommandContext,
+  typed: string,
+  wanted: boolean,
+): Promise<{ readonly view: SubmissionView; readonly words: readonly string[] }> {
+  const view = await prepare(context, typed, wanted);
+  return { view, words: wksInWords(view) };
+}
+
+async function prepare(
   { loaded, database }: CommandContext,
   typed: string,
-  wanted: boolean | undefined,
-): Promise<SubmissionView | null> {
-  if (wanted === undefined) return null;
+  wanted: boolean,
+): Promise<SubmissionView> {
   const { state_dir: stateDir, portal } = loaded.config;
   const opened = await database();
   const { name } = await showDomain(opened, typed);
@@ -50,8 +57,7 @@ export async function prepareWks(
 }
 
 /** What became of the key, in words. */
-export function wksInWords(view: SubmissionView | null): readonly string[] {
-  if (view === null) return [];
+function wksInWords(view: SubmissionView): readonly string[] {
   const { address, file, fingerprint, state } = view;
   switch (state) {
     case 'made':

@@ -60,13 +60,16 @@ export function registerDomain(program: Command): void {
       const { readAssignments } = await import('./assignments.ts');
       if (words.length === 0) throw new WrongUsage('nothing to set; expected key=value');
       const assignments = readAssignments(words, 'domain');
-      const { prepareWks, wksInWords } = await import('./domain-wks.ts');
-      // Before anything says that the domain has it: nobody could read what is sealed to a key that could not be written.
-      const wks = await prepareWks(context, name, assignments.wks);
+      // Before anything says that the domain has it: nobody could read what is sealed to a key that could not be written. Its
+      // libraries take a while to load.
+      const wks =
+        assignments.wks === undefined
+          ? null
+          : await (await import('./domain-wks.ts')).prepareWks(context, name, assignments.wks);
       const changed = await setDomain(await context.database(), name, assignments);
       context.print(
-        wks === null ? changed : { ...changed, submission: wks },
-        [table([row(changed)]), ...wksInWords(wks)].join('\n'),
+        wks === null ? changed : { ...changed, submission: wks.view },
+        [table([row(changed)]), ...(wks?.words ?? [])].join('\n'),
       );
     }),
   );
