@@ -2,6 +2,7 @@
 // that has what the pages speak of. test/unit/docs/command-blocks.test.ts counts them, and those that are not run.
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { PrivateKey } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '../../src/config/load.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
@@ -22,6 +23,7 @@ let trial: Trial;
 let shell: DocShell;
 let authority: Authority;
 let gpg: GpgHome;
+let fingerprint = '';
 const opened: Database[] = [];
 const before = { cwd: '', config: '' as string | undefined };
 
@@ -38,9 +40,21 @@ async function must(...words: readonly string[]): Promise<void> {
   if (code !== 0) throw new Error(`${words.join(' ')}: exit ${code}: ${said}`);
 }
 
-/** A block as it is typed here: what lies in folders of the machine lies below this one. */
+/** A block as it is typed here: what lies in folders of the machine lies below this one, and FINGERPRINT is one. */
 const placed = (block: string): string =>
-  block.replaceAll(/(?<![\w/.])\/(etc|srv|var)\//g, (_, folder) => `${here(folder)}/`);
+  block
+    .replaceAll(/(?<![\w/.])\/(etc|srv|var)\//g, (_, folder) => `${here(folder)}/`)
+    .replaceAll(/\bFINGERPRINT\b/g, fingerprint);
+
+/** An event as `serve` writes it. */
+async function sealedFor(recipient: string, queueId: string, id: string): Promise<void> {
+  const messageId = hashedMessageId(pseudonymKey(here('state')), id);
+  await trial.database.pool.query(
+    `INSERT INTO events (at, event, queue_id, transaction, message_id, recipient, because, reason, keys, size, ms, reply)
+     VALUES (now(), 'sealed', $1, 't', $2, $3, 'usable key', '1 usable key', '{A}', 1, 1, '250')`,
+    [queueId, messageId, recipient],
+  );
+}
 
 /** What a block finds that no block before it has made, by its first line. */
 const FINDS: Readonly<Record<string, () => Promise<void> | void>> = {
@@ -56,15 +70,12 @@ const FINDS: Readonly<Record<string, () => Promise<void> | void>> = {
     const table = everyBlock().find(({ fate }) => fate.kind === 'shown' && fate.what === 'users.csv');
     place('users.csv', table?.text ?? '');
   },
+  'sealpost trace dora@example.org --since 7d': () =>
+    sealedFor('dora@example.org', 'Q2', 'second@example.net'),
   "sealpost trace 4bXkQ21zzz            # Postfix's queue ID": async () => {
     // The new machine was the page before's.
     process.env.SEALPOST_CONFIG = here('sealpost.toml');
-    const messageId = hashedMessageId(pseudonymKey(here('state')), 'id@example.net');
-    await trial.database.pool.query(
-      `INSERT INTO events (at, event, queue_id, transaction, message_id, recipient, because, reason, keys, size, ms, reply)
-       VALUES (now(), 'sealed', '4bXkQ21zzz', 't', $1, 'alice@example.org', 'usable key', '1 usable key', '{A}', 1, 1, '250')`,
-      [messageId],
-    );
+    await sealedFor('alice@example.org', '4bXkQ21zzz', 'id@example.net');
   },
 };
 
@@ -78,6 +89,8 @@ async function moveToNewMachine(): Promise<void> {
   process.env.SEALPOST_CONFIG = here('new/sealpost.toml');
 }
 
+const keyOf = (name: string): Promise<PrivateKey> => keyFor([`${name}@example.org`]);
+
 /** What lies on the machine that the pages speak of: keys in files, another program's configuration, an authority. */
 async function furnish(): Promise<void> {
   place(
@@ -87,11 +100,16 @@ async function furnish(): Promise<void> {
   const root = authority.issue('root', { extensions: CA_EXTENSIONS });
   copyFileSync(root.certificateFile, here('authority.pem'));
   copyFileSync(authority.issue('alice', { issuer: root }).certificateFile, here('alice.pem'));
-  copyFileSync(authority.issue('bob', { extensions: ['subjectAltName=email:bob@example.net'] }).certificateFile, here('bob.pem'));
-  const [alice, admin, carol] = await Promise.all(
-    ['alice@example.org', 'admin@example.org', 'carol@example.org'].map((address) => keyFor([address])),
+  copyFileSync(
+    authority.issue('bob', { extensions: ['subjectAltName=email:bob@example.net'] }).certificateFile,
+    here('bob.pem'),
   );
-  if (alice === undefined || admin === undefined || carol === undefined) throw new Error('no keys');
+  const [alice, admin, carol] = [await keyOf('alice'), await keyOf('admin'), await keyOf('carol')];
+  for (const name of ['dora', 'dora-laptop', 'dora-2027']) {
+    const key = await keyOf('dora');
+    place(`${name}.asc`, armorOf(key));
+    fingerprint = key.getFingerprint().toUpperCase();
+  }
   gpg = await homeWith([alice, carol]);
   await gpg.run(['--import'], admin.armor());
   place('alice.asc', armorOf(alice));

@@ -1,0 +1,90 @@
+// docs/troubleshooting.md has what to do for everything that the log wants a person to hear of.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { EVENTS } from '../../../src/observe/events.ts';
+import { OPERATIONS } from '../../../src/observe/operations.ts';
+import { codeOf, loggedCalls } from '../../support/log-calls.ts';
+import { repository } from '../../support/places.ts';
+
+const text = (path: string): string => readFileSync(join(repository, path), 'utf8');
+const [, becauseTable = '', codeTables = ''] =
+  /\nWhy mail waits or is refused:\n([\s\S]*?)\n## ([\s\S]*)$/.exec(text('docs/troubleshooting.md')) ?? [];
+const [messageTable = ''] = text('docs/troubleshooting.md').split('\nWhy mail waits or is refused:\n');
+
+interface Row {
+  readonly names: readonly string[];
+  readonly meaning: string;
+  readonly what: string;
+}
+
+function rowsOf(table: string): readonly Row[] {
+  return [...table.matchAll(/^\| (`.+?) \| (.+?) \| (.+) \|$/gm)]
+    .filter(([, first = '']) => first !== '`because`')
+    .map(([, first = '', meaning = '', what = '']) => ({
+      names: [...first.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name),
+      meaning,
+      what,
+    }));
+}
+
+/** Something that is typed. */
+const COMMAND =
+  /`(?:sealpost [a-z]|(?:journalctl|systemctl|postqueue|postconf|postsuper|ss|df|ls|sysctl) )[^`]*`/;
+
+function everySource(folder: string): string {
+  return readdirSync(join(repository, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => text(join(folder, name)))
+    .join('\n');
+}
+
+const codes = rowsOf(`${messageTable}\n${codeTables}`);
+const reasons = rowsOf(becauseTable);
+
+describe('docs/troubleshooting.md', () => {
+  it('has every code that is logged at level warn and above', () => {
+    const wanted = new Set(
+      loggedCalls().flatMap((call) => (call.level === 'info' ? [] : (codeOf(call) ?? []))),
+    );
+    expect(wanted.size).toBeGreaterThan(70);
+    const there = new Set(codes.flatMap(({ names }) => names));
+    expect([...wanted].filter((code) => !there.has(code))).toEqual([]);
+  });
+
+  it('has every fate of a message', () => {
+    const there = rowsOf(messageTable).flatMap(({ names }) => names);
+    expect(there.toSorted()).toEqual(Object.keys(EVENTS).toSorted());
+  });
+
+  it('has each code once, and no other', () => {
+    const there = codes.flatMap(({ names }) => names);
+    expect(there.filter((code) => !Object.hasOwn(OPERATIONS, code) && !Object.hasOwn(EVENTS, code))).toEqual(
+      [],
+    );
+    expect(there.toSorted()).toEqual([...new Set(there)].toSorted());
+  });
+
+  it('has every reason for which mail waits or is refused', () => {
+    const [, union = ''] = /type Because =([\s\S]*?);/.exec(text('src/delivery/decision.ts')) ?? [];
+    const sealsOrPasses = new Set(['usable key', 'expired key used', 'encryption off', 'already encrypted']);
+    const wanted = [...union.matchAll(/'([^']+)'/g)].map(([, each = '']) => each);
+    expect(wanted.length).toBeGreaterThan(12);
+    const there = new Set(reasons.flatMap(({ names }) => names));
+    expect(wanted.filter((each) => !sealsOrPasses.has(each) && !there.has(each))).toEqual([]);
+    const sources = ['src/delivery', 'src/smtp', 'receiver'];
+    const known = new RegExp(`'(${[...there].join('|')})'`, 'g');
+    const said = sources.flatMap((folder) =>
+      [...everySource(folder).matchAll(known)].map(([, each]) => each),
+    );
+    expect([...there].filter((each) => !said.includes(each))).toEqual([]);
+  });
+
+  it('says of each what it means, and what to type', () => {
+    expect(codes.length + reasons.length).toBeGreaterThan(85);
+    for (const { names, meaning, what } of [...codes, ...reasons]) {
+      expect(meaning.length, names[0]).toBeGreaterThan(15);
+      expect(what, names[0]).toMatch(COMMAND);
+    }
+  });
+});
