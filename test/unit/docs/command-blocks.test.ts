@@ -166,7 +166,7 @@ describe('settings within sentences', () => {
     'pipe',
     'postfix',
   ];
-  const form = new RegExp(`^(?:${tables.join('|')})\\.(?!toml$|md$|ts$|key$)[a-z_]+(?:\\.[a-z_]+)?$`);
+  const form = new RegExp(`^(?:${tables.join('|')})\\.(?!toml$|md$|ts$|key$|so$)[a-z_]+(?:\\.[a-z_]+)?$`);
 
   it('are there', () => {
     const named = pagePaths().flatMap((path) =>
