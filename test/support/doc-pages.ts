@@ -58,10 +58,12 @@ interface Walk {
   wide: string[];
 }
 
-/** Pure. @param path shown in what is found */
+/** Pure. @param path shown in what is found. @throws an Error where what a program wrote has no end */
 export function parsePage(path: string, text: string): Page {
   const walk: Walk = { page: path, blocks: [], spans: [], comment: '', section: '', wide: [] };
   visit(walk, lexer(text), false);
+  const open = walk.wide.find((each) => each.startsWith('written by '));
+  if (open !== undefined) throw new Error(`${path}: "${open}" has no end`);
   return { path, blocks: walk.blocks, spans: walk.spans };
 }
 

@@ -232,6 +232,16 @@ describe('a block', () => {
     expect(one('<!-- not run: needs Docker -->\n\nText.\n\n    docker ps\n').fate.kind).toBe('run');
   });
 
+  it('is written by a program up to the comment that ends that, which must stand there', () => {
+    const begun = '<!-- written by docs/x.ts -->\n\n    docker ps\n';
+    const text = `${begun}\n<!-- end of what docs/x.ts wrote -->\n\nText.\n\n    docker ps\n`;
+    expect(parsePage('docs/page.md', text).blocks.map((block) => fateOf(block).kind)).toEqual([
+      'written',
+      'run',
+    ]);
+    expect(() => parsePage('docs/page.md', begun)).toThrow('has no end');
+  });
+
   it('that is said to be no commands has none', () => {
     const block = one('<!-- shown: a sample -->\n\n    x = 1\n    sealpost status\n');
     expect(complaintsAbout(block)).toEqual(['is said to be no commands, and has "sealpost status"']);
