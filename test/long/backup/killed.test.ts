@@ -1,6 +1,7 @@
 // Backup and restore, killed at every table, before and after the server has the statement.
 import { COPIED_TABLES } from '../../../src/backup/tables.ts';
-import { COMMIT, describeBackupKills } from '../../support/backup-kills.ts';
+import { describeBackupKills } from '../../support/backup-kills.ts';
+import { COMMIT } from '../../support/backup-stand.ts';
 
 const SIDES = ['before', 'after'] as const;
 
