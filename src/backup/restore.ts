@@ -127,6 +127,7 @@ async function load(state: State, spool: ReturnType<typeof createSpoolPlacer>): 
         `it is not whole (${problems[0]}${problems.length > 1 ? `, and ${problems.length - 1} more` : ''}); "sealpost verify" names everything`,
       );
     await connection.loader().settle(manifest);
+    await spool.ready();
     state.phase = 'committing';
     await connection.loader().commit();
     state.phase = 'committed';

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { Config } from '../config/schema.ts';
 import { findDatabase, unavailable } from '../database/connection.ts';
-import { DatabaseNotMigrated } from '../database/errors.ts';
+import { DatabaseNotMigrated, isDatabaseUnavailable } from '../database/errors.ts';
 import { migrationStatus, readMigrations } from '../database/migrate.ts';
 import { Refused } from '../host/exit-codes.ts';
 import { within } from '../pacing/within.ts';
@@ -39,7 +39,12 @@ export async function withConnection<T>(config: Config, work: (client: pg.Client
     await client.connect().catch((error: unknown) => {
       throw unavailable(target, error, config.database.connect_timeout);
     });
-    return await work(client);
+    return await work(client).catch((error: unknown) => {
+      // What a connection says that is lost on the way names no database.
+      throw isDatabaseUnavailable(error)
+        ? unavailable(target, error, config.database.connect_timeout)
+        : error;
+    });
   } finally {
     await within(END_MS, client.end(), undefined).catch(() => undefined);
     await target.release();
