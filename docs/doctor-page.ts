@@ -5,6 +5,8 @@ import { FAMILIES } from '../src/doctor/checks/all.ts';
 
 const HEAD = `# What \`sealpost doctor\` looks at
 
+<!-- not run: looks at this machine's own Postfix; README's steps run it on a machine of their own -->
+
     sealpost doctor                        # for people
     sealpost doctor --probe                # also sends a letter through the filter, and follows it
     sealpost doctor --json                 # for machines: code, level, found, why, mend

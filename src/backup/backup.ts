@@ -47,10 +47,9 @@ export async function backUp(loaded: LoadedConfig, options: BackupOptions): Prom
     archive.fail(error instanceof Error ? error : new Error(String(error)));
     throw error;
   });
-  // What failed first is told; what fails because of it is not.
-  const [report] = await Promise.all([filled, write(archive, options)]).finally(() =>
-    filled.catch(() => null),
-  );
+  const written = write(archive, options);
+  // What failed first is told; what fails because of it is not, but has to end: it removes what it wrote.
+  const [report] = await Promise.all([filled, written]).finally(() => Promise.allSettled([filled, written]));
   if (options.file !== STANDARD) await noteBackup(loaded.config.state_dir, options.file);
   return report;
 }

@@ -44,6 +44,10 @@ const USER_IDS_AHEAD = 1000;
 /** The same for the numbers of the queue: a client goes on behind the highest that it has seen. */
 const NUMBERS_AHEAD = 1_000_000;
 
+/** What a restore that was cut off after its commit leaves to a person. */
+export const FILES_LEFT =
+  'mail of the spool lies in tmp/ of it as restored.NAME, for new/ without that prefix, and the rest is in the backup (tar -xf)';
+
 export function createLoader(client: pg.Client): Loader {
   const state: State = { client, head: null, triggers: [], current: null };
   return {
@@ -83,7 +87,7 @@ async function refuseOccupied(client: pg.Client, migrations: readonly number[]):
     const { rowCount } = await client.query(`SELECT FROM public.${pg.escapeIdentifier(name)} LIMIT 1`);
     if ((rowCount ?? 0) > 0)
       throw new Refused(
-        `the database is not empty: its table ${name} has rows; a backup is restored into an empty one only (createdb NAME), and --database-url names it`,
+        `the database is not empty: its table ${name} has rows; a backup is restored into an empty one only (createdb NAME), and --database-url names it${await afterAnEarlierRestore(client)}`,
       );
   }
   const applied = await client
@@ -96,6 +100,20 @@ async function refuseOccupied(client: pg.Client, migrations: readonly number[]):
     throw new Refused(
       'the database has empty tables of another version than the backup; give one without tables (createdb NAME, or another state_dir)',
     );
+}
+
+/** Where a restore came this far and was killed: its rows are here, its files may not be. */
+async function afterAnEarlierRestore(client: pg.Client): Promise<string> {
+  // Tables of an older version have no such column.
+  const { rows } = await client
+    .query<{ from: string | null }>(
+      `SELECT to_jsonb(directory_version) ->> 'restored_from' AS "from" FROM public.directory_version`,
+    )
+    .catch(() => ({ rows: [] }));
+  const from = rows[0]?.from ?? null;
+  return from === null
+    ? ''
+    : `. It was restored before, from a backup of ${from}, and is not accepted yet; if that restore did not come to its end, ${FILES_LEFT}`;
 }
 
 async function makePartition(client: pg.Client, name: string): Promise<void> {

@@ -10,6 +10,11 @@ import { type SpoolPlace, spoolPlaceOf } from './spool.ts';
 export interface SpoolPlacer {
   /** Writes a file to tmp/. @throws Refused where this machine has no such spool */
   stage(entry: Entry): Promise<void>;
+  /**
+   * Gives every file the name that says it belongs to the rows which are about to be committed. Before that, what an earlier
+   * restore left under this name is not touched: its rows may count.
+   */
+  ready(): Promise<void>;
   /** Gives every file its place; one whose place is taken is there already. @returns how many were placed */
   place(): Promise<number>;
   /** Removes what was written. */
@@ -17,7 +22,11 @@ export interface SpoolPlacer {
 }
 
 interface Staged {
-  readonly draft: Buffer;
+  /** Its path in tmp/ by now. */
+  draft: Buffer;
+  /** Its path in tmp/ once it is ready. */
+  readonly restored: Buffer;
+  readonly tmp: string;
   readonly path: Buffer;
   readonly folder: Buffer;
 }
@@ -35,6 +44,13 @@ export function createSpoolPlacer(spools: () => readonly string[]): SpoolPlacer 
           `the backup has mail of spool ${place.spool + 1}, and receiver.spool has none of that number here: name a Maildir for it (sealpost config set receiver.spool)`,
         );
       staged.push(await write(spool, place, entry));
+    },
+    async ready() {
+      for (const each of staged) {
+        await rename(each.draft, each.restored);
+        each.draft = each.restored;
+      }
+      for (const tmp of new Set(staged.map(({ tmp }) => tmp))) await syncFolder(tmp);
     },
     async place() {
       let placed = 0;
@@ -61,7 +77,9 @@ async function write(spool: string, { folder, name }: SpoolPlace, entry: Entry):
   for (const each of ['', '/tmp', '/new', `/${folder}`])
     await mkdir(`${spool}${each}`, { recursive: true, mode: 0o700 });
   const raw = Buffer.from(name, 'latin1');
-  const draft = Buffer.concat([Buffer.from(`${spool}/tmp/restored.`), raw]);
+  const tmp = `${spool}/tmp`;
+  const inTmp = (prefix: string): Buffer => Buffer.concat([Buffer.from(`${tmp}/${prefix}.`), raw]);
+  const draft = inTmp('restoring');
   await rm(draft, { force: true });
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
   const file = await open(draft, flags, 0o600);
@@ -78,5 +96,5 @@ async function write(spool: string, { folder, name }: SpoolPlace, entry: Entry):
     await chown(draft, uid, gid);
   }
   const into = Buffer.from(`${spool}/${folder}/`);
-  return { draft, path: Buffer.concat([into, raw]), folder: into };
+  return { draft, restored: inTmp('restored'), tmp, path: Buffer.concat([into, raw]), folder: into };
 }

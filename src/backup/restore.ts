@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { chown, mkdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import pg from 'pg';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
 import { redactUrl } from '../database/errors.ts';
@@ -12,7 +13,7 @@ import { replaceFile } from '../host/replace-file.ts';
 import { domainOfKeyFile, submissionKeyPath, writeOnce } from '../publishing/submission-key.ts';
 import type { ConfigurationFile } from './configuration.ts';
 import type { Head } from './format.ts';
-import { createLoader, type Loader } from './load.ts';
+import { createLoader, FILES_LEFT, type Loader } from './load.ts';
 import { createSpoolPlacer } from './place-spool.ts';
 import { ArchiveDamaged } from './read-archive.ts';
 import { configurationOf, type RestoredConfiguration, writeConfiguration } from './restored-configuration.ts';
@@ -57,8 +58,8 @@ interface State {
   readonly files: ConfigurationFile[];
   head: Head | null;
   chosen: RestoredConfiguration | null;
-  /** The rows count: what is written from now on is not taken back. */
-  committed: boolean;
+  /** `committing`: the rows may count. `committed`: they do, and what is written from now on is not taken back. */
+  phase: 'reading' | 'committing' | 'committed';
 }
 
 /**
@@ -66,20 +67,30 @@ interface State {
  * @throws Refused where the place is not empty, or the backup is not whole or of a newer program; DatabaseUnavailable
  */
 export async function restore(options: RestoreOptions): Promise<RestoreReport> {
-  const state: State = { options, files: [], head: null, chosen: null, committed: false };
+  const state: State = { options, files: [], head: null, chosen: null, phase: 'reading' };
   const spool = createSpoolPlacer(() => chosen(state).config.receiver.spool);
   try {
     return await load(state, spool);
   } catch (error) {
-    if (state.committed)
+    if (state.phase === 'committed')
       throw new Refused(
-        `the database is restored, and the files beside it are not all in their place: ${messageOf(error)}; mail of the spool lies in tmp/ of it as restored.NAME, for new/ without that prefix, and the rest is in the backup (tar -xf)`,
+        `the database is restored, and the files beside it are not all in their place: ${messageOf(error)}; ${FILES_LEFT}`,
+        { cause: error },
+      );
+    if (state.phase === 'committing' && !isRolledBack(error))
+      throw new Refused(
+        `the connection to the database was lost in the very moment in which the restore was committed (${messageOf(error)}): run the command again. If it says that the database is not empty, the restore is done, and ${FILES_LEFT}`,
         { cause: error },
       );
     await spool.drop();
     if (!(error instanceof ArchiveDamaged)) throw error;
     throw new Refused(`${nameOf(options.file)}: ${error.message}; nothing was restored`, { cause: error });
   }
+}
+
+/** Whether the server itself says that nothing counts. */
+function isRolledBack(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.severity === 'ERROR';
 }
 
 /** The configuration to go by: known when the first entry behind it comes. */
@@ -117,8 +128,10 @@ async function load(state: State, spool: ReturnType<typeof createSpoolPlacer>): 
         `it is not whole (${problems[0]}${problems.length > 1 ? `, and ${problems.length - 1} more` : ''}); "sealpost verify" names everything`,
       );
     await connection.loader().settle(manifest);
+    await spool.ready();
+    state.phase = 'committing';
     await connection.loader().commit();
-    state.committed = true;
+    state.phase = 'committed';
     const { config, files } = chosen(state);
     const spoolFiles = await spool.place();
     await writeConfiguration(files);

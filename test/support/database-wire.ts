@@ -13,13 +13,45 @@ export interface DatabaseWire {
    * @param when `before` the server gets it, or `after`: it is done, and nobody hears of it
    */
   cutAt(words: string, when: 'before' | 'after'): void;
+  /**
+   * Lets nothing through from the first statement with these words on, and keeps the connection.
+   * @returns when it came
+   */
+  holdAt(words: string, when: 'before' | 'after'): Promise<void>;
   mend(): void;
   close(): Promise<void>;
 }
 
 interface State {
   broken: boolean;
-  at: { readonly words: string; readonly when: 'before' | 'after' } | null;
+  at: {
+    readonly words: string;
+    readonly when: 'before' | 'after';
+    /** Instead of a cut. */
+    readonly held?: () => void;
+  } | null;
+}
+
+/** Both ways, until the statement comes at which it ends. */
+function pass(state: State, client: Socket, behind: Socket, cut: () => void): void {
+  let done: State['at'] = null;
+  let held = false;
+  const stop = ({ held: tell }: NonNullable<State['at']>): void => {
+    held = tell !== undefined;
+    (tell ?? cut)();
+  };
+  client.on('data', (chunk) => {
+    if (held) return;
+    const { at } = state;
+    done = at !== null && chunk.includes(at.words) ? at : null;
+    if (done?.when === 'before') stop(done);
+    else behind.write(chunk);
+  });
+  behind.on('data', (chunk) => {
+    if (held) return;
+    if (done === null) client.write(chunk);
+    else stop(done);
+  });
 }
 
 /** Opens a wire to the server that a pool is connected to by its unix socket. */
@@ -43,18 +75,7 @@ export async function openDatabaseWire({ options }: Pick<pg.Pool, 'options'>): P
         behind.destroy();
       });
     }
-    let done = false;
-    client.on('data', (chunk) => {
-      const { at } = state;
-      const meant = at !== null && chunk.includes(at.words);
-      if (meant && at.when === 'before') return cut();
-      done = meant;
-      return void behind.write(chunk);
-    });
-    behind.on('data', (chunk) => {
-      if (done) cut();
-      else client.write(chunk);
-    });
+    pass(state, client, behind, cut);
     return undefined;
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -65,6 +86,10 @@ export async function openDatabaseWire({ options }: Pick<pg.Pool, 'options'>): P
     cutAt(words, when) {
       state.at = { words, when };
     },
+    holdAt: (words, when) =>
+      new Promise((held) => {
+        state.at = { words, when, held };
+      }),
     mend() {
       state.broken = false;
       state.at = null;
