@@ -25,6 +25,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { accountHere, authorOfLastCommit, maintainerOf } from './maintainer.mjs';
 import { thirdParty } from './third-party.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -83,7 +84,8 @@ export async function packageDeb({ out, version }) {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const stage = mkdtempSync(join(tmpdir(), 'sealpost-deb-'));
   try {
-    const context = { stage, manifest, version: version ?? manifest.version, date: buildDate() };
+    const maintainer = maintainerOf(process.env, authorOfLastCommit(root), accountHere());
+    const context = { stage, manifest, maintainer, version: version ?? manifest.version, date: buildDate() };
     chmodSync(stage, 0o755);
     copyFiles(context);
     await copyPrograms(context);
@@ -186,7 +188,7 @@ function useNodeOfDebian(program) {
 }
 
 function writeTexts(context) {
-  const { version, date } = context;
+  const { version, date, maintainer } = context;
   const licence = readFileSync(join(root, 'LICENSE'), 'utf8').trimEnd();
   const indented = licence.split('\n').map((line) => (line.trim() === '' ? ' .' : ` ${line}`));
   put(
@@ -208,7 +210,7 @@ function writeTexts(context) {
   );
   put(context, `${DOC}/third-party.txt.gz`, gzipSync(thirdParty(root), { level: 9 }));
   const when = new Date(date * 1000).toUTCString().replace('GMT', '+0000');
-  const entry = `sealpost (${version}) unstable; urgency=medium\n\n  * Built from the sources of version ${version}.\n\n -- ${maintainer()}  ${when}\n`;
+  const entry = `sealpost (${version}) unstable; urgency=medium\n\n  * Built from the sources of version ${version}.\n\n -- ${maintainer}  ${when}\n`;
   put(context, `${DOC}/changelog.gz`, gzipSync(entry, { level: 9 }));
   symlinkSync('../../../lib/sealpost/postfix-examples', join(context.stage, DOC, 'examples', 'postfix'));
   mkdirSync(join(context.stage, 'etc', 'sealpost'), { recursive: true });
@@ -223,19 +225,13 @@ function completionFor(shell) {
   return made.stdout;
 }
 
-/** Who builds, by the variables that Debian's tools know. */
-function maintainer() {
-  const { DEBFULLNAME = 'sealpost', DEBEMAIL = 'sealpost@sealpost.org' } = process.env;
-  return `${DEBFULLNAME} <${DEBEMAIL}>`;
-}
-
 function writeControl(context) {
-  const { stage, version } = context;
+  const { stage, version, maintainer } = context;
   const files = settleModes(stage, '').sort();
   const size = files.reduce((sum, name) => sum + Math.ceil(statSync(join(stage, name)).size / 1024), 0);
   const control = readFileSync(join(root, 'packaging', 'debian', 'control'), 'utf8')
     .replace('@VERSION@', version)
-    .replace('@MAINTAINER@', maintainer())
+    .replace('@MAINTAINER@', () => maintainer)
     .replace('@SIZE@', String(size));
   const sums = files.map(
     (name) =>

@@ -13,6 +13,7 @@ interface Options {
   readonly json?: boolean;
   readonly only?: readonly string[];
   readonly workers: number;
+  readonly allowNewerDatabase?: boolean;
 }
 
 export function registerServe(program: Command): void {
@@ -28,6 +29,10 @@ export function registerServe(program: Command): void {
         'processes that share the listeners of the filter and the lookup daemons; auto: one per core',
         parseWorkers,
         1,
+      )
+      .option(
+        '--allow-newer-database',
+        'start on a database that a newer sealpost has changed: after a step back to an older version',
       ),
     'sealpost serve --workers auto',
   ).action(async (options: Options) => {

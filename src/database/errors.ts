@@ -15,6 +15,11 @@ export class DatabaseNotMigrated extends Error {
   }
 }
 
+/** The database answers, but a newer program has changed its tables: this one does not know what they mean. */
+export class DatabaseNewer extends Error {
+  override readonly name = 'DatabaseNewer';
+}
+
 /** Node's error codes of a connection that was not made, or was lost. */
 const NETWORK_CODES: ReadonlySet<string> = new Set([
   'EAGAIN',

@@ -2,15 +2,16 @@
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import type { Logger } from 'pino';
+import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import { within } from '../pacing/within.ts';
 import { DeadlineClient, findDatabase, unavailable } from './connection.ts';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
-import { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
+import { DatabaseNewer, DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 import { migrationStatus } from './migrate.ts';
 
 export { DatabaseUnavailable } from './embedded/unavailable.ts';
-export { DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
+export { DatabaseNewer, DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
 
 /** An open database. Queries that fail because it is away satisfy {@link isDatabaseUnavailable}. */
 export interface Database {
@@ -32,6 +33,12 @@ export interface OpenOptions {
   readonly poolSize?: number;
   /** false: also open a database without tables, for `migrate` and `init`. */
   readonly requireMigrated?: boolean;
+  /**
+   * Whether a database with migrations of a newer program is refused, where somebody starts what will run for long. Default: the log
+   * warns, since migrations are additive: while the nodes of a service are brought to a new version one after the other, the old
+   * ones go on.
+   */
+  readonly refuseNewer?: boolean;
   /** true: database.read_url where it is set. Look-ups only; a replica lags behind the change notifications. */
   readonly replica?: boolean;
   readonly logger?: Logger;
@@ -48,6 +55,7 @@ const CLOSE_DEADLINE = 5000;
  * Every query has a deadline (database.query_timeout), as has opening a connection (database.connect_timeout).
  * @throws DatabaseUnavailable when it does not answer
  * @throws DatabaseNotMigrated when migrations are missing and `requireMigrated` is not false
+ * @throws DatabaseNewer when there are some that this program does not know and `refuseNewer` is true
  */
 export async function openDatabase(config: Config, options: OpenOptions = {}): Promise<Database> {
   const { logger } = options;
@@ -98,7 +106,7 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
   };
   try {
     if (options.requireMigrated === false) await pool.query('SELECT 1');
-    else await requireMigrated(pool, target.name, logger);
+    else await requireMigrated(pool, target.name, options);
   } catch (error) {
     await close();
     throw isDatabaseUnavailable(error) ? unavailable(target, error, config.database.connect_timeout) : error;
@@ -106,7 +114,11 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
   return { orm: drizzle(pool), pool, createPool, close };
 }
 
-async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | undefined): Promise<void> {
+async function requireMigrated(
+  pool: pg.Pool,
+  name: string,
+  { logger, refuseNewer }: OpenOptions,
+): Promise<void> {
   const { pending, unknown } = await migrationStatus({ pool });
   if (pending.length > 0) {
     throw new DatabaseNotMigrated(
@@ -115,8 +127,13 @@ async function requireMigrated(pool: pg.Pool, name: string, logger: Logger | und
       pending,
     );
   }
-  if (unknown.length > 0)
-    logger?.warn({ event: 'database_newer', unknown }, 'the database is newer than this program');
+  if (unknown.length === 0) return;
+  if (refuseNewer === true)
+    throw new DatabaseNewer(
+      `the database at ${name} is of a newer sealpost than this program (${packageVersion()}), which does not know its ` +
+        `${unknown.length === 1 ? 'migration' : 'migrations'} ${unknown.join(', ')}; install that version here, or start with --allow-newer-database`,
+    );
+  logger?.warn({ event: 'database_newer', unknown }, 'the database is newer than this program');
 }
 
 async function endPools(pools: readonly pg.Pool[], clients: ReadonlySet<pg.ClientBase>): Promise<void> {

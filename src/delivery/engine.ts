@@ -61,6 +61,8 @@ export interface EngineOptions {
   readonly workers?: number;
   /** Keep the cache true while others change the database. A process that handles one message needs it not. */
   readonly watchChanges?: boolean;
+  /** Whether a database of a newer program is refused; default: the log warns. */
+  readonly refuseNewer?: boolean;
   /** Replaces SMTP/LMTP re-injection (sendmail). */
   readonly nextHop?: NextHopClient;
   /** Shared with the other processes of `serve --workers`; default: of this process alone. */
@@ -73,11 +75,11 @@ const LOST_EVERY_MS = 60_000;
 
 /**
  * Opens everything.
- * @throws DatabaseUnavailable, DatabaseNotMigrated
+ * @throws DatabaseUnavailable, DatabaseNotMigrated, DatabaseNewer
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  const { config, logger, metrics } = options;
-  const database = await openDatabase(config, { logger, actor: 'serve' });
+  const { config, logger, metrics, refuseNewer = false } = options;
+  const database = await openDatabase(config, { logger, actor: 'serve', refuseNewer });
   let changes: { close(): Promise<void> } | undefined;
   const listeners: ((change: Change | null) => void)[] = [];
   const echo = createEcho(database.pool);

@@ -25,13 +25,27 @@ export function domainOfHost(hostname: string): string | null {
   return dot === -1 ? null : hostname.slice(dot + 1);
 }
 
-/** The address literals of all interfaces, as `inet_interfaces = all` means them: `[192.0.2.1]`, `[IPv6:2001:db8::1]`. */
+/**
+ * The address literals of all interfaces, as `inet_interfaces = all` means them: `[192.0.2.1]`, `[IPv6:2001:db8::1]`.
+ * @throws Error with one sentence where the system does not tell: a name of ours that is not known could lead past the seal
+ */
 export function machineLiterals(): readonly string[] {
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const addresses = Object.values(interfaces()).flatMap((each) => each ?? []);
   return ['[127.0.0.1]', '[IPv6:::1]'].concat(
     addresses.map(({ address, family }) => {
       const bare = address.replace(/%.*$/, '');
       return family === 'IPv6' ? `[IPv6:${bare}]` : `[${bare}]`;
     }),
   );
+}
+
+function interfaces(): ReturnType<typeof networkInterfaces> {
+  try {
+    return networkInterfaces();
+  } catch (error) {
+    throw new Error(
+      'the addresses of this machine cannot be read (getifaddrs(3)); under systemd RestrictAddressFamilies= has to name AF_NETLINK, too',
+      { cause: error },
+    );
+  }
 }

@@ -47,6 +47,8 @@ interface State extends CensusContext {
   known: CensusOf | null;
   /** When it is time to count again. Unix milliseconds. */
   due: number;
+  /** How often the database did not answer. */
+  silences: number;
 }
 
 /** Begins at once. @param everyMs between the end of a round and the next one */
@@ -59,6 +61,7 @@ export function createCensus(context: CensusContext, everyMs = EVERY_MS): Census
     history: null,
     known: null,
     due: 0,
+    silences: 0,
   };
   const round = async (): Promise<void> => {
     const [answers] = await Promise.all([lookBack(state), noteBackup(state)]);
@@ -91,6 +94,7 @@ async function lookBack(state: State): Promise<boolean> {
     metrics.directoryChecked.set(Date.now() / 1000);
     return true;
   } catch (error) {
+    state.silences += 1;
     logger.debug({ err: error }, 'the last day cannot be read now');
     return false;
   }
@@ -107,6 +111,7 @@ async function noteBackup({ stateDir, metrics }: State): Promise<void> {
 async function count(state: State, everyMs: number): Promise<void> {
   const { pool, metrics, logger, ration } = state;
   const started = Date.now();
+  const { silences } = state;
   state.due = Number.POSITIVE_INFINITY;
   try {
     const counted = await countStanding(pool);
@@ -127,7 +132,9 @@ async function count(state: State, everyMs: number): Promise<void> {
         'users and keys could not be counted; metrics and the page show older numbers',
       );
   }
-  state.due = Date.now() + Math.min(MOST_REST_MS, Math.max(everyMs, (Date.now() - started) * SHARE)) - 1;
+  // What a database that was away took says nothing of the next count.
+  const took = state.silences === silences ? Date.now() - started : 0;
+  state.due = Date.now() + Math.min(MOST_REST_MS, Math.max(everyMs, took * SHARE)) - 1;
 }
 
 type Counted = Omit<CensusOf, 'at'>;

@@ -41,6 +41,8 @@ export interface ServeOptions {
   readonly only?: readonly string[];
   /** Processes that share the listeners. */
   readonly workers: number;
+  /** Start on a database that a newer program has changed: after a step back to an older version. */
+  readonly allowNewerDatabase?: boolean;
   /** Default: those of sealpost. */
   readonly parts?: readonly Part[];
 }
@@ -48,9 +50,10 @@ export interface ServeOptions {
 /**
  * Lives until a signal, and ends the process then.
  * @throws Error with a sentence for the administrator for what cannot be opened; ConfigError, DatabaseNotMigrated,
- *   WorkerNotStarted
+ *   DatabaseNewer, WorkerNotStarted
  */
-export async function serve({ config: file, only, workers, parts = PARTS }: ServeOptions): Promise<void> {
+export async function serve(options: ServeOptions): Promise<void> {
+  const { config: file, only, workers, parts = PARTS } = options;
   const hangUps = heedHangUps();
   const place = workerPlace();
   const load = (): LoadedConfig => loadConfig(file === undefined ? {} : { path: file });
@@ -65,15 +68,19 @@ export async function serve({ config: file, only, workers, parts = PARTS }: Serv
     priorities: process.env.JOURNAL_STREAM !== undefined,
     noticed: problems.note,
   });
+  // Who starts it is there to hear of it. A worker in the place of one that has died goes on as that one did.
+  const refuseNewer = options.allowNewerDatabase !== true && place?.again !== true;
   if (place === null) {
     for (const warning of [...loaded.warnings, ...warningsAboutShares(config, workers)])
       logger.warn({ event: 'config_odd' }, warning);
     if (workers > 1) {
-      await servePrimary({ loaded, workers, parts: partsOfPrimary(wanted), hangUps, logger, problems });
+      const primary = { loaded, workers, parts: partsOfPrimary(wanted), refuseNewer };
+      await servePrimary({ ...primary, hangUps, logger, problems });
       return;
     }
   }
-  await work({ loaded, load: () => load().config, place, all: parts, wanted, hangUps, logger, problems });
+  const beginning = { loaded, load: () => load().config, place, all: parts, wanted, refuseNewer };
+  await work({ ...beginning, hangUps, logger, problems });
 }
 
 /** A process that works, before its database is open. */
@@ -86,6 +93,8 @@ interface Beginning {
   readonly all: readonly Part[];
   /** What serve is to run, here or in another worker. */
   readonly wanted: readonly Part[];
+  /** Whether a database of a newer program is refused. */
+  readonly refuseNewer: boolean;
   readonly hangUps: HangUps;
   readonly logger: Logger;
   /** What it logs at level warn and above. */
@@ -112,7 +121,7 @@ function configFor(part: Part, config: Config, place: WorkerPlace | null): Confi
 }
 
 async function work(beginning: Beginning): Promise<void> {
-  const { loaded, place, logger } = beginning;
+  const { loaded, place, refuseNewer, logger } = beginning;
   const parts: OpeningParts = { wanted: partsAt(beginning.wanted, place), open: new Map() };
   const config = place === null ? loaded.config : shareOf(loaded.config, place.of);
   const metrics = createMetrics();
@@ -132,7 +141,7 @@ async function work(beginning: Beginning): Promise<void> {
     await openEarly(outlook, { config: loaded.config, logger, passed: socketsFor(place) });
     // While the database is being opened: the first client finds everything warm.
     const warm = parts.wanted.some(takesMail) ? warmUp(config) : undefined;
-    const engine = await openWhenReachable(config, outlook, logger, stop, claims);
+    const engine = await openWhenReachable(config, outlook, logger, stop, { claims, refuseNewer });
     await warm;
     if (engine === undefined) return;
     const running: Running = {

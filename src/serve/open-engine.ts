@@ -2,8 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import { messageOf } from '../database/exit.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
-import type { Claims } from '../delivery/claims.ts';
-import { type Engine, openEngine } from '../delivery/engine.ts';
+import { type Engine, type EngineOptions, openEngine } from '../delivery/engine.ts';
 import type { Logger } from '../observe/log.ts';
 import { within } from '../pacing/within.ts';
 import type { Outlook } from './outlook.ts';
@@ -22,12 +21,12 @@ export async function openWhenReachable(
   outlook: Pick<Outlook, 'metrics' | 'because'>,
   logger: Logger,
   stop: StopSignal,
-  claims: Claims,
+  { claims, refuseNewer }: Required<Pick<EngineOptions, 'claims' | 'refuseNewer'>>,
 ): Promise<Engine | undefined> {
   const { metrics } = outlook;
   for (let attempt = 0; !stop.requested(); attempt += 1) {
     try {
-      const engine = await openEngine({ config, logger, metrics, watchChanges: true, claims });
+      const engine = await openEngine({ config, logger, metrics, watchChanges: true, claims, refuseNewer });
       outlook.because = 'the listeners are being opened';
       if (attempt > 0) logger.info({ event: 'database_back' }, 'the database answers');
       return engine;

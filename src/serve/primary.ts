@@ -24,21 +24,25 @@ export interface PrimaryOptions {
   readonly loaded: LoadedConfig;
   readonly workers: number;
   readonly parts: readonly PrimaryPart[];
+  /** Whether a database of a newer program is refused. */
+  readonly refuseNewer: boolean;
   readonly hangUps: HangUps;
   readonly logger: Logger;
   /** What this process logs. */
   readonly problems: Problems;
 }
 
-/** Lives until a signal. @throws WorkerNotStarted, DatabaseUnavailable; Error with a sentence where a part cannot be opened */
+/** Lives until a signal. @throws WorkerNotStarted, DatabaseUnavailable, DatabaseNewer; Error with a sentence where a part cannot be opened */
 export async function servePrimary(options: PrimaryOptions): Promise<void> {
-  const { loaded, workers: count, hangUps, logger } = options;
+  const { loaded, workers: count, refuseNewer, hangUps, logger } = options;
   const { config, path } = loaded;
   const stop = stopRequested({ insistent: true });
   const parts: OpeningParts<PrimaryPart> = { wanted: options.parts, open: new Map() };
   // A worker that started the private database would take it along when it dies.
   const database =
-    config.database.url === 'embedded:' ? await openDatabase(config, { logger, actor: 'serve' }) : null;
+    config.database.url === 'embedded:'
+      ? await openDatabase(config, { logger, actor: 'serve', refuseNewer })
+      : null;
   try {
     const workers = createWorkers(count, logger);
     // Before the workers, which may be waiting for their database: who asks is told so.

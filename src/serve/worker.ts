@@ -8,20 +8,27 @@ import type { Answers, Question, ToPrimary, ToWorker } from './worker-link.ts';
 export interface WorkerPlace {
   readonly number: number;
   readonly of: number;
+  /** In the place of one that has ended. */
+  readonly again?: boolean;
 }
 
 const NUMBER = 'SEALPOST_WORKER';
 const OF = 'SEALPOST_WORKERS';
+const AGAIN = 'SEALPOST_WORKER_AGAIN';
 
 /** The environment by which a worker knows its place. */
 export function placeInEnvironment(place: WorkerPlace): Readonly<Record<string, string>> {
-  return { [NUMBER]: String(place.number), [OF]: String(place.of) };
+  return { [NUMBER]: String(place.number), [OF]: String(place.of), [AGAIN]: place.again === true ? '1' : '' };
 }
 
 /** @returns null in a process that is no worker */
 export function workerPlace(environment: NodeJS.ProcessEnv = process.env): WorkerPlace | null {
   if (!cluster.isWorker) return null;
-  return { number: Number(environment[NUMBER] ?? 1), of: Number(environment[OF] ?? 1) };
+  return {
+    number: Number(environment[NUMBER] ?? 1),
+    of: Number(environment[OF] ?? 1),
+    again: environment[AGAIN] === '1',
+  };
 }
 
 export interface PrimaryLink {

@@ -101,7 +101,7 @@ async function startAll(crew: Crew, stopped: Promise<unknown>): Promise<void> {
   });
   try {
     // One after the other: the first one prepares what all of them listen on.
-    for (let number = 1; number <= crew.count; number += 1) await start(crew, number);
+    for (let number = 1; number <= crew.count; number += 1) await start(crew, number, false);
   } catch (error) {
     await stop(crew, GIVE_UP_MS);
     throw error;
@@ -109,8 +109,8 @@ async function startAll(crew: Crew, stopped: Promise<unknown>): Promise<void> {
 }
 
 /** Resolves when the worker is ready. @throws WorkerNotStarted when it ends before */
-function start(crew: Crew, number: number): Promise<void> {
-  const worker = cluster.fork(placeInEnvironment({ number, of: crew.count }));
+function start(crew: Crew, number: number, again: boolean): Promise<void> {
+  const worker = cluster.fork(placeInEnvironment({ number, of: crew.count, again }));
   const member: Member = {
     number,
     worker,
@@ -141,7 +141,7 @@ function start(crew: Crew, number: number): Promise<void> {
 function restart(crew: Crew, number: number): void {
   setTimeout(() => {
     if (crew.stopping) return;
-    start(crew, number).catch(() => {
+    start(crew, number, true).catch(() => {
       crew.logger.error(
         { event: 'worker_not_started', worker: number },
         'a worker could not be started again; trying on',

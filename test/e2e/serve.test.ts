@@ -8,6 +8,7 @@ import { parse, stringify } from 'smol-toml';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from '../support/child.ts';
 import { skipWithout } from '../support/needs.ts';
+import { migrateAsNewer } from '../support/newer-database.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
@@ -278,6 +279,33 @@ describe('wrong starts', () => {
     expect(done.code).toBe(1);
     expect(done.stderr).toMatch(/run `sealpost migrate`/);
     expect(done.stderr).not.toMatch(/\n\s+at /);
+  });
+
+  it('refuses a database of a newer program in one sentence, unless it may; what runs goes on', async () => {
+    await sinkOn(places.reinjectPort);
+    await sealpost.start();
+    await migrateAsNewer(sealpost.configPath);
+    expect(await deliver(places.lmtpPort)).toMatchObject([expect.stringMatching(/^250 /)]);
+    await sealpost.stop();
+    const done = await sealpost.program(['serve']);
+    expect(done.code).toBe(1);
+    expect(done.stderr.split('\n').filter((line) => line.startsWith('sealpost: '))).toEqual([
+      expect.stringMatching(
+        /is of a newer sealpost than this program \(\d+\.\d+\.\d+\), which does not know its migration made 2099-01-01T00:00:00\.000Z; install that version here, or start with --allow-newer-database$/,
+      ),
+    ]);
+    const back = sealpostCommand();
+    const child = spawn(
+      back.program,
+      [...back.args, 'serve', '--allow-newer-database', '--config', sealpost.configPath],
+      { stdio: 'ignore' },
+    );
+    cleanups.push(() => child.kill());
+    await waitUntil('serve to listen', 30_000, () => answers(places.lmtpPort));
+    expect(await deliver(places.lmtpPort)).toMatchObject([expect.stringMatching(/^250 /)]);
+    const ended = once(child, 'exit');
+    child.kill();
+    expect(await ended).toEqual([0, null]);
   });
 
   it('names the address that is taken', async () => {

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { waitUntil } from '../support/child.ts';
 import { createGpgHome, type GpgHome, gpgDecrypt, makeKey } from '../support/keys.ts';
 import { makeMaildir } from '../support/maildir.ts';
+import { migrateAsNewer } from '../support/newer-database.ts';
 import { allocatePlaces, exampleSubstitutions, freePorts, type Places } from '../support/places.ts';
 import { createSealpost, type SealpostProcess, sealpostCommand } from '../support/sealpost-process.ts';
 import { type Sink, startSink } from '../support/sink.ts';
@@ -123,8 +124,9 @@ describe('two workers', () => {
     }
   });
 
-  it('do without one that was killed until another takes its place', async () => {
+  it('do without one that was killed until another takes its place, also when a newer node has migrated', async () => {
     await sealpost.start();
+    await migrateAsNewer(sealpost.configPath);
     const before = (await status()).workers.map((worker) => worker.pid);
     process.kill(before[0] ?? 0, 'SIGKILL');
     await waitUntil('serve to say that it is not whole', 5000, async () => !(await ready()));
@@ -133,6 +135,7 @@ describe('two workers', () => {
     const after = (await status()).workers.map((worker) => worker.pid);
     expect(after).toHaveLength(2);
     expect(after).not.toContain(before[0]);
+    expect(sealpost.log()).toContain('the database is newer than this program');
     expect((await lmtp('by unix socket', { path: `${places.dir}/filter.sock` })).at(-1)).toMatch(/^250/);
   });
 

@@ -7,6 +7,8 @@ import type { WorkingPart } from './part.ts';
 
 /** Keys that letters are sealed to; each is needed a few times. Bytes. */
 const CACHE_BYTES = 4 * 1024 * 1024;
+/** Below the patience of the page, which shows nothing of /status that comes later. */
+const DESCRIBED_MS = 200;
 
 export const enrolmentPart: WorkingPart = {
   name: 'enrolment',
@@ -30,8 +32,14 @@ export const enrolmentPart: WorkingPart = {
     return {
       listeners: () => [],
       complaints: async () => run.complaints(),
-      // The database may be away: that is told of elsewhere.
-      describe: async () => ({ letters: await outboxState(flow).catch(() => null) }),
+      // The database may be away: that is told of elsewhere, and who asks for the rest of /status does not wait for it.
+      describe: async () => ({
+        letters: await within(
+          DESCRIBED_MS,
+          outboxState(flow).catch(() => null),
+          null,
+        ),
+      }),
       reconfigure: () => undefined,
       close(graceMs) {
         closing ??= run.close();

@@ -16,7 +16,7 @@ describe('the Debian package', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sp-deb-'));
     first = await packageDeb({ out: join(folder, 'first') });
-  }, 240_000);
+  }, 900_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('has no error and no warning of lintian', async () => {

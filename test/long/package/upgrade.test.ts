@@ -59,7 +59,8 @@ describe('an upgrade under traffic', () => {
       },
     });
     manager = startManager();
-  }, 240_000);
+    // Two packages are compressed, on a machine that may be busy.
+  }, 900_000);
   afterAll(async () => {
     manager?.stdin?.end();
     if (pidOfServe() !== null) process.kill(pidOfServe() ?? 0, 'SIGTERM');

@@ -106,6 +106,12 @@ describe('the units', () => {
       env: { ...process.env, SYSTEMD_UNIT_PATH: `${folder}:` },
     });
 
+  it('let the service read the addresses of the machine, without which it does not start', () => {
+    expect(read('packaging/systemd/sealpost.service')).toMatch(
+      /^RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK$/m,
+    );
+  });
+
   it('are right, as systemd reads them', (context) => {
     skipWithout(context, 'systemd');
     const { status, stderr } = analyze(
