@@ -3,6 +3,7 @@
 import pg from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { Config } from '../config/schema.ts';
+import { connectClient } from '../database/client.ts';
 import { findDatabase, unavailable } from '../database/connection.ts';
 import { DatabaseNotMigrated, isDatabaseUnavailable } from '../database/errors.ts';
 import { migrationStatus, readMigrations } from '../database/migrate.ts';
@@ -31,22 +32,24 @@ const END_MS = 2000;
  * @throws DatabaseUnavailable
  */
 export async function withConnection<T>(config: Config, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const target = await findDatabase(config, {});
-  const client = new pg.Client({ ...target.settings, query_timeout: 0, statement_timeout: 0 });
-  // Whoever waits for a query hears of it; unheard, the event ends the process.
-  client.on('error', () => undefined);
+  const target = await findDatabase(config, { anyRole: true });
   try {
-    await client.connect().catch((error: unknown) => {
-      throw unavailable(target, error, config.database.connect_timeout);
-    });
-    return await work(client).catch((error: unknown) => {
-      // What a connection says that is lost on the way names no database.
-      throw isDatabaseUnavailable(error)
-        ? unavailable(target, error, config.database.connect_timeout)
-        : error;
-    });
+    const client = await connectClient({ ...target.settings, query_timeout: 0, statement_timeout: 0 }).catch(
+      (error: unknown) => {
+        throw unavailable(target, error, config.database.connect_timeout);
+      },
+    );
+    try {
+      return await work(client).catch((error: unknown) => {
+        // What a connection says that is lost on the way names no database.
+        throw isDatabaseUnavailable(error)
+          ? unavailable(target, error, config.database.connect_timeout)
+          : error;
+      });
+    } finally {
+      await within(END_MS, client.end(), undefined).catch(() => undefined);
+    }
   } finally {
-    await within(END_MS, client.end(), undefined).catch(() => undefined);
     await target.release();
   }
 }

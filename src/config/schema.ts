@@ -27,7 +27,7 @@ import {
 const database = z.strictObject({
   url: databaseUrl(true).default('embedded:').register(z.globalRegistry, {
     description:
-      'embedded: is a private PostgreSQL below state_dir; or postgres://... ($SEALPOST_DATABASE_URL and _FILE override it)',
+      'embedded: is a private PostgreSQL below state_dir; or postgres://..., several hosts as libpq takes them: postgres://db1:5432,db2:5432/sealpost ($SEALPOST_DATABASE_URL and _FILE override it)',
   }),
   read_url: databaseUrl(false).optional().register(z.globalRegistry, {
     description: 'a streaming replica for look-ups ($SEALPOST_DATABASE_READ_URL and _FILE override it)',
@@ -37,9 +37,9 @@ const database = z.strictObject({
     description:
       'connections of the filter, and as many of the lookup daemons; `serve --workers` divides them, each worker has at least 2; one more of each listens for changes, and a receiver opens up to four for each spool',
   }),
-  connect_timeout: timer()
-    .prefault('5s')
-    .register(z.globalRegistry, { description: 'to open a database connection' }),
+  connect_timeout: timer().prefault('5s').register(z.globalRegistry, {
+    description: 'to open a database connection; with several hosts, for all of them together',
+  }),
   connection_max_age: timer().prefault('10m').register(z.globalRegistry, {
     description:
       'how long a connection is used at most: after a failover an old one may still lead to the old server',

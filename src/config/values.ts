@@ -2,6 +2,7 @@
 // that load.ts prints behind what it found.
 import { domainToASCII } from 'node:url';
 import * as z from 'zod';
+import { readDatabaseUrl, type SessionAttributes } from './database-url.ts';
 import { ipVersion } from './ip-version.ts';
 import {
   type Endpoint,
@@ -201,29 +202,34 @@ export function optionalDomain() {
     );
 }
 
-/** A PostgreSQL URL; `embedded` also admits "embedded:". The password is never part of a message. */
-export function databaseUrl(embedded: boolean) {
-  const expected = embedded
+/**
+ * A PostgreSQL URL; `primary` also admits "embedded:", and no role that takes no writes. The password is never part of a
+ * message.
+ */
+export function databaseUrl(primary: boolean) {
+  const expected = primary
     ? 'expected "embedded:" or "postgres://user@host/name"'
     : 'expected "postgres://user@host/name"';
   return z.string({ error: expected }).superRefine((text, context) => {
-    if (embedded && text === 'embedded:') return;
-    if (!/^postgres(ql)?:\/\//.test(text))
-      context.addIssue({ code: 'custom', message: expected, input: text });
-    else if (!isReadableUrl(text)) {
-      const message = `${expected}, with "/", "#", "?", "@" and "%" in the password written as %2F, %23, %3F, %40 and %25`;
-      context.addIssue({ code: 'custom', message, input: text });
-    }
+    if (primary && text === 'embedded:') return;
+    const issue = (message: string) => context.addIssue({ code: 'custom', message, input: text });
+    if (!/^postgres(ql)?:\/\//.test(text)) return issue(expected);
+    const read = readDatabaseUrl(text);
+    if ('expected' in read)
+      return issue(read.expected === null ? `${expected}, with ${ESCAPES}` : `expected ${read.expected}`);
+    if (primary && !WRITABLE_ROLES.has(read.role)) issue(`expected ${WRITABLE}`);
   });
 }
 
-/** Whether pg would read the URL as it was meant: it also takes an empty host after user information. */
-function isReadableUrl(text: string): boolean {
-  const candidate = URL.canParse(text) ? text : text.replace('@/', '@localhost/');
-  if (!URL.canParse(candidate)) return false;
-  const url = new URL(candidate);
-  return url.hash === '' && !url.pathname.includes('@');
-}
+const ESCAPES = '"/", "#", "?", "@" and "%" in the password written as %2F, %23, %3F, %40 and %25';
+const WRITABLE =
+  'target_session_attrs to be "read-write", "primary" or "any" (each means the server that takes writes): sealpost writes there';
+const WRITABLE_ROLES: ReadonlySet<SessionAttributes | undefined> = new Set([
+  undefined,
+  'any',
+  'read-write',
+  'primary',
+]);
 
 /** The mode of a unix socket, where it is one. */
 export function socketMode(

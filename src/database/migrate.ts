@@ -8,6 +8,7 @@ import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import * as z from 'zod';
 import { packageRoot } from '../config/package.ts';
+import { connectClient } from './client.ts';
 
 /** Migrations by name (the file name without .sql), oldest first. */
 export interface MigrationStatus {
@@ -83,9 +84,7 @@ export async function applyMigrations(
   const folder = options.folder ?? migrationsFolder();
   const migrations = readMigrations(folder);
   // A connection of its own, without the pool's deadlines: large tables take their time, and so may another migrate.
-  const client = new pg.Client({ ...database.pool.options, query_timeout: 0, statement_timeout: 0 });
-  client.on('error', () => undefined);
-  await client.connect();
+  const client = await connectClient({ ...database.pool.options, query_timeout: 0, statement_timeout: 0 });
   try {
     await client.query(`SELECT pg_advisory_lock(${ADVISORY_LOCK})`);
     const { pending } = compare(migrations, await appliedMoments(client));

@@ -5,7 +5,8 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import * as z from 'zod';
 import type { Config } from '../config/schema.ts';
-import { type ConnectionTarget, DeadlineClient, findDatabase, unavailable } from './connection.ts';
+import { connectClient, type DeadlineClient } from './client.ts';
+import { type ConnectionTarget, findDatabase, unavailable } from './connection.ts';
 
 const tableSchema = z.enum([
   'domains',
@@ -134,14 +135,14 @@ async function listen(
   listener: ChangeListener,
   also: ListenOptions['also'],
 ): Promise<DeadlineClient> {
-  const client = new DeadlineClient(target.settings);
-  client.on('notification', ({ channel, payload }) => {
-    if (channel === also?.channel) return also.onPayload(payload ?? '');
-    const change = parseChange(payload);
-    if (change) listener.onChange(change);
-  });
+  const client = await connectClient(target.settings, (each) =>
+    each.on('notification', ({ channel, payload }) => {
+      if (channel === also?.channel) return also.onPayload(payload ?? '');
+      const change = parseChange(payload);
+      if (change) listener.onChange(change);
+    }),
+  );
   try {
-    await client.connect();
     await client.query('LISTEN sealpost_change');
     if (also !== undefined) await client.query(`LISTEN ${pg.escapeIdentifier(also.channel)}`);
     return client;

@@ -1,13 +1,15 @@
 // Opens the database for a program: a pool with deadlines, drizzle over it, and a check that the tables are there.
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Logger } from 'pino';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
 import { within } from '../pacing/within.ts';
-import { DeadlineClient, findDatabase, unavailable } from './connection.ts';
+import { DeadlineClient, WalkingPool } from './client.ts';
+import { findDatabase, unavailable } from './connection.ts';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import { DatabaseNewer, DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
+import type { RoleFacts } from './hosts.ts';
 import { migrationStatus } from './migrate.ts';
 
 export { DatabaseUnavailable } from './embedded/unavailable.ts';
@@ -44,9 +46,6 @@ export interface OpenOptions {
   readonly logger?: Logger;
 }
 
-const READ_ONLY =
-  'it is read-only: a standby, or a server with default_transaction_read_only; database.url must name the primary';
-
 /** How long close() waits for queries that still run. Milliseconds. */
 const CLOSE_DEADLINE = 5000;
 
@@ -63,27 +62,26 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
   const clients = new Set<pg.ClientBase>();
   const pools: pg.Pool[] = [];
   const createPool = (max: number): pg.Pool => {
-    const pool = new pg.Pool({
+    const pool = new WalkingPool({
       ...target.settings,
-      Client: DeadlineClient,
       max,
       idleTimeoutMillis: 60_000,
-      // After a failover an old connection may still lead to the old server.
-      maxLifetimeSeconds: Math.ceil(config.database.connection_max_age / 1000),
       onConnect: async (client) => {
         clients.add(client);
+        // After a failover an old connection may still lead to the old server.
+        pool.options.maxLifetimeSeconds = lifetimeSeconds(config.database.connection_max_age);
         // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
         // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
         // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
-        const { rows } = await client.query<{ read_only: boolean }>(
+        const { rows } = await client.query<Required<RoleFacts>>(
           `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
                   set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
                   set_config('jit', 'off', false),
-                  pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean AS read_only`,
+                  pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS "readOnly"`,
           [String(config.database.query_timeout), options.actor ?? ''],
         );
-        // A standby lags: what it does not know yet would count as "no key".
-        if (rows[0]?.read_only === true && options.replica !== true) throw new DatabaseUnavailable(READ_ONLY);
+        // A standby lags: what it does not know yet would count as "no key". PostgreSQL 13, and a pooler, do not tell of it.
+        refuseMisfit(client, rows[0]);
       },
     });
     // An idle connection that breaks (PostgreSQL restarted) leaves the pool by itself; unheard, the event ends the process.
@@ -112,6 +110,18 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
     throw isDatabaseUnavailable(error) ? unavailable(target, error, config.database.connect_timeout) : error;
   }
   return { orm: drizzle(pool), pool, createPool, close };
+}
+
+/** @throws DatabaseUnavailable where the server has not the role that it is needed for */
+function refuseMisfit(client: pg.ClientBase, facts: RoleFacts | undefined): void {
+  if (!(client instanceof DeadlineClient)) return;
+  const reason = client.misfit(facts);
+  if (reason !== null) throw client.refuse(new DatabaseUnavailable(reason));
+}
+
+/** How long a connection lives: not all of them end, and begin, at the same moment. */
+export function lifetimeSeconds(longestMs: number, random: () => number = Math.random): number {
+  return Math.max(1, Math.floor((longestMs / 1000) * (0.8 + 0.2 * random())));
 }
 
 async function requireMigrated(

@@ -1,7 +1,8 @@
 // What the database says of itself, and whether it takes a row and passes a notification on.
 import pg from 'pg';
 import type { Config } from '../../config/schema.ts';
-import { DeadlineClient, findDatabase, unavailable } from '../../database/connection.ts';
+import { connectClient } from '../../database/client.ts';
+import { findDatabase, unavailable } from '../../database/connection.ts';
 import { isEmbeddedMissing } from '../../database/embedded/place.ts';
 import { redactUrl, rootReason } from '../../database/errors.ts';
 import { migrationStatus } from '../../database/migrate.ts';
@@ -23,16 +24,18 @@ async function connected<T>(
 ): Promise<T> {
   if (!replica && isEmbeddedMissing(config))
     throw new Error(`there is no embedded database below ${config.state_dir} yet: sealpost init`);
-  const target = await findDatabase(config, { replica });
-  const client = new DeadlineClient(target.settings);
+  const target = await findDatabase(config, { replica, anyRole: true });
   try {
-    await client.connect().catch((error: unknown) => {
+    const client = await connectClient(target.settings).catch((error: unknown) => {
       throw unavailable(target, error, config.database.connect_timeout);
     });
-    return await work(client, target.name);
+    try {
+      return await work(client, target.name);
+    } finally {
+      await within(1000, client.end(), undefined).catch(() => undefined);
+      client.destroy();
+    }
   } finally {
-    await within(1000, client.end(), undefined).catch(() => undefined);
-    client.destroy();
     await target.release();
   }
 }

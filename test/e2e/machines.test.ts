@@ -1,0 +1,130 @@
+// Several database servers in one URL: a primary and its streaming standby, dead and silent ones before them.
+import { createServer, type Server } from 'node:net';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { configSchema } from '../../src/config/schema.ts';
+import { exitCodeFor } from '../../src/database/exit.ts';
+import { applyMigrations } from '../../src/database/migrate.ts';
+import { listenForChanges } from '../../src/database/notifications.ts';
+import { type Database, openDatabase } from '../../src/database/open.ts';
+import { waitUntil } from '../support/child.ts';
+import { freePorts } from '../support/places.ts';
+import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
+import { type Standby, startStandby } from '../support/standby.ts';
+
+let primary: PrivatePostgres;
+let standby: Standby;
+let silent: Server;
+let dead = 0;
+const opened: Database[] = [];
+
+const configOf = (database: object) => configSchema.parse({ state_dir: '/tmp', database });
+const urlOf = (...ports: readonly number[]): string =>
+  `postgres://sealpost:irrelevant@${ports.map((port) => `127.0.0.1:${port}`).join(',')}/sealpost`;
+
+async function open(url: string, more: object = {}, options = {}): Promise<Database> {
+  const database = await openDatabase(configOf({ url, ...more }), { requireMigrated: false, ...options });
+  opened.push(database);
+  return database;
+}
+
+async function portOf({ pool }: Pick<Database, 'pool'>): Promise<number> {
+  const { rows } = await pool.query('SELECT inet_server_port() AS port');
+  return rows[0].port;
+}
+
+beforeAll(async () => {
+  silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  [primary, [dead = 0]] = await Promise.all([startPostgres(), freePorts(1)]);
+  standby = await startStandby(primary);
+  await applyMigrations(await open(primary.url));
+});
+
+afterAll(async () => {
+  for (const database of opened) await database.close();
+  silent?.close();
+  await standby?.remove();
+  await primary?.remove();
+});
+
+const silentPort = (): number => (silent.address() as { port: number }).port;
+
+describe('of several servers', () => {
+  it('the one that takes writes is found behind a dead one, a silent one and a standby', async () => {
+    const url = `${urlOf(dead, silentPort(), standby.port, primary.port)}?target_session_attrs=read-write`;
+    const database = await open(url, { connect_timeout: '800ms' });
+    expect(await portOf(database)).toBe(primary.port);
+    const started = performance.now();
+    // Those that failed a moment ago are not waited for once more.
+    const ports = await Promise.all([1, 2, 3].map(() => portOf(database)));
+    expect(ports).toEqual([primary.port, primary.port, primary.port]);
+    expect(performance.now() - started).toBeLessThan(600);
+  });
+
+  it('a standby is taken for database.read_url, where the URL asks for one', async () => {
+    const read_url = `${urlOf(primary.port, standby.port)}?target_session_attrs=standby`;
+    const database = await open(primary.url, { read_url }, { replica: true });
+    expect(await portOf(database)).toBe(standby.port);
+  });
+
+  it('none serves where each is a standby, dead or silent: exit 75, and each reason is told', async () => {
+    const url = urlOf(dead, silentPort(), standby.port);
+    const error = await open(url, { connect_timeout: '600ms' }).catch((caught: Error) => caught);
+    expect(exitCodeFor(error)).toBe(75);
+    expect(String(error)).toMatch(
+      /ECONNREFUSED.*; 127.0.0.1:\d+: timeout expired; 127.0.0.1:\d+: it is read-only: a standby/,
+    );
+    expect(String(error)).not.toContain('irrelevant');
+  });
+
+  it('one that becomes read-only loses its pooled connections when it is asked next', async () => {
+    const database = await open(primary.url);
+    const backend = async () => (await database.pool.query('SELECT pg_backend_pid() AS pid')).rows[0].pid;
+    const before = await backend();
+    const client = new pg.Client({ connectionString: primary.url });
+    await client.connect();
+    const alter = async (statement: string) => {
+      await client.query(`ALTER SYSTEM ${statement}`);
+      await client.query('SELECT pg_reload_conf()');
+    };
+    await alter('SET default_transaction_read_only = on');
+    await waitUntil('the pool to refuse it', 5000, async () => {
+      return backend().then(
+        () => false,
+        (error: Error) => error.message.includes('read-only'),
+      );
+    });
+    await client.query('SET default_transaction_read_only = off');
+    await alter('RESET default_transaction_read_only');
+    await client.end();
+    await waitUntil('it to be taken again', 5000, () =>
+      backend().then(
+        (pid) => pid !== before,
+        () => false,
+      ),
+    );
+  });
+
+  it('the standby serves when it is promoted and the primary ends, and is listened to', async () => {
+    const url = urlOf(primary.port, standby.port);
+    const database = await open(url);
+    expect(await portOf(database)).toBe(primary.port);
+    const told: (string | null)[] = [];
+    const listening = await listenForChanges(configOf({ url }), {
+      onChange: ({ key }) => told.push(key),
+      onLost: () => told.push('lost'),
+      onRestored: () => told.push('restored'),
+    });
+    await Promise.all([standby.promote(), primary.stop()]);
+    await waitUntil('the promoted one to serve', 10_000, () =>
+      portOf(database).then(
+        (port) => port === standby.port,
+        () => false,
+      ),
+    );
+    await waitUntil('the promoted one to be listened to', 10_000, () => told.includes('restored'));
+    await database.pool.query("INSERT INTO domains (name, class) VALUES ('after.example', 'virtual')");
+    await waitUntil('the change to be told of', 5000, () => told.includes('after.example'));
+    await listening.close();
+  });
+});
