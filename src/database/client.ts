@@ -1,5 +1,6 @@
 // A client of PostgreSQL that leads to one server of several, knows what that server says of its role, and gives up a connection
 // that does not answer in time; and the two ways to one that serves: by a pool, and alone.
+import { connect } from 'node:net';
 import pg from 'pg';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import { errorCodes, isDatabaseUnavailable, rootReason } from './errors.ts';
@@ -11,16 +12,27 @@ export type HostConfig = pg.ClientConfig & { readonly hosts?: Hosts };
 /** No server of several serves. */
 export class NoServer extends DatabaseUnavailable {}
 
+const NOT_REPLICATED =
+  'the synchronous standby does not answer: what was written is on this server alone (synchronous_standby_names)';
+
 /** Errors that are a server's own, so that another one may be tried; with what to say of it. */
 const refusals = new WeakMap<Error, string>();
 
+/** How long a request to cancel may take. Milliseconds. */
+const CANCEL_MS = 2000;
+
 interface Inner {
+  readonly host: string;
+  readonly port: number;
+  readonly processID: number | null;
+  readonly secretKey: number | null;
   readonly connection: {
     readonly stream: { destroy(): void };
     on(
       event: 'parameterStatus',
       listener: (message: { parameterName: string; parameterValue: string }) => void,
     ): void;
+    on(event: 'notice', listener: (message: { routine?: string }) => void): void;
   };
 }
 
@@ -50,6 +62,8 @@ export class DeadlineClient extends pg.Client {
   readonly #hosts: Hosts | undefined;
   readonly #candidate: Candidate | undefined;
   readonly #facts: { standby?: boolean; readOnly?: boolean } = {};
+  /** The statement under way was committed, and no standby has confirmed it within the statement's deadline. */
+  #unreplicated = false;
 
   constructor({ hosts, ...config }: HostConfig = {}) {
     const candidate = hosts?.next();
@@ -66,6 +80,10 @@ export class DeadlineClient extends pg.Client {
     connection.on('parameterStatus', ({ parameterName: name, parameterValue: value }) => {
       if (name === 'in_hot_standby') this.#facts.standby = value === 'on';
       if (name === 'default_transaction_read_only') this.#facts.readOnly = value === 'on';
+    });
+    // PostgreSQL's warning that a COMMIT counts here alone has no SQLSTATE of its own, and its text is translated.
+    connection.on('notice', ({ routine }) => {
+      if (routine === 'SyncRepWaitForLSN') this.#unreplicated = true;
     });
   }
 
@@ -116,20 +134,54 @@ export class DeadlineClient extends pg.Client {
       const callback = last as (error: unknown, result: unknown) => void;
       return plain.call(this, ...args.slice(0, -1), (error: unknown, result: unknown) => {
         this.#learnFrom(error);
-        callback(error, result);
+        callback(error || this.#notReplicated(), result);
       });
     }
     const result = plain.apply(this, args);
     if (!(result instanceof Promise)) return result;
-    return result.catch((error: unknown) => {
-      this.#learnFrom(error);
-      throw error;
-    });
+    return result.then(
+      (value: unknown) => {
+        const error = this.#notReplicated();
+        if (error !== null) throw error;
+        return value;
+      },
+      (error: unknown) => {
+        this.#learnFrom(error);
+        throw error;
+      },
+    );
+  }
+
+  /** Counts once, for the statement that it belongs to. */
+  #notReplicated(): DatabaseUnavailable | null {
+    if (!this.#unreplicated) return null;
+    this.#unreplicated = false;
+    return new DatabaseUnavailable(NOT_REPLICATED);
   }
 
   #learnFrom(error: unknown): void {
     if (PREPARED_ELSEWHERE.has((error as { code?: unknown } | undefined)?.code)) unprepared = true;
-    if (error instanceof Error && error.message === 'Query read timeout') this.destroy();
+    if (error instanceof Error && error.message === 'Query read timeout') {
+      this.#cancelAtServer();
+      this.destroy();
+    }
+  }
+
+  /**
+   * Asks the server to end what it does for this connection: a COMMIT that waits for a synchronous standby would hold its backend
+   * for ever, and soon all of them. As libpq does (PostgreSQL manual, "Canceling Requests in Progress"), without TLS.
+   */
+  #cancelAtServer(): void {
+    const { host, port, processID, secretKey } = this as unknown as Inner;
+    if (typeof processID !== 'number' || typeof secretKey !== 'number') return;
+    const request = Buffer.alloc(16);
+    for (const [index, word] of [16, 80_877_102, processID, secretKey].entries())
+      request.writeInt32BE(word, index * 4);
+    const socket = host.startsWith('/') ? connect(`${host}/.s.PGSQL.${port}`) : connect(port, host);
+    socket.on('error', () => undefined);
+    socket.setTimeout(CANCEL_MS, () => socket.destroy());
+    socket.unref();
+    socket.end(request);
   }
 
   /** Drops the connection at once, for a server that would not take part in an orderly end. */

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
-import { rootReason } from './errors.ts';
+import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import type { Database } from './open.ts';
 
 export interface TransactionOptions {
@@ -60,23 +60,33 @@ async function rollBack(client: pg.ClientBase): Promise<Error | undefined> {
   }
 }
 
+const NOT_COMMITTED =
+  'COMMIT is not answered in time: a synchronous standby that is gone (synchronous_standby_names), or a disk that hangs';
+
 /**
- * Writes what every delivery writes, and takes it back.
+ * Writes what every delivery writes, and removes it again. It is committed, since a full disk and a synchronous standby that is
+ * gone show themselves at the end only.
  * @returns why the database refuses the row; null where it takes it
  * @throws the pool's error where it gives no connection
  */
-export async function writeRefusal(pool: Pick<pg.Pool, 'connect'>): Promise<string | null> {
+export async function writeRefusal(pool: Pick<pg.Pool, 'connect'>): Promise<Error | null> {
   const client = await pool.connect();
+  const row = [randomBytes(32)];
   try {
     await client.query('BEGIN');
-    await client.query("INSERT INTO deliveries (message_key, recipient_key, reply) VALUES ($1, $1, '250')", [
-      randomBytes(32),
-    ]);
+    await client.query(
+      "INSERT INTO deliveries (message_key, recipient_key, reply) VALUES ($1, $1, '250')",
+      row,
+    );
+    await client.query('DELETE FROM deliveries WHERE message_key = $1 AND recipient_key = $1', row);
+    await client.query('COMMIT').catch((error: Error) => {
+      throw error.message === 'Query read timeout' ? new DatabaseUnavailable(NOT_COMMITTED) : error;
+    });
+    client.release();
     return null;
   } catch (error) {
-    return rootReason(error);
-  } finally {
     client.release(await rollBack(client));
+    return error instanceof Error ? error : new Error(String(error));
   }
 }
 

@@ -23,6 +23,8 @@ export interface Acceptances {
   forget(message: string, recipients: readonly string[]): void;
   /** Why the database takes no acceptances, in words; null while it does. */
   refused(): string | null;
+  /** A write of somebody else failed. Where that means that ours would too, nothing is sent until one of ours succeeds. */
+  heard(error: unknown): void;
   /** Removes what is older than the lifetime; returns the number of rows. */
   expire(): Promise<number>;
   /** Waits for what is being recorded, and for what `forget` still has to do; what had failed is tried once more. */
@@ -35,6 +37,7 @@ export const NO_ACCEPTANCES: Acceptances = {
   remember: async () => undefined,
   forget: () => undefined,
   refused: () => null,
+  heard: () => undefined,
   expire: async () => 0,
   close: async () => undefined,
 };
@@ -106,6 +109,7 @@ export function createAcceptances(pool: Pool, lifetimeMs: number, versions: Vers
     remember: (message, recipient, reply) => remember(state, { message, recipient }, reply),
     forget: (message, recipients) => forget(state, message, recipients),
     refused: () => state.refused,
+    heard: (error) => heard(state, error),
     async expire() {
       const result = await pool.query(
         `DELETE FROM deliveries WHERE accepted_at < now() - $1 * interval '1 millisecond'`,
@@ -150,11 +154,17 @@ async function remember(state: State, row: AcceptanceRow, reply: string): Promis
     await keptInMind(state, step({ kind: 'remember', ...entry }));
     state.refused = null;
   } catch (error) {
-    if (refusesWrites(error)) state.refused = rootReason(error);
     unsaved.set(id, entry);
+    heard(state, error);
     writeAgain(state);
     throw error;
   }
+}
+
+function heard(state: State, error: unknown): void {
+  if (!refusesWrites(error)) return;
+  state.refused = rootReason(error);
+  writeAgain(state);
 }
 
 function forget(state: State, message: string, recipients: readonly string[]): void {

@@ -94,12 +94,15 @@ function stateDir(folder: string, logger: Logger): Watched {
   };
 }
 
-function databaseWrites({ database: { pool } }: Engine, logger: Logger): Watched {
+function databaseWrites({ database: { pool }, memory }: Engine, logger: Logger): Watched {
   return {
     patienceMs: SECOND_LOOK_MS,
     async look() {
       const refusal = await writeRefusal(pool);
-      return refusal === null ? null : `the database takes no rows: ${refusal}`;
+      if (refusal === null) return null;
+      // The next message need not be sent, and its acceptance lost, to find that out.
+      memory.heard(refusal);
+      return `the database takes no rows: ${rootReason(refusal)}`;
     },
     lost: (because) => logger.error({ event: 'database_lost', because }, 'the database cannot be written to'),
     back: () => logger.info({ event: 'database_back' }, 'the database takes rows again'),

@@ -7,6 +7,7 @@ import { exitCodeFor } from '../../src/database/exit.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { listenForChanges } from '../../src/database/notifications.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
+import { inTransaction, writeRefusal } from '../../src/database/transaction.ts';
 import { waitUntil } from '../support/child.ts';
 import { freePorts } from '../support/places.ts';
 import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
@@ -103,6 +104,38 @@ describe('of several servers', () => {
         () => false,
       ),
     );
+  });
+
+  it('a commit that no synchronous standby confirms counts as failed, and the next one that is confirmed as done', async () => {
+    const database = await open(primary.url, { query_timeout: '400ms' });
+    const { pool } = await open(primary.url);
+    const alter = async (statement: string) => {
+      await pool.query(`ALTER SYSTEM ${statement}`);
+      await pool.query('SELECT pg_reload_conf()');
+    };
+    const refusal = async (): Promise<string | undefined> => (await writeRefusal(database.pool))?.message;
+    await alter("SET synchronous_standby_names = 'nobody'");
+    try {
+      await waitUntil(
+        'it to wait in vain',
+        5000,
+        async () => (await refusal())?.includes('synchronous standby') === true,
+      );
+      const write = inTransaction(database.pool, (client) =>
+        client.query("INSERT INTO domains (name, class) VALUES ('alone.example', 'virtual')"),
+      );
+      expect(exitCodeFor(await write.catch((error: Error) => error))).toBe(75);
+      // No backend is left to wait for ever.
+      await waitUntil('nobody to wait for the standby', 5000, async () => {
+        const { rows } = await pool.query(
+          "SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event = 'SyncRep'",
+        );
+        return rows[0].waiting === 0;
+      });
+    } finally {
+      await alter('RESET synchronous_standby_names');
+    }
+    await waitUntil('it to be confirmed', 5000, async () => (await refusal()) === undefined);
   });
 
   it('the standby serves when it is promoted and the primary ends, and is listened to', async () => {

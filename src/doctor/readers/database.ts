@@ -156,11 +156,12 @@ async function readTables(database: Database) {
       writeRefused: 'tables are missing',
       foldingTogether: [],
     };
+  const refusal = await writeRefusal(database.pool);
   return {
     pending,
     unknown,
     restoredFrom: await restoredFrom(database.pool),
-    writeRefused: await writeRefusal(database.pool),
+    writeRefused: refusal === null ? null : rootReason(refusal),
     foldingTogether: await foldingTogether(database),
   };
 }

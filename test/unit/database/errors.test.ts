@@ -7,6 +7,7 @@ import {
   isDatabaseUnavailable,
   isOvertaken,
   redactUrl,
+  refusesWrites,
   rootReason,
 } from '../../../src/database/errors.ts';
 
@@ -74,6 +75,36 @@ describe('isDatabaseUnavailable', () => {
     const ring = new Error('a');
     ring.cause = new Error('b', { cause: ring });
     expect(isDatabaseUnavailable(ring)).toBe(false);
+  });
+});
+
+describe('a write that fails', () => {
+  /** SQLSTATE; whether the mail waits (else the fault is ours, and it waits too, but nobody tries again by itself); whether nothing is sent until a write succeeds. */
+  it.each([
+    ['25006 the server is read-only', '25006', true, true],
+    ['42501 the role lacks the right', '42501', false, true],
+    ['53100 the disk is full', '53100', true, true],
+    ['53200 out of memory', '53200', true, true],
+    ['53400 a limit of the configuration', '53400', true, true],
+    ['58030 the disk fails', '58030', true, true],
+    ['58P01 a file is gone', '58P01', true, true],
+    ['57014 a deadline', '57014', true, false],
+    ['57P01 ended by the administrator', '57P01', true, false],
+    ['57P03 not up yet', '57P03', true, false],
+    ['40001 serialisation', '40001', true, false],
+    ['40P01 a deadlock', '40P01', true, false],
+    ['55P03 a lock', '55P03', true, false],
+    ['08006 the connection', '08006', true, false],
+    ['23505 the row is there', '23505', false, false],
+    ['22P02 bad input', '22P02', false, false],
+  ])('with %s', (_name, code, temporary, stops) => {
+    const error = new DrizzleQueryError('insert', [], coded(code));
+    expect([isDatabaseUnavailable(error), refusesWrites(error)]).toEqual([temporary, stops]);
+  });
+
+  it('for want of the synchronous standby waits, and is tried again', () => {
+    const error = new DatabaseUnavailable('the synchronous standby does not answer');
+    expect([isDatabaseUnavailable(error), refusesWrites(error)]).toEqual([true, false]);
   });
 });
 

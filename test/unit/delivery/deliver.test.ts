@@ -76,6 +76,7 @@ function stage(script: Script = {}): Stage {
       for (const one of recipients) remembered.delete(`${message} ${one}`);
     },
     refused: () => null,
+    heard: () => undefined,
     expire: async () => 0,
     close: async () => undefined,
   };
@@ -123,6 +124,7 @@ function stage(script: Script = {}): Stage {
       remember: (...given) => memory.remember(...given),
       forget: (...given) => memory.forget(...given),
       refused: () => memory.refused(),
+      heard: (error) => memory.heard(error),
       expire: () => memory.expire(),
       close: () => memory.close(),
     },
