@@ -49,7 +49,7 @@ export async function openLookupDatabase(
   logger: Logger,
 ): Promise<{ readonly database: LookupDatabase; close(): Promise<void> }> {
   const ours = withLookupDeadlines(config);
-  const primary = await openDatabase(ours, { logger });
+  const primary = await openDatabase(ours, { logger, keepsServer: true });
   const replica =
     ours.database.read_url === undefined
       ? null

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import pg from 'pg';
 import type { LoadedConfig } from '../config/load.ts';
 import type { Config } from '../config/schema.ts';
+import { acceptServer } from '../database/accept-server.ts';
 import { redactUrl } from '../database/errors.ts';
 import { messageOf } from '../database/exit.ts';
 import { Refused } from '../host/exit-codes.ts';
@@ -133,6 +134,8 @@ async function load(state: State, spool: ReturnType<typeof createSpoolPlacer>): 
     await connection.loader().commit();
     state.phase = 'committed';
     const { config, files } = chosen(state);
+    // Whoever restores into a server says that it is the right one.
+    await acceptServer(config);
     const spoolFiles = await spool.place();
     await writeConfiguration(files);
     await writeStateFiles(config, state.files);

@@ -12,6 +12,7 @@ export const OVERVIEW: ReadonlyMap<string, readonly [term: string, description: 
     ],
   ],
   ['migrate', ['migrate [options]', 'apply the migrations that the database lacks']],
+  ['database', ['database', 'the database server that sealpost uses']],
   ['config', ['config', 'check the configuration file, change a key of it, or print the default one']],
   ['postfix', ['postfix', 'wire sealpost into the Postfix of this machine, and take it out again']],
   ['domain', ['domain', 'domains whose mail arrives here']],

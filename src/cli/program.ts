@@ -12,6 +12,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<(program: Command) => v
     init: async () => (await import('./init.ts')).registerInit,
     serve: async () => (await import('./serve.ts')).registerServe,
     migrate: async () => (await import('./migrate.ts')).registerMigrate,
+    database: async () => (await import('./database.ts')).registerDatabase,
     config: async () => (await import('./config.ts')).registerConfig,
     postfix: async () => (await import('./postfix.ts')).registerPostfix,
     domain: async () => (await import('./domain.ts')).registerDomain,

@@ -8,6 +8,7 @@ import { type HostConfig, NoServer } from './client.ts';
 import { openEmbedded } from './embedded/embedded.ts';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import { redactUrl, rootReason } from './errors.ts';
+import { OtherServer } from './fence.ts';
 import { createHosts, neededRoles, serversOf } from './hosts.ts';
 
 /** Where the database is, for as long as it is needed. */
@@ -94,8 +95,13 @@ export function unavailable(
   } else if (typeof code === 'string' && code.startsWith('28')) {
     found = `refused the login: ${reason}`;
     help = 'check user and password of database.url, and pg_hba.conf of the server';
+  } else if (error instanceof OtherServer) {
+    found = `is not what it was: ${reason}`;
+    help = 'let database.url lead to the right server; where it does: sealpost database accept';
   } else if (error instanceof NoServer) {
     found = `has no server that serves: ${reason}`;
+    if (/another server than before|an old primary/.test(reason))
+      help += '; where it is the right one: sealpost database accept';
   } else {
     found = `cannot be reached: ${reason}`;
   }

@@ -9,6 +9,7 @@ import { DeadlineClient, WalkingPool } from './client.ts';
 import { findDatabase, unavailable } from './connection.ts';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import { DatabaseNewer, DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
+import { createFence, type Fence, IDENTITY_SQL, OtherServer, type ServerIdentity } from './fence.ts';
 import type { RoleFacts } from './hosts.ts';
 import { migrationStatus } from './migrate.ts';
 
@@ -43,6 +44,8 @@ export interface OpenOptions {
   readonly refuseNewer?: boolean;
   /** true: database.read_url where it is set. Look-ups only; a replica lags behind the change notifications. */
   readonly replica?: boolean;
+  /** true: which server it is is written down in state_dir, so that no other one is taken for it later. */
+  readonly keepsServer?: boolean;
   readonly logger?: Logger;
 }
 
@@ -59,6 +62,7 @@ const CLOSE_DEADLINE = 5000;
 export async function openDatabase(config: Config, options: OpenOptions = {}): Promise<Database> {
   const { logger } = options;
   const target = await findDatabase(config, options);
+  const fence = createFence(config, options.keepsServer === true);
   const clients = new Set<pg.ClientBase>();
   const pools: pg.Pool[] = [];
   const createPool = (max: number): pg.Pool => {
@@ -73,15 +77,16 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
         // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
         // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
         // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
-        const { rows } = await client.query<Required<RoleFacts>>(
+        const { rows } = await client.query<Required<RoleFacts> & ServerIdentity>(
           `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
                   set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
                   set_config('jit', 'off', false),
-                  pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS "readOnly"`,
+                  pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS "readOnly",
+                  ${IDENTITY_SQL}`,
           [String(config.database.query_timeout), options.actor ?? ''],
         );
         // A standby lags: what it does not know yet would count as "no key". PostgreSQL 13, and a pooler, do not tell of it.
-        refuseMisfit(client, rows[0]);
+        refuseMisfit(client, rows[0], fence);
       },
     });
     // An idle connection that breaks (PostgreSQL restarted) leaves the pool by itself; unheard, the event ends the process.
@@ -112,11 +117,20 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
   return { orm: drizzle(pool), pool, createPool, close };
 }
 
-/** @throws DatabaseUnavailable where the server has not the role that it is needed for */
-function refuseMisfit(client: pg.ClientBase, facts: RoleFacts | undefined): void {
-  if (!(client instanceof DeadlineClient)) return;
+/** @throws DatabaseUnavailable where the server has not the role that it is needed for, or is another one than before */
+function refuseMisfit(
+  client: pg.ClientBase,
+  facts: (RoleFacts & ServerIdentity) | undefined,
+  fence: Fence | null,
+): void {
+  if (!(client instanceof DeadlineClient) || facts === undefined) return;
   const reason = client.misfit(facts);
   if (reason !== null) throw client.refuse(new DatabaseUnavailable(reason));
+  try {
+    fence?.check(facts);
+  } catch (error) {
+    throw error instanceof OtherServer ? client.refuse(error) : error;
+  }
 }
 
 /** How long a connection lives: not all of them end, and begin, at the same moment. */

@@ -79,7 +79,7 @@ const LOST_EVERY_MS = 60_000;
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { config, logger, metrics, refuseNewer = false } = options;
-  const database = await openDatabase(config, { logger, actor: 'serve', refuseNewer });
+  const database = await openDatabase(config, { logger, actor: 'serve', refuseNewer, keepsServer: true });
   let changes: { close(): Promise<void> } | undefined;
   const listeners: ((change: Change | null) => void)[] = [];
   const echo = createEcho(database.pool);

@@ -2,6 +2,7 @@
 import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
+import { OtherServer } from '../database/fence.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { FateCounts } from '../observe/fates.ts';
 import type { Health } from '../observe/health.ts';
@@ -70,8 +71,9 @@ export async function readiness(running: Pick<Running, 'engine' | 'parts' | 'vig
   const reasons: string[] = [];
   try {
     await running.engine.database.pool.query('SELECT 1');
-  } catch {
-    reasons.push('the database does not answer');
+  } catch (error) {
+    const other = error instanceof OtherServer ? `: ${error.message} (sealpost database accept)` : '';
+    reasons.push(`the database does not answer${other}`);
   }
   reasons.push(...(await allComplaints(running)));
   return { ready: reasons.length === 0, reasons };

@@ -1,8 +1,10 @@
 // Several database servers in one URL: a primary and its streaming standby, dead and silent ones before them.
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configSchema } from '../../src/config/schema.ts';
+import { acceptServer } from '../../src/database/accept-server.ts';
 import { exitCodeFor } from '../../src/database/exit.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { listenForChanges } from '../../src/database/notifications.ts';
@@ -44,7 +46,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const database of opened) await database.close();
   silent?.close();
-  await standby?.remove();
+  await standby?.remove().catch(() => undefined);
   await primary?.remove();
 });
 
@@ -159,5 +161,31 @@ describe('of several servers', () => {
     await database.pool.query("INSERT INTO domains (name, class) VALUES ('after.example', 'virtual')");
     await waitUntil('the change to be told of', 5000, () => told.includes('after.example'));
     await listening.close();
+  });
+
+  it('the old primary that comes back is passed over, and refused where it is alone until it is accepted', async () => {
+    const url = urlOf(primary.port, standby.port);
+    const state_dir = mkdtempSync('/tmp/sp-machines-');
+    const config = configSchema.parse({ state_dir, database: { url } });
+    const portNow = async (): Promise<number> => {
+      const database = await openDatabase(config, { requireMigrated: false, keepsServer: true });
+      return portOf(database).finally(() => database.close());
+    };
+    try {
+      expect(await portNow()).toBe(standby.port);
+      // It takes writes, and stands first.
+      await primary.start();
+      expect(await portNow()).toBe(standby.port);
+      await standby.remove();
+      const refused = await portNow().catch((error: Error) => error);
+      expect(String(refused)).toMatch(
+        /an old primary: its timeline is 1, and 2 was seen.*sealpost database accept/,
+      );
+      expect(exitCodeFor(refused)).toBe(75);
+      expect(await acceptServer(config)).toMatchObject({ before: { timeline: 2 }, now: { timeline: 1 } });
+      expect(await portNow()).toBe(primary.port);
+    } finally {
+      rmSync(state_dir, { recursive: true, force: true });
+    }
   });
 });

@@ -111,6 +111,7 @@ const CALLS: Readonly<Record<string, readonly Call[]>> = {
     { words: ['verify', 'DIR/backup.tar'], says: /is whole/ },
     { words: ['verify', 'DIR/none.tar'], code: 1, says: /none\.tar/ },
   ],
+  database: [{ words: ['database', 'accept'], code: 1, says: /nothing to accept/ }],
   restore: [
     { words: ['restore', 'DIR/backup.tar'], code: 1, says: /the database is not empty/ },
     { words: ['restore', '--accept'], code: 1, says: /nothing to accept/ },
