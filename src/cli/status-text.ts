@@ -108,7 +108,12 @@ function databaseInWords(database: Readonly<Record<string, number>>): readonly s
   const of = (name: string): number => database[name] ?? 0;
   return [
     line('domains', String(of('domains'))),
-    line('users', `${of('users')}: ${of('users_with_keys')} with a key, ${of('users_without_keys')} without`),
+    line(
+      'users',
+      database.users_with_keys === undefined
+        ? `about ${of('users')}`
+        : `${of('users')}: ${of('users_with_keys')} with a key, ${of('users_without_keys')} without`,
+    ),
     line('aliases', String(of('aliases'))),
     line('keys', String(of('keys'))),
     line('queue', `${of('queue_messages')} messages, ${of('queue_bytes')} bytes`),

@@ -1,7 +1,9 @@
 // The table `event_minutes`: how many recipients had each fate in each minute, for charts of the last day. Counted in memory and
 // added to the table every few seconds, in a statement of its own: the rows are shared by all processes, and one that holds them
 // for as long as a batch of events takes would let the others wait.
+
 import type { Pool } from 'pg';
+import { removeOld } from './remove-old.ts';
 
 export interface MinuteCounter {
   /** Counts one recipient. Never throws, never waits. @param at Unix milliseconds */
@@ -100,9 +102,12 @@ async function writeWaiting(state: State): Promise<void> {
 
 /** Removes what is older than two days. @param now Unix milliseconds */
 export async function forgetMinutes(pool: Pick<Pool, 'query'>, now: number): Promise<void> {
-  await pool.query('DELETE FROM event_minutes WHERE minute < to_timestamp($1::float8 / 1000)', [
-    now - KEEP_MS,
-  ]);
+  await removeOld(pool, {
+    table: 'event_minutes',
+    condition: 'minute < to_timestamp($1::float8 / 1000)',
+    values: [now - KEEP_MS],
+    order: 'minute',
+  });
 }
 
 /** Reads the last day: by the primary key, and some thousand rows at most. @param now Unix milliseconds */

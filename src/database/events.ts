@@ -1,6 +1,8 @@
 // The table `events`: written in batches while mail flows, one partition a day, and read by `sealpost trace`.
+
 import type { Pool } from 'pg';
 import { createMinuteCounter, forgetMinutes } from './event-minutes.ts';
+import { removeOld } from './remove-old.ts';
 
 /** One row, in the order of {@link COLUMNS}; times in Unix milliseconds. */
 export interface EventRow {
@@ -156,7 +158,11 @@ export async function movePartitions(pool: Pool, keepMs: number, now: number): P
   const oldest = partitionOf(now - keepMs);
   for (const { name } of rows)
     if (/^events_\d{8}$/.test(name) && name < oldest) await pool.query(`DROP TABLE IF EXISTS ${name}`);
-  await pool.query(`DELETE FROM events_other WHERE at < to_timestamp($1::float8 / 1000)`, [now - keepMs]);
+  await removeOld(pool, {
+    table: 'events_other',
+    condition: 'at < to_timestamp($1::float8 / 1000)',
+    values: [now - keepMs],
+  });
 }
 
 /** What `trace` is asked for: one of them, in the form in which it is kept. */

@@ -7,6 +7,7 @@ import type { Pool } from 'pg';
 import type { VersionTracker } from '../database/directory-version.ts';
 import { DatabaseUnavailable } from '../database/embedded/unavailable.ts';
 import { refusesWrites, rootReason } from '../database/errors.ts';
+import { removeOld } from '../database/remove-old.ts';
 import { type AcceptanceRow, createAcceptanceSteps, type DoStep, idOf } from './acceptance-steps.ts';
 
 export interface Acceptances {
@@ -110,13 +111,13 @@ export function createAcceptances(pool: Pool, lifetimeMs: number, versions: Vers
     forget: (message, recipients) => forget(state, message, recipients),
     refused: () => state.refused,
     heard: (error) => heard(state, error),
-    async expire() {
-      const result = await pool.query(
-        `DELETE FROM deliveries WHERE accepted_at < now() - $1 * interval '1 millisecond'`,
-        [lifetimeMs],
-      );
-      return result.rowCount ?? 0;
-    },
+    expire: () =>
+      removeOld(pool, {
+        table: 'deliveries',
+        condition: "accepted_at < now() - $1::float8 * interval '1 millisecond'",
+        values: [lifetimeMs],
+        order: 'accepted_at',
+      }),
     close: () => close(state),
   };
 }

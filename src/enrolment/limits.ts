@@ -1,8 +1,10 @@
 // How often something may be tried, kept in the database: a restart forgets nothing, and all nodes count together.
+
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import { lte, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { enrolmentLimits } from '../database/enrolment-tables.ts';
+import { removeOld } from '../database/remove-old.ts';
 import type { Orm } from '../directory/find.ts';
 import { bareAddress } from '../host/trusted-clients.ts';
 import type { Asker, FlowContext } from './types.ts';
@@ -111,7 +113,10 @@ export function countedAs(subject: string): string {
 
 /** Removes the counts whose window is over. */
 export async function forgetTurns(context: FlowContext): Promise<void> {
-  await context.database.orm
-    .delete(enrolmentLimits)
-    .where(lte(enrolmentLimits.ends_at, new Date(context.now())));
+  await removeOld(context.database.orm.$client, {
+    table: 'enrolment_limits',
+    condition: 'ends_at <= to_timestamp($1::float8 / 1000)',
+    values: [context.now()],
+    order: 'ends_at',
+  });
 }

@@ -1,7 +1,9 @@
 // The outbox: a letter is a row of enrolment_letters, written in the transaction that decides it, and removed when the next hop has
 // taken it. One node at a time tries a letter; one that cannot be handed over is tried again, longer and longer apart, for five days.
-import { and, asc, count, eq, inArray, isNull, lte, type SQL, sql } from 'drizzle-orm';
+
+import { and, asc, count, eq, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import { enrolmentLetters, enrolmentSubmissions } from '../database/enrolment-tables.ts';
+import { removeOld } from '../database/remove-old.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import type { Orm } from '../directory/find.ts';
 import type { LetterDetails, LetterKind } from './letters/texts.ts';
@@ -157,17 +159,9 @@ export async function outboxState(
 
 /** Removes the letters that were given up long ago. */
 export async function forgetFailed(context: FlowContext): Promise<void> {
-  const before = new Date(context.now() - FAILED_MS);
-  const old = await context.database.orm
-    .select({ id: enrolmentLetters.id })
-    .from(enrolmentLetters)
-    .where(lte(enrolmentLetters.failed_at, before))
-    .limit(1000);
-  if (old.length === 0) return;
-  await context.database.orm.delete(enrolmentLetters).where(
-    inArray(
-      enrolmentLetters.id,
-      old.map(({ id }) => id),
-    ),
-  );
+  await removeOld(context.database.orm.$client, {
+    table: 'enrolment_letters',
+    condition: 'failed_at <= to_timestamp($1::float8 / 1000)',
+    values: [context.now() - FAILED_MS],
+  });
 }

@@ -1,6 +1,8 @@
 // Sessions of the portal, in the database: any node serves them, and a removed user has none.
-import { and, eq, gt, lte, or, sql } from 'drizzle-orm';
+
+import { and, eq, gt } from 'drizzle-orm';
 import { portalSessions } from '../database/enrolment-tables.ts';
+import { removeOld } from '../database/remove-old.ts';
 import { addresses, keys, users } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { languageOf } from './letters/language.ts';
@@ -132,12 +134,9 @@ export async function closeSession(context: FlowContext, secret: string): Promis
 /** Removes the sessions that have ended. */
 export async function forgetSessions(context: FlowContext): Promise<void> {
   const now = context.now();
-  await context.database.orm
-    .delete(portalSessions)
-    .where(
-      or(
-        lte(portalSessions.used_at, new Date(now - SESSION_IDLE_MS)),
-        lte(portalSessions.opened_at, sql`${new Date(now - SESSION_MOST_MS).toISOString()}::timestamptz`),
-      ),
-    );
+  await removeOld(context.database.orm.$client, {
+    table: 'portal_sessions',
+    condition: 'used_at <= to_timestamp($1::float8 / 1000) OR opened_at <= to_timestamp($2::float8 / 1000)',
+    values: [now - SESSION_IDLE_MS, now - SESSION_MOST_MS],
+  });
 }

@@ -1,7 +1,9 @@
 // Letters on subkeys that take over by themselves: no row changes then, so that no trigger notes it. All certificates are looked at
 // once a day, a page at a time; each change is told a week before it comes, once, by however many nodes.
-import { and, asc, eq, gt, isNotNull, lte } from 'drizzle-orm';
+
+import { and, asc, eq, gt, isNotNull } from 'drizzle-orm';
 import { enums } from 'openpgp';
+import { removeOld } from '../database/remove-old.ts';
 import { keyNotices, keys } from '../database/schema.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { type Components, readComponents, write } from '../keys/components.ts';
@@ -144,8 +146,9 @@ function withOnly(components: Components, subkey: string): Components {
 
 /** Removes the memory of changes that are long past. */
 export async function forgetSubkeys(context: FlowContext): Promise<void> {
-  const before = new Date(context.now() - REMEMBERED_MS);
-  await context.database.orm
-    .delete(keyNotices)
-    .where(and(eq(keyNotices.mail, NOTICE.mail), lte(keyNotices.expires_at, before)));
+  await removeOld(context.database.orm.$client, {
+    table: 'key_notices',
+    condition: 'mail = $1 AND expires_at <= to_timestamp($2::float8 / 1000)',
+    values: [NOTICE.mail, context.now() - REMEMBERED_MS],
+  });
 }

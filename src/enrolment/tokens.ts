@@ -1,7 +1,9 @@
 // Links in letters: 256 random bits each, of which only the SHA-256 is stored. A token is for one action of one user at one
 // address, counts once, and ends when a newer one for the same is made.
-import { and, eq, isNull, lte, sql } from 'drizzle-orm';
+
+import { and, eq, isNull } from 'drizzle-orm';
 import { enrolmentTokens } from '../database/enrolment-tables.ts';
+import { removeOld } from '../database/remove-old.ts';
 import { addresses, users } from '../database/schema.ts';
 import type { Orm } from '../directory/find.ts';
 import { isFingerprint } from '../keys/fingerprint.ts';
@@ -150,8 +152,9 @@ const REMEMBERED_MS = 7 * 86_400_000;
 
 /** Removes the tokens that have ended long ago. */
 export async function forgetTokens(context: FlowContext): Promise<void> {
-  const before = new Date(context.now() - REMEMBERED_MS);
-  await context.database.orm
-    .delete(enrolmentTokens)
-    .where(lte(sql`coalesce(${enrolmentTokens.used_at}, ${enrolmentTokens.expires_at})`, before));
+  await removeOld(context.database.orm.$client, {
+    table: 'enrolment_tokens',
+    condition: 'coalesce(used_at, expires_at) <= to_timestamp($1::float8 / 1000)',
+    values: [context.now() - REMEMBERED_MS],
+  });
 }

@@ -1,10 +1,12 @@
 // The table key_notices: which notices were given or are being given, claimed before the mail is sent. A claim that was not
 // settled (its process died, the next hop was away) can be taken again when its time is over, by whichever server comes first.
+
 import { and, eq, gt, inArray, lt, lte, min, sql } from 'drizzle-orm';
 import { alias } from 'drizzle-orm/pg-core';
 import type { Settings } from '../config/settings.ts';
 import { effectiveSettings } from '../config/settings.ts';
 import type { Database } from '../database/open.ts';
+import { removeOld } from '../database/remove-old.ts';
 import { addresses, domains, keyNotices, keys, users } from '../database/schema.ts';
 import { inOrmTransaction } from '../database/transaction.ts';
 import { type Audience, type DueNotice, type ExpiringKey, noticeId } from './expiring.ts';
@@ -217,5 +219,9 @@ export async function settleNotices(
 
 /** Removes what is remembered of keys that expired before a moment. */
 export async function forgetNotices({ orm }: Orm, before: number): Promise<void> {
-  await orm.delete(keyNotices).where(lt(keyNotices.expires_at, new Date(before)));
+  await removeOld(orm.$client, {
+    table: 'key_notices',
+    condition: 'expires_at < to_timestamp($1::float8 / 1000)',
+    values: [before],
+  });
 }
