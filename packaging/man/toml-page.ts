@@ -71,6 +71,9 @@ the first line of that file does.
 .It Ev SEALPOST_DATABASE_READ_URL , Ev SEALPOST_DATABASE_READ_URL_FILE
 The same for
 .Ql database.read_url .
+.It Ev SEALPOST_DATABASE_LISTEN_URL , Ev SEALPOST_DATABASE_LISTEN_URL_FILE
+The same for
+.Ql database.listen_url .
 .El
 .Sh FILES
 .Bl -tag -width Ds

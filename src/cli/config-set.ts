@@ -90,9 +90,11 @@ function maskedValue(value: unknown): unknown {
 }
 
 function warnOfEnvironment(key: string): void {
-  const name = { 'database.url': 'SEALPOST_DATABASE_URL', 'database.read_url': 'SEALPOST_DATABASE_READ_URL' }[
-    key
-  ];
+  const name = {
+    'database.url': 'SEALPOST_DATABASE_URL',
+    'database.read_url': 'SEALPOST_DATABASE_READ_URL',
+    'database.listen_url': 'SEALPOST_DATABASE_LISTEN_URL',
+  }[key];
   const set = name === undefined ? [] : [name, `${name}_FILE`].filter((each) => process.env[each]);
   for (const each of set) process.stderr.write(`sealpost: warning: $${each} is set, and overrides ${key}\n`);
 }

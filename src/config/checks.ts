@@ -24,7 +24,7 @@ export function crossCheck(document: unknown): DocumentProblem[] {
     ...sameName(document),
     ...loopingNextHops(document, listeners),
     ...unixOnlyKeys(document),
-    ...replicaOfEmbedded(document),
+    ...besideEmbedded(document),
   ];
 }
 
@@ -244,11 +244,14 @@ function unixOnlyKeys(document: unknown): DocumentProblem[] {
   });
 }
 
-function replicaOfEmbedded(document: unknown): DocumentProblem[] {
-  const path = ['database', 'read_url'];
+/** The embedded server has neither a replica nor a pooler. */
+function besideEmbedded(document: unknown): DocumentProblem[] {
   const url = valueAt(document, ['database', 'url']) ?? 'embedded:';
-  const replica = valueAt(document, path);
-  if (replica === undefined || url !== 'embedded:') return [];
-  const expected = 'none while database.url is "embedded:", which has no replica';
-  return [{ key: formatKey(path), found: showValue(replica), expected }];
+  if (url !== 'embedded:') return [];
+  return Object.entries({ read_url: 'replica', listen_url: 'pooler' }).flatMap(([name, has]) => {
+    const path = ['database', name];
+    const found = valueAt(document, path);
+    const expected = `none while database.url is "embedded:", which has no ${has}`;
+    return found === undefined ? [] : [{ key: formatKey(path), found: showValue(found), expected }];
+  });
 }

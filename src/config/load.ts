@@ -132,6 +132,7 @@ function readOverrides(
   const names = [
     ['url', 'SEALPOST_DATABASE_URL'],
     ['read_url', 'SEALPOST_DATABASE_READ_URL'],
+    ['listen_url', 'SEALPOST_DATABASE_LISTEN_URL'],
   ] as const;
   const overrides: Override[] = [];
   for (const [name, variable] of names) {

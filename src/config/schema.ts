@@ -33,6 +33,11 @@ const database = z.strictObject({
     description: 'a streaming replica for look-ups ($SEALPOST_DATABASE_READ_URL and _FILE override it)',
     example: 'postgres://sealpost@replica.example.org/sealpost',
   }),
+  listen_url: databaseUrl(false).optional().register(z.globalRegistry, {
+    description:
+      'the server of url without the pooler that lies before it, for change notifications, which a pooler in transaction mode loses ($SEALPOST_DATABASE_LISTEN_URL and _FILE override it)',
+    example: 'postgres://sealpost@db.example.org/sealpost',
+  }),
   pool_size: wholeNumber(1, 1000).default(10).register(z.globalRegistry, {
     description:
       'connections of the filter, and as many of the lookup daemons; `serve --workers` divides them, each worker has at least 2; one more of each listens for changes, and a receiver opens up to four for each spool',

@@ -64,6 +64,8 @@ export class DeadlineClient extends pg.Client {
   readonly #facts: { standby?: boolean; readOnly?: boolean } = {};
   /** The statement under way was committed, and no standby has confirmed it within the statement's deadline. */
   #unreplicated = false;
+  /** Behind a pooler the session is shared: what each transaction begins with, in place of what the session would keep. */
+  settings: string | null = null;
 
   constructor({ hosts, ...config }: HostConfig = {}) {
     const candidate = hosts?.next();
@@ -90,6 +92,11 @@ export class DeadlineClient extends pg.Client {
   /** Why the server is of no use, as far as it has told; null: nothing is known against it. */
   misfit(facts: RoleFacts = this.#facts): string | null {
     return this.#candidate === undefined ? null : whyNot(this.#candidate.needed, facts);
+  }
+
+  /** What the backend calls itself to us; a pooler tells every client a number of its own. 0: nothing was told. */
+  get told(): number {
+    return (this as unknown as Inner).processID ?? 0;
   }
 
   /** Notes that this server is of no use: the next connection tries another one first. @returns the error that says so */
@@ -150,6 +157,11 @@ export class DeadlineClient extends pg.Client {
         throw error;
       },
     );
+  }
+
+  /** Asks a named statement past what was learnt of names: to find out whether they are kept. */
+  probe(config: pg.QueryConfig): Promise<pg.QueryResult> {
+    return super.query(config);
   }
 
   /** Counts once, for the statement that it belongs to. */

@@ -30,6 +30,8 @@ const READ_TIMEOUT_MARGIN = 500;
 export interface FindOptions {
   /** true: database.read_url where it is set. */
   readonly replica?: boolean;
+  /** true: database.listen_url where it is set. */
+  readonly listening?: boolean;
   /** true: also a server that takes no writes, where none does. */
   readonly anyRole?: boolean;
   readonly logger?: Logger;
@@ -49,7 +51,7 @@ export async function findDatabase(config: Config, options: FindOptions): Promis
     keepAliveInitialDelayMillis: 10_000,
   };
   const replica = options.replica ? database.read_url : undefined;
-  const url = replica ?? database.url;
+  const url = replica ?? (options.listening ? database.listen_url : undefined) ?? database.url;
   const patience = database.connect_timeout;
   if (!url.startsWith('embedded:')) {
     const address = readDatabaseUrl(url);

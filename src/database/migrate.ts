@@ -84,25 +84,35 @@ export async function applyMigrations(
   const folder = options.folder ?? migrationsFolder();
   const migrations = readMigrations(folder);
   // A connection of its own, without the pool's deadlines: large tables take their time, and so may another migrate.
-  const client = await connectClient({ ...database.pool.options, query_timeout: 0, statement_timeout: 0 });
+  const settings = { ...database.pool.options, query_timeout: 0, statement_timeout: 0 };
+  // The lock ends with its transaction, and not with a session that a pooler would give to others.
+  const guard = await connectClient(settings);
   try {
-    await client.query(`SELECT pg_advisory_lock(${ADVISORY_LOCK})`);
-    const { pending } = compare(migrations, await appliedMoments(client));
-    const refused = migrations.filter((each) => pending.includes(each.name) && each.destructive);
-    if (refused.length > 0 && options.allowDestructive !== true) {
-      throw new DestructiveMigration(
-        `${refused.map(({ name }) => name).join(', ')} would remove tables, columns or rows; ` +
-          'make a backup, then run `sealpost migrate --allow-destructive`',
-      );
+    await guard.query(
+      `BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SELECT pg_advisory_xact_lock(${ADVISORY_LOCK})`,
+    );
+    const client = await connectClient(settings);
+    try {
+      const { pending } = compare(migrations, await appliedMoments(client));
+      const refused = migrations.filter((each) => pending.includes(each.name) && each.destructive);
+      if (refused.length > 0 && options.allowDestructive !== true) {
+        throw new DestructiveMigration(
+          `${refused.map(({ name }) => name).join(', ')} would remove tables, columns or rows; ` +
+            'make a backup, then run `sealpost migrate --allow-destructive`',
+        );
+      }
+      if (pending.length > 0)
+        await migrate(drizzle(client), { migrationsFolder: folder, ...ACCOUNT }).catch((error: unknown) => {
+          throw withRightsNamed(error, client);
+        });
+      return pending;
+    } finally {
+      await client.end();
     }
-    if (pending.length > 0)
-      await migrate(drizzle(client), { migrationsFolder: folder, ...ACCOUNT }).catch((error: unknown) => {
-        throw withRightsNamed(error, client);
-      });
-    return pending;
   } finally {
-    // The end of the session gives the lock back.
-    await client.end();
+    // The end of the transaction gives the lock back.
+    await guard.query('ROLLBACK').catch(() => undefined);
+    await guard.end();
   }
 }
 

@@ -56,6 +56,12 @@ export interface ListenOptions {
   readonly also?: { readonly channel: string; onPayload(payload: string): void };
 }
 
+export interface Listening {
+  /** Makes the connection anew: it may lead to a server that nobody else uses any more. */
+  renew(): void;
+  close(): Promise<void>;
+}
+
 const SHORTEST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
 
@@ -77,9 +83,12 @@ export async function listenForChanges(
   config: Config,
   listener: ChangeListener,
   options: ListenOptions = {},
-): Promise<{ close(): Promise<void> }> {
+): Promise<Listening> {
   const { interval, deadline } = options.liveness ?? { interval: 15_000, deadline: 5000 };
-  const target = await findDatabase(config, options.logger ? { logger: options.logger } : {});
+  const target = await findDatabase(config, {
+    listening: true,
+    ...(options.logger ? { logger: options.logger } : {}),
+  });
   const stopped = new AbortController();
   let first: DeadlineClient;
   try {
@@ -88,10 +97,12 @@ export async function listenForChanges(
     await target.release();
     throw unavailable(target, error, config.database.connect_timeout);
   }
+  const state = { now: first };
   const finished = keepListening(first);
 
   async function keepListening(connected: DeadlineClient): Promise<void> {
     for (let client = connected; ; ) {
+      state.now = client;
       const reason = await lost(client, interval, deadline, stopped.signal);
       discard(client);
       if (stopped.signal.aborted) return;
@@ -122,6 +133,7 @@ export async function listenForChanges(
   }
 
   return {
+    renew: () => state.now.destroy(),
     close: async () => {
       stopped.abort();
       await finished;

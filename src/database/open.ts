@@ -1,6 +1,6 @@
 // Opens the database for a program: a pool with deadlines, drizzle over it, and a check that the tables are there.
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
-import type pg from 'pg';
+import pg from 'pg';
 import type { Logger } from 'pino';
 import { packageVersion } from '../config/package.ts';
 import type { Config } from '../config/schema.ts';
@@ -77,14 +77,22 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
         // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
         // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
         // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
-        const { rows } = await client.query<Required<RoleFacts> & ServerIdentity>(
-          `SELECT set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
-                  set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
-                  set_config('jit', 'off', false),
+        const { rows } = await client.query<Required<RoleFacts> & ServerIdentity & { own: string | null }>(
+          `SELECT CASE WHEN pg_backend_pid() = $3::int THEN concat(
+                    set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
+                    set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
+                    set_config('jit', 'off', false)) END AS own,
                   pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS "readOnly",
                   ${IDENTITY_SQL}`,
-          [String(config.database.query_timeout), options.actor ?? ''],
+          [
+            String(config.database.query_timeout),
+            options.actor ?? '',
+            client instanceof DeadlineClient ? client.told : 0,
+          ],
         );
+        // A pooler gives the session to others, too: nothing is set on it.
+        if (client instanceof DeadlineClient && rows[0]?.own === null)
+          client.settings = localSettings(config.database.query_timeout, options.actor ?? '');
         // A standby lags: what it does not know yet would count as "no key". PostgreSQL 13, and a pooler, do not tell of it.
         refuseMisfit(client, rows[0], fence);
       },
@@ -131,6 +139,19 @@ function refuseMisfit(
   } catch (error) {
     throw error instanceof OtherServer ? client.refuse(error) : error;
   }
+}
+
+/** For the transactions of a session that is not ours alone. */
+function localSettings(timeout: number, actor: string): string {
+  const settings = {
+    statement_timeout: String(timeout),
+    'sealpost.actor': actor,
+    enable_seqscan: 'off',
+    jit: 'off',
+  };
+  return Object.entries(settings)
+    .map(([name, value]) => `SET LOCAL ${name} = ${pg.escapeLiteral(value)}`)
+    .join('; ');
 }
 
 /** How long a connection lives: not all of them end, and begin, at the same moment. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import type pg from 'pg';
+import { DeadlineClient } from './client.ts';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
 import type { Database } from './open.ts';
 
@@ -33,11 +34,12 @@ export async function inTransaction<T>(
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
-    await client.query(
+    const abandoned =
       abandonedAfter === undefined
-        ? 'BEGIN'
-        : `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${abandonedAfter}s'`,
-    );
+        ? []
+        : [`SET LOCAL idle_in_transaction_session_timeout = '${abandonedAfter}s'`];
+    const settings = client instanceof DeadlineClient && client.settings !== null ? [client.settings] : [];
+    await client.query(['BEGIN', ...settings, ...abandoned].join('; '));
     const result = await work(client);
     const { command } = await client.query('COMMIT');
     if (command === 'ROLLBACK') throw new Error('a transaction whose statement failed was not committed');

@@ -3,7 +3,12 @@
 import type { Config } from '../config/schema.ts';
 import { createVersionTracker, refreshVersion } from '../database/directory-version.ts';
 import { createEventWriter, type EventWriter } from '../database/events.ts';
-import { type Change, type ChangeListener, listenForChanges } from '../database/notifications.ts';
+import {
+  type Change,
+  type ChangeListener,
+  type Listening,
+  listenForChanges,
+} from '../database/notifications.ts';
 import { type Database, openDatabase } from '../database/open.ts';
 import { type CachedDirectory, createDirectory } from '../directory/lookup.ts';
 import type { MessageEvent } from '../observe/events.ts';
@@ -80,7 +85,7 @@ const LOST_EVERY_MS = 60_000;
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { config, logger, metrics, refuseNewer = false } = options;
   const database = await openDatabase(config, { logger, actor: 'serve', refuseNewer, keepsServer: true });
-  let changes: { close(): Promise<void> } | undefined;
+  let changes: Listening | undefined;
   const listeners: ((change: Change | null) => void)[] = [];
   const echo = createEcho(database.pool);
   const sealer = createSealer(options.workers === undefined ? {} : { workers: options.workers });
@@ -138,7 +143,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       onChange: (listener) => listeners.push(listener),
       connect: nextHops.connect,
       lookAtNextHops: nextHops.look,
-      hearsItself: options.watchChanges === true ? echo.hears : async () => true,
+      hearsItself:
+        options.watchChanges === true ? hearingAgain(echo.hears, () => changes?.renew()) : async () => true,
       reconfigure: (next) => {
         current = next;
         nextHops.reconfigure(next);
@@ -164,6 +170,17 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     await database.close();
     throw error;
   }
+}
+
+/** Has the listening connection made anew when nothing comes back for the first time: it may lead to an old primary. */
+function hearingAgain(hears: () => Promise<boolean>, renew: () => void): () => Promise<boolean> {
+  const state = { heard: true };
+  return async () => {
+    const before = state.heard;
+    state.heard = await hears();
+    if (before && !state.heard) renew();
+    return state.heard;
+  };
 }
 
 /** What the directory and `listeners` do with changes, and with the loss of the connection that tells of them. */

@@ -23,6 +23,7 @@ const NEVER_LOGGED = [
   'connectionString',
   'url',
   'read_url',
+  'listen_url',
   'token',
   'authorization',
   'body',

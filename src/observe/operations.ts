@@ -22,6 +22,9 @@ export const OPERATIONS = {
   notifications_back: 'changes are heard of again',
   notifications_silent:
     'a notification through the pool did not come back: caches rest on the version of the directory alone',
+  pooler_too_old:
+    'the pooler before the database loses prepared statements: /readyz is red until another one is used',
+  pooler_fit: 'prepared statements are kept again',
   directory_uncached: 'while changes are not heard of, the directory is asked anew for each message',
   directory_cached: 'changes are heard of: the directory is cached again',
   census_failed: 'users and keys could not be counted: metrics and the page show older numbers',

@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { formatNextHop } from '../config/units.ts';
 import { rootReason } from '../database/errors.ts';
 import { notAccepted, restoredFrom } from '../database/restored.ts';
+import { LOSES_STATEMENTS, losesStatements } from '../database/statements.ts';
 import { writeRefusal } from '../database/transaction.ts';
 import type { Engine } from '../delivery/engine.ts';
 import type { Logger } from '../observe/log.ts';
@@ -32,6 +33,7 @@ export function watchedBy(
     shown('state_dir', stateDir(config.state_dir, logger), metrics),
     shown('database', databaseWrites(engine, logger), metrics),
     shown('notifications', notifications(engine, logger), metrics),
+    shown('statements', statements(engine, logger), metrics),
     shown('restored', restored(engine, logger), metrics),
   ];
 }
@@ -126,13 +128,26 @@ function restored({ database: { pool } }: Engine, logger: Logger): Watched {
   };
 }
 
+function statements({ database: { pool } }: Engine, logger: Logger): Watched {
+  return {
+    patienceMs: 0,
+    look: async () => ((await losesStatements(pool)) ? LOSES_STATEMENTS : null),
+    lost: (because) =>
+      logger.error(
+        { event: 'pooler_too_old', because },
+        'the pooler before the database loses prepared statements',
+      ),
+    back: () => logger.info({ event: 'pooler_fit' }, 'prepared statements are kept'),
+  };
+}
+
 function notifications(engine: Engine, logger: Logger): Watched {
   return {
     patienceMs: SECOND_LOOK_MS,
     look: async () =>
       (await engine.hearsItself())
         ? null
-        : 'a notification through the pool did not come back: is there a pooler in transaction mode before database.url?',
+        : 'a notification through the pool did not come back: before database.url lies a pooler in transaction mode (database.listen_url must name the server itself), or database.listen_url leads to another server',
     lost: (because) =>
       logger.warn(
         { event: 'notifications_silent', because },

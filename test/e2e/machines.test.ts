@@ -9,9 +9,12 @@ import { exitCodeFor } from '../../src/database/exit.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { listenForChanges } from '../../src/database/notifications.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
+import { LOSES_STATEMENTS, losesStatements } from '../../src/database/statements.ts';
 import { inTransaction, writeRefusal } from '../../src/database/transaction.ts';
+import { createEcho } from '../../src/delivery/echo.ts';
 import { waitUntil } from '../support/child.ts';
 import { freePorts } from '../support/places.ts';
+import { startPgbouncer } from '../support/private-pgbouncer.ts';
 import { type PrivatePostgres, startPostgres } from '../support/private-postgres.ts';
 import { type Standby, startStandby } from '../support/standby.ts';
 
@@ -138,6 +141,45 @@ describe('of several servers', () => {
       await alter('RESET synchronous_standby_names');
     }
     await waitUntil('it to be confirmed', 5000, async () => (await refusal()) === undefined);
+  });
+
+  it('behind PgBouncer 1.18 nothing is set on a session that others share, and the pooler is refused by name', async () => {
+    const bouncer = await startPgbouncer(primary);
+    try {
+      const database = await open(bouncer.url, {}, { actor: 'someone' });
+      const shared = new pg.Client({ connectionString: bouncer.url });
+      await shared.connect();
+      const set = await shared.query(
+        "SELECT current_setting('statement_timeout') AS timeout, current_setting('enable_seqscan') AS seqscan, current_setting('sealpost.actor', true) AS actor",
+      );
+      await shared.end();
+      expect([set.rows[0].timeout, set.rows[0].seqscan, set.rows[0].actor ?? '']).toEqual(['0', 'on', '']);
+      const inside = await inTransaction(database.pool, (client) =>
+        client.query(
+          "SELECT current_setting('sealpost.actor') AS actor, current_setting('statement_timeout') AS timeout",
+        ),
+      );
+      expect(inside.rows).toEqual([{ actor: 'someone', timeout: '10s' }]);
+      await waitUntil('the pooler to be found out', 5000, () => losesStatements(database.pool));
+      // Found out once, it is not taken for mended.
+      expect(await losesStatements(database.pool)).toBe(true);
+      expect(LOSES_STATEMENTS).toContain('PgBouncer before 1.21 (Debian 12 has 1.18)');
+      expect(await losesStatements((await open(primary.url)).pool)).toBe(false);
+
+      const echo = createEcho(database.pool, 1000);
+      const listener = { onChange: () => undefined, onLost: () => undefined, onRestored: () => undefined };
+      const deaf = await listenForChanges(configOf({ url: bouncer.url }), listener, { also: echo });
+      expect(await echo.hears()).toBe(false);
+      await deaf.close();
+      const config = configOf({ url: bouncer.url, listen_url: primary.url });
+      const listening = await listenForChanges(config, listener, { also: echo });
+      expect(await echo.hears()).toBe(true);
+      listening.renew();
+      await waitUntil('it to listen again', 5000, () => echo.hears());
+      await listening.close();
+    } finally {
+      await bouncer.close();
+    }
   });
 
   it('the standby serves when it is promoted and the primary ends, and is listened to', async () => {

@@ -111,7 +111,7 @@ export const DATABASE_CHECKS = [
   check({
     code: 'database_notifications',
     why: 'changes reach a running serve by them: without, each message asks the database again, and lookups are a second behind',
-    mend: 'give database.url a direct connection: a pooler in transaction mode passes no LISTEN on',
+    mend: 'let database.listen_url name the server itself: a pooler in transaction mode passes no LISTEN on',
     reads: ['notification'],
     judge: ({ notification }) =>
       notification === null

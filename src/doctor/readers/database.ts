@@ -168,7 +168,10 @@ async function readTables(database: Database) {
 
 /** Notifies a nonce through the pool and waits for it on a connection of its own, as serve listens for changes. */
 async function roundTrip(config: Config, { pool }: Database): Promise<number | null> {
-  return connected(config, false, async (client) => {
+  const { listen_url } = config.database;
+  const listening =
+    listen_url === undefined ? config : { ...config, database: { ...config.database, url: listen_url } };
+  return connected(listening, false, async (client) => {
     const echo = createEcho(pool, NOTIFICATION_MS);
     client.on('notification', ({ payload = '' }) => echo.onPayload(payload));
     await client.query(`LISTEN ${pg.escapeIdentifier(echo.channel)}`);
