@@ -16,7 +16,7 @@ export function ofStanding(registers: Registers) {
     watchedUp: gauge(
       registers,
       'sealpost_watched_up',
-      'Whether what serve looks at is well (1) or not (0): next_hop, state_dir, database, notifications, restored',
+      'Whether what serve looks at is well (1) or not (0): next_hop, state_dir, database, notifications, statements, restored',
       'what',
     ),
     problems: counter(
