@@ -8,8 +8,8 @@ import { within } from '../pacing/within.ts';
 import { DeadlineClient, WalkingPool } from './client.ts';
 import { findDatabase, unavailable } from './connection.ts';
 import { DatabaseUnavailable } from './embedded/unavailable.ts';
-import { DatabaseNewer, DatabaseNotMigrated, isDatabaseUnavailable } from './errors.ts';
-import { createFence, type Fence, IDENTITY_SQL, OtherServer, type ServerIdentity } from './fence.ts';
+import { DatabaseNewer, DatabaseNotMigrated, errorCodes, isDatabaseUnavailable } from './errors.ts';
+import { createFence, type Fence, IDENTITY_SQL, OtherServer } from './fence.ts';
 import type { RoleFacts } from './hosts.ts';
 import { migrationStatus } from './migrate.ts';
 
@@ -77,19 +77,24 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
         // By SET and not in the startup packet: PgBouncer refuses startup parameters that it does not know.
         // Our statements look rows up by their keys. Planned while a table is small, a scan of all of it seems cheaper, and
         // the plan is kept while the table, or the rows removed from it, grow a thousandfold.
-        const { rows } = await client.query<Required<RoleFacts> & ServerIdentity & { own: string | null }>(
-          `SELECT CASE WHEN pg_backend_pid() = $3::int THEN concat(
+        const greet = (identity: string) =>
+          client.query<Greeting>(
+            `SELECT CASE WHEN pg_backend_pid() = $3::int THEN concat(
                     set_config('statement_timeout', $1, false), set_config('sealpost.actor', $2, false),
                     set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
                     set_config('jit', 'off', false)) END AS own,
                   pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::boolean AS "readOnly",
-                  ${IDENTITY_SQL}`,
-          [
-            String(config.database.query_timeout),
-            options.actor ?? '',
-            client instanceof DeadlineClient ? client.told : 0,
-          ],
-        );
+                  ${identity}`,
+            [
+              String(config.database.query_timeout),
+              options.actor ?? '',
+              client instanceof DeadlineClient ? client.told : 0,
+            ],
+          );
+        const { rows } = await greet(IDENTITY_SQL).catch((error: unknown) => {
+          if (!errorCodes(error).some((code) => NOT_TOLD.has(code))) throw error;
+          return greet('NULL AS system, 0 AS timeline');
+        });
         // A pooler gives the session to others, too: nothing is set on it.
         if (client instanceof DeadlineClient && rows[0]?.own === null)
           client.settings = localSettings(config.database.query_timeout, options.actor ?? '');
@@ -125,17 +130,26 @@ export async function openDatabase(config: Config, options: OpenOptions = {}): P
   return { orm: drizzle(pool), pool, createPool, close };
 }
 
+/** What a new connection is told. */
+interface Greeting extends Required<RoleFacts> {
+  /** null: the session is shared. */
+  readonly own: string | null;
+  /** null: a service that does not tell it, where nothing can be compared. */
+  readonly system: string | null;
+  readonly timeline: number;
+}
+
+/** SQLSTATEs with which a service keeps its identity to itself: no right, no such function, not supported. */
+const NOT_TOLD: ReadonlySet<string> = new Set(['42501', '42883', '0A000']);
+
 /** @throws DatabaseUnavailable where the server has not the role that it is needed for, or is another one than before */
-function refuseMisfit(
-  client: pg.ClientBase,
-  facts: (RoleFacts & ServerIdentity) | undefined,
-  fence: Fence | null,
-): void {
+function refuseMisfit(client: pg.ClientBase, facts: Greeting | undefined, fence: Fence | null): void {
   if (!(client instanceof DeadlineClient) || facts === undefined) return;
   const reason = client.misfit(facts);
   if (reason !== null) throw client.refuse(new DatabaseUnavailable(reason));
   try {
-    fence?.check(facts);
+    const { system, timeline } = facts;
+    if (system !== null) fence?.check({ system, timeline });
   } catch (error) {
     throw error instanceof OtherServer ? client.refuse(error) : error;
   }
