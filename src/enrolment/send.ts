@@ -14,7 +14,7 @@ import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import { logReply } from '../smtp/log-reply.ts';
 import { ourEnvelope } from '../smtp/our-envelope.ts';
 import { pathOfAddress } from '../smtp/paths.ts';
-import { composeLetter } from './letters/compose.ts';
+import { composeLetter, OUR_MESSAGE_ID } from './letters/compose.ts';
 import { detailsSchema, LETTER_KINDS, type LetterDetails, type LetterKind } from './letters/texts.ts';
 import { claimLetter, dropLetter, type LetterRow, postponeLetter, settleLetter } from './outbox.ts';
 import { type Addressee, loadAddressee, submissionOf } from './rows.ts';
@@ -44,6 +44,7 @@ const ACTIONS: { readonly [Kind in LetterKind]?: TokenAction } = {
   'sign in': 'sign-in',
   confirm: 'confirm',
   'first key': 'undo',
+  'key came': 'sign-in',
   recovery: 'stop',
 };
 
@@ -133,7 +134,7 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
     from: `${config.portal.key_address}@${addressee.domain}`,
     to,
     date,
-    id: `sealpost-${randomBytes(16).toString('hex')}`,
+    id: `${OUR_MESSAGE_ID}${randomBytes(16).toString('hex')}`,
   });
   const parts =
     letter.seal === 'clear'
@@ -224,7 +225,7 @@ async function makeLink(
   if (action === undefined) return '';
   const { url } = context.config().portal;
   if (url === '') return { because: 'portal.url is not set: its link would lead nowhere', when: 'later' };
-  if (kind === 'sign in' && addressee.status === 'disabled')
+  if (action === 'sign-in' && addressee.status === 'disabled')
     return { because: 'the user is disabled', when: 'gone' };
   if (kind === 'first key' && addressee.undoUntil === null)
     return { because: 'it was taken back', when: 'gone' };
@@ -238,7 +239,7 @@ async function makeLink(
       ...(details.fingerprint === undefined ? {} : { fingerprint: details.fingerprint }),
       submissionId: letter.submission_id,
       recoveryId: letter.recovery_id,
-      sealedTo: kind === 'sign in' ? keys.use.map(({ fingerprint }) => fingerprint) : [],
+      sealedTo: action === 'sign-in' ? keys.use.map(({ fingerprint }) => fingerprint) : [],
       expiresAt: linkUntil,
     });
   });

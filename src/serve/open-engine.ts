@@ -4,6 +4,7 @@ import { messageOf } from '../database/exit.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import type { Claims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
+import { mailDoorOf } from '../enrolment/mail/take-letter.ts';
 import type { Logger } from '../observe/log.ts';
 import { within } from '../pacing/within.ts';
 import type { Outlook } from './outlook.ts';
@@ -27,7 +28,14 @@ export async function openWhenReachable(
   const { metrics } = outlook;
   for (let attempt = 0; !stop.requested(); attempt += 1) {
     try {
-      const engine = await openEngine({ config, logger, metrics, watchChanges: true, claims });
+      const engine = await openEngine({
+        config,
+        logger,
+        metrics,
+        watchChanges: true,
+        claims,
+        keyDoor: mailDoorOf,
+      });
       outlook.because = 'the listeners are being opened';
       if (attempt > 0) logger.info({ event: 'database_back' }, 'the database answers');
       return engine;

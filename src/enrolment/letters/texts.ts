@@ -9,6 +9,7 @@ import * as z from 'zod';
  * - `administrator`: to the administrator: a recovery was stopped twice, or its letters could not be handed over;
  * - `test`: to the current keys, when asked for;
  * - `readers`: to a key that could read before: who can read was changed;
+ * - `key came`: to the current keys: another key came by mail, and a link to sign in by which it can be handed over;
  * - `subkey`: to a key that can read before: another part of it takes over by itself.
  */
 export const LETTER_KINDS = [
@@ -19,6 +20,7 @@ export const LETTER_KINDS = [
   'administrator',
   'test',
   'readers',
+  'key came',
   'subkey',
 ] as const;
 export type LetterKind = (typeof LETTER_KINDS)[number];

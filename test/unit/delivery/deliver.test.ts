@@ -109,6 +109,7 @@ function stage(script: Script = {}): Stage {
     shown: (path) => path,
     detect: async (message) => detectEncrypted(message),
     sealInline: async () => null,
+    keyDoor: null,
     giveBack: (sealed) => void givenBack.push(sealed),
     encrypt: async (job) => {
       script.encrypt?.(job);
