@@ -4,6 +4,7 @@
 import { inOrmTransaction } from '../../database/transaction.ts';
 import type { KeyDoor, KeyLetter } from '../../delivery/key-address.ts';
 import { type MessageParts, splitMessage } from '../../message/header.ts';
+import { createTurns } from '../../pacing/turns.ts';
 import { submitKey } from '../flow.ts';
 import { LIMITS, takeTurn, takeTurnIn } from '../limits.ts';
 import { userNamed } from '../named-user.ts';
@@ -14,6 +15,7 @@ import { understand } from '../understand.ts';
 import { type Silence, whoAsks } from './asks.ts';
 import { autocryptKey } from './autocrypt.ts';
 import { readPieces } from './read-pieces.ts';
+import { readSignedLetter } from './signed-letter.ts';
 
 /** What came of a letter to the key address. */
 export type LetterResult =
@@ -22,6 +24,7 @@ export type LetterResult =
   | 'no user of ours'
   | 'another sender'
   | 'not readable'
+  | 'signature not proven'
   | 'no key in it'
   | 'submitted'
   | 'revoked';
@@ -35,6 +38,7 @@ const SENTENCES: Readonly<Partial<Record<LetterResult, string>>> = {
   'no user of ours': 'its author is no user of ours',
   'another sender': 'its author and its envelope sender are not the same user',
   'not readable': 'it is too large for a letter with a key, or no mail program would read it',
+  'signature not proven': 'its S/MIME signature is wrong, or not by a certificate of its author',
   'no key in it': 'it holds no key',
 };
 
@@ -43,10 +47,17 @@ export function inWords(results: readonly LetterResult[]): string {
   return [...new Set(results)].map((each) => SENTENCES[each] ?? `it is not answered: ${each}`).join('; ');
 }
 
+/** To read a key costs time: one letter after the other, and no longer than this. Milliseconds. */
+const PATIENCE_MS = 30_000;
+
 /** Makes the door over the database of a process that delivers. */
-export function mailDoorOf(database: FlowContext['database'], config: FlowContext['config']): KeyDoor {
-  const context: FlowContext = { database, config, now: () => Date.now() };
-  return async (letter) => inWords(await takeLetter(context, letter));
+export function mailDoorOf(
+  database: FlowContext['database'],
+  config: FlowContext['config'],
+  now: FlowContext['now'] = () => Date.now(),
+): KeyDoor {
+  const inTurn = createTurns(1, PATIENCE_MS);
+  return (letter) => inTurn(async () => inWords(await takeLetter({ database, config, now }, letter)));
 }
 
 /**
@@ -69,7 +80,7 @@ export async function takeLetter(
   // Before the letter is taken apart: whoever writes it, that costs time.
   if ((await takeTurn(context, LIMITS.mailUser, String(author.userId))) !== null) return ['limited'];
   const keys = await keysOf(message, header, asks.from);
-  if (keys === null) return ['not readable'];
+  if (typeof keys === 'string') return [keys];
   const asker: Asker = { userId: author.userId, proof: { level: 'mailbox' }, name: 'mail', language: null };
   const results: LetterResult[] = [];
   for (const key of keys) results.push(await handOver(context, asker, key));
@@ -79,12 +90,15 @@ export async function takeLetter(
 /** Those that somebody put into the letter; where there are none, the one that the program sends with every letter. */
 async function keysOf(
   message: Buffer,
-  header: Pick<MessageParts, 'fields'>,
+  header: MessageParts,
   from: string,
-): Promise<readonly Buffer[] | null> {
+): Promise<readonly Buffer[] | Extract<LetterResult, 'not readable' | 'signature not proven'>> {
   const pieces = await readPieces(message);
-  if (pieces === null) return null;
+  if (pieces === null) return 'not readable';
   if (pieces.length > 0) return pieces.map(({ bytes }) => bytes);
+  const signed = await readSignedLetter(header, from);
+  if (signed.kind === 'certificate') return [signed.upload];
+  if (signed.kind === 'not proven') return 'signature not proven';
   const key = autocryptKey(header, from);
   return key === null ? [] : [key];
 }
