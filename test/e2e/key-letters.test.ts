@@ -1,5 +1,6 @@
 // Keys by mail through the filter itself, over SMTP and LMTP: a letter to keys@ becomes a sealed letter, its token, and sealed mail.
 import { join } from 'node:path';
+import { decrypt, readMessage } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
 import { registerAlias } from '../../src/cli/alias.ts';
@@ -11,6 +12,7 @@ import { registerUser } from '../../src/cli/user.ts';
 import { configSchema } from '../../src/config/schema.ts';
 import { confirmKey } from '../../src/enrolment/flow.ts';
 import { readToken } from '../../src/enrolment/tokens.ts';
+import { readSubmissionKey } from '../../src/publishing/submission-key.ts';
 import {
   type EnrolmentStand,
   fingerprintOf,
@@ -18,7 +20,15 @@ import {
   openEnrolmentStand,
   tokenIn,
 } from '../support/enrolment-stand.ts';
-import { armored, letter, withAutocrypt, withFile } from '../support/key-letters.ts';
+import {
+  armored,
+  blockIn,
+  letter,
+  signatureCounts,
+  withAutocrypt,
+  withFile,
+  wksLetter,
+} from '../support/key-letters.ts';
 import { sendRaw } from '../support/submit.ts';
 import { silent, textOf } from '../support/trial.ts';
 
@@ -132,6 +142,57 @@ describe('a letter to keys@', () => {
       expect({ replies, passed }).toEqual({ replies: [expect.stringMatching(/^250 /)], passed: [] });
     }
     expect(await stand.round()).toEqual([]);
+  });
+
+  it('is a request of the Web Key Service where a client sends it, and its nonce counts once', async () => {
+    await stand.trial.json('domain', 'set', 'example.org', 'wks=on');
+    const { secret: submission, certificate } =
+      (await readSubmissionKey(stand.trial.config.state_dir, 'example.org')) ?? expect.fail('no key');
+    const dora = 'dora@example.org';
+    await stand.user('dora');
+    const secret = await newKey('dora');
+    const inner = `Content-Type: application/pgp-keys\r\n\r\n${armored(secret)}\r\n`;
+    await post(await wksLetter(dora, inner, certificate), undefined, dora);
+    const [request, ...others] = await stand.round();
+    expect(others).toEqual([]);
+    expect(request).toMatchObject({ to: dora, sender: '', subject: 'Confirm your key publication' });
+    const message = await readMessage({ armoredMessage: blockIn(request?.raw ?? '', 'PGP MESSAGE') });
+    const { data } = await decrypt({ message, decryptionKeys: secret });
+    const values = Object.fromEntries(
+      String(data)
+        .split('\n')
+        .map((line) => line.split(': ')),
+    );
+    expect(values).toMatchObject({
+      type: 'confirmation-request',
+      sender: 'keys@example.org',
+      address: dora,
+      fingerprint: fingerprintOf(secret),
+    });
+    expect(request?.raw.replaceAll(/[A-Za-z0-9+/=]{20,}/g, '')).not.toContain(values.nonce);
+    expect(await signatureCounts(request?.raw ?? '', submission.toPublic())).toBe(true);
+    const response = (nonce: string, address = dora) =>
+      letter({
+        from: dora,
+        fields: ['Content-Type: application/vnd.gnupg.wks', 'Wks-Draft-Version: 3'],
+        body: [
+          'type: confirmation-response',
+          'sender: keys@example.org',
+          `address: ${address}`,
+          `nonce: ${nonce}`,
+        ],
+      });
+    const keysOf = () => stand.trial.json('key', 'list', dora);
+    await post(response('x'.repeat(43)), undefined, dora);
+    await post(response(values.nonce ?? '', 'bob@example.org'), undefined, 'bob@example.org');
+    expect(await keysOf()).toEqual([]);
+    // As gpg-wks-client does where it has the submission key: sealed. The envelope sender is that of whoever calls sendmail.
+    const sealed = await wksLetter(dora, response(values.nonce ?? '').toString(), certificate);
+    await post(sealed, undefined, 'dora@laptop.outside.example');
+    expect(await keysOf()).toMatchObject([{ fingerprint: fingerprintOf(secret) }]);
+    expect(await stand.trial.json('user', 'show', dora)).toMatchObject({ publish: 'on' });
+    await post(response(values.nonce ?? ''), undefined, dora);
+    expect(await stand.round()).toMatchObject([{ to: dora, subject: 'Your mail is sealed from now on' }]);
   });
 
   it('is told of by explain and by the maps, and belongs to the user of that name', async () => {

@@ -1,5 +1,5 @@
 // Letters to the key address, as mail programs write them.
-import type { PrivateKey } from 'openpgp';
+import { createMessage, encrypt, type PrivateKey, type PublicKey, readSignature, verify } from 'openpgp';
 
 export interface KeyLetterOf {
   readonly from: string;
@@ -59,4 +59,49 @@ export function withAutocrypt(from: string, secret: PrivateKey, address = from):
     ],
     body: ['A letter as any other.'],
   });
+}
+
+/** A letter encrypted to the submission key, as a client of the Web Key Service sends it. @param inside a MIME entity */
+export async function wksLetter(from: string, inside: string, certificate: PublicKey): Promise<Buffer> {
+  const sealed = await encrypt({
+    message: await createMessage({ binary: Buffer.from(inside, 'latin1') }),
+    encryptionKeys: certificate,
+  });
+  return letter({
+    from,
+    fields: [
+      'Wks-Draft-Version: 3',
+      'Content-Type: multipart/encrypted; protocol="application/pgp-encrypted"; boundary="e1"',
+    ],
+    body: [
+      '--e1',
+      'Content-Type: application/pgp-encrypted',
+      '',
+      'Version: 1',
+      '--e1',
+      'Content-Type: application/octet-stream',
+      '',
+      sealed.replace(/\r?\n/g, '\r\n').trimEnd(),
+      '--e1--',
+    ],
+  });
+}
+
+/** The first armored block of that label. */
+export function blockIn(text: string, label: string): string {
+  const block = new RegExp(`-----BEGIN ${label}-----[\\s\\S]*?-----END ${label}-----`).exec(text)?.[0];
+  if (block === undefined) throw new Error(`no ${label} in: ${text}`);
+  return block;
+}
+
+/** Whether the signature of a multipart/signed (RFC 3156, section 5) is right. */
+export async function signatureCounts(message: string, certificate: PublicKey): Promise<boolean> {
+  const boundary = /boundary="([^"]+)"/.exec(message)?.[1] ?? '';
+  const [, signed = ''] = message.split(`--${boundary}\r\n`);
+  const { signatures } = await verify({
+    message: await createMessage({ binary: Buffer.from(signed.replace(/\r\n$/, ''), 'latin1') }),
+    signature: await readSignature({ armoredSignature: blockIn(message, 'PGP SIGNATURE') }),
+    verificationKeys: certificate,
+  });
+  return (await signatures[0]?.verified.catch(() => false)) === true;
 }

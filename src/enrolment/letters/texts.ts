@@ -48,6 +48,8 @@ export const detailsSchema = z.object({
   change: z.enum(['key', 'remove key', 'settings', 'pass rule', 'leave', 'pause']).optional(),
   /** Who changed the readers: as in key_events. */
   actor: z.string().optional(),
+  /** Of `confirm`: the request that a client of the Web Key Service answers. */
+  wks: z.boolean().optional(),
   news: z.array(newsSchema).readonly().optional(),
 });
 export type LetterDetails = Readonly<z.output<typeof detailsSchema>>;
