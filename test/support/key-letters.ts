@@ -96,7 +96,7 @@ export function blockIn(text: string, label: string): string {
 
 /** Whether the signature of a multipart/signed (RFC 3156, section 5) is right. */
 export async function signatureCounts(message: string, certificate: PublicKey): Promise<boolean> {
-  const boundary = /boundary="([^"]+)"/.exec(message)?.[1] ?? '';
+  const boundary = /boundary="?([^";\s]+)/.exec(message)?.[1] ?? '';
   const [, signed = ''] = message.split(`--${boundary}\r\n`);
   const { signatures } = await verify({
     message: await createMessage({ binary: Buffer.from(signed.replace(/\r\n$/, ''), 'latin1') }),

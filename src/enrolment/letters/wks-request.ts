@@ -24,9 +24,10 @@ export interface WksRequest {
 const DRAFT_VERSION = '3';
 
 const FOR_PEOPLE = [
-  'Your mail program has sent your key to your mail server, which asks here whether that was you.',
-  'Programs that know the Web Key Service answer this message by themselves. If yours shows it to you instead,',
-  'hand your key over at the page of your mail server, or by a letter with the key attached.',
+  'Your mail program has sent your key to your mail server, which asks',
+  'here whether that was you. Programs that know the Web Key Service',
+  'answer this message by themselves. If yours shows it to you instead,',
+  'hand your key over by a letter with the key attached.',
   'If you did not send a key, you need not do anything.',
 ].join('\r\n');
 
@@ -46,7 +47,12 @@ export async function composeWksRequest(
   const lines = Object.entries(values).map(([name, value]) => `${name}: ${value}\n`);
   const plaintext = Buffer.from(lines.join(''), 'utf8');
   const sealed = await encrypt({ plaintext, keys, hideKeyIds: false, format: 'armor' });
-  const signed = node('multipart/mixed');
+  const header = new MimeNode('text/plain', {
+    newline: 'win',
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  });
+  const signed = header.createChild('multipart/mixed');
   signed.createChild('text/plain; charset=us-ascii').setContent(FOR_PEOPLE);
   signed
     .createChild('application/vnd.gnupg.wks')
@@ -55,7 +61,6 @@ export async function composeWksRequest(
   const content = (await signed.build()).toString('latin1').trimEnd();
   const { armored, hash } = await signatureOf(`${content}\r\n`, secret);
   const boundary = `sealpost-${id.replace(/[^a-z0-9]/gi, '')}`;
-  const header = node('text/plain');
   header.setHeader({
     from: sender,
     to: address,
@@ -83,10 +88,6 @@ export async function composeWksRequest(
     ].join('\r\n'),
     'latin1',
   );
-}
-
-function node(contentType: string): MimeNode {
-  return new MimeNode(contentType, { newline: 'win', disableFileAccess: true, disableUrlAccess: true });
 }
 
 /** RFC 3156, section 5: over the part as it stands there, its last line end left out by who builds the multipart around it. */
