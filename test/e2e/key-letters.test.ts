@@ -1,25 +1,16 @@
 // Keys by mail through the filter itself, over SMTP and LMTP: a letter to keys@ becomes a sealed letter, its token, and sealed mail.
-import { join } from 'node:path';
 import { decrypt, readMessage } from 'openpgp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ProxyFilter, startProxyFilter } from '../../filters/proxy.ts';
 import { registerAlias } from '../../src/cli/alias.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
 import { registerExplain } from '../../src/cli/explain.ts';
 import { registerKey } from '../../src/cli/key.ts';
 import { registerLookup } from '../../src/cli/lookup.ts';
 import { registerUser } from '../../src/cli/user.ts';
-import { configSchema } from '../../src/config/schema.ts';
 import { confirmKey } from '../../src/enrolment/flow.ts';
 import { readToken } from '../../src/enrolment/tokens.ts';
 import { readSubmissionKey } from '../../src/publishing/submission-key.ts';
-import {
-  type EnrolmentStand,
-  fingerprintOf,
-  newKey,
-  openEnrolmentStand,
-  tokenIn,
-} from '../support/enrolment-stand.ts';
+import { fingerprintOf, newKey, tokenIn } from '../support/enrolment-stand.ts';
 import {
   armored,
   blockIn,
@@ -29,15 +20,14 @@ import {
   withFile,
   wksLetter,
 } from '../support/key-letters.ts';
-import { sendRaw } from '../support/submit.ts';
-import { silent, textOf } from '../support/trial.ts';
+import { type MailDoorStand, openMailDoorStand } from '../support/mail-door-stand.ts';
+import { textOf } from '../support/trial.ts';
 
 const ALICE = 'alice@example.org';
-let stand: EnrolmentStand;
-let proxy: ProxyFilter;
+let stand: MailDoorStand;
 
 beforeAll(async () => {
-  stand = await openEnrolmentStand([
+  stand = await openMailDoorStand([
     registerDomain,
     registerUser,
     registerKey,
@@ -46,31 +36,13 @@ beforeAll(async () => {
     registerLookup,
   ]);
   for (const name of ['alice', 'bob', 'carol']) await stand.user(name);
-  const { logger, metrics } = silent();
-  const listen = ['lmtp', 'smtp'].map((protocol) => ({
-    name: protocol,
-    protocol,
-    address: `unix:${join(stand.trial.folder, protocol)}`,
-  }));
-  proxy = await startProxyFilter(configSchema.parse({ filter: { listen } }), stand.engine, logger, metrics);
 });
 afterAll(async () => {
-  await proxy?.close(0);
   await stand?.close();
 });
 
-/** @returns the replies, and what went on to the next hop */
-async function post(
-  message: Buffer,
-  recipients: readonly string[] = ['keys@example.org'],
-  sender = ALICE,
-  protocol: 'lmtp' | 'smtp' = 'lmtp',
-) {
-  const before = stand.hop.sent.length;
-  const to = { path: join(stand.trial.folder, protocol) };
-  const replies = await sendRaw({ to, protocol, sender, recipients, message });
-  const passed = stand.hop.sent.slice(before).flatMap(({ envelope }) => envelope.recipients);
-  return { replies, passed: passed.map(({ path }) => path) };
+function post(message: Buffer, recipients?: readonly string[], sender = ALICE, protocol?: 'lmtp' | 'smtp') {
+  return stand.post(message, sender, recipients, protocol);
 }
 
 describe('a letter to keys@', () => {
