@@ -63,6 +63,7 @@ const WANTED = {
     ...SIGNERS,
     'mariadb-server',
     'sqlite3',
+    'gpg-wks-client',
     'chromium',
     'nginx',
     'caddy',
