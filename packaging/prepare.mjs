@@ -63,7 +63,6 @@ const WANTED = {
     ...SIGNERS,
     'mariadb-server',
     'sqlite3',
-    'gpg-wks-client',
     'chromium',
     'nginx',
     'caddy',

@@ -1,7 +1,6 @@
 // The client's answer to a confirmation request: the nonce is the token that stood in it, sealed to the new key, and counts as the
-// pressed button does. Who handed a key over in this way has asked for it to be published.
-import { and, eq, isNull } from 'drizzle-orm';
-import { users } from '../../database/schema.ts';
+// pressed button does. Who handed a key over in this way has asked for it to be published: where that person has not chosen yet, and their domain lets them.
+import { choosePublishing, readChoice } from '../../publishing/choice.ts';
 import { confirmKey } from '../flow.ts';
 import { findToken } from '../tokens.ts';
 import type { FlowContext, RefusalCode } from '../types.ts';
@@ -22,9 +21,7 @@ export async function confirmWks(
     return 'token unknown';
   const outcome = await confirmKey(context, nonce, { client: `wks ${found.user_id}` });
   if (!outcome.ok) return outcome.because;
-  await context.database.orm
-    .update(users)
-    .set({ publish: 'on' })
-    .where(and(eq(users.id, outcome.userId), isNull(users.publish)));
+  const choice = await readChoice(context.database, outcome.userId);
+  if (choice?.own === null) await choosePublishing(context.database, outcome.userId, 'on');
   return outcome.result === 'active' ? 'confirmed' : 'waiting';
 }
