@@ -4,7 +4,7 @@ import { messageOf } from '../database/exit.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import type { Claims } from '../delivery/claims.ts';
 import { type Engine, openEngine } from '../delivery/engine.ts';
-import { mailDoorOf } from '../enrolment/mail/take-letter.ts';
+import { mailDoorOf } from '../enrolment/mail/door.ts';
 import type { Logger } from '../observe/log.ts';
 import { within } from '../pacing/within.ts';
 import type { Outlook } from './outlook.ts';

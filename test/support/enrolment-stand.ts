@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { generateKey, type PrivateKey } from 'openpgp';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
 import { requireUser } from '../../src/directory/find.ts';
-import { mailDoorOf } from '../../src/enrolment/mail/take-letter.ts';
+import { mailDoorOf } from '../../src/enrolment/mail/door.ts';
 import { runOnce } from '../../src/enrolment/run.ts';
 import type { SenderContext } from '../../src/enrolment/send.ts';
 import type { Asker, Proof } from '../../src/enrolment/types.ts';

@@ -6,6 +6,8 @@ import { addrSpecs } from '../../message/address-list.ts';
 import { fieldsNamed, fieldValue, type MessageParts } from '../../message/header.ts';
 
 const KNOWN: ReadonlySet<string> = new Set(['addr', 'prefer-encrypt', 'keydata']);
+/** There are three, and some that may be ignored. */
+const MOST_ATTRIBUTES = 20;
 
 /**
  * The key in the Autocrypt field.
@@ -16,7 +18,9 @@ export function autocryptKey(header: Pick<MessageParts, 'fields'>, from: string)
   const [field, ...more] = fieldsNamed(header, 'autocrypt');
   if (field === undefined || more.length > 0 || field.raw.length > 2 * MAX_UPLOAD) return null;
   const attributes = new Map<string, string>();
-  for (const piece of fieldValue(field).split(';')) {
+  const pieces = fieldValue(field).split(';', MOST_ATTRIBUTES + 1);
+  if (pieces.length > MOST_ATTRIBUTES) return null;
+  for (const piece of pieces) {
     const at = piece.indexOf('=');
     const name = piece.slice(0, Math.max(at, 0)).trim().toLowerCase();
     if (at < 0 ? piece.trim() !== '' : attributes.has(name)) return null;

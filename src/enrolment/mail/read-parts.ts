@@ -1,6 +1,7 @@
 // A letter to the key address taken apart by mailparser, within bounds: the files that may matter, and the text.
 import { type AttachmentStream, MailParser, type MessageText } from 'mailparser';
 import { MAX_UPLOAD } from '../../keys/refusals.ts';
+import { within } from '../../pacing/within.ts';
 
 /** A part that is no text. */
 export interface LetterFile {
@@ -26,6 +27,8 @@ const MOST_PARTS = 50;
 const MOST_HEAD_BYTES = 128 * 1024;
 /** In characters: a key of 256 KiB in armor, and some words. */
 const MOST_TEXT = 512 * 1024;
+/** Milliseconds; an ordinary letter takes some. */
+const MOST_MS = 10_000;
 /** Given to the parser at a time; it gives way to other work in between. */
 const STEP_BYTES = 32 * 1024;
 
@@ -34,8 +37,11 @@ export async function readParts(message: Buffer): Promise<LetterParts | null> {
   if (message.length > MAX_LETTER) return null;
   const found: Found = { files: [], text: '' };
   try {
-    await parse(message, found);
-    return found;
+    return await within(
+      MOST_MS,
+      parse(message, found).then(() => found),
+      null,
+    );
   } catch {
     return null;
   }

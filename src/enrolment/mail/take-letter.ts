@@ -1,10 +1,9 @@
 // The door by mail: a letter to the key address is read, and the keys in it are handed over to the flow. Who wrote it proves nothing:
 // each key's own letter goes to the user whom From names, sealed to that key.
 
-import type { KeyDoor, KeyLetter } from '../../delivery/key-address.ts';
+import type { KeyLetter } from '../../delivery/key-address.ts';
 import { findDomain } from '../../directory/find.ts';
 import { fieldsNamed, type MessageParts, splitMessage } from '../../message/header.ts';
-import { createTurns } from '../../pacing/turns.ts';
 import { readSubmissionKey } from '../../publishing/submission-key.ts';
 import { submitKey } from '../flow.ts';
 import { LIMITS, takeTurn } from '../limits.ts';
@@ -53,19 +52,6 @@ const SENTENCES: Readonly<Partial<Record<LetterResult, string>>> = {
 /** What was found, in words for the log. */
 export function inWords(results: readonly LetterResult[]): string {
   return [...new Set(results)].map((each) => SENTENCES[each] ?? `it is not answered: ${each}`).join('; ');
-}
-
-/** To read a key costs time: one letter after the other, and no longer than this. Milliseconds. */
-const PATIENCE_MS = 30_000;
-
-/** Makes the door over the database of a process that delivers. */
-export function mailDoorOf(
-  database: FlowContext['database'],
-  config: FlowContext['config'],
-  now: FlowContext['now'] = () => Date.now(),
-): KeyDoor {
-  const inTurn = createTurns(1, PATIENCE_MS);
-  return (letter) => inTurn(async () => inWords(await takeLetter({ database, config, now }, letter)));
 }
 
 /**

@@ -89,6 +89,7 @@ describe('the Autocrypt field', () => {
     ['not with two addresses', [`addr=${ALICE}; addr=${ALICE}; keydata=${data}`], null],
     ['not what is no base64', [`addr=${ALICE}; keydata=%%%`], null],
     ['not nothing', [`addr=${ALICE}; keydata=`], null],
+    ['not of a thousand attributes', [`addr=${ALICE}; ${'_x=1; '.repeat(1000)} keydata=${data}`], null],
     ['not a bomb', [`addr=${ALICE}; keydata=${'A'.repeat(400_000)}`], null],
   ])('%s', (_name, values, expected) => {
     expect(key(...values)).toBe(expected);
