@@ -4,6 +4,7 @@
 import type { Address } from '../src/address/address.ts';
 import { userIdOf } from '../src/address/id-address.ts';
 import { partsOf, stripExtension, toAddress } from '../src/address/normalise.ts';
+import { keyDoorOf } from '../src/delivery/key-address.ts';
 import { readersOf } from '../src/directory/readers.ts';
 import type { User } from '../src/directory/types.ts';
 import { LOOKUP_FAILED, RECIPIENT_REFUSALS } from '../src/smtp/our-replies.ts';
@@ -99,8 +100,11 @@ function isIdAddress({ asked }: AddressFacts, { delimiters }: AnswerOptions): bo
   return userIdOf(stripExtension(asked.local, delimiters) ?? asked.local) !== null;
 }
 
-/** virtual_mailbox_maps: `id_12/` for a mailbox, `OK` for an address that leads somewhere else. */
-export function virtualMailbox(facts: AddressFacts): Answer {
+/** virtual_mailbox_maps: `id_12/` for a mailbox, `OK` for an address that leads somewhere else, or is the key address. */
+export function virtualMailbox(
+  facts: AddressFacts,
+  { keyAddress }: Pick<AnswerOptions, 'keyAddress'>,
+): Answer {
   if (facts.asked === null) return NO_ADDRESS;
   const { resolution } = facts.recipient;
   if (resolution.kind === 'loop') return LOOP;
@@ -110,6 +114,12 @@ export function virtualMailbox(facts: AddressFacts): Answer {
     if (reader.kind === 'user') return found(`id_${reader.user.id}/`, 'a user');
   }
   if (resolution.kind === 'alias' && resolution.readers.length > 0) return found('OK', 'an alias');
+  // The filter takes its letters: none comes to a mailbox. Where addresses that nobody has are accepted, it takes none.
+  if (
+    facts.domain.refusals.unknown?.action !== 'accept' &&
+    keyDoorOf(facts.recipient, keyAddress) === 'takes'
+  )
+    return found('OK', 'the key address');
   return NOBODY;
 }
 

@@ -106,7 +106,7 @@ function askAddress(context: AskContext, map: AddressMap, asked: Asked): Answer 
       );
     case 'virtual_mailbox':
       return after(facts, (known) =>
-        kept.of(map, known, () => untilAccepted(known, virtualMailbox(known), options)),
+        kept.of(map, known, () => untilAccepted(known, virtualMailbox(known, options), options)),
       );
     case 'transport':
       return after(facts, (known) =>

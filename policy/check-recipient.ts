@@ -3,6 +3,7 @@
 import type { RefusalReason } from '../src/config/refusal-texts.ts';
 import type { EachDecided } from '../src/delivery/decide.ts';
 import type { Verdict as KeyVerdict } from '../src/delivery/decision.ts';
+import { keyDoorOf } from '../src/delivery/key-address.ts';
 import type { ReaderDecision } from '../src/delivery/plan.ts';
 import { readersOf } from '../src/directory/readers.ts';
 import type { Reader, Unclear, User } from '../src/directory/types.ts';
@@ -42,6 +43,7 @@ export function checkRecipient(
   }));
   const verdicts = readers.map(({ verdict }) => verdict);
   const known = resolution.kind === 'user' || resolution.kind === 'alias';
+  if (keyDoorOf(facts.recipient, options.keyAddress) === 'takes') return found('DUNNO', 'the key address');
   if (!known || verdicts.length === 0) return refusal('unknown', facts);
   if (!verdicts.includes('can take it')) {
     // What may change by itself is named first: the sender tries again.

@@ -2,6 +2,7 @@
 
 import type { Address } from '../src/address/address.ts';
 import type { RefusalOverride } from '../src/config/refusal-texts.ts';
+import type { KeyAddress } from '../src/delivery/key-address.ts';
 import type { Domain, RecipientFacts, StoredKey } from '../src/directory/types.ts';
 import { LOOKUP_FAILED } from '../src/smtp/our-replies.ts';
 
@@ -95,4 +96,6 @@ export interface AnswerOptions {
   readonly delimiters: string;
   /** Whether an extension that no entry has is appended to what the address without it expands to. */
   readonly propagateExtension: boolean;
+  /** null: people cannot hand over keys by mail. */
+  readonly keyAddress: KeyAddress | null;
 }

@@ -4,6 +4,7 @@ import { normaliseDomain } from '../src/address/normalise.ts';
 import type { Config } from '../src/config/schema.ts';
 import type { Change } from '../src/database/notifications.ts';
 import { createDecider } from '../src/delivery/decide.ts';
+import { keyAddressOf } from '../src/delivery/key-address.ts';
 import { DirectoryUnavailable } from '../src/directory/types.ts';
 import { createKeyCache } from '../src/keys/cache.ts';
 import type { Logger } from '../src/observe/log.ts';
@@ -48,7 +49,8 @@ export interface Lookups {
 }
 
 export interface LookupsContext {
-  readonly config: CachesContext['config'] & Pick<Config, 'encryption' | 'keys' | 'log' | 'state_dir'>;
+  readonly config: CachesContext['config'] &
+    Pick<Config, 'encryption' | 'keys' | 'log' | 'portal' | 'state_dir'>;
   readonly database: LookupDatabase;
   readonly logger: Logger;
   readonly metrics?: Metrics;
@@ -93,6 +95,7 @@ export function createLookups(context: LookupsContext): Lookups {
       mailboxDomain: normaliseDomain(config.mailbox_domain) ?? '',
       delimiters: config.recipient_delimiter,
       propagateExtension: config.policy.propagate_extension,
+      keyAddress: keyAddressOf(config),
     },
   };
   return {

@@ -45,6 +45,7 @@ export async function createStage(
     encrypt: sealer.encrypt,
     detect: sealer.detect,
     sealInline: sealer.sealInline,
+    keyDoor: null,
     giveBack: sealer.giveBack,
     memory: NO_ACCEPTANCES,
     claims: createClaims(null),

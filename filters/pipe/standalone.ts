@@ -2,6 +2,7 @@
 // then, since it brings the database and the OpenPGP library with it.
 import { loadConfig } from '../../src/config/load.ts';
 import { openEngine } from '../../src/delivery/engine.ts';
+import { mailDoorOf } from '../../src/enrolment/mail/door.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 import { contentRefusal } from '../../src/smtp/server/content-refusal.ts';
 import { createDataParser } from '../../src/smtp/server/data-parser.ts';
@@ -45,6 +46,7 @@ export async function deliverStandalone(input: StandaloneInput): Promise<Reply> 
     logger,
     metrics: createMetrics({ processMetrics: false }),
     workers: 0,
+    keyDoor: mailDoorOf,
     ...(config.pipe.reinject === 'sendmail'
       ? { nextHop: createSendmailNextHop({ sendmail: config.pipe.sendmail }) }
       : {}),

@@ -34,6 +34,9 @@ export function formatExplanation(explanation: Explanation): string {
     ),
     ...(message === null ? [] : messageLines(message)),
     `decision  ${decision.action}: ${decision.reason}`,
+    ...(decision.read_for_keys === true
+      ? ['keys      the address is portal.key_address, too: the letter is read for keys before it goes on']
+      : []),
     ...(decision.reply === undefined
       ? []
       : [`reply     ${decision.reply.code} ${decision.reply.enhanced} ${decision.reply.text}`]),

@@ -64,6 +64,8 @@ export interface Explanation {
     readonly leftOut: Decision['leftOut'];
     /** Of a copy under `shy`: the fields that `header_outside` leaves outside. */
     readonly header_outside?: readonly string[];
+    /** To the key address, which somebody else may have as well. */
+    readonly read_for_keys?: true;
     readonly reply?: { readonly code: number; readonly enhanced: string; readonly text: string };
   };
 }
@@ -106,6 +108,7 @@ export function explanationOf(
       ...(decision.action === 'seal' && decision.headerPolicy === 'shy'
         ? { header_outside: decision.headerOutside }
         : {}),
+      ...(decision.readForKeys === true ? { read_for_keys: true } : {}),
       ...('reply' in decision ? { reply: decision.reply } : {}),
     },
   };

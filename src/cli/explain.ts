@@ -44,7 +44,7 @@ export function registerExplain(program: Command): void {
       const message = options.message === undefined ? null : stripSealpostFields(read(options.message));
       const view = message === null ? null : explainMessage(message);
       const ruled = message === null ? null : ruledMessage(message, readSender(options.sender, message));
-      const decision = await deciderOf(() => config).copy(facts, {
+      const decision = await deciderOf(() => config, undefined, true).copy(facts, {
         detection: view?.detection ?? ANY_MESSAGE,
         message: ruled,
       });

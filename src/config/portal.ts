@@ -43,7 +43,7 @@ export const portalSchema = z.strictObject({
     .default('keys')
     .register(z.globalRegistry, {
       description:
-        'local part of the sender of our letters, in the domain of whom they are for, and of the submission address of the Web Key Service',
+        'local part of the address that keys are sent to, also by the Web Key Service, in every domain of ours where no user or alias has it; our letters come from it',
     }),
   recovery: lifetime().prefault('7d').register(z.globalRegistry, {
     description:

@@ -5,7 +5,7 @@ import { createBreather } from '../pacing/breather.ts';
 import { mapLimited } from '../pacing/map-limited.ts';
 import { createRation } from '../pacing/ration.ts';
 import { dividerOf, splitOnce } from '../sealing/divided-message.ts';
-import { SEALING_FAILED } from '../smtp/our-replies.ts';
+import { KEY_LETTER_NOT_READ, KEY_LETTER_READ, SEALING_FAILED } from '../smtp/our-replies.ts';
 import type { EnvelopeRecipient, RawPath, Transaction } from '../smtp/types.ts';
 import type { DeliveryContext } from './context.ts';
 import type { Seen } from './decide.ts';
@@ -48,6 +48,13 @@ export function copiesAtOnce(message: Buffer): number {
   return message.length > LARGE_MESSAGE ? 1 : CONCURRENT_COPIES;
 }
 
+/** Whether a letter is read for keys, whatever else becomes of it. */
+function isForKeys(decision: Verdict | Decision): decision is Decision {
+  if (!('facts' in decision)) return false;
+  const goesOn = decision.action === 'pass' || decision.action === 'seal';
+  return decision.action === 'take' || (goesOn && decision.readForKeys === true);
+}
+
 export type CopyBuilder = (
   transaction: Transaction,
   message: Buffer,
@@ -56,7 +63,7 @@ export type CopyBuilder = (
 ) => Promise<{
   readonly groups: readonly Group[];
   /** By recipient hash: those who get no copy. */
-  readonly refused: ReadonlyMap<string, End>;
+  readonly ended: ReadonlyMap<string, End>;
 }>;
 
 /** The builder never rejects for one recipient's sake: whoever cannot be planned or sealed for is refused for now. */
@@ -66,7 +73,7 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
 
   const build: CopyBuilder = async (transaction, message, open, log) => {
     const now = Date.now();
-    const refused = new Map<string, End>();
+    const ended = new Map<string, End>();
     const split = splitOnce(message);
     const breathe = createBreather();
     const detection = await context.detect(message);
@@ -89,7 +96,9 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
       const planned = { ...entry, verdict: decision };
       metrics.copies.inc({ action: decision.action, because: decision.because });
       logDecision(log, entry, decision, seen);
-      if (decision.action === 'pass') passing.push(planned);
+      const taken = await readForKeys(decision, message, sender, log);
+      if (taken !== null) ended.set(entry.hash, taken);
+      else if (decision.action === 'pass') passing.push(planned);
       else if (decision.action === 'seal') {
         try {
           // What stands outside is found out once for all who want the same.
@@ -107,19 +116,46 @@ export function createCopyBuilder(context: DeliveryContext): CopyBuilder {
           sealed.push({ recipients: [planned], copy: await outgoing.keep(ciphertext) });
         } catch (error) {
           log.error({ event: 'sealing_failed', err: error }, 'sealing failed; Postfix keeps the mail');
-          refused.set(entry.hash, {
+          ended.set(entry.hash, {
             reply: SEALING_FAILED,
             ending: { by: 'us', because: 'sealing failed' },
           });
         }
-      } else {
-        refused.set(entry.hash, { reply: decision.reply, ending: { by: 'decision', verdict: decision } });
+      } else if (decision.action !== 'take') {
+        ended.set(entry.hash, { reply: decision.reply, ending: { by: 'decision', verdict: decision } });
       }
     });
     const groups =
       passing.length > 0 ? [...sealed, { recipients: passing, copy: inMemory(message) }] : sealed;
-    return { groups, refused };
+    return { groups, ended };
   };
+
+  /** @returns null where the copy goes on */
+  async function readForKeys(
+    decision: Verdict | Decision,
+    message: Buffer,
+    sender: RawPath,
+    log: Logger,
+  ): Promise<End | null> {
+    const { keyDoor } = context;
+    if (!isForKeys(decision)) return null;
+    const domain = decision.facts.domain?.name ?? '';
+    try {
+      if (keyDoor === null) throw new Error('letters to the key address are not read here');
+      const reason = await keyDoor({ message, sender, domain });
+      if (decision.action !== 'take') {
+        log.info({ event: 'key_letter_passed' }, `read for keys, and it goes on as any other: ${reason}`);
+        return null;
+      }
+      return { reply: KEY_LETTER_READ, ending: { by: 'decision', verdict: { ...decision, reason } } };
+    } catch (error) {
+      log.error(
+        { event: 'key_letter_unread', err: error },
+        'a letter to the key address could not be read; Postfix keeps the mail',
+      );
+      return { reply: KEY_LETTER_NOT_READ, ending: { by: 'us', because: 'key letter not read' } };
+    }
+  }
 
   function recipientOf({ recipient: { path } }: Pending, decision: Verdict | Decision) {
     const recipient = context.shown(path, isOurs(decision));

@@ -11,6 +11,7 @@ import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import type { Acceptances } from './acceptances.ts';
 import type { Claims } from './claims.ts';
 import type { Decider } from './decide.ts';
+import type { KeyDoor } from './key-address.ts';
 
 export interface DeliveryContext {
   /** Read for every transaction, so that SIGHUP takes effect with the next one. */
@@ -21,6 +22,8 @@ export interface DeliveryContext {
   /** Whether a message is encrypted already. */
   readonly detect: Sealer['detect'];
   readonly sealInline: Sealer['sealInline'];
+  /** Reads letters to the key address; null: none are read here, and the decider knows of none. */
+  readonly keyDoor: KeyDoor | null;
   /** Gets ciphertext of `encrypt` that nobody reads any more. */
   readonly giveBack: (ciphertext: Uint8Array) => void;
   readonly memory: Acceptances;

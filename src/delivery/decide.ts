@@ -9,6 +9,7 @@ import { createKeyCache, type KeyCache, type KeyCacheOptions } from '../keys/cac
 import { chooseKeys, type InspectedKey } from '../keys/choose.ts';
 import type { Detection } from '../message/detection.ts';
 import type { Decision, PlanInput } from './decision.ts';
+import { type KeyAddress, keyAddressOf, keyDoorOf } from './key-address.ts';
 import { planCopy, planEach, type ReaderDecision } from './plan.ts';
 import type { RuledMessage } from './rules.ts';
 import { untilAccepted } from './until-accepted.ts';
@@ -46,6 +47,8 @@ export interface DeciderContext {
   readonly inspect: KeyCache['inspect'];
   /** The [encryption] settings, read for every decision. */
   readonly global: () => GlobalSettings;
+  /** Where people hand over their keys; default: nowhere. Read for every decision. */
+  readonly keyAddress?: () => KeyAddress | null;
   /** Unix milliseconds; default: the clock. */
   readonly now?: () => number;
 }
@@ -56,20 +59,33 @@ const SEALED_WHOLE: Detection = { encrypted: false, because: 'in the queue every
 /** The message has not been seen: it counts as one that needs a key. */
 const NOT_SEEN: Detection = { encrypted: false, because: 'the message has not been sent yet' };
 
-/** A decider over a configuration, with a cache of inspected keys of its own. */
+/**
+ * A decider over a configuration, with a cache of inspected keys of its own.
+ * @param keyDoor whether letters to the key address are read here
+ */
 export function deciderOf(
-  config: () => Pick<Config, 'encryption' | 'keys'>,
+  config: () => Pick<Config, 'encryption' | 'keys' | 'portal' | 'recipient_delimiter'>,
   certificates?: KeyCacheOptions['certificates'],
+  keyDoor = false,
 ): Decider {
   const cache = createKeyCache({
     allowSha1: config().keys.allow_sha1,
     ...(certificates === undefined ? {} : { certificates }),
   });
-  return createDecider({ inspect: cache.inspect, global: () => config().encryption });
+  return createDecider({
+    inspect: cache.inspect,
+    global: () => config().encryption,
+    keyAddress: () => (keyDoor ? keyAddressOf(config()) : null),
+  });
 }
 
 /** The decider itself; it keeps nothing between two questions. */
-export function createDecider({ inspect, global, now = () => Date.now() }: DeciderContext): Decider {
+export function createDecider({
+  inspect,
+  global,
+  keyAddress = () => null,
+  now = () => Date.now(),
+}: DeciderContext): Decider {
   /** The plan's input for one moment, once every key that it may ask about has been inspected. */
   function inputFor(
     facts: RecipientFacts,
@@ -93,7 +109,8 @@ export function createDecider({ inspect, global, now = () => Date.now() }: Decid
 
   return {
     async copy(facts, seen) {
-      return untilAccepted(planCopy(inputFor(facts, seen, await inspectAll(keysAround(facts)))));
+      const input = inputFor(facts, seen, await inspectAll(keysAround(facts)));
+      return untilAccepted(planCopy({ ...input, keyDoor: keyDoorOf(facts, keyAddress()) }));
     },
     async forQueue(facts, message) {
       const input = inputFor(

@@ -6,6 +6,7 @@ import type { JudgedKey, KeyChoice } from '../keys/choose.ts';
 import type { Detection } from '../message/detection.ts';
 import type { RecipientKey } from '../openpgp/types.ts';
 import type { Reply } from '../smtp/types.ts';
+import type { KeyDoorState } from './key-address.ts';
 import type { FoundRule, RuledMessage } from './rules.ts';
 
 /** Why a decision was taken, as a word for logs and metrics. */
@@ -14,6 +15,7 @@ export type Because =
   | 'expired key used'
   | 'encryption off'
   | 'rule'
+  | 'key address'
   | 'already encrypted'
   | 'no key'
   | 'key expired'
@@ -54,7 +56,9 @@ export type Verdict =
       /** A key or a setting knew better, and the administrator chose plaintext all the same: logged at warn and counted. */
       readonly plaintextByChoice: boolean;
     })
-  | (Reasoned & { readonly action: 'defer' | 'reject'; readonly reply: Reply });
+  | (Reasoned & { readonly action: 'defer' | 'reject'; readonly reply: Reply })
+  /** To the key address, which nobody else has: the letter is read for keys, and goes nowhere. */
+  | (Reasoned & { readonly action: 'take' });
 
 /** What counted for one reader. */
 export interface ReaderBasis {
@@ -76,6 +80,8 @@ export type Decision = Verdict & {
   readonly facts: RecipientFacts;
   /** One for each reader behind the address; of nobody, the domain's; none of an alias that leads nowhere. */
   readonly readers: readonly ReaderBasis[];
+  /** To the key address, which somebody else may have as well: the letter is read for keys, too. */
+  readonly readForKeys?: true;
 };
 
 /**
@@ -101,6 +107,8 @@ export interface PlanInput {
   readonly message: RuledMessage | null;
   /** Chooses among stored keys at the moment of the plan (keys/choose over inspected certificates). */
   readonly choose: (keys: readonly StoredKey[], prefer: KeyKind) => KeyChoice;
+  /** Default: it is no key address. */
+  readonly keyDoor?: KeyDoorState;
 }
 
 /** A copy that goes on as it came in. */

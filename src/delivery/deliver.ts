@@ -265,8 +265,12 @@ async function sealAndSend(
     endAll(progress, open, TOO_MANY_LARGE, 'no turn in time');
     return;
   }
-  const { groups, refused } = await build(transaction, message, open, log);
-  for (const [hash, end] of refused) ends.set(hash, end);
+  const { groups, ended } = await build(transaction, message, open, log);
+  for (const [hash, end] of ended) {
+    // What was acted on must not be acted on again, should another recipient have to wait.
+    if (classOf(end.reply) === 'accepted') await sender.remember(progress, hash, end.reply);
+    ends.set(hash, end);
+  }
   /** Those whose last byte has reached the next hop, or never will. */
   const over = new Set<Group>();
   try {

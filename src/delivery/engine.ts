@@ -23,6 +23,7 @@ import { type Claims, createClaims } from './claims.ts';
 import { type Decider, deciderOf } from './decide.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
 import { createEcho } from './echo.ts';
+import type { KeyDoor } from './key-address.ts';
 import { createNextHops, type Unreachable } from './next-hops.ts';
 import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
 import { createShown, createTeller } from './tell.ts';
@@ -70,6 +71,8 @@ export interface EngineOptions {
   readonly refuseNewer?: boolean;
   /** Replaces SMTP/LMTP re-injection (sendmail). */
   readonly nextHop?: NextHopClient;
+  /** Makes what reads letters to the key address; without it they are mail as any other. */
+  readonly keyDoor?: (database: Database, config: () => Config) => KeyDoor;
   /** Shared with the other processes of `serve --workers`; default: of this process alone. */
   readonly claims?: Claims;
 }
@@ -107,7 +110,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       await refreshVersion(database.pool, versions);
       return waiting.map(() => null);
     });
-    const decider = deciderOf(() => current, sealer.certificates);
+    const decider = deciderOf(() => current, sealer.certificates, options.keyDoor !== undefined);
     const nextHops = createNextHops(config, logger, options.nextHop);
     const outgoingDirectory = outgoingDirectoryIn(config.state_dir);
     const deliverer = createDeliverer({
@@ -117,6 +120,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       encrypt: sealer.encrypt,
       detect: sealer.detect,
       sealInline: sealer.sealInline,
+      keyDoor: options.keyDoor?.(database, () => current) ?? null,
       giveBack: sealer.giveBack,
       memory,
       claims: options.claims ?? createClaims(null),

@@ -25,6 +25,7 @@ export type Hindrance =
   | 'database away'
   | 'no turn in time'
   | 'sealing failed'
+  | 'key letter not read'
   | 'internal error';
 
 const HINDRANCES: Readonly<Record<Hindrance, string>> = {
@@ -36,6 +37,7 @@ const HINDRANCES: Readonly<Record<Hindrance, string>> = {
   'database away': 'the database cannot be asked, or takes no acceptances',
   'no turn in time': 'too many large messages were under way until the deadline',
   'sealing failed': 'the copy could not be sealed; the line before says why',
+  'key letter not read': 'the letter to the key address could not be read now; the line before says why',
   'internal error': 'a fault of ours; the line before says which',
 };
 
@@ -71,7 +73,10 @@ export function fateOf(reply: Reply, ending: Ending = OUR_FAULT): Fate {
   const done = verdict.action === 'seal' ? 'sealed' : 'passed';
   const keys = verdict.action === 'seal' ? verdict.keys.map((key) => key.fingerprint) : [];
   const ours = isOurs(verdict);
-  if (by === 'decision') return { event: refusal(reply), because, reason, keys, ours };
+  if (by === 'decision') {
+    const event = verdict.action === 'take' && classOf(reply) === 'accepted' ? 'key_letter' : refusal(reply);
+    return { event, because, reason, keys, ours };
+  }
   if (classOf(reply) === 'accepted') return { event: done, because, reason, keys, ours };
   return {
     event: refusal(reply),

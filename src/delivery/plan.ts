@@ -26,7 +26,12 @@ import {
 /** Decides on one recipient's copy. */
 export function planCopy(input: PlanInput): Decision {
   const plans = plansOf(input);
-  return { ...verdictOf(input, plans), facts: input.facts, readers: plans.map(basisOf) };
+  return {
+    ...verdictOf(input, plans),
+    facts: input.facts,
+    readers: plans.map(basisOf),
+    ...(input.keyDoor === 'reads' ? { readForKeys: true } : {}),
+  };
 }
 
 /** One reader's copy, and who it is for. */
@@ -46,6 +51,13 @@ export function planEach(input: PlanInput): readonly ReaderDecision[] {
   });
 }
 
+const TAKEN: Verdict = {
+  action: 'take',
+  because: 'key address',
+  reason: 'the key address (portal.key_address): the letter is read for keys, and goes to nobody',
+  leftOut: [],
+};
+
 function plansOf(input: PlanInput): readonly ReaderPlan[] {
   return input.facts.resolution.kind === 'nobody'
     ? [nobodyOf(input)]
@@ -55,6 +67,7 @@ function plansOf(input: PlanInput): readonly ReaderPlan[] {
 function verdictOf(input: PlanInput, plans: readonly ReaderPlan[]): Verdict {
   const [first] = plans;
   const { resolution } = input.facts;
+  if (input.keyDoor === 'takes') return TAKEN;
   if (resolution.kind === 'unclear')
     return refuse('defer', 'reader unclear', resolution.because, readerUnclear(resolution.because));
   if (resolution.kind === 'loop') {

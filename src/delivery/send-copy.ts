@@ -23,6 +23,8 @@ export interface Progress {
 export interface CopySender {
   /** @returns whether the next hop's connection is done with the copy */
   send(progress: Progress, group: Group): Promise<boolean>;
+  /** Remembers what was accepted without a copy. Never rejects. @param recipient its hash */
+  remember(progress: Progress, recipient: string, reply: Reply): Promise<void>;
   /** Copies that wait for a late answer. */
   readonly late: () => number;
 }
@@ -36,7 +38,12 @@ export function createCopySender(context: DeliveryContext): CopySender {
   let late = 0;
 
   /** Never rejects: what was accepted was accepted. */
-  async function remember(hash: string, entry: Pending, reply: Reply, log: Logger): Promise<void> {
+  async function remember(
+    hash: string,
+    entry: Pick<Pending, 'hash'>,
+    reply: Reply,
+    log: Logger,
+  ): Promise<void> {
     try {
       await memory.remember(hash, entry.hash, reply.text);
     } catch (error) {
@@ -112,5 +119,9 @@ export function createCopySender(context: DeliveryContext): CopySender {
       });
   }
 
-  return { send, late: () => late };
+  return {
+    send,
+    remember: ({ hash, log }, recipient, reply) => remember(hash, { hash: recipient }, reply, log),
+    late: () => late,
+  };
 }

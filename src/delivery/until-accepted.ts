@@ -27,6 +27,9 @@ function isForMissing({ action, because }: Verdict): boolean {
       return because !== 'already encrypted';
     case 'reject':
       return because !== 'rule';
+    // The user whose key it is may be missing.
+    case 'take':
+      return true;
     case 'seal':
     case 'defer':
       return false;

@@ -42,10 +42,10 @@ WITH namesake AS MATERIALIZED (
   JOIN users u ON u.id = wanted.id
   JOIN addresses p ON p.user_id = u.id AND p.kind = 'user'
 ), ours AS MATERIALIZED (
-  SELECT d.id, d.name, d.class, d.local, d.fold_local_part, d.settings, d.transport
+  SELECT d.id, d.name, d.class, d.local, d.fold_local_part, d.settings, d.transport, d.refusals #>> '{unknown,action}' AS unknown
   FROM domains d WHERE d.name = ANY ($2::text[])
   UNION ALL
-  SELECT d.id, d.name, d.class, d.local, d.fold_local_part, d.settings, d.transport
+  SELECT d.id, d.name, d.class, d.local, d.fold_local_part, d.settings, d.transport, d.refusals #>> '{unknown,action}' AS unknown
   FROM (SELECT domain_id FROM owner UNION SELECT domain_id FROM other_name) o JOIN domains d ON d.id = o.domain_id
 ), key AS (
   SELECT k.id, 'user:' || k.user_id AS owner, k.kind, k.fingerprint, k.status, k.source, k.created_at, k.certificate
@@ -82,6 +82,8 @@ interface RawDomain {
   readonly fold_local_part: boolean;
   readonly settings: unknown;
   readonly transport: string | null;
+  /** What is done about an address that nobody has; null: the default. */
+  readonly unknown: string | null;
 }
 
 type Row =
@@ -245,6 +247,7 @@ function domainOf(row: RawDomain, rules: readonly RawRule[] | undefined): Domain
     foldLocalPart: row.fold_local_part,
     settings: settingsOf(row.settings),
     transport: row.transport,
+    ...(row.unknown === 'accept' ? { acceptsUnknown: true } : {}),
     rules: rulesOf(rules),
   };
 }

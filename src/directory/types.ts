@@ -25,6 +25,8 @@ export interface Domain {
   readonly class: 'virtual' | 'relay';
   /** Postfix delivers for it by itself: it stands in mydestination. */
   readonly local?: boolean;
+  /** Addresses that nobody has are accepted: its next hop knows its recipients by itself. */
+  readonly acceptsUnknown?: boolean;
   readonly foldLocalPart: boolean;
   readonly settings: SettingsOverride;
   readonly transport: string | null;

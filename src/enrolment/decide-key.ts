@@ -9,14 +9,20 @@ import type { Decided, Effect, EnrolmentState, FlowEvent, StateSubmission } from
 export const UNDO_MS = 7 * 86_400_000;
 /** Keys of one user that wait at the same time. */
 export const MOST_SUBMISSIONS = 5;
+/** Of those that came by letters, beside the others: a stranger's letters use up nothing that the owner needs. */
+export const MOST_BY_MAIL = 2;
 
 export function submit(
   question: Question,
-  { fingerprint, keyKind, intent, relation }: Extract<FlowEvent, { kind: 'submit' }>,
+  { fingerprint, keyKind, intent, relation, byMail = false }: Extract<FlowEvent, { kind: 'submit' }>,
 ): Decided {
   const { state, now, settings } = question;
   if (relation === 'known') return refuse('key known');
   if (hasKey(state) && !isProven(question)) return refuse('needs key');
+  const waiting = state.submissions.find(
+    (each) => each.fingerprint === fingerprint && !isExpired(question, each),
+  );
+  if (byMail && waiting !== undefined) return sentAgain(waiting);
   const better = state.submissions.find(
     (each) => each.fingerprint === fingerprint && isBeyond(question, each),
   );
@@ -26,8 +32,10 @@ export function submit(
       [{ do: 'letter', kind: 'confirm', seal: 'submission', submissionId: better.id }],
       'submitted',
     );
-  const others = state.submissions.filter((each) => each.fingerprint !== fingerprint);
-  if (others.length >= MOST_SUBMISSIONS) return refuse('limited');
+  const others = state.submissions.filter(
+    (each) => each.fingerprint !== fingerprint && each.byMail === byMail,
+  );
+  if (others.length >= (byMail ? MOST_BY_MAIL : MOST_SUBMISSIONS)) return refuse('limited');
   return done(
     [
       ...replaced(state, fingerprint),
@@ -41,6 +49,18 @@ export function submit(
       },
       { do: 'letter', kind: 'confirm', seal: 'submission' },
     ],
+    'submitted',
+  );
+}
+
+/**
+ * The same key by a letter once more: its letter is sent again where it came by a letter before. What was handed over otherwise, or
+ * waits by a recovery, stays as it is: anybody may know the key, and write a letter.
+ */
+function sentAgain({ id, byMail, letterSent, read, recoveryId }: StateSubmission): Decided {
+  const again = byMail && letterSent && !read && recoveryId === null;
+  return done(
+    again ? [{ do: 'letter', kind: 'confirm', seal: 'submission', submissionId: id }] : [],
     'submitted',
   );
 }

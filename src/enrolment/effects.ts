@@ -253,7 +253,8 @@ async function detailsOf(
   if (recovery !== null) return { at: now, until: recovery.due_at.getTime(), change: recovery.change.kind };
   if (submissionId !== null) {
     const submission = await submissionOf(run.tx, submissionId);
-    return submission === null ? {} : { fingerprint: submission.fingerprint };
+    const wks = run.context.name === 'wks' && submission?.kind === 'openpgp' ? { wks: true } : {};
+    return submission === null ? {} : { fingerprint: submission.fingerprint, ...wks };
   }
   if (run.activated === null) return {};
   return {

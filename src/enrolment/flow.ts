@@ -10,7 +10,16 @@ import { recoveryOf } from './rows.ts';
 import type { DecidedResult, FlowEvent } from './state.ts';
 import { findToken, type TokenAction, useToken } from './tokens.ts';
 import { transact } from './transact.ts';
-import type { Asker, Change, FlowContext, FlowRefusal, Intent, Outcome, RecoveryView } from './types.ts';
+import {
+  type Asker,
+  type Change,
+  type FlowContext,
+  type FlowRefusal,
+  type Intent,
+  MAIL_DOORS,
+  type Outcome,
+  type RecoveryView,
+} from './types.ts';
 import { type Understood, type UnderstoodKey, understand } from './understand.ts';
 
 /** Reads an upload (armored or binary, at most 256 KiB) for one user. Changes nothing. */
@@ -62,7 +71,14 @@ export async function submitKey(
   const { fingerprint, kind: keyKind, relation, revokes } = key;
   const event: FlowEvent = revokes
     ? { kind: 'revoke', fingerprint }
-    : { kind: 'submit', fingerprint, keyKind, intent, relation };
+    : {
+        kind: 'submit',
+        fingerprint,
+        keyKind,
+        intent,
+        relation,
+        byMail: MAIL_DOORS.some((door) => door === asker.name),
+      };
   const outcome = await transact(context, {
     asker,
     key,

@@ -39,6 +39,10 @@ export const LIMITS = {
   reviewUser: { name: 'review user', most: 60, windowMs: HOUR_MS },
   /** Keys fetched from elsewhere (WKD, key servers). */
   fetchUser: { name: 'fetch user', most: 20, windowMs: HOUR_MS },
+  /** Letters to the key address that name a user as their author, and are read. */
+  mailUser: { name: 'mail user', most: 10, windowMs: 24 * HOUR_MS },
+  /** Letters that tell a user of a key that came so. */
+  mailNotice: { name: 'mail notice', most: 2, windowMs: 24 * HOUR_MS },
   /** Letters that a user asks for: new keys', and tests, which use up nobody's new keys. */
   lettersUser: { name: 'letters user', most: 30, windowMs: 24 * HOUR_MS },
   testLetters: { name: 'test letters', most: 30, windowMs: 24 * HOUR_MS },

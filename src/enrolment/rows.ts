@@ -13,7 +13,7 @@ import type { Orm } from '../directory/find.ts';
 import type { StoredKey } from '../directory/types.ts';
 import { languageOf } from './letters/language.ts';
 import type { EnrolmentState, StateRecovery, StateSubmission } from './state.ts';
-import type { Change, Language, Proof } from './types.ts';
+import { type Change, type Language, MAIL_DOORS, type Proof } from './types.ts';
 
 export type SubmissionRow = typeof enrolmentSubmissions.$inferSelect;
 export type RecoveryRow = Omit<typeof enrolmentRecoveries.$inferSelect, 'change'> & {
@@ -147,6 +147,8 @@ function asSubmission(row: SubmissionRow): StateSubmission {
     intent: row.intent,
     proof: proofOf(row),
     read: row.read_at !== null,
+    byMail: MAIL_DOORS.some((door) => door === row.actor),
+    letterSent: row.letter_sent_at !== null,
     recoveryId: row.recovery_id,
     expiresAt: row.expires_at.getTime(),
   };

@@ -9,16 +9,19 @@ import type { StoredKey } from '../directory/types.ts';
 import type { KeyCache } from '../keys/cache.ts';
 import { chooseKeys, type KeyChoice } from '../keys/choose.ts';
 import { type Logger, withoutAddresses } from '../observe/log.ts';
+import { submissionAddress } from '../publishing/submission-address.ts';
+import { readSubmissionKey } from '../publishing/submission-key.ts';
 import type { Sealer } from '../sealing/pool.ts';
 import type { NextHopClient } from '../smtp/client/next-hop.ts';
 import { logReply } from '../smtp/log-reply.ts';
 import { ourEnvelope } from '../smtp/our-envelope.ts';
 import { pathOfAddress } from '../smtp/paths.ts';
-import { composeLetter } from './letters/compose.ts';
+import { composeLetter, OUR_MESSAGE_ID } from './letters/compose.ts';
 import { detailsSchema, LETTER_KINDS, type LetterDetails, type LetterKind } from './letters/texts.ts';
+import { composeWksRequest, type WksRequest } from './letters/wks-request.ts';
 import { claimLetter, dropLetter, type LetterRow, postponeLetter, settleLetter } from './outbox.ts';
 import { type Addressee, loadAddressee, submissionOf } from './rows.ts';
-import { linkOf, makeToken, type TokenAction } from './tokens.ts';
+import { linkOf, makeToken, type TokenAction, tokenOfLink } from './tokens.ts';
 import type { FlowContext } from './types.ts';
 import { understand } from './understand.ts';
 
@@ -44,6 +47,7 @@ const ACTIONS: { readonly [Kind in LetterKind]?: TokenAction } = {
   'sign in': 'sign-in',
   confirm: 'confirm',
   'first key': 'undo',
+  'key came': 'sign-in',
   recovery: 'stop',
 };
 
@@ -120,6 +124,12 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
   if (typeof link !== 'string') return link;
   const to =
     kind === 'administrator' ? administratorOf(config.notices.administrator, addressee) : addressee.address;
+  const from = submissionAddress(config.portal.key_address, addressee.domain);
+  const common = { date, id: `${OUR_MESSAGE_ID}${randomBytes(16).toString('hex')}` };
+  if (details.wks === true && keys.kind === 'openpgp') {
+    const request = { ...common, sender: from, address: to, nonce: tokenOfLink(link), keys: keys.use };
+    return sendWksRequest(context, addressee, { ...request, fingerprint: details.fingerprint ?? '' });
+  }
   const message = await composeLetter({
     kind,
     language: addressee.language,
@@ -130,10 +140,9 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
       linkUntil: link === '' ? null : linkUntil,
     },
     details,
-    from: `${config.portal.key_address}@${addressee.domain}`,
+    from,
     to,
-    date,
-    id: `sealpost-${randomBytes(16).toString('hex')}`,
+    ...common,
   });
   const parts =
     letter.seal === 'clear'
@@ -145,6 +154,19 @@ async function attempt(context: SenderContext, letter: LetterRow): Promise<Troub
           context.sealer,
         );
   return handOver(context, to, parts);
+}
+
+async function sendWksRequest(
+  context: SenderContext,
+  { domain }: Addressee,
+  request: WksRequest,
+): Promise<Trouble | null> {
+  const key = await readSubmissionKey(context.config().state_dir, domain);
+  if (key === null)
+    return { because: 'the domain has no submission key here (wks=on makes it)', when: 'later' };
+  return handOver(context, request.address, [
+    await composeWksRequest(request, key.secret, context.sealer.encrypt),
+  ]);
 }
 
 async function handOver(
@@ -224,7 +246,7 @@ async function makeLink(
   if (action === undefined) return '';
   const { url } = context.config().portal;
   if (url === '') return { because: 'portal.url is not set: its link would lead nowhere', when: 'later' };
-  if (kind === 'sign in' && addressee.status === 'disabled')
+  if (action === 'sign-in' && addressee.status === 'disabled')
     return { because: 'the user is disabled', when: 'gone' };
   if (kind === 'first key' && addressee.undoUntil === null)
     return { because: 'it was taken back', when: 'gone' };
@@ -238,7 +260,7 @@ async function makeLink(
       ...(details.fingerprint === undefined ? {} : { fingerprint: details.fingerprint }),
       submissionId: letter.submission_id,
       recoveryId: letter.recovery_id,
-      sealedTo: kind === 'sign in' ? keys.use.map(({ fingerprint }) => fingerprint) : [],
+      sealedTo: action === 'sign-in' ? keys.use.map(({ fingerprint }) => fingerprint) : [],
       expiresAt: linkUntil,
     });
   });

@@ -20,6 +20,10 @@ export interface StateSubmission {
   readonly intent: Intent;
   readonly proof: Proof;
   readonly read: boolean;
+  /** It came by a letter, whose author nobody has proved to be. */
+  readonly byMail: boolean;
+  /** Its letter was handed over. */
+  readonly letterSent: boolean;
   readonly recoveryId: number | null;
   readonly expiresAt: number;
 }
@@ -60,6 +64,8 @@ export type FlowEvent =
       readonly keyKind: KeyKind;
       readonly intent: 'add' | 'replace';
       readonly relation: 'new' | 'renew' | 'known';
+      /** By a letter. */
+      readonly byMail?: boolean;
     }
   | { readonly kind: 'revoke'; readonly fingerprint: string }
   | { readonly kind: 'read'; readonly submissionId: number }

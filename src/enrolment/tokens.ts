@@ -89,6 +89,11 @@ export function linkOf(portalUrl: string, action: TokenAction, token: string): s
   return `${portalUrl}/${action}/${token}`;
 }
 
+/** The token in a link of {@link linkOf}. */
+export function tokenOfLink(link: string): string {
+  return link.slice(link.lastIndexOf('/') + 1);
+}
+
 /** Looks a token up for a GET; changes nothing. null: it does not count (any more), for whatever reason. */
 export async function readToken(context: FlowContext, token: string): Promise<TokenView | null> {
   const row = await findToken(context.database.orm, token, context.now());

@@ -27,6 +27,9 @@ export type Proof =
   | { readonly level: 'key'; readonly fingerprints: readonly string[] }
   | { readonly level: 'administrator' };
 
+/** The doors by mail, as askers are named: whoever wrote such a letter has proved nothing by it. */
+export const MAIL_DOORS = ['mail', 'wks'] as const;
+
 /** Who asks the flow for something. */
 export interface Asker {
   readonly userId: number;

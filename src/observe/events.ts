@@ -8,6 +8,7 @@ export const EVENTS = {
   refused: 'the recipient was answered with a permanent failure: Postfix returns the mail',
   duplicate: 'the next hop had accepted this recipient before: nothing was sent again',
   filed: 'a sealed copy is in the encrypted queue of its reader',
+  key_letter: 'a letter to the key address was read for keys: nothing was sent on',
   returned: 'a notification of non-delivery was accepted by the next hop',
 } as const;
 

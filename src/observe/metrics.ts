@@ -33,7 +33,7 @@ function ofDelivery(registers: Registers) {
     copies: counter(
       registers,
       'sealpost_copies_total',
-      "Recipients' copies by action (seal, pass, defer, reject) and reason",
+      "Recipients' copies by action (seal, pass, take, defer, reject) and reason",
       'action',
       'because',
     ),

@@ -60,6 +60,9 @@ export const OPERATIONS = {
   decision_failed: 'nobody could decide on a recipient: the mail stays where it is',
   delivery_failed: 'an error that nobody foresaw in a delivery; it was answered 451',
   copy_not_sent: 'an error that nobody foresaw while a copy was sent; Postfix keeps the mail',
+  key_letter_passed:
+    'a letter to the key address was read for keys, and goes on to whoever else has the address',
+  key_letter_unread: 'a letter to the key address could not be read now: the mail stays where it is',
   command_failed: 'an error that nobody foresaw in an SMTP command; it was answered 451',
   mail_loop: 'a message has more Received fields than filter.max_received',
   memory_unasked: 'the memory of deliveries cannot be asked: mail is deferred',

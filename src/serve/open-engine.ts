@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import { messageOf } from '../database/exit.ts';
 import { isDatabaseUnavailable } from '../database/open.ts';
 import { type Engine, type EngineOptions, openEngine } from '../delivery/engine.ts';
+import { mailDoorOf } from '../enrolment/mail/door.ts';
 import type { Logger } from '../observe/log.ts';
 import { within } from '../pacing/within.ts';
 import type { Outlook } from './outlook.ts';
@@ -26,7 +27,15 @@ export async function openWhenReachable(
   const { metrics } = outlook;
   for (let attempt = 0; !stop.requested(); attempt += 1) {
     try {
-      const engine = await openEngine({ config, logger, metrics, watchChanges: true, claims, refuseNewer });
+      const engine = await openEngine({
+        config,
+        logger,
+        metrics,
+        watchChanges: true,
+        claims,
+        refuseNewer,
+        keyDoor: mailDoorOf,
+      });
       outlook.because = 'the listeners are being opened';
       if (attempt > 0) logger.info({ event: 'database_back' }, 'the database answers');
       return engine;

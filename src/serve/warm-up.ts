@@ -236,6 +236,7 @@ function delivererOver(config: Config, sealer: Sealer, nextHop: NextHopClient): 
     encrypt: sealer.encrypt,
     detect: sealer.detect,
     sealInline: sealer.sealInline,
+    keyDoor: null,
     giveBack: sealer.giveBack,
     memory: NO_ACCEPTANCES,
     claims: createClaims(null),

@@ -147,6 +147,14 @@ export const noUsableKey = (action: 'defer' | 'reject', state: string): Reply =>
 
 // ---- Why a letter waits, or comes back: what befell its delivery ----
 
+/** Whoever wrote it, and whatever came of it: the answer tells of nobody. */
+export const KEY_LETTER_READ = reply(250, '2.0.0', 'Ok: the letter was read for keys');
+/** A fault of ours at the key address: the letter comes again. */
+export const KEY_LETTER_NOT_READ = reply(
+  451,
+  '4.3.0',
+  'The letter could not be read for keys; try again later',
+);
 /** Sealing itself failed: never plaintext instead. */
 export const SEALING_FAILED = reply(
   451,

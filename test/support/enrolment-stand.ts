@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { generateKey, type PrivateKey } from 'openpgp';
 import { type Engine, openEngine } from '../../src/delivery/engine.ts';
 import { requireUser } from '../../src/directory/find.ts';
+import { mailDoorOf } from '../../src/enrolment/mail/door.ts';
 import { runOnce } from '../../src/enrolment/run.ts';
 import type { SenderContext } from '../../src/enrolment/send.ts';
 import type { Asker, Proof } from '../../src/enrolment/types.ts';
@@ -47,8 +48,15 @@ export async function openEnrolmentStand(
   await trial.json('domain', 'add', 'example.org');
   const hop = listedHop();
   const { logger, metrics } = silent();
-  const engine = await openEngine({ config: trial.config, logger, metrics, workers: 0, nextHop: hop });
   let passed = 0;
+  const engine = await openEngine({
+    config: trial.config,
+    logger,
+    metrics,
+    workers: 0,
+    nextHop: hop,
+    keyDoor: (database, config) => mailDoorOf(database, config, () => Date.now() + passed),
+  });
   const context: SenderContext = {
     database: engine.database,
     config: () => trial.config,

@@ -18,8 +18,11 @@ export interface LetterInput {
   readonly id: string;
 }
 
+/** The Message-ID of a letter of ours begins so; random digits follow. */
+export const OUR_MESSAGE_ID = 'sealpost-';
+
 /** What would end a header field, or begin another one. */
-const BREAKS_FIELD = /[\p{Cc}\u2028\u2029]/u;
+export const BREAKS_FIELD = /[\p{Cc}\u2028\u2029]/u;
 
 /**
  * Composes a letter with CRLF line ends.

@@ -82,6 +82,16 @@ export const english: Catalogue = {
           : `If you do not know why this was done, look at the history at ${portal}, and ask your administrator.`,
       ],
     }),
+    'key came': ({ address, fingerprint, link, linkUntil }) => ({
+      subject: 'A key came by mail, and nothing was changed',
+      paragraphs: [
+        `A letter that names ${address} as its author brought a key to the address for keys. Its fingerprint is\n${fingerprint}`,
+        'You have a key already, so this letter is sealed with it, and nothing was changed: who wrote a letter cannot be told from the letter.',
+        `If it was you, and you want to use that key: open this address, press the button there, and hand the key over on the page:\n${link}`,
+        `The link works once, until ${linkUntil}. Give it to nobody: whoever has it can act for you.`,
+        'If it was not you, you need not do anything.',
+      ],
+    }),
     subkey: ({ address, fingerprint, subkey, at, portal }) => ({
       subject: 'Your mail will be sealed with another part of your key',
       paragraphs: [
@@ -123,6 +133,7 @@ export const english: Catalogue = {
   },
   actor(actor) {
     if (actor === 'portal') return 'somebody who was signed in as you';
+    if (actor === 'mail' || actor === 'wks') return 'somebody who wrote to the address for keys';
     if (actor.startsWith('cli:')) return `the administrator (${actor.slice(4)})`;
     return actor;
   },

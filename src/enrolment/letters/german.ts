@@ -82,6 +82,16 @@ export const german: Catalogue = {
           : `Wenn Sie nicht wissen, warum das geschah, sehen Sie sich den Verlauf auf ${portal} an und fragen Sie Ihren Administrator.`,
       ],
     }),
+    'key came': ({ address, fingerprint, link, linkUntil }) => ({
+      subject: 'Ein Schlüssel kam per Brief, und nichts wurde geändert',
+      paragraphs: [
+        `Ein Brief, der ${address} als Absender nennt, brachte einen Schlüssel an die Adresse für Schlüssel. Sein Fingerabdruck ist\n${fingerprint}`,
+        'Sie haben schon einen Schlüssel. Darum ist dieser Brief damit versiegelt, und nichts wurde geändert: Wer einen Brief schrieb, sagt der Brief nicht.',
+        `Wenn Sie es waren und diesen Schlüssel benutzen wollen: Öffnen Sie diese Adresse, drücken Sie dort den Knopf und geben Sie den Schlüssel auf der Seite ab:\n${link}`,
+        `Der Link gilt einmal, bis ${linkUntil}. Geben Sie ihn niemandem: Wer ihn hat, kann für Sie handeln.`,
+        'Wenn Sie es nicht waren, brauchen Sie nichts zu tun.',
+      ],
+    }),
     subkey: ({ address, fingerprint, subkey, at, portal }) => ({
       subject: 'Ihre Post wird mit einem anderen Teil Ihres Schlüssels versiegelt',
       paragraphs: [
@@ -123,6 +133,7 @@ export const german: Catalogue = {
   },
   actor(actor) {
     if (actor === 'portal') return 'jemand, der als Sie angemeldet war';
+    if (actor === 'mail' || actor === 'wks') return 'jemand, der an die Adresse für Schlüssel schrieb';
     if (actor.startsWith('cli:')) return `der Administrator (${actor.slice(4)})`;
     return actor;
   },

@@ -9,6 +9,7 @@ import * as z from 'zod';
  * - `administrator`: to the administrator: a recovery was stopped twice, or its letters could not be handed over;
  * - `test`: to the current keys, when asked for;
  * - `readers`: to a key that could read before: who can read was changed;
+ * - `key came`: to the current keys: another key came by mail, and a link to sign in by which it can be handed over;
  * - `subkey`: to a key that can read before: another part of it takes over by itself.
  */
 export const LETTER_KINDS = [
@@ -19,6 +20,7 @@ export const LETTER_KINDS = [
   'administrator',
   'test',
   'readers',
+  'key came',
   'subkey',
 ] as const;
 export type LetterKind = (typeof LETTER_KINDS)[number];
@@ -46,6 +48,8 @@ export const detailsSchema = z.object({
   change: z.enum(['key', 'remove key', 'settings', 'pass rule', 'leave', 'pause']).optional(),
   /** Who changed the readers: as in key_events. */
   actor: z.string().optional(),
+  /** Of `confirm`: the request that a client of the Web Key Service answers. */
+  wks: z.boolean().optional(),
   news: z.array(newsSchema).readonly().optional(),
 });
 export type LetterDetails = Readonly<z.output<typeof detailsSchema>>;

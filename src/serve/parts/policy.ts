@@ -7,7 +7,7 @@ export const policyPart: WorkingPart = {
   runs: 'in every worker',
   // The next hop is often a Postfix that asks here.
   closes: 'after the mail',
-  fixedKeys: ['policy'],
+  fixedKeys: ['policy', 'portal.key_address'],
   wanted: () => true,
   async start({ config, logger, metrics, passed }) {
     const daemons = await startPolicyDaemons(config, logger, metrics, passed);

@@ -7,6 +7,7 @@ import { type Config, configSchema } from '../../../src/config/schema.ts';
 import type { Acceptances } from '../../../src/delivery/acceptances.ts';
 import { createClaims } from '../../../src/delivery/claims.ts';
 import { createDeliverer, type Deliverer } from '../../../src/delivery/deliver.ts';
+import type { KeyDoor } from '../../../src/delivery/key-address.ts';
 import { bounceHash } from '../../../src/delivery/message-hash.ts';
 import { planCopy } from '../../../src/delivery/plan.ts';
 import { DirectoryUnavailable, type RecipientFacts, type StoredKey } from '../../../src/directory/types.ts';
@@ -49,6 +50,7 @@ interface Script {
   readonly encrypt?: (job: SealingJob) => void;
   readonly directory?: (path: string) => void;
   readonly config?: object;
+  readonly keyDoor?: KeyDoor;
 }
 
 /** A stage on which only the delivery itself is real: keyed@ has a key named after it, everybody else has none. */
@@ -94,6 +96,12 @@ function stage(script: Script = {}): Stage {
       copy: async (found, seen) =>
         planCopy({
           facts: found,
+          keyDoor:
+            found.address?.startsWith('keys@') === true
+              ? 'takes'
+              : found.address?.startsWith('keys+') === true
+                ? 'reads'
+                : 'closed',
           global: config.encryption,
           ...seen,
           choose: (keys) => ({
@@ -110,6 +118,7 @@ function stage(script: Script = {}): Stage {
     shown: (path) => path,
     detect: async (message) => detectEncrypted(message),
     sealInline: async () => null,
+    keyDoor: script.keyDoor ?? null,
     giveBack: (sealed) => void givenBack.push(sealed),
     encrypt: async (job) => {
       script.encrypt?.(job);
@@ -562,6 +571,62 @@ describe('delivering one transaction', () => {
     expect(sent).toHaveLength(2);
     const { readdirSync } = await import('node:fs');
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe('a letter to the key address', () => {
+  const letters: Parameters<NonNullable<Script['keyDoor']>>[0][] = [];
+  const keyDoor: Script['keyDoor'] = async (letter) => {
+    letters.push(letter);
+    return 'a key was handed over';
+  };
+
+  it('is read, and goes nowhere; others of the same transaction get theirs, and a retry reads nothing again', async () => {
+    letters.length = 0;
+    const scene = stage({
+      keyDoor,
+      reply: (_path, attempt) => (attempt === 1 ? { code: 451, enhanced: '4.3.0', text: 'later' } : OK),
+    });
+    const mail = transaction(['keys@example.org', 'plain@example.org']);
+    const first = await scene.deliverer.deliverAsOne(mail);
+    expect(first.reply.code).toBe(451);
+    const second = await scene.deliverer.deliverAsOne(mail);
+    expect(second.reply.code).toBe(250);
+    expect(letters).toMatchObject([{ sender: 'c@example.net' }]);
+    expect(scene.sent.map(({ envelope }) => envelope.recipients.map(({ path }) => path))).toEqual([
+      ['plain@example.org'],
+      ['plain@example.org'],
+    ]);
+    expect(scene.told[0]).toMatchObject({
+      event: 'key_letter',
+      because: 'key address',
+      reason: 'a key was handed over',
+      recipient: 'keys@example.org',
+    });
+  });
+
+  it.each(['keys@example.org', 'keys+else@example.org'])(
+    'waits where it cannot be read now, and nothing is sent: %s',
+    async (recipient) => {
+      const failing: Script['keyDoor'] = () => Promise.reject(new Error('the database is away'));
+      for (const door of [failing, undefined]) {
+        const scene = stage(door === undefined ? {} : { keyDoor: door });
+        const { outcomes } = await scene.deliverer.deliver(transaction([recipient]));
+        expect(outcomes.map(({ reply }) => reply.code)).toEqual([451]);
+        expect(scene.sent).toEqual([]);
+        expect(scene.remembered.size).toBe(0);
+        expect(scene.told).toMatchObject([{ event: 'deferred', because: 'key letter not read' }]);
+      }
+    },
+  );
+
+  it('is read, and goes on, where somebody else may have the address', async () => {
+    letters.length = 0;
+    const scene = stage({ keyDoor });
+    await scene.deliverer.deliver(transaction(['keys+else@example.org']));
+    expect(letters).toHaveLength(1);
+    expect(scene.sent).toHaveLength(1);
+    expect(scene.told).toMatchObject([{ event: 'passed' }]);
   });
 });
 

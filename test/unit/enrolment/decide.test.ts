@@ -38,6 +38,8 @@ function aSubmission(more: Partial<StateSubmission> = {}): StateSubmission {
     intent: 'add',
     proof: mailbox,
     read: false,
+    byMail: false,
+    letterSent: true,
     recoveryId: null,
     expiresAt: NOW + DAY,
     ...more,

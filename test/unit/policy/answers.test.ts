@@ -23,7 +23,12 @@ import { storedKey } from '../directory/rows.ts';
 import { domainFactsOf, expiryOf, factsOf, grantsOf, keysOfUsers } from './in-memory.ts';
 
 const global = configSchema.parse({}).encryption;
-const OPTIONS: AnswerOptions = { mailboxDomain: '', delimiters: '+', propagateExtension: false };
+const OPTIONS: AnswerOptions = {
+  mailboxDomain: '',
+  delimiters: '+',
+  propagateExtension: false,
+  keyAddress: null,
+};
 type Choose = PlanInput['choose'];
 const noKeys: Choose = () => chooseKeys([], 0);
 
@@ -69,7 +74,7 @@ function ask(
     case 'virtual_alias':
       return virtualAlias(known, options);
     case 'virtual_mailbox':
-      return virtualMailbox(known);
+      return virtualMailbox(known, options);
     case 'virtual_domains':
     case 'relay_domains': {
       const name = normaliseDomain(key);

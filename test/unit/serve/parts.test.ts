@@ -109,6 +109,7 @@ describe('the parts of sealpost', () => {
       'observe.hosts',
       'observe.listen',
       'policy',
+      'portal.key_address',
       'portal.listen',
       'portal.trusted_group',
       'portal.trusted_header',
