@@ -60,7 +60,8 @@ describe('the blocks of the pages', () => {
     );
     expect(wrong.flat()).toEqual([]);
     expect(kinds.flatMap(({ text }) => callsIn(text)).length).toBeGreaterThan(60);
-  });
+    // The first of them loads the whole command line.
+  }, 120_000);
 
   it('show forms of commands that there are', async () => {
     const forms = ofKind('synopsis').flatMap(({ text }) => formsOf(text));

@@ -18,7 +18,8 @@ describe('the README', () => {
     expect(own.length).toBeGreaterThanOrEqual(6);
     for (const line of own) expect(await unknownIn(line), line).toEqual([]);
     expect(await unknownIn('sealpost user addd --quotas')).toEqual(['addd', '--quotas']);
-  });
+    // The first of them loads the whole command line.
+  }, 120_000);
 });
 
 describe('the steps of a section', () => {
