@@ -307,7 +307,9 @@ describe('the metrics, after all of that', () => {
       .filter(({ name }) => name === 'sealpost_events_total')
       .map(({ labels }) => labels.event);
     expect(events.filter((event) => !Object.hasOwn(EVENTS, event ?? ''))).toEqual([]);
-    expect(events.length).toBe(Object.keys(EVENTS).length);
+    // key-letters.test.ts sends a letter to the key address.
+    const others = Object.keys(EVENTS).filter((event) => event !== 'key_letter');
+    expect(events.toSorted()).toEqual(others.sort());
   });
 });
 

@@ -1,9 +1,11 @@
 // A database with a wire to it and an empty one with another, and the commands backup and restore as programs that may be killed.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { createMessage, encrypt, generateKey } from 'openpgp';
 import pg from 'pg';
 import { expect } from 'vitest';
 import { registerBackup } from '../../src/cli/backup.ts';
@@ -38,6 +40,16 @@ export interface BackupStand {
   readonly restored: string;
 }
 
+/** @param size bytes of what is sealed */
+async function sealedLetter(size: number): Promise<Uint8Array> {
+  const { publicKey } = await generateKey({
+    userIDs: [{ email: 'user0@example.org' }],
+    format: 'object',
+  });
+  const message = await createMessage({ binary: randomBytes(size) });
+  return (await encrypt({ message, encryptionKeys: publicKey, format: 'binary' })) as Uint8Array;
+}
+
 export async function openBackupStand(): Promise<BackupStand> {
   const trial = await openTrial(REGISTERS, '[receiver]\nspool = "spool"\n');
   await trial.json('domain', 'add', 'example.org');
@@ -46,7 +58,7 @@ export async function openBackupStand(): Promise<BackupStand> {
     'add',
     ...Array.from({ length: USERS }, (_, number) => `user${number}@example.org`),
   );
-  await fileInQueue(trial.database.pool, { id: 1 }, [Buffer.alloc(900_000, 1)]);
+  await fileInQueue(trial.database.pool, { id: 1 }, [await sealedLetter(900_000)]);
   mkdirSync(join(trial.folder, 'spool', 'new'), { recursive: true });
   writeFileSync(join(trial.folder, 'spool', 'new', SPOOLED), 'Subject: not filed\n\nyet\n');
   const postgres = await startPostgres();

@@ -17,7 +17,7 @@ export interface BurstSizes {
 }
 
 /** What `npm test` sends; `npm run test:long -- wirings` sends more. */
-const SMALL: BurstSizes = { burst: 60, fault: 12 };
+const SMALL: BurstSizes = { burst: 60, fault: 15 };
 /** Milliseconds for a burst to leave Postfix's queue. */
 const PATIENCE = 150_000;
 /** Postfix's own limit, small, so that a message just below it is quickly sealed. */
