@@ -211,9 +211,10 @@ function refusalOf(error: unknown): string | undefined {
   return undefined;
 }
 
-/** The error after so many attempts: of one server its own, of several all of them. */
+/** The error after so many attempts: where all told the same, the last one; else what each told. */
 function failureOf(error: Error, told: readonly string[]): Error {
-  return told.length < 2 ? error : new NoServer([...new Set(told)].join('; '));
+  const different = new Set(told);
+  return different.size < 2 ? error : new NoServer([...different].join('; '));
 }
 
 /** A pool whose new connections try one server after the other. */

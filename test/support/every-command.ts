@@ -103,7 +103,7 @@ export const EVERY_CALL: readonly CommandCall[] = [
   // A letter is no backup, which is said before a database is asked.
   nothing('verify LETTER', { code: 1 }),
   nothing('restore LETTER', { code: 1 }),
-  configuration('database accept', { code: 1 }),
+  database('database accept', { code: 1 }),
   database('restore --accept', { code: 1 }),
   database('key remove FINGERPRINT --yes'),
   database('user remove rob@example.org --erase --yes'),
