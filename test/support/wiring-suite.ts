@@ -1,12 +1,13 @@
 // The end-to-end tests that every wiring has to pass: one table of tests, four files that name their wiring.
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { waitUntil } from './child.ts';
-import { openpgpDecrypt } from './keys.ts';
+import { withFile } from './key-letters.ts';
+import { makeKey, openpgpDecrypt } from './keys.ts';
 import { checkRun, expectedArrivals, type Group, mixedRun, sendRun } from './mail-run.ts';
-import { ALICE, type MailSystem, SENDER, startMailSystem, type Wiring } from './mail-system.ts';
+import { ALICE, DOMAIN, type MailSystem, SENDER, startMailSystem, ULLA, type Wiring } from './mail-system.ts';
 import type { SinkBehaviour } from './sink.ts';
 import { sendRaw } from './submit.ts';
-import { unsealAndCompare } from './unseal.ts';
+import { armoredPart, unsealAndCompare } from './unseal.ts';
 
 /** How many messages the tests of a wiring send at once. */
 export interface BurstSizes {
@@ -18,6 +19,8 @@ export interface BurstSizes {
 
 /** What `npm test` sends; `npm run test:long -- wirings` sends more. */
 const SMALL: BurstSizes = { burst: 60, fault: 15 };
+/** Where the links of our own letters lead. */
+const PORTAL = 'https://keys.seal.test';
 /** Milliseconds for a burst to leave Postfix's queue. */
 const PATIENCE = 150_000;
 /** Postfix's own limit, small, so that a message just below it is quickly sealed. */
@@ -39,6 +42,7 @@ export function describeWiring(
     let system: MailSystem;
     beforeAll(async () => {
       system = await startMailSystem(wiring, {
+        config: { portal: { url: PORTAL } },
         mainCf: { ...ON_DEMAND, message_size_limit: String(SIZE_LIMIT) },
       });
     });
@@ -62,6 +66,21 @@ export function describeWiring(
     it('lines of 3,000 bytes, NUL, Latin-1 and lines of dots come out of the sealed message as they went in', async () => {
       const body = `${'L'.repeat(3000)}\r\nNUL \0 here\r\nGr\u00fc\u00dfe\r\n.\r\n..\r\n...\r\n\r\n\r\n`;
       await arrivesSealed(system, Buffer.from(body, 'latin1'));
+    });
+
+    it('a letter to the key address goes to nobody, and whose key it brings gets a letter that this key alone opens', async () => {
+      const key = await makeKey(system.gpg, ULLA);
+      const message = withFile(ULLA, key.publicKey);
+      const to = { port: system.postfix.submitPort };
+      await sendRaw({ to, sender: ULLA, recipients: [`keys@${DOMAIN}`], message });
+      await system.postfix.empty(PATIENCE);
+      await system.mailboxes.waitForDeliveries(1, PATIENCE);
+      const [answer, ...more] = system.mailboxes.deliveries();
+      expect(more, 'further deliveries').toHaveLength(0);
+      expect(answer).toMatchObject({ recipient: ULLA, sender: '' });
+      const sealed = answer?.message ?? Buffer.alloc(0);
+      expect(sealed.includes(PORTAL)).toBe(false);
+      expect((await openpgpDecrypt(key)(armoredPart(sealed))).includes(`${PORTAL}/`)).toBe(true);
     });
 
     it('sealpost stopped in the middle of a burst and started again: nothing lost, nothing twice', async () => {
