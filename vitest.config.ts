@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
+    // Three runs of `npm test` read the same sources.
+    experimental: { fsModuleCache: true },
     tags: [
       {
         name: 'slow',

@@ -24,7 +24,7 @@ step(report, 'type check', bin('tsc'), ['--noEmit', '-p', 'tsconfig.json']);
 step(report, 'lint', bin('biome'), ['check', '.']);
 step(report, 'build', process.execPath, ['packaging/build.mjs']);
 vitest(report, `unit and property tests on Node.js ${process.versions.node}`, 'unit', TOGETHER);
-vitest(report, 'end-to-end tests', 'e2e');
+vitest(report, 'end-to-end tests', 'e2e', TOGETHER);
 if (process.versions.node.startsWith('20.')) {
   const newer = node24(join(report.folder, 'node24'));
   if (newer === undefined)

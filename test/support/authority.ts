@@ -1,5 +1,6 @@
 // Certificates for tests, made by openssl in a folder of their own each time: no fixture that could expire.
 import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,30 +54,21 @@ export function openAuthority(): Authority {
         ? ['-newkey', 'ec', '-pkeyopt', `ec_paramgen_curve:${key}`]
         : ['-newkey', key];
       const keyFile = options.keyOf?.keyFile ?? file('key');
-      const subject = options.subject ?? `/O=Example/CN=${name}`;
+      const extensions = options.extensions ?? [`subjectAltName=email:${name}@example.org`];
+      const sections = ['[req]', 'distinguished_name = name', '[name]', '[extensions]', ...extensions];
+      writeFileSync(file('cnf'), `${sections.join('\n')}\n`);
       run([
         'req',
-        '-new',
+        ...['-x509', '-new', '-config', file('cnf'), '-extensions', 'extensions'],
         ...(options.keyOf === undefined ? [...algorithm, '-nodes', '-keyout', keyFile] : ['-key', keyFile]),
-        ...['-out', file('csr'), '-subj', subject],
-      ]);
-      const extensions = options.extensions ?? [`subjectAltName=email:${name}@example.org`];
-      writeFileSync(file('ext'), `${extensions.join('\n')}\n`);
-      run([
-        'x509',
-        '-req',
-        ...['-in', file('csr'), '-out', file('pem'), '-extfile', file('ext')],
+        ...['-out', file('pem'), '-subj', options.subject ?? `/O=Example/CN=${name}`],
         ...['-days', String(options.days ?? 30), `-${options.digest ?? 'sha256'}`],
         ...(options.issuer === undefined
-          ? ['-signkey', keyFile]
-          : ['-CA', options.issuer.certificateFile, '-CAkey', options.issuer.keyFile, '-CAcreateserial']),
+          ? []
+          : ['-CA', options.issuer.certificateFile, '-CAkey', options.issuer.keyFile]),
       ]);
-      return {
-        certificateFile: file('pem'),
-        keyFile,
-        pem: readFileSync(file('pem'), 'latin1'),
-        der: run(['x509', '-in', file('pem'), '-outform', 'DER']),
-      };
+      const pem = readFileSync(file('pem'), 'latin1');
+      return { certificateFile: file('pem'), keyFile, pem, der: new X509Certificate(pem).raw };
     },
     close: () => rmSync(folder, { recursive: true, force: true }),
   };
