@@ -7,7 +7,7 @@ import { type EnrolmentStand, openEnrolmentStand } from './enrolment-stand.ts';
 import { sendRaw } from './submit.ts';
 import { silent } from './trial.ts';
 
-export interface MailDoorStand extends EnrolmentStand {
+export interface MailDoor {
   /**
    * Hands a message over. Default: to keys@example.org, by LMTP.
    * @returns the replies, and for whom it went on to the next hop
@@ -18,13 +18,15 @@ export interface MailDoorStand extends EnrolmentStand {
     recipients?: readonly string[],
     protocol?: 'lmtp' | 'smtp',
   ): Promise<{ readonly replies: readonly string[]; readonly passed: readonly string[] }>;
+  close(): Promise<void>;
 }
 
-export async function openMailDoorStand(
-  registers: readonly ((program: Command) => void)[],
-  toml = '',
-): Promise<MailDoorStand> {
-  const stand = await openEnrolmentStand(registers, toml);
+export interface MailDoorStand extends EnrolmentStand, MailDoor {
+  close(): Promise<void>;
+}
+
+/** A filter over a stand that is there already. */
+export async function openMailDoor(stand: EnrolmentStand): Promise<MailDoor> {
   const { folder } = stand.trial;
   const { logger, metrics } = silent();
   const listen = ['lmtp', 'smtp'].map((protocol) => ({
@@ -32,14 +34,9 @@ export async function openMailDoorStand(
     protocol,
     address: `unix:${join(folder, protocol)}`,
   }));
-  const proxy = await startProxyFilter(
-    configSchema.parse({ filter: { listen } }),
-    stand.engine,
-    logger,
-    metrics,
-  );
+  const config = configSchema.parse({ filter: { listen } });
+  const proxy = await startProxyFilter(config, stand.engine, logger, metrics);
   return {
-    ...stand,
     async post(message, sender, recipients = ['keys@example.org'], protocol = 'lmtp') {
       const before = stand.hop.sent.length;
       const to = { path: join(folder, protocol) };
@@ -47,8 +44,21 @@ export async function openMailDoorStand(
       const passed = stand.hop.sent.slice(before).flatMap(({ envelope }) => envelope.recipients);
       return { replies, passed: passed.map(({ path }) => path) };
     },
+    close: () => proxy.close(0),
+  };
+}
+
+export async function openMailDoorStand(
+  registers: readonly ((program: Command) => void)[],
+  toml = '',
+): Promise<MailDoorStand> {
+  const stand = await openEnrolmentStand(registers, toml);
+  const door = await openMailDoor(stand);
+  return {
+    ...stand,
+    post: door.post,
     async close() {
-      await proxy.close(0);
+      await door.close();
       await stand.close();
     },
   };

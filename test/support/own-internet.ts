@@ -20,7 +20,12 @@ export interface Ran {
 
 export interface OwnInternet {
   /** Runs a program in it; gives its exit code and what it wrote. @throws where it takes longer than half a minute */
-  run(program: string, args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Ran>;
+  run(
+    program: string,
+    args: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+    input?: Buffer,
+  ): Promise<Ran>;
   close(): Promise<void>;
 }
 
@@ -85,8 +90,8 @@ export async function openInternet(options: OwnInternetOptions): Promise<OwnInte
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk));
   let names: ChildProcess | null = null;
   const internet: OwnInternet = {
-    run: (program, args, environment = {}) =>
-      ran(['-t', String(child.pid), '--net', '--mount', program, ...args], environment),
+    run: (program, args, environment = {}, input = Buffer.alloc(0)) =>
+      ran(['-t', String(child.pid), '--net', '--mount', program, ...args], environment, input),
     async close() {
       if (names !== null) await ended(names);
       await ended(child);
@@ -122,12 +127,19 @@ export async function openInternet(options: OwnInternetOptions): Promise<OwnInte
 }
 
 /** Not in one step: what is asked may answer from this very process. */
-async function ran(args: readonly string[], environment: Readonly<Record<string, string>>): Promise<Ran> {
+async function ran(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  input: Buffer,
+): Promise<Ran> {
   const child = spawn('nsenter', [...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, SSL_CERT_FILE: BUNDLE, LC_ALL: 'C', ...environment },
     timeout: 30_000,
   });
+  // Some read nothing.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(input);
   const [out, err] = [buffer(child.stdout), text(child.stderr)];
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);

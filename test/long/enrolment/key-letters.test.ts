@@ -233,6 +233,10 @@ describe('a revocation', () => {
     );
     await stand.post(withFile('hans@example.org', publicKey.armor()), 'hans@example.org');
     expect(await keysOf('hans')).toMatchObject([{ fingerprint: fingerprintOf(secret), revoked: true }]);
+    const [told, ...others] = await stand.round();
+    expect(others).toEqual([]);
+    expect(told).toMatchObject({ to: 'hans@example.org', sealed: true });
+    expect(await told?.text(secret)).toContain(fingerprintOf(secret).slice(-16).match(/.{4}/g)?.join(' '));
   });
 });
 

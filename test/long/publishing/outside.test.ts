@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { generateKey, type PrivateKey, readKeys } from 'openpgp';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { fingerprintOf } from '../../support/enrolment-stand.ts';
+import { type MailDoor, openMailDoor } from '../../support/mail-door-stand.ts';
 import { lack, need, skipFor } from '../../support/needs.ts';
 import { newHome, type OwnInternet, openInternet } from '../../support/own-internet.ts';
 import { openPortalStand, type PortalStand } from '../../support/portal-stand.ts';
@@ -14,9 +15,11 @@ need('gnupg', 'sq', 'dirmngr', 'gpg-wks-client', 'root', 'iproute2');
 const WKS_CLIENT = '/usr/lib/gnupg/gpg-wks-client';
 /** The first is asked by the advanced method, the second by the direct one: its openpgpkey. is not in DNS. */
 const DOMAINS = ['example.org', 'example.net'] as const;
+const LOCATE = ['--auto-key-locate', 'clear,nodefault,wkd', '--locate-external-keys'];
 const NAMES = ['openpgpkey.example.org', 'example.org', 'example.net'];
 
 let stand: PortalStand;
+let door: MailDoor;
 let socket: string;
 const keys = new Map<string, PrivateKey>();
 
@@ -25,6 +28,7 @@ beforeAll(async () => {
   const { trial } = stand.enrolment;
   socket = join(trial.folder, 'portal.sock');
   await stand.server.listen({ path: socket });
+  door = await openMailDoor(stand.enrolment);
   await trial.json('domain', 'add', 'example.net');
   for (const domain of DOMAINS) {
     await trial.json('domain', 'set', domain, 'wks=on');
@@ -49,8 +53,14 @@ beforeAll(async () => {
   }
 });
 afterAll(async () => {
+  await door?.close();
   await stand?.close();
 });
+
+/** As sendmail(1) hands it on: lines end with CRLF. */
+function asSent(written: Buffer): Buffer {
+  return Buffer.from(written.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1');
+}
 
 describe.each(['nginx', 'caddy'] as const)('behind %s', (proxy) => {
   const lacking = lack(proxy);
@@ -70,12 +80,7 @@ describe.each(['nginx', 'caddy'] as const)('behind %s', (proxy) => {
   it.for(spellings)('gpg locates the key of %s, with that user ID alone', async ([address, domain]) => {
     const gnupg = newHome(internet);
     try {
-      const located = await gnupg.gpg(
-        '--auto-key-locate',
-        'clear,nodefault,wkd',
-        '--locate-external-keys',
-        address,
-      );
+      const located = await gnupg.gpg(...LOCATE, address);
       expect(located.code, located.err).toBe(0);
       const listed = (await gnupg.gpg('--with-colons', '--list-keys')).out.toString();
       const key = keys.get(`alice@${domain}`);
@@ -104,12 +109,7 @@ describe.each(['nginx', 'caddy'] as const)('behind %s', (proxy) => {
     const gnupg = newHome(internet);
     try {
       for (const name of ['bob', 'nobody']) {
-        const { code } = await gnupg.gpg(
-          '--auto-key-locate',
-          'clear,nodefault,wkd',
-          '--locate-external-keys',
-          `${name}@${domain}`,
-        );
+        const { code } = await gnupg.gpg(...LOCATE, `${name}@${domain}`);
         expect(code, name).toBe(2);
       }
       expect((await internet.run('sq', ['wkd', 'get', `bob@${domain}`])).code).not.toBe(0);
@@ -133,12 +133,7 @@ describe.each(['nginx', 'caddy'] as const)('behind %s', (proxy) => {
         const lines = await internet.run(WKS_CLIENT, ['--supported', '--with-colons', domain], environment);
         // WKD, and the Web Key Service (gpg-wks-client(1)).
         expect(lines.out.toString()).toContain(`${domain}:1:1::`);
-        const located = await gnupg.gpg(
-          '--auto-key-locate',
-          'clear,nodefault,wkd',
-          '--locate-external-keys',
-          `keys@${domain}`,
-        );
+        const located = await gnupg.gpg(...LOCATE, `keys@${domain}`);
         expect(located.code, located.err).toBe(0);
         const text = join(gnupg.home, 'text');
         writeFileSync(text, 'a key');
@@ -153,6 +148,52 @@ describe.each(['nginx', 'caddy'] as const)('behind %s', (proxy) => {
           text,
         );
         expect(sealed.code, sealed.err).toBe(0);
+      } finally {
+        gnupg.close();
+      }
+    },
+  );
+
+  it.for(DOMAINS)(
+    'gpg-wks-client hands a key of %s over by itself, and the key is found once its owner has answered',
+    async (domain) => {
+      const gnupg = newHome(internet);
+      const { trial, round } = stand.enrolment;
+      // The users of the other proxy have a key already.
+      const address = `${proxy}@${domain}`;
+      try {
+        await trial.json('user', 'add', address);
+        await trial.json('user', 'set', address, 'publish=on');
+        await gnupg.gpg('--passphrase', '', '--quick-gen-key', address, 'default', 'default', '1y');
+        const fingerprint = /^fpr:+(\w+):/m.exec(
+          (await gnupg.gpg('--with-colons', '--list-keys', address)).out.toString(),
+        )?.[1];
+        const client = (args: readonly string[], input?: Buffer) =>
+          internet.run(WKS_CLIENT, args, { GNUPGHOME: gnupg.home }, input);
+        const created = await client(['--create', `${fingerprint}`, address]);
+        expect(created.code, created.err).toBe(0);
+        expect(created.out.toString()).toMatch(new RegExp(`^To: keys@${domain}`, 'm'));
+        expect(await door.post(asSent(created.out), address, [`keys@${domain}`])).toMatchObject({
+          replies: [expect.stringMatching(/^250 /)],
+          passed: [],
+        });
+        const [request, ...others] = await round();
+        expect(others).toEqual([]);
+        expect(await trial.json('key', 'list', address)).toEqual([]);
+        const received = await client(['--receive'], Buffer.from(request?.raw ?? '', 'latin1'));
+        expect(received.code, received.err).toBe(0);
+        await door.post(asSent(received.out), address, [`keys@${domain}`]);
+        expect(await trial.json('key', 'list', address)).toMatchObject([{ fingerprint }]);
+        expect(await round()).toMatchObject([{ to: address, subject: 'Your mail is sealed from now on' }]);
+        const somebody = newHome(internet);
+        try {
+          const wanted = [`${proxy.toUpperCase()}@${domain}`];
+          const located = await somebody.gpg(...LOCATE, ...wanted);
+          expect(located.code, located.err).toBe(0);
+          expect(located.out.toString()).toContain(fingerprint);
+        } finally {
+          somebody.close();
+        }
       } finally {
         gnupg.close();
       }
