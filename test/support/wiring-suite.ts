@@ -18,7 +18,7 @@ export interface BurstSizes {
 }
 
 /** What `npm test` sends; `npm run test:long -- wirings` sends more. */
-const SMALL: BurstSizes = { burst: 60, fault: 15 };
+const SMALL: BurstSizes = { burst: 50, fault: 10 };
 /** Where the links of our own letters lead. */
 const PORTAL = 'https://keys.seal.test';
 /** Milliseconds for a burst to leave Postfix's queue. */
@@ -122,7 +122,7 @@ export function describeWiring(
     for (const [trouble, behaviour] of TROUBLES) {
       it(`${trouble}: nothing lost, nothing twice`, async () => {
         const groups = mixedRun(trouble.replace(/\W+/g, '-'), fault);
-        nextHopOf(system).behave(behaviour, 15);
+        nextHopOf(system).behave(behaviour, Math.min(fault, 15));
         await sendRun(groups, system.postfix.submitPort);
         await system.postfix.empty(PATIENCE);
         await checkRun(groups, nextHopOf(system).deliveries(), system);

@@ -1,4 +1,4 @@
-// The tests of every wiring with bursts four and five times as long as those of `npm test`.
+// The tests of every wiring with bursts eight and ten times as long as those of `npm test`.
 import { describeWiring } from '../../support/wiring-suite.ts';
 
 const LONG = { burst: 400, fault: 100 };
