@@ -1,6 +1,6 @@
 // What a run of the tests says: a line before and after each step, and at the end what failed, what was skipped and why, and
 // one line of totals.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,9 +34,34 @@ export function createReport(missing = []) {
 export function step(report, name, command, args) {
   say(`\n== ${name}`);
   const begun = Date.now();
-  const ok = spawnSync(command, args, { cwd: root, stdio: 'inherit' }).status === 0;
-  if (!ok) report.failedSteps.push(name);
-  say(`== ${name}: ${ok ? 'ok' : 'FAILED'} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+  ended(report, name, begun, spawnSync(command, args, { cwd: root, stdio: 'inherit' }).status);
+}
+
+/** Runs several at the same time, none of which rests on another; the output of each is shown when it has ended. */
+export async function stepsAtOnce(report, steps) {
+  const begun = Date.now();
+  await Promise.all(
+    steps.map(async ({ name, command, args }) => {
+      const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+      const output = [];
+      for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk));
+      const status = await new Promise((resolve) => {
+        child.once('error', (error) => {
+          output.push(Buffer.from(`${error.message}\n`));
+          resolve(null);
+        });
+        child.once('close', resolve);
+      });
+      say(`\n== ${name}`);
+      process.stdout.write(Buffer.concat(output));
+      ended(report, name, begun, status);
+    }),
+  );
+}
+
+function ended(report, name, begun, status) {
+  if (status !== 0) report.failedSteps.push(name);
+  say(`== ${name}: ${status === 0 ? 'ok' : 'FAILED'} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
 }
 
 /** Runs a project of vitest.config.ts as one step, and counts its tests. */

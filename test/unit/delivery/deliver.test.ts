@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { Address } from '../../../src/address/address.ts';
 import { type Config, configSchema } from '../../../src/config/schema.ts';
 import type { Acceptances } from '../../../src/delivery/acceptances.ts';
@@ -432,10 +432,10 @@ describe('delivering one transaction', () => {
   };
 
   it('defers a second attempt while the first one is under way, and its client gone', async () => {
-    const { deliverer, release } = held();
+    const { deliverer, sent, release } = held();
     const abandoned = transaction(['a@x']);
     const first = replies(deliverer, abandoned);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
     const early = replies(deliverer, transaction(['a@x']));
     await new Promise((resolve) => setTimeout(resolve, 10));
     deliverer.abandon(abandoned);
@@ -479,8 +479,9 @@ describe('delivering one transaction', () => {
   });
 
   it('waits for the other transaction no longer than its own deadline', async () => {
-    const { deliverer, release } = held();
+    const { deliverer, sent, release } = held();
     const first = replies(deliverer, transaction(['a@x']));
+    await vi.waitFor(() => expect(sent).toHaveLength(1));
     expect(await replies(deliverer, transaction(['a@x'], { deadline: Date.now() + 20 }))).toEqual([
       '451 4.3.0 An earlier attempt to deliver this message has not ended yet',
     ]);
