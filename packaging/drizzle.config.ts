@@ -8,6 +8,7 @@ export default defineConfig({
     './src/database/queue-tables.ts',
     './src/database/enrolment-tables.ts',
     './src/database/event-tables.ts',
+    './src/database/node-tables.ts',
   ],
   out: './migrations',
 });

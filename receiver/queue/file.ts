@@ -1,7 +1,7 @@
 // Files sealed messages into the queue, within a transaction of the caller's: locks the users' counts, looks what is there
 // already, inserts. src/database/schema.ts says what the tables promise to those who read.
 import type { ClientBase } from 'pg';
-import { RECALL } from '../../src/delivery/acceptance-steps.ts';
+import { RECALL } from '../../src/delivery/acceptance-sql.ts';
 import {
   type Acceptance,
   acceptanceName,

@@ -1,7 +1,7 @@
 // Acceptances that are forgotten once the client has our reply, so that the same message once more is another message. What a
 // database that is away has not forgotten yet is known here until it has.
 import type { Pool } from 'pg';
-import { forgetSql } from '../../src/delivery/acceptance-steps.ts';
+import { forgetSql } from '../../src/delivery/acceptance-sql.ts';
 import { createBatcher } from '../../src/pacing/group-commit.ts';
 import { type Acceptance, acceptanceName } from './filing.ts';
 

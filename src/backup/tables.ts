@@ -39,13 +39,16 @@ export const COPIED_TABLES = [
 
 /**
  * Not copied: the restored database counts its versions anew, and learns from the backup's head which migrations it has. What is
- * written to dovecot_usage goes to user_usage.
+ * written to dovecot_usage goes to user_usage. Who delivers now, and what each has in hand, is of the moment: a restored database
+ * begins with none of it, as one whose nodes have all gone.
  */
 export const OWN_TABLES = [
   'directory_version',
   'directory_changes',
   'sealpost_migrations',
   'dovecot_usage',
+  'nodes',
+  'claims',
 ] as const;
 
 /** The order of the rows, where whoever reads them needs one. */

@@ -85,6 +85,10 @@ export const filterSchema = z.strictObject({
   duplicate_lifetime: lifetime().prefault('6d').register(z.globalRegistry, {
     description: "how long an accepted recipient is remembered; above Postfix's maximal_queue_lifetime (5 d)",
   }),
+  claim_lease: timer().prefault('30s').register(z.globalRegistry, {
+    description:
+      'where several nodes deliver from one database: how long what one has in hand is left to it after it was last heard of',
+  }),
   max_received: wholeNumber(1, 10_000).default(50).register(z.globalRegistry, {
     description: 'Received fields; more are a loop: 5.4.6',
   }),

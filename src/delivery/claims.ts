@@ -32,6 +32,8 @@ export interface Claims {
   release(ids: Iterable<ClaimId>, fates?: ReadonlyMap<ClaimId, Reply>): void;
   /** Nobody waits for these any more: the others must know of them until they are released. */
   abandon(ids: Iterable<ClaimId>): void;
+  /** All that this process has in hand, abandoned ones included. */
+  underWay(): readonly ClaimId[];
   /** What another process has announced, or withdrawn. */
   heard(kind: 'announce' | 'withdraw', ids: readonly ClaimId[]): void;
 }
@@ -74,6 +76,7 @@ export function createClaims(peers: ClaimPeers | null): Claims {
       for (const id of fresh) announced.add(id);
       peers.announce(fresh);
     },
+    underWay: () => [...here.keys()],
     heard(kind, ids) {
       for (const id of ids) {
         if (kind === 'announce') elsewhere.add(id);

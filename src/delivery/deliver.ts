@@ -10,12 +10,15 @@ import { within } from '../pacing/within.ts';
 import {
   DATABASE_AWAY,
   deliveredBefore,
+  NOT_JOINED,
   TOO_MANY_HOPS,
   TOO_MANY_LARGE,
   UNDER_WAY,
+  UNDER_WAY_ELSEWHERE,
 } from '../smtp/our-replies.ts';
 import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
+import type { Begun } from './acceptances.ts';
 import type { Delivered } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
 import {
@@ -29,6 +32,7 @@ import {
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
 import { type End, type Hindrance, NO_END } from './fate.ts';
+import { NotJoined } from './membership.ts';
 import { messageHash, recipientHash } from './message-hash.ts';
 import { type CopySender, claimId, createCopySender, type Progress } from './send-copy.ts';
 import { tellEnds } from './tell-ends.ts';
@@ -110,13 +114,14 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   );
   if (goneEarly.has(transaction)) abandon(deliveries, transaction);
   deliveries.active += 1;
-  const progress = { transaction, hash, ends, settled, log };
+  const progress: Progress = { transaction, hash, ends, settled, begun: null, log };
   try {
     await deliverClaimed(deliveries, progress, message, claimed, breathe);
   } catch (error) {
     log.error({ event: 'delivery_failed', err: error }, 'delivery failed; Postfix keeps the mail');
   } finally {
     claimedBy.delete(transaction);
+    giveUp(progress);
     claims.release(...fatesOf(progress));
   }
   // Only now: two transactions may share each other's recipients.
@@ -179,6 +184,12 @@ function fatesOf({ hash, ends, settled }: Progress): [ClaimId[], Map<ClaimId, Re
   return [[...fates.keys()], fates];
 }
 
+/** Other nodes may have what was not accepted. */
+function giveUp({ ends, settled, begun }: Progress): void {
+  const isAccepted = (each: string): boolean => classOf((ends.get(each) ?? NO_END).reply) === 'accepted';
+  begun?.giveUp([...settled].filter((each) => !isAccepted(each)));
+}
+
 /** The other transaction's outcome is this one's, too; where it is not known in time, Postfix tries again. */
 async function share({ context }: Deliveries, progress: Progress, { entry, fate }: Shared): Promise<void> {
   const { transaction } = progress;
@@ -235,15 +246,15 @@ async function deliverClaimed(
     endAll(progress, claimed, TOO_MANY_HOPS, 'mail loop');
     return;
   }
-  const accepted = await recall(context, progress, claimed);
-  if (accepted === undefined) {
-    endAll(progress, claimed, DATABASE_AWAY, 'database away');
-    return;
-  }
+  const begun = await begin(context, progress, claimed);
+  if (begun === null) return;
+  progress.begun = begun;
   const open: Pending[] = [];
   for (const entry of claimed) {
-    const reply = accepted.get(entry.hash);
-    if (reply === undefined) open.push(entry);
+    const reply = begun.accepted.get(entry.hash);
+    if (begun.elsewhere.has(entry.hash))
+      endAll(progress, [entry], UNDER_WAY_ELSEWHERE, 'under way elsewhere');
+    else if (reply === undefined) open.push(entry);
     else {
       context.metrics.duplicatesSuppressed.inc();
       endAll(progress, [entry], deliveredBefore(reply), 'accepted before');
@@ -286,19 +297,33 @@ async function sealAndSend(
   }
 }
 
-async function recall(
+/** @returns null where nothing may be sent; then every recipient has its end */
+async function begin(
   { memory }: DeliveryContext,
-  { hash, log }: Progress,
+  progress: Progress,
   entries: readonly Pending[],
-): Promise<ReadonlyMap<string, string> | undefined> {
-  if (entries.length === 0) return new Map();
+): Promise<Begun | null> {
+  const { hash, log } = progress;
   try {
-    return await memory.recall(
+    const begun = await memory.begin(
       hash,
       entries.map((entry) => entry.hash),
     );
+    if (begun.takenOver.size > 0)
+      log.warn(
+        { event: 'claim_taken_over', recipients: begun.takenOver.size },
+        'another node had this message in hand and has not renewed its lease: it is delivered here',
+      );
+    return begun;
   } catch (error) {
+    const unjoined = error instanceof NotJoined;
     log.error({ event: 'memory_unasked', err: error }, 'the memory of deliveries cannot be asked');
-    return undefined;
+    endAll(
+      progress,
+      entries,
+      unjoined ? NOT_JOINED : DATABASE_AWAY,
+      unjoined ? 'node not joined' : 'database away',
+    );
+    return null;
   }
 }

@@ -18,12 +18,14 @@ import { pseudonymKey } from '../observe/pseudonym.ts';
 import { createBatcher } from '../pacing/group-commit.ts';
 import { createSealer, type Sealer } from '../sealing/pool.ts';
 import type { NextHopClient } from '../smtp/client/next-hop.ts';
+import { acceptanceRowOf } from './acceptance-steps.ts';
 import { type Acceptances, createAcceptances } from './acceptances.ts';
 import { type Claims, createClaims } from './claims.ts';
 import { type Decider, deciderOf } from './decide.ts';
 import { createDeliverer, type Deliverer } from './deliver.ts';
 import { createEcho } from './echo.ts';
 import type { KeyDoor } from './key-address.ts';
+import { createMembership } from './membership.ts';
 import { createNextHops, type Unreachable } from './next-hops.ts';
 import { outgoingDirectoryIn, removeLeftovers } from './outgoing.ts';
 import { createShown, createTeller } from './tell.ts';
@@ -75,6 +77,8 @@ export interface EngineOptions {
   readonly keyDoor?: (database: Database, config: () => Config) => KeyDoor;
   /** Shared with the other processes of `serve --workers`; default: of this process alone. */
   readonly claims?: Claims;
+  /** Of the serve that takes mail: other nodes may deliver from the same database. Default: nobody asks for claims. */
+  readonly node?: string;
 }
 
 const EXPIRE_EVERY_MS = 3_600_000;
@@ -101,7 +105,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     });
     if (options.watchChanges === true)
       changes = await listenForChanges(config, followChanges(directory, listeners, logger), { also: echo });
-    const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions);
+    const claims = options.claims ?? createClaims(null);
+    const nodes = options.node === undefined ? null : nodesOf(options.node, database, config, claims, logger);
+    const memory = createAcceptances(database.pool, config.filter.duplicate_lifetime, versions, nodes);
     let current = config;
     const events = openEvents(config, database, logger, metrics);
     const key = pseudonymKey(config.state_dir);
@@ -123,7 +129,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       keyDoor: options.keyDoor?.(database, () => current) ?? null,
       giveBack: sealer.giveBack,
       memory,
-      claims: options.claims ?? createClaims(null),
+      claims,
       nextHop: nextHops.client,
       outgoingDirectory,
       tell,
@@ -174,6 +180,20 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     await database.close();
     throw error;
   }
+}
+
+/** This process among those of other nodes, and what it has in hand. */
+function nodesOf(
+  node: string,
+  { pool }: Database,
+  { filter: { claim_lease: leaseMs } }: Config,
+  claims: Claims,
+  logger: Logger,
+): NonNullable<Parameters<typeof createAcceptances>[3]> {
+  return {
+    membership: createMembership(pool, { node, leaseMs, logger }),
+    inHand: () => claims.underWay().map(acceptanceRowOf),
+  };
 }
 
 /** Has the listening connection made anew when nothing comes back for the first time: it may lead to an old primary. */

@@ -21,6 +21,9 @@ export type Ending =
 export type Hindrance =
   | 'accepted before'
   | 'under way'
+  | 'under way elsewhere'
+  | 'lease lost'
+  | 'node not joined'
   | 'mail loop'
   | 'database away'
   | 'no turn in time'
@@ -33,6 +36,11 @@ const HINDRANCES: Readonly<Record<Hindrance, string>> = {
     'the next hop accepted it in another transaction of the same message, so it was not sent again',
   'under way':
     'the same message to the same recipient is under way in another transaction, whose outcome it shares',
+  'under way elsewhere':
+    'another node has the same message to the same recipient in hand; the next attempt finds out what came of it',
+  'lease lost':
+    'this process could not renew its lease in time, so that another node may have the message in hand: no final dot was sent',
+  'node not joined': 'the other nodes have not seen this one yet',
   'mail loop': 'the message has more Received fields than filter.max_received allows',
   'database away': 'the database cannot be asked, or takes no acceptances',
   'no turn in time': 'too many large messages were under way until the deadline',

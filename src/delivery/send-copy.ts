@@ -3,6 +3,7 @@
 import type { Logger } from '../observe/log.ts';
 import type { LateResult } from '../smtp/client/transaction.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
+import type { Begun } from './acceptances.ts';
 import type { Group, Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
@@ -17,6 +18,8 @@ export interface Progress {
   readonly ends: Map<string, End>;
   /** Hashes of those whose claim ends with the delivery; a recipient with a late answer is taken out. */
   readonly settled: Set<string>;
+  /** What the memory said when the delivery began. */
+  begun: Begun | null;
   readonly log: Logger;
 }
 
@@ -55,7 +58,8 @@ export function createCopySender(context: DeliveryContext): CopySender {
   }
 
   async function send(progress: Progress, group: Group): Promise<boolean> {
-    const { transaction, hash, ends, log } = progress;
+    const { transaction, hash, ends, log, begun } = progress;
+    const lease = { lost: false };
     const result = await context.nextHop(transaction.nextHop).send({
       envelope: {
         sender: transaction.envelope.sender,
@@ -65,18 +69,27 @@ export function createCopySender(context: DeliveryContext): CopySender {
       xforward: transaction.xforward,
       message: await group.copy.bytes(),
       deadline: transaction.deadline,
+      mayFinish: async () => {
+        lease.lost = (await begun?.mayFinish()) === false;
+        return !lease.lost;
+      },
       // The client waits for the record before it gives its result.
       onAccepted: (index, reply) => {
         const entry = group.recipients[index];
         return entry === undefined ? undefined : remember(hash, entry, reply, log);
       },
     });
+    if (lease.lost)
+      log.warn(
+        { event: 'claim_lost', recipients: group.recipients.length },
+        'the lease of this process was not renewed in time: the final dot was not sent, and Postfix keeps the mail',
+      );
     group.recipients.forEach((entry, index) => {
       const recipient = result.recipients[index];
       if (recipient === undefined) return;
       ends.set(entry.hash, {
         reply: recipient.reply,
-        ending: { by: 'next hop', verdict: entry.verdict },
+        ending: lease.lost ? { by: 'us', because: 'lease lost' } : { by: 'next hop', verdict: entry.verdict },
       });
       metrics.nextHopReplies.inc({ class: recipient.class });
     });
@@ -88,9 +101,10 @@ export function createCopySender(context: DeliveryContext): CopySender {
   /** The deadline came before the next hop's answer: until it comes, a retry must not send again. */
   function waitForLate(
     answers: Promise<readonly LateResult[]>,
-    { hash, settled, log }: Progress,
+    { hash, settled, log, begun }: Progress,
     group: Group,
   ): void {
+    const open = new Set(group.recipients.map((entry) => entry.hash));
     const ids = group.recipients.map((entry) => claimId(hash, entry));
     for (const entry of group.recipients) settled.delete(entry.hash);
     claims.abandon(ids);
@@ -101,6 +115,7 @@ export function createCopySender(context: DeliveryContext): CopySender {
           results.map(async (result) => {
             const entry = group.recipients[result.index];
             if (entry === undefined || result.class !== 'accepted') return;
+            open.delete(entry.hash);
             const recipient = context.shown(entry.recipient.path, isOurs(entry.verdict));
             log.warn(
               { event: 'accepted_late', ...(recipient === '' ? {} : { recipient }) },
@@ -115,6 +130,7 @@ export function createCopySender(context: DeliveryContext): CopySender {
       )
       .finally(() => {
         late -= 1;
+        begun?.giveUp([...open]);
         claims.release(ids);
       });
   }

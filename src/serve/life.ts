@@ -1,5 +1,6 @@
 // The life of `sealpost serve`: opens the engine and the parts, and lives until a signal. SIGTERM ends gracefully, SIGHUP re-reads
 // the configuration. What runs is the list of parts.
+import { randomUUID } from 'node:crypto';
 import { type LoadedConfig, loadConfig } from '../config/load.ts';
 import { describeNextHops } from '../config/next-hops.ts';
 import { packageVersion } from '../config/package.ts';
@@ -141,7 +142,8 @@ async function work(beginning: Beginning): Promise<void> {
     await openEarly(outlook, { config: loaded.config, logger, passed: socketsFor(place) });
     // While the database is being opened: the first client finds everything warm.
     const warm = parts.wanted.some(takesMail) ? warmUp(config) : undefined;
-    const engine = await openWhenReachable(config, outlook, logger, stop, { claims, refuseNewer });
+    const node = parts.wanted.some(takesMail) ? { node: place?.node ?? randomUUID() } : {};
+    const engine = await openWhenReachable(config, outlook, logger, stop, { claims, refuseNewer, ...node });
     await warm;
     if (engine === undefined) return;
     const running: Running = {

@@ -22,7 +22,11 @@ export async function openWhenReachable(
   outlook: Pick<Outlook, 'metrics' | 'because'>,
   logger: Logger,
   stop: StopSignal,
-  { claims, refuseNewer }: Required<Pick<EngineOptions, 'claims' | 'refuseNewer'>>,
+  {
+    claims,
+    refuseNewer,
+    node,
+  }: Required<Pick<EngineOptions, 'claims' | 'refuseNewer'>> & Pick<EngineOptions, 'node'>,
 ): Promise<Engine | undefined> {
   const { metrics } = outlook;
   for (let attempt = 0; !stop.requested(); attempt += 1) {
@@ -34,6 +38,7 @@ export async function openWhenReachable(
         watchChanges: true,
         claims,
         refuseNewer,
+        ...(node === undefined ? {} : { node }),
         keyDoor: mailDoorOf,
       });
       outlook.because = 'the listeners are being opened';

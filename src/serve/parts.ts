@@ -67,6 +67,7 @@ const FIXED_FOR_ALL: readonly ConfigKey[] = [
   'database',
   'keys',
   'filter.duplicate_lifetime',
+  'filter.claim_lease',
 ];
 
 /** The keys that wait for a restart, of the parts that do not run, too: a restart may be what starts them. */

@@ -177,7 +177,7 @@ export async function warmUpDatabase({
   memory,
 }: Pick<Engine, 'directory' | 'memory'>): Promise<void> {
   await directory.recipient(`warm-up@${DOMAIN}`).catch(() => undefined);
-  await memory.recall(NO_KEY, [NO_KEY]).catch(() => undefined);
+  await memory.begin(NO_KEY, [NO_KEY]).catch(() => undefined);
   await memory.remember(NO_KEY, NO_KEY, '').catch(() => undefined);
   memory.forget(NO_KEY, [NO_KEY]);
 }

@@ -1,5 +1,6 @@
 // A worker's end of `serve --workers`: it answers what the primary asks, and hands its claims on.
 import cluster from 'node:cluster';
+import { randomUUID } from 'node:crypto';
 import { messageOf } from '../database/exit.ts';
 import type { ClaimPeers } from '../delivery/claims.ts';
 import type { Answers, Question, ToPrimary, ToWorker } from './worker-link.ts';
@@ -8,17 +9,25 @@ import type { Answers, Question, ToPrimary, ToWorker } from './worker-link.ts';
 export interface WorkerPlace {
   readonly number: number;
   readonly of: number;
+  /** Names this serve among the nodes that deliver from one database: its workers are one node. */
+  readonly node: string;
   /** In the place of one that has ended. */
   readonly again?: boolean;
 }
 
 const NUMBER = 'SEALPOST_WORKER';
 const OF = 'SEALPOST_WORKERS';
+const NODE = 'SEALPOST_NODE';
 const AGAIN = 'SEALPOST_WORKER_AGAIN';
 
 /** The environment by which a worker knows its place. */
 export function placeInEnvironment(place: WorkerPlace): Readonly<Record<string, string>> {
-  return { [NUMBER]: String(place.number), [OF]: String(place.of), [AGAIN]: place.again === true ? '1' : '' };
+  return {
+    [NUMBER]: String(place.number),
+    [OF]: String(place.of),
+    [NODE]: place.node,
+    [AGAIN]: place.again === true ? '1' : '',
+  };
 }
 
 /** @returns null in a process that is no worker */
@@ -27,6 +36,7 @@ export function workerPlace(environment: NodeJS.ProcessEnv = process.env): Worke
   return {
     number: Number(environment[NUMBER] ?? 1),
     of: Number(environment[OF] ?? 1),
+    node: environment[NODE] ?? randomUUID(),
     again: environment[AGAIN] === '1',
   };
 }

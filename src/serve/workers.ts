@@ -1,6 +1,7 @@
 // The primary's end of `serve --workers`: starts the workers one after the other, starts a new one where one has died, asks
 // them, and hands the claims of each on to the others.
 import cluster, { type Worker } from 'node:cluster';
+import { randomUUID } from 'node:crypto';
 import type { Logger } from '../observe/log.ts';
 import { placeInEnvironment } from './worker.ts';
 import type { Answers, ClaimNews, Question, ToPrimary, ToWorker } from './worker-link.ts';
@@ -56,6 +57,8 @@ const GIVE_UP_MS = 10_000;
 /** What the primary knows of its workers. */
 interface Crew {
   readonly count: number;
+  /** As WorkerPlace has it. */
+  readonly node: string;
   readonly logger: Logger;
   readonly members: Map<number, Member>;
   stopping: boolean;
@@ -74,6 +77,7 @@ const readyIn = ({ members }: Crew): readonly Member[] =>
 export function createWorkers(count: number, logger: Logger): Workers {
   const crew: Crew = {
     count,
+    node: randomUUID(),
     logger,
     members: new Map(),
     stopping: false,
@@ -110,7 +114,7 @@ async function startAll(crew: Crew, stopped: Promise<unknown>): Promise<void> {
 
 /** Resolves when the worker is ready. @throws WorkerNotStarted when it ends before */
 function start(crew: Crew, number: number, again: boolean): Promise<void> {
-  const worker = cluster.fork(placeInEnvironment({ number, of: crew.count, again }));
+  const worker = cluster.fork(placeInEnvironment({ number, of: crew.count, node: crew.node, again }));
   const member: Member = {
     number,
     worker,

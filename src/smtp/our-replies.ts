@@ -167,6 +167,24 @@ export const TOO_MANY_HOPS = reply(554, '5.4.6', 'Too many hops: the message is 
 export const DATABASE_AWAY = reply(451, '4.3.0', 'The database cannot be reached now; try again later');
 /** Another process, or a late reply of the next hop, has the recipient in hand: to send now could double the mail. */
 export const UNDER_WAY = reply(451, '4.3.0', 'An earlier attempt to deliver this message has not ended yet');
+/** The same, at another node. */
+export const UNDER_WAY_ELSEWHERE = reply(
+  451,
+  '4.3.0',
+  'Another node is delivering this message; what came of it is known at the next attempt',
+);
+/** Another node may have taken the message over: what was begun is not finished here. */
+export const CLAIM_LOST = reply(
+  451,
+  '4.3.0',
+  'This node was cut off from the database for too long; the mail stays queued and will be tried again',
+);
+/** Until the other nodes have seen this one. */
+export const NOT_JOINED = reply(
+  451,
+  '4.3.0',
+  'This node waits until the other nodes know of it; try again later',
+);
 export const TOO_MANY_LARGE = reply(451, '4.3.2', 'Too many large messages at once; the mail stays queued');
 /** A fault of ours. */
 export const INTERNAL_ERROR = reply(

@@ -7,7 +7,7 @@ import { configSchema } from '../../src/config/schema.ts';
 import { createVersionTracker } from '../../src/database/directory-version.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
-import { ALL_STEPS, RECALL } from '../../src/delivery/acceptance-steps.ts';
+import { RECALL, RECALL_AND_CLAIM, WRITE, WRITE_AND_GIVE_UP } from '../../src/delivery/acceptance-sql.ts';
 import { type Acceptances, createAcceptances } from '../../src/delivery/acceptances.ts';
 import { type MessageIdentity, messageHash, recipientHash } from '../../src/delivery/message-hash.ts';
 import { waitUntil } from '../support/child.ts';
@@ -152,7 +152,9 @@ describe('the memory of deliveries', () => {
     try {
       for (const [name, text, parameters] of [
         ['recall', RECALL, 2],
-        ['all', ALL_STEPS, 7],
+        ['write', WRITE, 5],
+        ['claim', RECALL_AND_CLAIM, 7],
+        ['give_up', WRITE_AND_GIVE_UP, 7],
       ] as const) {
         await client.query(`PREPARE plan_${name} AS ${text}`);
         const none = Array.from({ length: parameters }, () => 'NULL').join();

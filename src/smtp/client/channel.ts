@@ -24,6 +24,8 @@ export interface Channel {
    * @returns null, or the failure; an early reply also ends the wait
    */
   drained(until: number): Promise<ChannelFailure | null>;
+  /** As {@link drained}, until the operating system has taken all of it. */
+  flushed(until: number): Promise<ChannelFailure | null>;
   /**
    * The next reply. A timeout takes nothing away: the same reply may be waited for again.
    * @param until Unix milliseconds
@@ -118,6 +120,7 @@ function channelOver(socket: Socket): Channel {
     cork: () => socket.cork(),
     uncork: () => socket.uncork(),
     drained: (until) => drained(wire, until),
+    flushed: (until) => flushed(wire, until),
     next: (until) => nextAnswer(wire, until),
     get unread() {
       return wire.replies.length;
@@ -177,6 +180,20 @@ function ready({ replies, failure }: Wire): Answer | null {
 function drained(wire: Wire, until: number): Promise<ChannelFailure | null> {
   if (wire.failure !== null) return Promise.resolve(wire.failure);
   if (!wire.socket.writableNeedDrain || wire.replies.length > 0) return Promise.resolve(null);
+  return taken(wire, until);
+}
+
+function flushed(wire: Wire, until: number): Promise<ChannelFailure | null> {
+  if (wire.failure !== null) return Promise.resolve(wire.failure);
+  if (wire.socket.writableLength === 0 || wire.replies.length > 0) return Promise.resolve(null);
+  const waiting = taken(wire, until);
+  // Called back when everything before it is taken; `drain` may not come for less than the high-water mark.
+  wire.socket.write('', () => wire.draining?.());
+  return waiting;
+}
+
+/** Waits until the operating system has taken what was written, or there is a reply or a failure. */
+function taken(wire: Wire, until: number): Promise<ChannelFailure | null> {
   return new Promise((resolve) => {
     const timer = setTimeout(
       () => {

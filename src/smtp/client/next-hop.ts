@@ -41,6 +41,11 @@ export interface SendRequest {
   /** Unix milliseconds by which the result is there. */
   readonly deadline: number;
   /**
+   * Asked right before the final dot, where it is given. Where it says no, the connection is given up without the dot, and every
+   * recipient gets CLAIM_LOST.
+   */
+  readonly mayFinish?: (() => Promise<boolean>) | undefined;
+  /**
    * Called for each recipient (index in the envelope) as soon as the next hop has accepted it within the deadline.
    * `send` waits for what it returns; should it throw, the acceptance stands.
    */
@@ -117,6 +122,7 @@ export function createNextHopClient(options: NextHopClientOptions): NextHopClien
       commandTimeoutMs: config.command_timeout,
       deadline,
       lateMs: options.lateMs ?? LATE_MS,
+      mayFinish: request.mayFinish ?? null,
       accepted: (index, reply) => recording.push(record(request, index, reply)),
     });
     // Said nothing, it stays as it was.

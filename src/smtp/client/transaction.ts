@@ -1,8 +1,8 @@
 // One mail transaction with the next hop: MAIL, RCPT and DATA in one go where it allows that, and an outcome for every
 // recipient whatever happens (RFC 5321; pipelining: RFC 2920; one reply per recipient: RFC 2033).
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { dotStuffed, finalDot } from '../dot-stuff.ts';
-import { noOutcome, noTimeLeft } from '../our-replies.ts';
+import { dotStuffed, finalDot, messageSize } from '../dot-stuff.ts';
+import { CLAIM_LOST, noOutcome, noTimeLeft } from '../our-replies.ts';
 import { classOf, notClosing } from '../replies.ts';
 import type { Reply, ReplyClass } from '../types.ts';
 import type { Answer, Channel } from './channel.ts';
@@ -40,6 +40,8 @@ export interface TransactionRequest {
   /** Unix milliseconds. */
   readonly deadline: number;
   readonly lateMs: number;
+  /** Asked right before the final dot; null: it may always be said. */
+  readonly mayFinish: (() => Promise<boolean>) | null;
   readonly accepted: (index: number, reply: Reply) => void;
 }
 
@@ -231,6 +233,9 @@ async function hearOutcomes(run: Run): Promise<TransactionOutcome> {
 /** Written before it is looked whether the next hop takes it, and has not said something meanwhile. */
 const WATCH_BYTES = 65_536;
 
+/** What the operating system takes at once of a connection on which nothing is under way. */
+const TAKEN_AT_ONCE_BYTES = 16_384;
+
 /** Sends the content and the final dot. @returns null, or what came between */
 async function sendMessage(channel: Channel, request: TransactionRequest): Promise<Reply | null> {
   const { message, deadline, name } = request;
@@ -253,6 +258,16 @@ async function sendMessage(channel: Channel, request: TransactionRequest): Promi
       channel.cork();
       if (failure !== null) return failureReply(failure, name, 'DATA');
       if (channel.unread > 0) return interrupted(await channel.next(deadline));
+    }
+    if (request.mayFinish !== null) {
+      // A dot that waits in this process could leave it after a long standstill.
+      if (messageSize(message) > TAKEN_AT_ONCE_BYTES) {
+        channel.uncork();
+        const failure = await channel.flushed(deadline);
+        channel.cork();
+        if (failure !== null) return failureReply(failure, name, 'DATA');
+      }
+      if (!(await request.mayFinish())) return CLAIM_LOST;
     }
     if (channel.unread > 0 || !channel.alive) return interrupted(await channel.next(deadline));
     if (Date.now() >= deadline) return noTimeLeft(name);

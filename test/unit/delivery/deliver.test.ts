@@ -70,6 +70,13 @@ function stage(script: Script = {}): Stage {
           return reply === undefined ? [] : [[one, reply] as const];
         }),
       ),
+    begin: async (message, recipients) => ({
+      accepted: await memory.recall(message, recipients),
+      elsewhere: new Set(),
+      takenOver: new Set(),
+      mayFinish: async () => true,
+      giveUp: () => undefined,
+    }),
     remember: async (message, recipient, reply) => {
       events.push('remember');
       remembered.set(`${message} ${recipient}`, reply);
@@ -130,6 +137,7 @@ function stage(script: Script = {}): Stage {
     },
     memory: {
       recall: (...given) => memory.recall(...given),
+      begin: (...given) => memory.begin(...given),
       remember: (...given) => memory.remember(...given),
       forget: (...given) => memory.forget(...given),
       refused: () => memory.refused(),

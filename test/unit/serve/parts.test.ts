@@ -82,7 +82,7 @@ describe('the parts of sealpost', () => {
 
   it('run all in one process, or each in the workers and the primary that it is for', () => {
     expect(partsAt(PARTS, null)).toEqual(PARTS);
-    expect(names(partsAt(PARTS, { number: 1, of: 2 }))).toEqual([
+    expect(names(partsAt(PARTS, { number: 1, of: 2, node: 'n' }))).toEqual([
       'notices',
       'enrolment',
       'policy',
@@ -92,7 +92,7 @@ describe('the parts of sealpost', () => {
       'sync',
       'filter',
     ]);
-    expect(names(partsAt(PARTS, { number: 2, of: 2 }))).toEqual(['policy', 'filter']);
+    expect(names(partsAt(PARTS, { number: 2, of: 2, node: 'n' }))).toEqual(['policy', 'filter']);
     expect(names(partsOfPrimary(PARTS))).toEqual(['observe']);
   });
 

@@ -24,6 +24,7 @@ async function transact(protocol: 'smtp' | 'lmtp', last: Answer, unsent: number)
     cork: () => undefined,
     uncork: () => undefined,
     drained: async () => null,
+    flushed: async () => null,
     next: async () => answers.shift() ?? { failure: { kind: 'lost', detail: 'it closed the connection' } },
     unread: 0,
     unsent,
@@ -53,6 +54,7 @@ async function transact(protocol: 'smtp' | 'lmtp', last: Answer, unsent: number)
     commandTimeoutMs: 1000,
     deadline: Date.now() + 10_000,
     lateMs: 1000,
+    mayFinish: null,
     accepted: (index) => accepted.push(index),
   });
   return { outcome, accepted, ended: () => ended };
