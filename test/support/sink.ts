@@ -19,6 +19,8 @@ export interface SinkBehaviour {
   readonly mail?: string;
   readonly recipient?: (path: string) => string | undefined;
   readonly data?: string;
+  /** DATA is answered when this resolves. */
+  readonly hold?: () => Promise<void>;
   /** Resets the connection after so many bytes of message. */
   readonly dieInData?: number;
   /** Milliseconds before the final reply. */
@@ -227,6 +229,7 @@ async function data(talk: Conversation): Promise<string | undefined> {
     state.counts.failed += 1;
     return behaviour.data;
   }
+  await behaviour.hold?.();
   say(talk, '354 End data with <CR><LF>.<CR><LF>');
   const message = await talk.reader.data(behaviour.dieInData);
   if (message !== null) {
