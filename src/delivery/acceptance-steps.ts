@@ -150,7 +150,7 @@ async function query(
     const alone = { name: 'sealpost-recall', text: RECALL_ALONE, values: recalled };
     return (await pool.query<AnswerRow>(alone)).rows;
   }
-  const own = [membership.id, membership.node, membership.leaseMs];
+  const own = [membership.row.id, membership.row.node, membership.row.leaseMs];
   const asked =
     claim.length === 0
       ? { name: 'sealpost-recall-nodes', text: RECALL_AMONG_NODES, values: [...recalled, ...own] }
@@ -196,7 +196,7 @@ async function writeTogether({ pool, membership }: Context, writings: readonly W
   await pool.query({
     name: 'sealpost-memory-claims',
     text: WRITE_AND_GIVE_UP,
-    values: [...values, membership.id, told.map((each) => each.forget)],
+    values: [...values, membership.row.id, told.map((each) => each.forget)],
   });
 }
 

@@ -15,22 +15,10 @@ import {
   type Found,
   idOf,
 } from './acceptance-steps.ts';
-import { beginning } from './claim-rules.ts';
-import { expireNodes, type Membership } from './membership.ts';
-
-/** A delivery may begin, for some of its recipients. */
-export interface Begun {
-  /** Recipient hash -> the next hop's reply: accepted before. */
-  readonly accepted: ReadonlyMap<string, string>;
-  /** Recipient hashes: under way at another node. */
-  readonly elsewhere: ReadonlySet<string>;
-  /** Recipient hashes: another node had them in hand, and is gone. */
-  readonly takenOver: ReadonlySet<string>;
-  /** Whether the final dot may be said: no other node can have taken over by now. Never throws. */
-  mayFinish(): Promise<boolean>;
-  /** These were not accepted: whoever comes again may have them. Never throws, may happen later. */
-  giveUp(recipients: readonly string[]): void;
-}
+import { BEGUN_ALONE, type Begun, begunOf } from './begun.ts';
+import type { Membership } from './membership.ts';
+import { expireNodes } from './node-rows.ts';
+import { createRemovals, type Removals } from './removals.ts';
 
 export interface Acceptances {
   /**
@@ -63,13 +51,7 @@ export interface Acceptances {
 /** Remembers nothing: for a rehearsal without a database. */
 export const NO_ACCEPTANCES: Acceptances = {
   recall: async () => new Map(),
-  begin: async () => ({
-    accepted: new Map(),
-    elsewhere: new Set(),
-    takenOver: new Set(),
-    mayFinish: async () => true,
-    giveUp: () => undefined,
-  }),
+  begin: async () => BEGUN_ALONE,
   remember: async () => undefined,
   forget: () => undefined,
   refused: () => null,
@@ -78,14 +60,11 @@ export const NO_ACCEPTANCES: Acceptances = {
   close: async () => undefined,
 };
 
-/** How long removals wait for an acceptance to share a statement with. */
-const FORGET_WITHIN_MS = 250;
-
 /** Acceptances, and removals, that wait in memory for a database that is away: as many of each. */
 const MOST_UNSAVED = 100_000;
 /** How long they wait for the next attempt. */
 const RETRY_MS = 2000;
-/** Acceptances, or removals, that are tried again in one statement. */
+/** Acceptances that are tried again in one statement. */
 const RETRIED_AT_ONCE = 500;
 
 interface Entry {
@@ -99,19 +78,8 @@ interface State {
   readonly membership: Membership | null;
   /** Accepted downstream, but the database would not take it: known to this process at once, to others when it is written. */
   readonly unsaved: LRUCache<string, Entry>;
-  /** Told to forget, not yet removed from the table: these count as unknown from now on. */
-  readonly forgetting: Map<string, AcceptanceRow>;
+  readonly removals: Removals;
   readonly inserting: Set<Promise<unknown>>;
-  /** Those of `forgetting` that no batch has been given yet. */
-  untold: AcceptanceRow[];
-  /** Claims that end without an acceptance, and go out with the next removal. */
-  givenUp: AcceptanceRow[];
-  /** Those that are being given up. */
-  readonly ending: Set<string>;
-  /** Those whose batch failed: tried again after a while, and not with every acceptance. */
-  unremoved: AcceptanceRow[];
-  timer: NodeJS.Timeout | undefined;
-  removing: Promise<void>;
   saving: Promise<void>;
   retry: NodeJS.Timeout | undefined;
   closed: boolean;
@@ -132,8 +100,9 @@ export function createAcceptances(
   nodes: { readonly membership: Membership; readonly inHand: () => readonly AcceptanceRow[] } | null = null,
 ): Acceptances {
   const membership = nodes?.membership ?? null;
+  const steps = createAcceptanceSteps({ pool, versions, membership });
   const state: State = {
-    steps: createAcceptanceSteps({ pool, versions, membership }),
+    steps,
     membership,
     unsaved: new LRUCache({
       // And not `max`, which would have memory made ready for all of them.
@@ -142,20 +111,25 @@ export function createAcceptances(
       ttl: lifetimeMs,
       ttlAutopurge: false,
     }),
-    forgetting: new Map(),
+    removals: createRemovals({
+      steps,
+      most: MOST_UNSAVED,
+      written: () => state.saving,
+      onFailure: () => writeAgain(state),
+    }),
     inserting: new Set(),
-    untold: [],
-    givenUp: [],
-    ending: new Set(),
-    unremoved: [],
-    timer: undefined,
-    removing: Promise.resolve(),
     saving: Promise.resolve(),
     retry: undefined,
     closed: false,
     refused: null,
   };
-  nodes?.membership.start(() => state.steps.claimAll(nodes.inHand()));
+  membership?.start(async () => {
+    const rows = nodes?.inHand() ?? [];
+    await steps.claimAll(rows);
+    // What has ended meanwhile was given up, or forgotten, before it was claimed.
+    const left = new Set(nodes?.inHand().map(idOf));
+    state.removals.giveUp(rows.filter((row) => !left.has(idOf(row))));
+  });
   return {
     recall: (message, recipients) => recall(state, message, recipients),
     begin: (message, recipients) => begin(state, message, recipients),
@@ -191,7 +165,7 @@ async function recall(
 }
 
 async function find(
-  { steps, unsaved, forgetting, refused }: State,
+  { steps, unsaved, removals, refused }: State,
   message: string,
   recipients: readonly string[],
   claim: boolean,
@@ -204,58 +178,40 @@ async function find(
     found.map((each, index) => {
       const row = asked[index] as AcceptanceRow;
       const id = idOf(row);
-      const reply = forgetting.has(id) ? undefined : (each.reply ?? unsaved.get(id)?.reply);
+      const reply = removals.isForgotten(id) ? undefined : (each.reply ?? unsaved.get(id)?.reply);
       return [row.recipient, { ...each, reply }];
     }),
   );
 }
 
 async function begin(state: State, message: string, recipients: readonly string[]): Promise<Begun> {
-  const { membership, ending, forgetting } = state;
+  const { membership, removals } = state;
   const ids = recipients.map((recipient) => idOf({ message, recipient }));
   // What is claimed now must not go with what ended a moment ago.
-  if (membership?.hasMet() === true && ids.some((id) => ending.has(id) || forgetting.has(id)))
-    await removeForgotten(state);
-  const found = await find(state, message, recipients, true);
-  const accepted = new Map<string, string>();
-  const elsewhere = new Set<string>();
-  const takenOver = new Set<string>();
-  for (const [recipient, { reply, claimed }] of found) {
-    const verdict = beginning(reply, claimed);
-    if (verdict.action === 'send nothing') accepted.set(recipient, verdict.reply);
-    else if (verdict.action === 'wait') elsewhere.add(recipient);
-    else if (verdict.action === 'take over') takenOver.add(recipient);
-  }
-  const terms = new Set([...found.values()].map(({ term }) => term));
-  return {
-    accepted,
-    elsewhere,
-    takenOver,
-    async mayFinish() {
-      if (membership === null) return true;
-      for (const term of terms) if (!(await membership.mayFinish(term))) return false;
-      return true;
-    },
-    giveUp(given) {
-      if (membership?.hasMet() !== true) return;
-      const rows = given.filter((each) => !elsewhere.has(each)).map((recipient) => ({ message, recipient }));
-      for (const row of rows) ending.add(idOf(row));
-      state.givenUp.push(...rows);
-      removeSoon(state);
-    },
+  if (membership?.hasMet() === true && ids.some((id) => removals.isEnding(id) || removals.isForgotten(id)))
+    await removals.flush();
+  const giveUp = (given: readonly string[]): void => {
+    if (membership?.hasMet() === true) removals.giveUp(given.map((recipient) => ({ message, recipient })));
   };
+  try {
+    return begunOf(await find(state, message, recipients, true), membership, giveUp);
+  } catch (error) {
+    // It may have been claimed, and what failed came behind it.
+    giveUp(recipients);
+    throw error;
+  }
 }
 
 async function remember(state: State, row: AcceptanceRow, reply: string): Promise<void> {
-  const { steps, unsaved, forgetting } = state;
+  const { steps, unsaved, removals } = state;
   // PostgreSQL's text holds no NUL; a next hop's reply may hold anything.
   const entry = { row, reply: reply.replaceAll('\0', '') };
   const id = idOf(row);
-  const removed = removeForgotten(state);
+  const removed = removals.flush();
   // The same message once more, after it was acknowledged: its row must not go with the old one's.
-  if (forgetting.has(id)) await removed;
+  if (removals.isForgotten(id)) await removed;
   // The old row could not be removed: it stands for this acceptance from now on.
-  forgetting.delete(id);
+  removals.keep(id);
   try {
     await keptInMind(state, steps.write({ kind: 'remember', ...entry }));
     state.refused = null;
@@ -273,19 +229,10 @@ function heard(state: State, error: unknown): void {
   writeAgain(state);
 }
 
-function forget(state: State, message: string, recipients: readonly string[]): void {
-  for (const recipient of recipients) {
-    const row = { message, recipient };
-    state.forgetting.set(idOf(row), row);
-    state.untold.push(row);
-    state.unsaved.delete(idOf(row));
-  }
-  removeSoon(state);
-}
-
-/** The next acceptance takes the removals along. */
-function removeSoon(state: State): void {
-  state.timer ??= setTimeout(() => void removeForgotten(state), FORGET_WITHIN_MS);
+function forget({ removals, unsaved }: State, message: string, recipients: readonly string[]): void {
+  const rows = recipients.map((recipient) => ({ message, recipient }));
+  for (const row of rows) unsaved.delete(idOf(row));
+  removals.forget(rows);
 }
 
 async function close(state: State): Promise<void> {
@@ -293,7 +240,7 @@ async function close(state: State): Promise<void> {
   clearTimeout(state.retry);
   await Promise.allSettled([...state.inserting]);
   await retryAll(state);
-  await removeForgotten(state);
+  await state.removals.flush();
   await state.membership?.close();
 }
 
@@ -304,62 +251,6 @@ async function keptInMind({ inserting }: State, insertion: Promise<unknown>): Pr
   } finally {
     inserting.delete(insertion);
   }
-}
-
-/** Gives the removals to the next batch. @returns when these and all earlier ones are done, or have failed */
-function removeForgotten(state: State): Promise<void> {
-  clearTimeout(state.timer);
-  state.timer = undefined;
-  const rows = state.untold.filter((row) => state.forgetting.get(idOf(row)) === row);
-  const { givenUp } = state;
-  state.untold = [];
-  state.givenUp = [];
-  if (givenUp.length > 0) {
-    state.removing = Promise.all([state.removing, giveUp(state, givenUp)]).then(() => undefined);
-  }
-  // Not in one statement with an acceptance of the same row, which it would not see.
-  if (rows.length > 0) {
-    const removal = state.saving.then(() => remove(state, rows));
-    state.removing = Promise.all([state.removing, removal]).then(() => undefined);
-  }
-  return state.removing;
-}
-
-async function giveUp(state: State, rows: readonly AcceptanceRow[]): Promise<void> {
-  const { steps, ending } = state;
-  try {
-    await steps.write({ kind: 'give up', rows });
-    for (const row of rows) ending.delete(idOf(row));
-  } catch {
-    // A claim that stays has other nodes wait for as long as this process lives.
-    state.givenUp = [...rows, ...state.givenUp].slice(0, MOST_UNSAVED);
-    writeAgain(state);
-  }
-}
-
-async function remove(state: State, rows: readonly AcceptanceRow[]): Promise<void> {
-  try {
-    await state.steps.write({ kind: 'forget', rows });
-    for (const row of rows) forgotten(state, row);
-  } catch {
-    // A row that stays would have the same message, sent once more, taken for a repetition.
-    state.unremoved = [...state.unremoved, ...rows];
-    const tooMany = Math.max(0, state.unremoved.length - MOST_UNSAVED);
-    for (const row of state.unremoved.splice(0, tooMany)) forgotten(state, row);
-    writeAgain(state);
-  }
-}
-
-/** The row is gone, or given up; one that was told of again in the meantime stays. */
-function forgotten({ forgetting }: State, row: AcceptanceRow): void {
-  if (forgetting.get(idOf(row)) === row) forgetting.delete(idOf(row));
-}
-
-/** Removes what could not be removed, the oldest first. @returns when that is done, or has failed again */
-function removeUnremoved(state: State): Promise<void> {
-  state.untold = [...state.unremoved.slice(0, RETRIED_AT_ONCE), ...state.untold];
-  state.unremoved = state.unremoved.slice(RETRIED_AT_ONCE);
-  return removeForgotten(state);
 }
 
 /** Writes what could not be written, the oldest first. @returns when that is done, or has failed again */
@@ -412,8 +303,8 @@ async function retryAll(state: State): Promise<boolean> {
   if (state.refused !== null && state.unsaved.size === 0) await tryToWrite(state);
   for (let before = Number.POSITIVE_INFINITY; ; ) {
     await saveUnsaved(state);
-    await removeUnremoved(state);
-    const left = state.unsaved.size + state.unremoved.length + state.givenUp.length;
+    await state.removals.again();
+    const left = state.unsaved.size + state.removals.failed();
     if (left === 0 || left >= before) return left === 0;
     before = left;
   }

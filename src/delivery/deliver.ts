@@ -8,9 +8,7 @@ import { mapLimited } from '../pacing/map-limited.ts';
 import { createTurns, type Turns } from '../pacing/turns.ts';
 import { within } from '../pacing/within.ts';
 import {
-  DATABASE_AWAY,
   deliveredBefore,
-  NOT_JOINED,
   TOO_MANY_HOPS,
   TOO_MANY_LARGE,
   UNDER_WAY,
@@ -18,7 +16,6 @@ import {
 } from '../smtp/our-replies.ts';
 import { classOf } from '../smtp/replies.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
-import type { Begun } from './acceptances.ts';
 import type { Delivered } from './answer.ts';
 import { type AnsweredAsOne, createDeliverAsOne } from './as-one.ts';
 import {
@@ -32,7 +29,7 @@ import {
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';
 import { type End, type Hindrance, NO_END } from './fate.ts';
-import { NotJoined } from './membership.ts';
+import { begin, claim, letGo, type Shared } from './in-hand.ts';
 import { messageHash, recipientHash } from './message-hash.ts';
 import { type CopySender, claimId, createCopySender, type Progress } from './send-copy.ts';
 import { tellEnds } from './tell-ends.ts';
@@ -105,7 +102,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
   await breathe();
   const hash = transaction.identity ?? (await hashOf(transaction, message));
   const ends = new Map<string, End>();
-  const { claimed, shared } = claim(deliveries, hash, transaction);
+  const { claimed, shared } = claim(claims, hash, transaction);
   const settled = new Set(claimed.map((entry) => entry.hash));
   const { claimedBy, goneEarly } = deliveries;
   claimedBy.set(
@@ -121,8 +118,7 @@ async function deliver(deliveries: Deliveries, transaction: Transaction): Promis
     log.error({ event: 'delivery_failed', err: error }, 'delivery failed; Postfix keeps the mail');
   } finally {
     claimedBy.delete(transaction);
-    giveUp(progress);
-    claims.release(...fatesOf(progress));
+    letGo(claims, progress);
   }
   // Only now: two transactions may share each other's recipients.
   await Promise.all(shared.map((each) => share(deliveries, progress, each)));
@@ -148,46 +144,6 @@ function hashOf(transaction: Transaction, message: Buffer): Promise<string> {
     content: transaction.message,
     nextHop: transaction.nextHop,
   });
-}
-
-/** A recipient to whom another transaction is bringing the same message. */
-interface Shared {
-  readonly entry: Pending;
-  readonly fate: Promise<Reply | null>;
-}
-
-/** Claims each distinct recipient. */
-function claim(
-  { context: { claims } }: Deliveries,
-  hash: string,
-  transaction: Transaction,
-): { readonly claimed: readonly Pending[]; readonly shared: readonly Shared[] } {
-  const pending = new Map<string, Pending>();
-  for (const recipient of transaction.envelope.recipients) {
-    const key = recipientHash(recipient.path);
-    if (!pending.has(key)) pending.set(key, { recipient, hash: key });
-  }
-  const claimed: Pending[] = [];
-  const shared: Shared[] = [];
-  for (const entry of pending.values()) {
-    const id = claimId(hash, entry);
-    if (claims.take(id)) claimed.push(entry);
-    else shared.push({ entry, fate: claims.fate(id) });
-  }
-  return { claimed, shared };
-}
-
-/** The claims that end with this delivery, and how. */
-function fatesOf({ hash, ends, settled }: Progress): [ClaimId[], Map<ClaimId, Reply>] {
-  const fates = new Map<ClaimId, Reply>();
-  for (const each of settled) fates.set(claimId(hash, { hash: each }), (ends.get(each) ?? NO_END).reply);
-  return [[...fates.keys()], fates];
-}
-
-/** Other nodes may have what was not accepted. */
-function giveUp({ ends, settled, begun }: Progress): void {
-  const isAccepted = (each: string): boolean => classOf((ends.get(each) ?? NO_END).reply) === 'accepted';
-  begun?.giveUp([...settled].filter((each) => !isAccepted(each)));
 }
 
 /** The other transaction's outcome is this one's, too; where it is not known in time, Postfix tries again. */
@@ -246,8 +202,12 @@ async function deliverClaimed(
     endAll(progress, claimed, TOO_MANY_HOPS, 'mail loop');
     return;
   }
-  const begun = await begin(context, progress, claimed);
-  if (begun === null) return;
+  if (claimed.length === 0) return;
+  const begun = await begin(context.memory, progress, claimed);
+  if ('because' in begun) {
+    endAll(progress, claimed, begun.reply, begun.because);
+    return;
+  }
   progress.begun = begun;
   const open: Pending[] = [];
   for (const entry of claimed) {
@@ -294,36 +254,5 @@ async function sealAndSend(
     });
   } finally {
     await Promise.all(groups.map((group) => group.copy.discard(over.has(group))));
-  }
-}
-
-/** @returns null where nothing may be sent; then every recipient has its end */
-async function begin(
-  { memory }: DeliveryContext,
-  progress: Progress,
-  entries: readonly Pending[],
-): Promise<Begun | null> {
-  const { hash, log } = progress;
-  try {
-    const begun = await memory.begin(
-      hash,
-      entries.map((entry) => entry.hash),
-    );
-    if (begun.takenOver.size > 0)
-      log.warn(
-        { event: 'claim_taken_over', recipients: begun.takenOver.size },
-        'another node had this message in hand and has not renewed its lease: it is delivered here',
-      );
-    return begun;
-  } catch (error) {
-    const unjoined = error instanceof NotJoined;
-    log.error({ event: 'memory_unasked', err: error }, 'the memory of deliveries cannot be asked');
-    endAll(
-      progress,
-      entries,
-      unjoined ? NOT_JOINED : DATABASE_AWAY,
-      unjoined ? 'node not joined' : 'database away',
-    );
-    return null;
   }
 }

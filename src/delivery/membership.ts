@@ -19,27 +19,20 @@
 // What is left: a machine that stands still, all its clocks with it, between the look at them and the final dot, for longer than
 // the lease (a virtual machine that is paused); and a process that dies between the next hop's acceptance and its record.
 import { randomUUID } from 'node:crypto';
-import { readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { DatabaseUnavailable } from '../database/embedded/unavailable.ts';
-import { removeOld } from '../database/remove-old.ts';
-import { isAlive, ownIdentity, parseIdentity } from '../host/process-lock.ts';
 import type { Logger } from '../observe/log.ts';
 import { createBatcher } from '../pacing/group-commit.ts';
 import { within } from '../pacing/within.ts';
-import { milliseconds, WITHOUT_FLUSH } from './acceptance-sql.ts';
 import { finalDot } from './claim-rules.ts';
+import { enterRow, leaveRow, lookAtOthers, type NodeRow, removeGone, renewRow } from './node-rows.ts';
 
 /** The time between two breaks of the lease; another one after each. */
 export type Term = number;
 
 export interface Membership {
-  /** Of this process. */
-  readonly id: string;
-  /** Of its serve. */
-  readonly node: string;
-  readonly leaseMs: number;
+  readonly row: NodeRow;
   /** Whether what is recalled is claimed, too. */
   readonly claims: () => boolean;
   /** Whether there was ever another node: claims of ours may stand in the table. */
@@ -82,8 +75,6 @@ const PATIENCE_MS = 5000;
 const RETRY_MS = 1000;
 /** A lease that is not given back in this time runs out by itself. */
 const LEAVING_MS = 1000;
-/** A process that is gone leaves its row for so long, or until another one on its machine sees it. */
-const KEPT = "interval '1 hour'";
 
 /** A moment by two clocks: one that nobody sets, and one that goes on while the machine sleeps. */
 interface Moment {
@@ -94,8 +85,7 @@ interface Moment {
 interface State {
   readonly pool: Pool;
   readonly options: MembershipOptions;
-  readonly id: string;
-  readonly process: string;
+  readonly row: NodeRow;
   term: Term;
   /** `seen`: every other node knows of us. `in`: mail may be taken. */
   phase: 'out' | 'seen' | 'in';
@@ -127,8 +117,7 @@ export function createMembership(pool: Pool, options: MembershipOptions): Member
   const state: State = {
     pool,
     options,
-    id: randomUUID(),
-    process: ownProcess(),
+    row: { ...options, id: randomUUID() },
     term: 0,
     phase: 'out',
     trouble: null,
@@ -145,9 +134,7 @@ export function createMembership(pool: Pool, options: MembershipOptions): Member
     closed: false,
   };
   return {
-    id: state.id,
-    node: options.node,
-    leaseMs: options.leaseMs,
+    row: state.row,
     claims: () => state.claiming,
     hasMet: () => state.hasMet,
     joined: () => joined(state),
@@ -247,36 +234,23 @@ async function join(state: State): Promise<void> {
 
 /** Writes our row, claims what is in hand, and removes what processes of this machine have left. @throws what the pool throws */
 async function enter(state: State): Promise<void> {
-  const { pool, options, id } = state;
   const started = now();
   state.claiming = true;
   state.covered = false;
-  await pool.query(
-    `INSERT INTO nodes (id, node, process, expires_at, claims_all) VALUES ($1, $2, $3, now() + ${milliseconds('$4')}, true)
-     ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, claims_all = true`,
-    [id, options.node, state.process, options.leaseMs],
-  );
+  await enterRow(state.pool, state.row);
   state.renewed = started;
   state.entered = true;
   await cover(state);
-  const { rows } = await pool.query<{ id: string; process: string }>('SELECT id, process FROM nodes');
-  const gone = rows.filter((row) => isGone(row.process, state.process)).map((row) => row.id);
-  if (gone.length === 0) return;
-  await pool.query('DELETE FROM nodes WHERE id = ANY ($1::uuid[])', [gone]);
-  await removeOld(pool, { table: 'claims', condition: 'holder = ANY ($1::uuid[])', values: [gone] });
+  await removeGone(state.pool);
 }
 
 /** Waits for the other nodes. @returns false where our lease ended over it */
 async function seenByAll(state: State, term: Term): Promise<boolean> {
   for (let told = false; term === state.term && !state.closed; told = true) {
-    const { rows } = await state.pool.query<{ others: number; unseeing: number }>(
-      `SELECT count(*)::int AS others, count(*) FILTER (WHERE NOT claims_all)::int AS unseeing
-         FROM nodes WHERE node <> $1 AND expires_at > now()`,
-      [state.options.node],
-    );
-    state.others = rows[0]?.others ?? 1;
-    if (state.others > 0) state.hasMet = true;
-    if (rows[0]?.unseeing === 0) return term === state.term;
+    const { others, unseeing } = await lookAtOthers(state.pool, state.row.node);
+    state.others = others;
+    if (others > 0) state.hasMet = true;
+    if (unseeing === 0) return term === state.term;
     if (!told)
       state.options.logger.info(
         { event: 'node_waits' },
@@ -289,28 +263,21 @@ async function seenByAll(state: State, term: Term): Promise<boolean> {
 
 /** @throws what the pool throws; an ended lease is no error */
 async function renew(state: State): Promise<void> {
-  const { term, options, id } = state;
+  const { term } = state;
   if (!state.entered) return;
   await cover(state);
   const started = now();
   // What is recalled is claimed until this is committed.
   const alone = state.phase !== 'out' && state.others === 0;
-  const { rows } = await state.pool.query<{ others: number }>({
-    name: 'sealpost-lease',
-    text: `UPDATE nodes SET expires_at = now() + ${milliseconds('$2')}, claims_all = $3
-            WHERE id = $1 AND expires_at > now() + ${milliseconds('$2')} / 3 AND ${WITHOUT_FLUSH} IS NOT NULL
-           RETURNING (SELECT count(*)::int FROM nodes AS o WHERE o.node <> $4 AND o.expires_at > now()) AS others`,
-    values: [id, options.leaseMs, state.claiming && state.covered && !alone, options.node],
-  });
+  const others = await renewRow(state.pool, state.row, state.claiming && state.covered && !alone);
   if (term !== state.term || state.closed) return;
-  const [row] = rows;
-  if (row === undefined) {
+  if (others === null) {
     lapse(state);
     return;
   }
   state.renewed = started;
-  state.others = row.others;
-  if (row.others > 0) meet(state);
+  state.others = others;
+  if (others > 0) meet(state);
   else if (alone) state.claiming = false;
 }
 
@@ -329,15 +296,8 @@ function renewSoon(state: State): void {
 async function close(state: State): Promise<void> {
   state.closed = true;
   clearTimeout(state.timer);
-  const leaving = state.pool.query('DELETE FROM nodes WHERE id = $1', [state.id]);
+  const leaving = leaveRow(state.pool, state.row.id);
   await within(LEAVING_MS, leaving, undefined).catch(() => undefined);
-}
-
-/** Removes what nobody has renewed for long. @throws what the pool throws */
-export async function expireNodes(pool: Pool): Promise<void> {
-  const condition = `expires_at < now() - ${KEPT}`;
-  await removeOld(pool, { table: 'claims', condition, values: [] });
-  await removeOld(pool, { table: 'nodes', condition, values: [] });
 }
 
 const now = (): Moment => ({ steady: performance.now(), wall: Date.now() });
@@ -345,24 +305,4 @@ const now = (): Moment => ({ steady: performance.now(), wall: Date.now() });
 /** Milliseconds. Neither clock counts everything: the steady one stops while the machine sleeps, the other one is set. */
 function since({ steady, wall }: Moment): number {
   return Math.max(performance.now() - steady, Date.now() - wall);
-}
-
-/** A process with the PID namespace in which its number counts. */
-function ownProcess(): string {
-  try {
-    const place = `${readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()} ${readlinkSync('/proc/self/ns/pid')}`;
-    return `${place} ${JSON.stringify(ownIdentity())}`;
-  } catch {
-    // Not Linux: nobody can tell that it is gone.
-    return '';
-  }
-}
-
-/** Whether the process of a row was on this machine, and is no more. @param own the row's that asks */
-function isGone(process: string, own: string): boolean {
-  const [place, namespace] = own.split(' ');
-  const [theirs, theirNamespace, ...identity] = process.split(' ');
-  if (own === '' || place !== theirs || namespace !== theirNamespace) return false;
-  const parsed = parseIdentity(identity.join(' '));
-  return parsed !== null && !isAlive(parsed);
 }

@@ -3,7 +3,7 @@
 import type { Logger } from '../observe/log.ts';
 import type { LateResult } from '../smtp/client/transaction.ts';
 import type { Reply, Transaction } from '../smtp/types.ts';
-import type { Begun } from './acceptances.ts';
+import type { Begun } from './begun.ts';
 import type { Group, Pending } from './build-copies.ts';
 import type { ClaimId } from './claims.ts';
 import type { DeliveryContext } from './context.ts';

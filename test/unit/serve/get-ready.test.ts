@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { configSchema } from '../../../src/config/schema.ts';
+import { BEGUN_ALONE } from '../../../src/delivery/begun.ts';
 import type { Engine } from '../../../src/delivery/engine.ts';
 import { createLogger } from '../../../src/observe/log.ts';
 import { type GetReadyOptions, getReady } from '../../../src/serve/get-ready.ts';
@@ -32,7 +33,7 @@ function starting({ refusal = null, hangs = false }: { refusal?: Reply | null; h
     },
     decider: { prepare: async () => undefined },
     memory: {
-      recall: async () => new Map(),
+      begin: async () => BEGUN_ALONE,
       remember: async () => undefined,
       forget: () => undefined,
     },

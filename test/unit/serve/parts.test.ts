@@ -101,6 +101,7 @@ describe('the parts of sealpost', () => {
     expect(new Set(keys).size).toBe(keys.length);
     expect([...keys].sort()).toEqual([
       'database',
+      'filter.claim_lease',
       'filter.duplicate_lifetime',
       'filter.memory_budget',
       'hostname',
