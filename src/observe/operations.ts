@@ -69,6 +69,15 @@ export const OPERATIONS = {
   memory_not_expired: 'old acceptances could not be removed; it is tried again in an hour',
   acceptance_unrecorded: 'the next hop accepted a copy, and that could not be written: a retry may repeat it',
   accepted_late: 'the next hop accepted a copy after our deadline; the retry does not send it again',
+  node_waits:
+    'another node has mail in hand that it has not claimed yet: mail waits until it has, or its lease has run out',
+  node_met: 'another node delivers from this database: what is in hand is claimed there from now on',
+  node_lapsed:
+    'a process did not renew its lease in the database in time: what it has in hand is deferred, and it joins anew',
+  claim_taken_over:
+    'a message that another node had in hand is delivered here, since that node did not renew its lease',
+  claim_lost:
+    'a final dot was not sent, since another node may have the message by now: Postfix keeps the mail',
   late_answers_lost: 'what the next hop said after our deadline was lost',
   replies_late: 'a delivery took longer than its deadline; it was answered 451',
   replies_unrecorded: 'whether Postfix has our replies could not be written',

@@ -1,4 +1,5 @@
 // The no-duplicates memory over a real PostgreSQL (the embedded one).
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +9,11 @@ import { createVersionTracker } from '../../src/database/directory-version.ts';
 import { applyMigrations } from '../../src/database/migrate.ts';
 import { type Database, openDatabase } from '../../src/database/open.ts';
 import { RECALL, RECALL_AND_CLAIM, WRITE, WRITE_AND_GIVE_UP } from '../../src/delivery/acceptance-sql.ts';
+import type { AcceptanceRow } from '../../src/delivery/acceptance-steps.ts';
 import { type Acceptances, createAcceptances } from '../../src/delivery/acceptances.ts';
+import { createMembership } from '../../src/delivery/membership.ts';
 import { type MessageIdentity, messageHash, recipientHash } from '../../src/delivery/message-hash.ts';
+import { createLogger } from '../../src/observe/log.ts';
 import { waitUntil } from '../support/child.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sealpost-memory-'));
@@ -265,5 +269,83 @@ describe('what makes two deliveries the same message', () => {
   ])('without a queue ID: %s', async (_name, change, same) => {
     const without = { ...base, queueId: '' };
     expect((await messageHash({ ...without, ...change })) === (await messageHash(without))).toBe(same);
+  });
+});
+
+describe('between nodes', () => {
+  const carol = recipientHash('carol@x');
+
+  /** A process of a node of its own, with the names of the statements that it sends for its mail. */
+  function process(inHand: () => readonly AcceptanceRow[] = () => []) {
+    const statements: string[] = [];
+    const pool = {
+      query(asked: unknown, values?: unknown) {
+        const { name = '' } = asked as { name?: string };
+        if (name !== '' && name !== 'sealpost-lease') statements.push(name);
+        return database.pool.query(asked as never, values as never);
+      },
+    } as unknown as Database['pool'];
+    const logger = createLogger({ level: 'silent' });
+    const membership = createMembership(pool, { node: randomUUID(), leaseMs: 2000, logger });
+    const memory = createAcceptances(pool, DAY, createVersionTracker(), { membership, inHand });
+    return { memory, membership, statements };
+  }
+
+  const claims = async (): Promise<number> =>
+    (await database.pool.query('SELECT count(*)::int AS rows FROM claims')).rows[0].rows;
+
+  it('one that is alone sends the same statements as before, and writes no claim', async () => {
+    const { memory, statements } = process();
+    const one = await message();
+    const begun = await memory.begin(one, [carol]);
+    expect([begun.accepted.size, begun.elsewhere.size, await begun.mayFinish()]).toEqual([0, 0, true]);
+    await memory.remember(one, carol, 'ok');
+    memory.forget(one, [carol]);
+    const failed = await memory.begin(await message(), [carol]);
+    failed.giveUp([carol]);
+    await memory.remember(await message(), carol, 'ok');
+    expect(statements.filter((name) => !name.startsWith('sealpost-directory'))).toEqual([
+      'sealpost-recall-nodes',
+      'sealpost-memory',
+      'sealpost-recall-nodes',
+      'sealpost-memory',
+    ]);
+    expect(await claims()).toBe(0);
+    await memory.close();
+  });
+
+  it('what one has in hand is claimed when a second one comes, and is its own until it is given up', async () => {
+    const one = await message();
+    const first = process(() => [{ message: one, recipient: carol }]);
+    const begun = await first.memory.begin(one, [carol]);
+    expect(await claims()).toBe(0);
+    const second = process();
+    // It waits until the first one has claimed.
+    expect((await second.memory.begin(one, [carol])).elsewhere).toEqual(new Set([carol]));
+    begun.giveUp([carol]);
+    await waitUntil('the claim to be given up', 5000, async () => (await claims()) === 0);
+    expect((await second.memory.begin(one, [carol])).elsewhere.size).toBe(0);
+    await second.memory.remember(one, carol, 'ok');
+    expect((await first.memory.begin(one, [carol])).accepted).toEqual(new Map([[carol, 'ok']]));
+    // The first one was not told to wait: nobody else asks for it, once the second one's client has the reply.
+    second.memory.forget(one, [carol]);
+    await second.memory.close();
+    await first.memory.close();
+  });
+
+  it('take the same letters in any order at once, each of them at one node', async () => {
+    const nodes = [process(), process()];
+    for (const { membership } of nodes) await membership.joined();
+    const letters = await Promise.all(Array.from({ length: 300 }, message));
+    const [here = [], there = []] = await Promise.all(
+      nodes.map(({ memory }, index) =>
+        Promise.all(
+          (index === 0 ? letters : letters.toReversed()).map((each) => memory.begin(each, [carol])),
+        ),
+      ),
+    );
+    const taken = [...here, ...there].filter(({ elsewhere }) => elsewhere.size === 0);
+    expect(taken).toHaveLength(letters.length);
+    for (const { memory } of nodes) await memory.close();
   });
 });
