@@ -167,11 +167,11 @@ export const TOO_MANY_HOPS = reply(554, '5.4.6', 'Too many hops: the message is 
 export const DATABASE_AWAY = reply(451, '4.3.0', 'The database cannot be reached now; try again later');
 /** Another process, or a late reply of the next hop, has the recipient in hand: to send now could double the mail. */
 export const UNDER_WAY = reply(451, '4.3.0', 'An earlier attempt to deliver this message has not ended yet');
-/** The same, at another node. */
+/** The same, at another node, or in another worker while there are several nodes. */
 export const UNDER_WAY_ELSEWHERE = reply(
   451,
   '4.3.0',
-  'Another node is delivering this message; what came of it is known at the next attempt',
+  'Another node or worker is delivering this message; what came of it is known at the next attempt',
 );
 /** Another node may have taken the message over: what was begun is not finished here. */
 export const CLAIM_LOST = reply(

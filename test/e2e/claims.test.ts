@@ -14,30 +14,11 @@ beforeAll(async () => {
 
 afterAll(() => nodes?.close());
 
-/** Has the next hop wait with its answer to one DATA. */
-function hold(): { readonly held: () => boolean; release(): void } {
-  const state = { held: false };
-  let release = (): void => undefined;
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  nodes.sink.behave(
-    {
-      hold: () => {
-        state.held = true;
-        return released;
-      },
-    },
-    1,
-  );
-  return { held: () => state.held, release };
-}
-
-const UNDER_WAY = /^451 4\.3\.0 Another node is delivering/;
+const UNDER_WAY = /^451 4\.3\.0 Another node or worker is delivering/;
 
 it('the same letter at both nodes at once: one copy; the other one waits, and learns that it was accepted', async () => {
   const { first, second } = nodes;
-  const hop = hold();
+  const hop = nodes.hold();
   const sent = first.send('at once');
   await waitUntil('the next hop to be asked', 5000, hop.held);
   expect(await second.send('at once')).toMatch(UNDER_WAY);
@@ -52,7 +33,7 @@ it('the same letter at both nodes at once: one copy; the other one waits, and le
 it('at the second while the first is frozen in DATA: it waits, takes over, and the first sends no final dot', async () => {
   const { first, second } = nodes;
   const pid = first.serve.pid() ?? 0;
-  const hop = hold();
+  const hop = nodes.hold();
   const sent = first.send('frozen');
   await waitUntil('the next hop to be asked', 5000, hop.held);
   process.kill(pid, 'SIGSTOP');
@@ -70,7 +51,7 @@ it('at the second while the first is frozen in DATA: it waits, takes over, and t
 
 it('at the second after the first was killed in DATA: it waits, and takes over', async () => {
   const { first, second } = nodes;
-  const hop = hold();
+  const hop = nodes.hold();
   const sent = first.send('killed');
   await waitUntil('the next hop to be asked', 5000, hop.held);
   await first.serve.kill9();

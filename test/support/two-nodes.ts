@@ -20,9 +20,31 @@ export interface TwoNodes {
   readonly second: NodeOfTwo;
   readonly postgres: PrivatePostgres;
   readonly sink: Sink;
+  /** Has the next hop wait with its answer to one DATA. */
+  hold(): Held;
   /** How often the next hop has taken a letter. */
   copies(text: string): number;
   close(): Promise<void>;
+}
+
+/** The next hop waits with its 354, once `held`. */
+export interface Held {
+  readonly held: () => boolean;
+  release(): void;
+}
+
+function holdOne(sink: Sink): Held {
+  const state = { held: false };
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const hold = (): Promise<void> => {
+    state.held = true;
+    return released;
+  };
+  sink.behave({ hold }, 1);
+  return { held: () => state.held, release };
 }
 
 /** Neither node is started. */
@@ -55,6 +77,7 @@ export async function createTwoNodes(): Promise<TwoNodes> {
     second,
     postgres,
     sink,
+    hold: () => holdOne(sink),
     copies: (text) =>
       sink.deliveries().filter(({ message }) => message.toString('latin1').includes(`<${text}@x>`)).length,
     async close() {
