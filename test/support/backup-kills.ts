@@ -124,9 +124,10 @@ function describeBackup(stand: () => BackupStand, points: KillPoints): void {
 function describeRestore(stand: () => BackupStand, points: KillPoints): void {
   describe('a restore', () => {
     let tar: string;
+    let rows: Readonly<Record<string, number>>;
     beforeAll(async () => {
       tar = at(stand(), 'whole.tar');
-      await stand().trial.json('backup', tar, '--with-spool');
+      ({ rows } = (await stand().trial.json('backup', tar, '--with-spool')) as { rows: typeof rows });
     });
 
     it('that is killed before its commit leaves an empty place, which takes the next one', async () => {
@@ -144,7 +145,15 @@ function describeRestore(stand: () => BackupStand, points: KillPoints): void {
         await killed(child);
         expect(await rowsThere(stand(), 'users'), `${share}`).toBe(0);
       }
-      for (const [words, when] of points.restore) {
+      // A table without rows has no COPY.
+      const empty = Object.keys(rows).filter((table) => rows[table] === 0);
+      const reached = points.restore.filter(
+        ([words]) => !empty.some((table) => words.includes(`"${table}"`)),
+      );
+      process.stdout.write(
+        `killed at ${reached.length} of ${points.restore.length} points; without rows: ${empty.join(', ')}\n`,
+      );
+      for (const [words, when] of reached) {
         const held = stand().target.holdAt(words, when);
         const child = startProgram(['restore', tar, '--config', stand().restored]);
         await heldBy(child, held);
