@@ -80,7 +80,9 @@ describe.runIf(lacking === null)('the Debian package under systemd', () => {
     const before = { versions: await startedVersions(), deferred: await deferred() };
 
     const sender = `n=0; while [ ! -e /run/stop ]; do smtp-source -s 1 -m 1 -l 400 -f bob@example.net -t ${ALICE} 127.0.0.1:25 || echo refused >>/root/refused; echo x >>/root/sent; sleep 0.2; done`;
-    await must(`for at in $(seq ${SENDERS}); do (${sender}) >/dev/null 2>&1 </dev/null & done`);
+    await must(
+      `: >/root/sent; for at in $(seq ${SENDERS}); do (${sender}) >/dev/null 2>&1 </dev/null & done`,
+    );
     await waitUntil('traffic', 60_000, async () => Number(await must('wc -l </root/sent')) > 3 * SENDERS);
     const during = Number(await must('wc -l </root/sent'));
     await must(`dpkg -i sealpost_${NEWER}_all.deb`);
