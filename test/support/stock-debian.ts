@@ -200,8 +200,8 @@ export function runIn(pid: string): Machine['run'] {
       [
         ...['--target', pid, '--mount', '--uts', '--ipc', '--pid', ...(network ? [] : ['--net'])],
         `--root=/proc/${pid}/root`,
-        // How npm reaches its registry stands in the environment; nothing else of this machine's does.
-        ...['env', ...(network ? [] : ['-i']), `PATH=${PATH}`, 'HOME=/root', 'LANG=C.UTF-8'],
+        // How npm reaches its registry stands in the environment. This machine's folder for temporary files is not in there.
+        ...['env', ...(network ? ['--unset=TMPDIR'] : ['-i']), `PATH=${PATH}`, 'HOME=/root', 'LANG=C.UTF-8'],
         // The folder in which nsenter(1) is called lies outside of the root.
         ...['sh', '-c', `cd /root && ${line}`],
       ],
