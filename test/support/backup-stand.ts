@@ -8,8 +8,10 @@ import { Command } from 'commander';
 import { createMessage, encrypt, generateKey } from 'openpgp';
 import pg from 'pg';
 import { expect } from 'vitest';
+import { WHOLE_BYTES } from '../../receiver/queue/types.ts';
 import { registerBackup } from '../../src/cli/backup.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
+import { registerKey } from '../../src/cli/key.ts';
 import { registerRestore } from '../../src/cli/restore.ts';
 import { registerUser } from '../../src/cli/user.ts';
 import { registerVerify } from '../../src/cli/verify.ts';
@@ -21,7 +23,14 @@ import { fileInQueue } from './queue-stand.ts';
 import { sealpostCommand } from './sealpost-process.ts';
 import { importFor, openTrial, type Trial } from './trial.ts';
 
-const REGISTERS = [registerBackup, registerDomain, registerRestore, registerUser, registerVerify];
+const REGISTERS = [
+  registerBackup,
+  registerDomain,
+  registerKey,
+  registerRestore,
+  registerUser,
+  registerVerify,
+];
 export const SPOOLED = '1700000000.M1P2.host';
 export const USERS = 40;
 
@@ -67,6 +76,8 @@ export async function openBackupStand(filled: readonly string[]): Promise<Backup
       format: 'object',
     });
     await importFor(trial, 'user0@example.org', privateKey);
+    // One that lies in pieces.
+    await fileInQueue(trial.database.pool, { id: 1 }, [await sealedLetter(WHOLE_BYTES + 1)]);
     await fillTables(trial.database.pool, filled);
   }
   mkdirSync(join(trial.folder, 'spool', 'new'), { recursive: true });
