@@ -11,7 +11,7 @@ import { sealedTo } from './seal.ts';
 import { readSecrets } from './secrets.ts';
 import { withSnapshot } from './snapshot.ts';
 import { addSpools } from './spool.ts';
-import { type ArchiveWriter, createArchive } from './write-archive.ts';
+import { type ArchiveWriter, createArchive, NobodyReads } from './write-archive.ts';
 
 export interface BackupOptions {
   /** A path, or `-` for standard output. */
@@ -47,11 +47,13 @@ export async function backUp(loaded: LoadedConfig, options: BackupOptions): Prom
     archive.fail(error instanceof Error ? error : new Error(String(error)));
     throw error;
   });
-  const written = write(archive, options);
-  // What failed first is told; what fails because of it is not, but has to end: it removes what it wrote.
-  const [report] = await Promise.all([filled, written]).finally(() => Promise.allSettled([filled, written]));
+  // Both have to end: the second removes what it wrote. What failed because of the other is not told.
+  const [report, written] = await Promise.allSettled([filled, write(archive, options)]);
+  if (report.status === 'rejected' && !(report.reason instanceof NobodyReads)) throw report.reason;
+  if (written.status === 'rejected') throw written.reason;
+  if (report.status === 'rejected') throw report.reason;
   if (options.file !== STANDARD) await noteBackup(loaded.config.state_dir, options.file);
-  return report;
+  return report.value;
 }
 
 async function write(archive: ArchiveWriter, { file, to }: BackupOptions): Promise<void> {

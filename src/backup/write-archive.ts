@@ -1,6 +1,7 @@
 // Writes the archive: entries in, bytes out, with the hash of each entry on the way. Whoever reads slowly makes whoever writes wait,
 // so that no more than some pieces are in memory.
 import { createHash } from 'node:crypto';
+import type { Writable } from 'node:stream';
 import { type Headers, type Pack, pack } from 'tar-stream';
 import {
   type EntryRecord,
@@ -14,7 +15,7 @@ import {
 import { holdBack } from './hold-back.ts';
 
 export interface ArchiveWriter {
-  /** Adds one file. Resolves when its bytes were taken. */
+  /** Adds one file. Resolves when its bytes were taken. @throws NobodyReads, as the others do */
   add(name: string, bytes: Buffer): Promise<void>;
   /** Adds a file whose size is known. @throws Error when other than so many bytes come */
   addSized(name: string, size: number, mtime: Date, source: AsyncIterable<Uint8Array>): Promise<void>;
@@ -28,8 +29,15 @@ export interface ArchiveWriter {
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
+/** Whoever reads the archive has gone before its end: what they say of it is the reason. */
+export class NobodyReads extends Error {
+  override readonly message = 'nobody reads the archive any more';
+}
+
 interface State {
   readonly archive: Pack;
+  /** What was given up for. */
+  failed: Error | null;
   readonly mtime: Date;
   readonly entries: EntryRecord[];
   readonly rows: Record<string, number>;
@@ -37,7 +45,7 @@ interface State {
 
 /** @param at what the entries say of when they were made */
 export function createArchive(at: Date): ArchiveWriter {
-  const state: State = { archive: pack(), mtime: at, entries: [], rows: {} };
+  const state: State = { archive: pack(), failed: null, mtime: at, entries: [], rows: {} };
   state.archive.on('error', toldAlready);
   return {
     add: (name, bytes) => add(state, name, bytes),
@@ -49,7 +57,10 @@ export function createArchive(at: Date): ArchiveWriter {
       archive.finalize();
       return rows;
     },
-    fail: (error) => state.archive.destroy(error),
+    fail(error) {
+      state.failed ??= error;
+      state.archive.destroy(error);
+    },
     bytes: withEnd(state.archive),
   };
 }
@@ -63,12 +74,36 @@ async function add(state: State, name: string, bytes: Buffer): Promise<void> {
 const toldAlready = (): void => undefined;
 
 /** Resolves when the bytes were taken, which they are as fast as they are read. */
-function written({ archive, mtime }: State, header: Headers, bytes: Buffer): Promise<void> {
-  return new Promise((resolve, reject) => {
-    archive
-      .entry({ mode: 0o600, mtime, ...header }, bytes, (error) => (error ? reject(error) : resolve()))
-      .on('error', toldAlready);
+async function written(state: State, header: Headers, bytes: Buffer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    entryOf(state, { mode: 0o600, mtime: state.mtime, ...header }, bytes, (error) =>
+      error === null ? resolve() : reject(error),
+    );
   });
+}
+
+/**
+ * Begins a file.
+ * @param bytes all of it; null: they are written to what is given
+ * @param done is told when it was taken, or why not: tar-stream itself says that an archive was destroyed, and not what for
+ */
+function entryOf(
+  state: State,
+  header: Headers,
+  bytes: Buffer | null,
+  done: (error: Error | null) => void,
+): Writable | null {
+  const gone = (): Error => state.failed ?? new NobodyReads();
+  const ended = (error?: Error | null): void => done(error ? gone() : null);
+  try {
+    const entry =
+      bytes === null ? state.archive.entry(header, ended) : state.archive.entry(header, bytes, ended);
+    entry.on('error', toldAlready);
+    return entry;
+  } catch {
+    done(gone());
+    return null;
+  }
 }
 
 async function addSized(
@@ -81,8 +116,8 @@ async function addSized(
   const hash = createHash('sha256');
   const header = { name, size, mtime, mode: 0o600 };
   await new Promise<void>((resolve, reject) => {
-    const entry = state.archive.entry(header, (error) => (error ? reject(error) : resolve()));
-    entry.on('error', toldAlready);
+    const entry = entryOf(state, header, null, (error) => (error === null ? resolve() : reject(error)));
+    if (entry === null) return;
     const send = async (): Promise<void> => {
       let left = size;
       for await (const bytes of source) {

@@ -11,7 +11,10 @@ export const LOSES_STATEMENTS =
 /** SQLSTATEs of a prepared statement that another session has, or has not: duplicate, and invalid, statement name. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['42P05', '26000']);
 
-/** The same name for two statements: each session has one of them. */
+/**
+ * The same name for the statements of all connections: each session has one of them. A connection asks for the same one each time: `pg`
+ * itself refuses a second one by that name, and the pool gives its connections in any order.
+ */
 const NAME = 'sealpost-probe';
 
 /**
@@ -26,12 +29,7 @@ export async function losesStatements(pool: Pick<pg.Pool, 'connect' | 'options'>
   try {
     const second = await pool.connect();
     try {
-      for (const [client, said] of [
-        [first, 'first'],
-        [first, 'first'],
-        [second, 'second'],
-      ] as const)
-        if (await clashes(client, said)) return true;
+      for (const client of [first, first, second]) if (await clashes(client)) return true;
       return false;
     } finally {
       second.release();
@@ -41,8 +39,9 @@ export async function losesStatements(pool: Pick<pg.Pool, 'connect' | 'options'>
   }
 }
 
-async function clashes(client: pg.PoolClient, said: string): Promise<boolean> {
+async function clashes(client: pg.PoolClient): Promise<boolean> {
   if (!(client instanceof DeadlineClient)) return false;
+  const said = `${client.told}`;
   try {
     const { rows } = await client.probe({ name: NAME, text: `SELECT '${said}' AS said` });
     return rows[0]?.said !== said;

@@ -4,5 +4,5 @@ import { describeBackupKills } from '../support/backup-kills.ts';
 import { debianPostgres } from '../support/private-postgres.ts';
 
 describe.runIf(debianPostgres() !== null)('in the middle of the work', () => {
-  describeBackupKills({ backup: [['FROM public."users"', 'after']], restore: [], shares: [] });
+  describeBackupKills({ filled: [], backup: [['FROM public."users"', 'after']], restore: [], shares: [] });
 });

@@ -8,19 +8,29 @@ import { Command } from 'commander';
 import { createMessage, encrypt, generateKey } from 'openpgp';
 import pg from 'pg';
 import { expect } from 'vitest';
+import { WHOLE_BYTES } from '../../receiver/queue/types.ts';
 import { registerBackup } from '../../src/cli/backup.ts';
 import { registerDomain } from '../../src/cli/domain.ts';
+import { registerKey } from '../../src/cli/key.ts';
 import { registerRestore } from '../../src/cli/restore.ts';
 import { registerUser } from '../../src/cli/user.ts';
 import { registerVerify } from '../../src/cli/verify.ts';
 import { runCommand } from './command-line.ts';
 import { type DatabaseWire, openDatabaseWire } from './database-wire.ts';
+import { fillTables } from './fill-tables.ts';
 import { type PrivatePostgres, startPostgres } from './private-postgres.ts';
 import { fileInQueue } from './queue-stand.ts';
 import { sealpostCommand } from './sealpost-process.ts';
-import { openTrial, type Trial } from './trial.ts';
+import { importFor, openTrial, type Trial } from './trial.ts';
 
-const REGISTERS = [registerBackup, registerDomain, registerRestore, registerUser, registerVerify];
+const REGISTERS = [
+  registerBackup,
+  registerDomain,
+  registerKey,
+  registerRestore,
+  registerUser,
+  registerVerify,
+];
 export const SPOOLED = '1700000000.M1P2.host';
 export const USERS = 40;
 
@@ -50,7 +60,8 @@ async function sealedLetter(size: number): Promise<Uint8Array> {
   return (await encrypt({ message, encryptionKeys: publicKey, format: 'binary' })) as Uint8Array;
 }
 
-export async function openBackupStand(): Promise<BackupStand> {
+/** @param filled tables that have at least one row each */
+export async function openBackupStand(filled: readonly string[]): Promise<BackupStand> {
   const trial = await openTrial(REGISTERS, '[receiver]\nspool = "spool"\n');
   await trial.json('domain', 'add', 'example.org');
   await trial.json(
@@ -59,7 +70,18 @@ export async function openBackupStand(): Promise<BackupStand> {
     ...Array.from({ length: USERS }, (_, number) => `user${number}@example.org`),
   );
   await fileInQueue(trial.database.pool, { id: 1 }, [await sealedLetter(900_000)]);
+  if (filled.length > 0) {
+    const { privateKey } = await generateKey({
+      userIDs: [{ email: 'user0@example.org' }],
+      format: 'object',
+    });
+    await importFor(trial, 'user0@example.org', privateKey);
+    // One that lies in pieces.
+    await fileInQueue(trial.database.pool, { id: 1 }, [await sealedLetter(WHOLE_BYTES + 1)]);
+    await fillTables(trial.database.pool, filled);
+  }
   mkdirSync(join(trial.folder, 'spool', 'new'), { recursive: true });
+  mkdirSync(temporaryOf(trial));
   writeFileSync(join(trial.folder, 'spool', 'new', SPOOLED), 'Subject: not filed\n\nyet\n');
   const postgres = await startPostgres();
   const pool = new pg.Pool({ connectionString: postgres.url, max: 2 });
@@ -91,10 +113,20 @@ export async function openBackupStand(): Promise<BackupStand> {
   };
 }
 
+/** For temporary files of what is killed. */
+const temporaryOf = ({ folder }: Trial): string => join(folder, 'temporary');
+
 /** A command as a program of its own, that may be killed. */
-export function startProgram(words: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess {
+export function startProgram(
+  { trial }: BackupStand,
+  words: readonly string[],
+  stdin: 'ignore' | 'pipe' = 'ignore',
+): ChildProcess {
   const { program, args } = sealpostCommand();
-  return spawn(program, [...args, ...words], { stdio: [stdin, 'ignore', 'ignore'] });
+  return spawn(program, [...args, ...words], {
+    stdio: [stdin, 'ignore', 'ignore'],
+    env: { ...process.env, TMPDIR: temporaryOf(trial) },
+  });
 }
 
 /** Waits until a program stands at its statement. @throws Error when it ends before */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { waitUntil } from './child.ts';
 import { placeCopy } from './database-template.ts';
+import { endWithThisProcess } from './leftovers.ts';
 import { need } from './needs.ts';
 import { freePorts } from './places.ts';
 
@@ -73,6 +74,7 @@ export async function startPostgres(settings: readonly string[] = ['fsync=off'])
   const root = process.getuid?.() === 0;
   const [uid, gid] = root ? [65534, 65534] : [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
   const folder = mkdtempSync('/tmp/sp-pg-');
+  endWithThisProcess(folder);
   chmodSync(folder, 0o755);
   const inside = join(folder, 'pg');
   mkdirSync(inside);

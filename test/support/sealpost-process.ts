@@ -46,8 +46,8 @@ export interface SealpostProcess {
   readonly configPath: string;
   /** Of the running serve; undefined when none runs. */
   pid(): number | undefined;
-  /** Starts `serve` and waits until /readyz says yes. */
-  start(): Promise<void>;
+  /** Starts `serve` and waits until /readyz says yes. @param reason or no, for no other reason than one of these words */
+  start(reason?: RegExp): Promise<void>;
   /** SIGTERM, and waits for the end. @returns the exit code */
   stop(): Promise<number | null>;
   /** SIGKILL to serve alone. */
@@ -160,7 +160,7 @@ function createServe(options: SealpostOptions, logPath: string) {
   let child: ChildProcess | undefined;
   let exited: Promise<number | null> = Promise.resolve(null);
 
-  const start = async (): Promise<void> => {
+  const start = async (reason?: RegExp): Promise<void> => {
     if (child) throw new Error('serve runs already');
     const serve = ['serve', ...(options.serveArguments ?? []), '--config', places.sealpostConfig];
     const started = spawn(command.program, [...command.args, ...serve], {
@@ -186,7 +186,7 @@ function createServe(options: SealpostOptions, logPath: string) {
       async () => {
         if (child !== started)
           throw new Error(`sealpost serve ended with ${await exited}\n${log().slice(-4000)}`);
-        return answersReady(places.observePort);
+        return answersReady(places.observePort, reason);
       },
       () => log().slice(-4000),
     );
@@ -279,9 +279,12 @@ async function runInProcess(words: readonly string[], stdin: Uint8Array | string
   return runCommand(() => createProgram(words[0]), words, stdin);
 }
 
-async function answersReady(port: number): Promise<boolean> {
+async function answersReady(port: number, reason: RegExp | undefined): Promise<boolean> {
   try {
-    return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+    const answer = await fetch(`http://127.0.0.1:${port}/readyz`);
+    if (answer.ok || reason === undefined) return answer.ok;
+    const { reasons } = (await answer.json()) as { readonly reasons: readonly string[] };
+    return reasons.every((each) => reason.test(each));
   } catch {
     return false;
   }

@@ -11,12 +11,15 @@ import { repository } from './places.ts';
 
 need('mmdebstrap', 'root');
 
-const HOST = 'mail.example.org';
+export const HOST = 'mail.example.org';
 /** Milliseconds to fetch and install some two hundred packages, on a busy machine. */
 export const PATIENCE = 1_800_000;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 const PACKAGES = ['postfix', 'dovecot-imapd', 'dovecot-lmtpd', 'swaks', 'adduser', 'procps'];
+
+/** For a machine that systemd runs, with what a Debian server has. */
+const WITH_SYSTEMD = [...PACKAGES, 'systemd-sysv', 'dbus'];
 
 /** What the questions of Debian's installer are answered with. */
 const ANSWERS = `debconf debconf/frontend select Noninteractive
@@ -49,13 +52,16 @@ export interface InsideOptions {
  * Installs the machine and starts its services.
  * @param release such as `bookworm`
  * @param account a Unix account with a mailbox
- * @param software what is there of sealpost: a checkout with Node.js, or nothing yet, and an apt-get that asks no questions
+ * @param software what is there of sealpost: a checkout with Node.js, or nothing yet, and an apt-get that asks no questions; under
+ *   systemd, too, which starts the services then
+ * @param start makes the root a machine
  * @throws where the packages cannot be had
  */
 export async function makeStockDebian(
   release: string,
   account: string,
-  software: 'checkout' | 'nothing' = 'checkout',
+  software: 'checkout' | 'nothing' | 'systemd' = 'checkout',
+  start: (root: string) => Promise<Machine> = startMachine,
 ): Promise<StockDebian> {
   const dir = await mkdtemp(join(tmpdir(), 'sp-stock-'));
   await chmod(dir, 0o755);
@@ -66,19 +72,21 @@ export async function makeStockDebian(
     await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
   try {
-    await bootstrap(release, root, dir);
+    await bootstrap(release, root, dir, software === 'systemd' ? WITH_SYSTEMD : PACKAGES);
     if (software === 'nothing') await takeYesForAnAnswer(root);
+    else if (software === 'systemd') await answerApt(root);
     else {
       await installNode(root);
       await copyRepository(join(root, 'opt', 'sealpost'));
     }
-    const started = await startMachine(root);
+    const started = await start(root);
     machine = started;
     for (const line of [
       `useradd --create-home ${account}`,
       ...(release === 'bookworm' ? [TAKE_WHOLE_ADDRESSES] : []),
-      'dovecot >/dev/null 2>&1',
-      'service postfix start >/dev/null 2>&1',
+      ...(software === 'systemd'
+        ? ['systemctl start dovecot postfix']
+        : ['dovecot >/dev/null 2>&1', 'service postfix start >/dev/null 2>&1']),
     ]) {
       const { code, stdout, stderr } = await started.run(line);
       if (code !== 0) throw new Error(`${line}: exit ${code}\n${stdout}${stderr}`);
@@ -90,7 +98,12 @@ export async function makeStockDebian(
   }
 }
 
-async function bootstrap(release: string, root: string, dir: string): Promise<void> {
+async function bootstrap(
+  release: string,
+  root: string,
+  dir: string,
+  packages: readonly string[],
+): Promise<void> {
   const answers = join(dir, 'answers');
   await writeFile(answers, ANSWERS);
   const options = [
@@ -98,7 +111,7 @@ async function bootstrap(release: string, root: string, dir: string): Promise<vo
     '--mode=root',
     '--dpkgopt=force-unsafe-io',
     '--variant=minbase',
-    `--include=${PACKAGES.join(',')}`,
+    `--include=${packages.join(',')}`,
     `--essential-hook=printf '${HOSTS}' > "$1/etc/hosts"; echo mail > "$1/etc/hostname"`,
     `--essential-hook=chroot "$1" debconf-set-selections < ${answers}`,
   ];
@@ -114,11 +127,15 @@ async function bootstrap(release: string, root: string, dir: string): Promise<vo
 
 /** For a root in which packages are installed: what somebody at the terminal would answer, and that no service starts by itself. */
 export async function takeYesForAnAnswer(root: string): Promise<void> {
+  await answerApt(root);
+  await writeFile(join(root, 'usr/sbin/policy-rc.d'), '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+}
+
+async function answerApt(root: string): Promise<void> {
   await writeFile(
     join(root, 'etc/apt/apt.conf.d/99test'),
     'APT::Get::Assume-Yes "true";\nDPkg::Options:: "--force-unsafe-io";\nDPkg::Use-Pty "false";\n',
   );
-  await writeFile(join(root, 'usr/sbin/policy-rc.d'), '#!/bin/sh\nexit 101\n', { mode: 0o755 });
 }
 
 /** This machine's Node.js and npm in the place that NodeSource's package has them in. */
@@ -167,19 +184,7 @@ export async function startMachine(root: string): Promise<Machine> {
   });
   const pid = await firstLineOf(holder);
   return {
-    run: (line, { network = false, timeout = 60_000 } = {}) =>
-      runProgram(
-        'nsenter',
-        [
-          ...['--target', pid, '--mount', '--uts', '--ipc', '--pid', ...(network ? [] : ['--net'])],
-          `--root=/proc/${pid}/root`,
-          // How npm reaches its registry stands in the environment; nothing else of this machine's does.
-          ...['env', ...(network ? [] : ['-i']), `PATH=${PATH}`, 'HOME=/root', 'LANG=C.UTF-8'],
-          // The folder in which nsenter(1) is called lies outside of the root.
-          ...['sh', '-c', `cd /root && ${line}`],
-        ],
-        { timeout },
-      ),
+    run: runIn(pid),
     end: async () => {
       holder.stdin?.end();
       await ended;
@@ -187,7 +192,25 @@ export async function startMachine(root: string): Promise<Machine> {
   };
 }
 
-function firstLineOf({ stdout }: ChildProcess): Promise<string> {
+/** Runs lines of a shell where a process lives. @param pid of the first one of a root */
+export function runIn(pid: string): Machine['run'] {
+  return (line, { network = false, timeout = 60_000 } = {}) =>
+    runProgram(
+      'nsenter',
+      [
+        ...['--target', pid, '--mount', '--uts', '--ipc', '--pid', ...(network ? [] : ['--net'])],
+        `--root=/proc/${pid}/root`,
+        // How npm reaches its registry stands in the environment. This machine's folder for temporary files is not in there.
+        ...['env', ...(network ? ['--unset=TMPDIR'] : ['-i']), `PATH=${PATH}`, 'HOME=/root', 'LANG=C.UTF-8'],
+        // The folder in which nsenter(1) is called lies outside of the root.
+        ...['sh', '-c', `cd /root && ${line}`],
+      ],
+      { timeout },
+    );
+}
+
+/** What the first process of a root says of itself. */
+export function firstLineOf({ stdout }: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let heard = '';
     stdout?.on('data', (chunk: Buffer) => {

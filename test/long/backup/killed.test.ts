@@ -6,6 +6,7 @@ import { COMMIT } from '../../support/backup-stand.ts';
 const SIDES = ['before', 'after'] as const;
 
 describeBackupKills({
+  filled: COPIED_TABLES,
   backup: ['LOCK TABLE', ...COPIED_TABLES.map((table) => `FROM public."${table}"`)].flatMap((words) =>
     SIDES.map((when) => [words, when] as const),
   ),

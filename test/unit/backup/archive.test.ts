@@ -14,7 +14,7 @@ import {
 import { ArchiveDamaged, type Entry, readArchive } from '../../../src/backup/read-archive.ts';
 import { spoolPlaceOf } from '../../../src/backup/spool.ts';
 import { walk } from '../../../src/backup/walk.ts';
-import { createArchive } from '../../../src/backup/write-archive.ts';
+import { createArchive, NobodyReads } from '../../../src/backup/write-archive.ts';
 
 const AT = new Date('2026-01-02T03:04:05Z');
 
@@ -185,6 +185,18 @@ describe('an archive', () => {
     await iterator.next();
     archive.fail(new Error('the disk is full'));
     await ended;
+  });
+
+  it('says to whoever adds why it ended before its time, or that nobody reads it', async () => {
+    const failed = createArchive(AT);
+    failed.fail(new Error('the disk is full'));
+    await expect(failed.add(HEAD, jsonBytes(head))).rejects.toThrow('the disk is full');
+    await expect(failed.addSized('spool/0/new/1', 4, AT, some('Hell'))).rejects.toThrow('the disk is full');
+    const left = createArchive(AT);
+    const adding = left.add(HEAD, Buffer.alloc(PIECE_BYTES)).then(() => left.add('x', Buffer.alloc(1)));
+    const refused = expect(adding).rejects.toBeInstanceOf(NobodyReads);
+    for await (const _ of left.bytes) break;
+    await refused;
   });
 
   it('refuses a spool file that is another length than it was', async () => {
