@@ -54,7 +54,7 @@ const WANTED = {
   dev: ['postfix', 'swaks'],
   test: TEST,
   // Other releases of Debian, in roots of their own; programs that people read mail with; databases of other programs; signers and
-  // spam filters; what stands before the portal, and what asks for metrics.
+  // spam filters; what stands before the portal, and what asks for metrics; databases on several machines.
   long: [
     ...TEST,
     'mmdebstrap',
@@ -70,6 +70,9 @@ const WANTED = {
     'gpg-wks-client',
     'iproute2',
     'prometheus',
+    'patroni',
+    'etcd-server',
+    'haproxy',
   ],
   bench: [
     'postfix',

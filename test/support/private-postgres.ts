@@ -40,7 +40,7 @@ export function debianPostgres(): string | null {
 }
 
 /** A process and its children, from /proc. */
-function withChildren(pid: number): number[] {
+export function withChildren(pid: number): number[] {
   const children = readdirSync('/proc').filter((name) => {
     if (!/^\d+$/.test(name)) return false;
     try {
