@@ -1,7 +1,16 @@
 // Two PostgreSQL servers under Patroni, with one etcd, on loopback ports, by the very files of docs/scaling.md; machines of it die
 // by SIGKILL, stand still by SIGSTOP, and come back.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import pg from 'pg';
 import { mustRun, waitUntil } from './child.ts';
@@ -120,11 +129,18 @@ export async function startCluster(): Promise<Cluster> {
   const etcd = startEtcd(keeper, client, peer);
   const cluster = clusterOf(members, etcd, folder);
   try {
-    await waitUntil('etcd to answer', 20_000, () => answers(`http://127.0.0.1:${client}/health`), cluster.logs);
+    await waitUntil(
+      'etcd to answer',
+      20_000,
+      () => answers(`http://127.0.0.1:${client}/health`),
+      cluster.logs,
+    );
     for (const member of members) cluster.start(member.name);
     await cluster.whole(90_000);
     const leader = await cluster.leader();
-    for (const statement of scalingFile('database.sql', {}).split(/;\n/).filter((text) => text.trim() !== ''))
+    for (const statement of scalingFile('database.sql', {})
+      .split(/;\n/)
+      .filter((text) => text.trim() !== ''))
       await cluster.ask(leader ?? 'db1', statement);
     return cluster;
   } catch (error) {
@@ -161,10 +177,7 @@ function clusterOf(members: readonly Member[], etcd: ChildProcess, folder: strin
   return {
     substitutions: {
       ...Object.fromEntries(
-        [
-          ['10.0.0.11', db1] as const,
-          ['10.0.0.12', db2] as const,
-        ].flatMap(([address, { port, rest }]) => [
+        [['10.0.0.11', db1] as const, ['10.0.0.12', db2] as const].flatMap(([address, { port, rest }]) => [
           [`${address}:5432`, `127.0.0.1:${port}`],
           [`${address}:5432 check port 8008`, `127.0.0.1:${port} check port ${rest}`],
         ]),
@@ -229,7 +242,9 @@ function clusterOf(members: readonly Member[], etcd: ChildProcess, folder: strin
         signal(processesOf(member), 'SIGKILL');
       }
       etcd.kill('SIGKILL');
-      await waitUntil('the servers to end', 10_000, () => members.every((each) => processesOf(each).length === 0));
+      await waitUntil('the servers to end', 10_000, () =>
+        members.every((each) => processesOf(each).length === 0),
+      );
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
