@@ -44,6 +44,10 @@ export interface TrafficOptions {
 /** In the body of every letter. */
 const SECRET_WORDS = 'only the owner of this mailbox reads this line';
 const AGAIN_MS = 200;
+/** Longer than Postfix waits for a table. */
+const SMTP_MS = 110_000;
+/** Longer than any failover. */
+const PATIENCE_MS = 120_000;
 
 interface Running extends TrafficOptions {
   readonly all: Letter[];
@@ -75,14 +79,26 @@ async function sendOn(state: Running, port: number, node: number, sender: number
     const id = `${state.name}-${node}-${sender}-${number}`;
     const letter: Letter = { id, reader, node, taken: 0 };
     state.all.push(letter);
-    while (!(await take(letter, port))) await sleep(AGAIN_MS);
-    letter.taken = Date.now();
+    letter.taken = await takenAt(letter, port);
     await sleep(state.pause);
   }
 }
 
-/** Whether Postfix took it. What comes back from here with 5xx is a fault: everybody exists. */
-async function take({ id, reader }: Letter, port: number): Promise<boolean> {
+/** Sends it again and again. @returns when Postfix took it. @throws where it refuses for good, or for too long */
+async function takenAt(letter: Letter, port: number): Promise<number> {
+  const since = Date.now();
+  for (;;) {
+    const refusal = await refusalOf(letter, port);
+    if (refusal === null) return Date.now();
+    // Everybody exists: what comes with 5xx is a fault.
+    if (/^5\d\d/.test(refusal) || Date.now() - since > PATIENCE_MS)
+      throw new Error(`${letter.id} to ${letter.reader.address}: ${refusal}`);
+    await sleep(AGAIN_MS);
+  }
+}
+
+/** What Postfix said against it; null: it took it. */
+async function refusalOf({ id, reader }: Letter, port: number): Promise<string | null> {
   const message = `From: carol@outside.test\r\nTo: ${reader.address}\r\nMessage-Id: <${id}@outside.test>\r\nSubject: ${id}\r\n\r\n${SECRET_WORDS}: ${id}\r\n`;
   try {
     const [reply = ''] = await sendRaw({
@@ -90,11 +106,11 @@ async function take({ id, reader }: Letter, port: number): Promise<boolean> {
       sender: 'carol@outside.test',
       recipients: [reader.address],
       message: Buffer.from(message),
+      signal: AbortSignal.timeout(SMTP_MS),
     });
-    return reply.startsWith('2');
+    return reply.startsWith('2') ? null : reply;
   } catch (error) {
-    if (/: 5\d\d/.test(String(error))) throw error;
-    return false;
+    return (error as Error).message.replace(/^expected \d+: /, '');
   }
 }
 

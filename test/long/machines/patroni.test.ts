@@ -25,6 +25,7 @@ const FLOWS_AGAIN_MS = 10_000;
 /** Before a kill: what was delivered and had not reached the standby's disk yet. */
 const BEFORE_KILL_MS = 2000;
 const PATRONI_MS = 90_000;
+const IMPORT_MS = 120_000;
 const NODES = 2;
 
 let cluster: Cluster;
@@ -124,10 +125,12 @@ function importKeys({ nodes, later }: Stand, traffic: Traffic): Importing {
       const { cli } = nodes[turn % NODES]?.sealpost ?? expect.fail('no node');
       if (address === undefined) return;
       const secret = await keyFor([address]);
-      for (;;) {
-        const { code } = await cli(['key', 'import', '-'], { stdin: armorOf(secret) });
+      for (const since = Date.now(); ; counts.failed += 1) {
+        const { code, stderr } = await cli(['key', 'import', '-'], { stdin: armorOf(secret) });
         if (code === 0) break;
-        counts.failed += 1;
+        // Everything else is a fault: what fails for want of the database may be tried again.
+        if (code !== 75 || Date.now() - since > IMPORT_MS)
+          throw new Error(`import for ${address}: exit ${code}: ${stderr}`);
         await sleep(200);
       }
       counts.imported += 1;
@@ -135,6 +138,7 @@ function importKeys({ nodes, later }: Stand, traffic: Traffic): Importing {
       await sleep(300);
     }
   })();
+  done.catch(() => undefined);
   return {
     counts,
     async stop() {
