@@ -70,8 +70,16 @@ function serveInWords(serve: ServeStatus): readonly string[] {
     ...(inFlight.transactions === undefined
       ? []
       : [line('in flight', `${String(inFlight.transactions)} messages, ${String(inFlight.bytes)} bytes`)]),
+    ...replicaInWords(serve.replica),
     ...fatesInWords(tableOf(serve.fates), Number(serve.uptime_seconds ?? 0)),
   ];
+}
+
+function replicaInWords(replica: unknown): readonly string[] {
+  if (replica === undefined) return [];
+  const { lag_seconds } = tableOf(replica);
+  const said = typeof lag_seconds === 'number' ? `${lag_seconds.toFixed(1)} s behind` : 'cannot be asked';
+  return [line('replica', said)];
 }
 
 const SPANS = [

@@ -58,6 +58,11 @@ export function ofStanding(registers: Registers) {
       'sealpost_directory_checked_timestamp_seconds',
       'When the cached directory was held against the version in the database last (Unix time)',
     ),
+    replicaLag: unknownYet(
+      registers,
+      'sealpost_replica_lag_seconds',
+      'How far the replica of database.read_url is behind; missing where there is none, or it cannot be asked',
+    ),
     backupAt: unknownYet(
       registers,
       'sealpost_last_backup_timestamp_seconds',

@@ -13,6 +13,7 @@ import type { Rates } from '../observe/rates.ts';
 import type { Census } from './census.ts';
 import type { OpeningParts, OpenParts } from './open-parts.ts';
 import type { PartListener, PartStatus } from './parts/part.ts';
+import type { ReplicaLag } from './replica-lag.ts';
 import type { Vigil } from './vigil.ts';
 import type { RunningStatus } from './worker-link.ts';
 
@@ -33,6 +34,8 @@ export interface Seen {
   readonly problems: Pick<Problems, 'recent'>;
   /** null: another process counts. */
   census: Census | null;
+  /** null: database.read_url is not set, or another process asks. */
+  replica: ReplicaLag | null;
 }
 
 /** The parts that mail comes in by. */
@@ -125,6 +128,7 @@ async function describeSeen(seen: Seen | undefined): Promise<Partial<RunningStat
     plaintext: await seen.passed.now(),
     problems: seen.problems.recent(),
     ...(census == null ? {} : { census }),
+    ...(seen.replica === null ? {} : { replica: { lag_seconds: seen.replica.known() } }),
   };
 }
 

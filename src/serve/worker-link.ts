@@ -44,6 +44,8 @@ export interface RunningStatus {
   readonly problems?: readonly Problem[];
   /** Of the process that counts. */
   readonly census?: CensusOf;
+  /** Of the process that asks database.read_url; null: it cannot be asked. */
+  readonly replica?: { readonly lag_seconds: number | null };
   readonly in_flight: { readonly transactions: number; readonly bytes: number; readonly late: number };
 }
 
@@ -85,6 +87,7 @@ export function combinedStatus(
   const fates = statuses.flatMap((status) => status.fates ?? []);
   const plaintext = statuses.flatMap((status) => status.plaintext ?? []);
   const census = statuses.find((status) => status.census !== undefined)?.census;
+  const replica = statuses.find((status) => status.replica !== undefined)?.replica;
   const noted = sumOfProblems([problems, ...statuses.map((status) => status.problems ?? [])]);
   const complaints = new Set(statuses.flatMap((status) => status.complaints ?? []));
   return {
@@ -97,6 +100,7 @@ export function combinedStatus(
     ...(fates.length === 0 ? {} : { fates: sumOfFates(fates) }),
     ...(plaintext.length === 0 ? {} : { plaintext: sumOfPassed(plaintext) }),
     ...(census === undefined ? {} : { census }),
+    ...(replica === undefined ? {} : { replica }),
     ...(noted.length === 0 ? {} : { problems: noted }),
     in_flight: { transactions: sum('transactions'), bytes: sum('bytes'), late: sum('late') },
   };

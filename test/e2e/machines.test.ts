@@ -12,6 +12,8 @@ import { type Database, openDatabase } from '../../src/database/open.ts';
 import { LOSES_STATEMENTS, losesStatements } from '../../src/database/statements.ts';
 import { inTransaction, writeRefusal } from '../../src/database/transaction.ts';
 import { createEcho } from '../../src/delivery/echo.ts';
+import { createMetrics } from '../../src/observe/metrics.ts';
+import { watchReplicaLag } from '../../src/serve/replica-lag.ts';
 import { waitUntil } from '../support/child.ts';
 import { freePorts } from '../support/places.ts';
 import { startPgbouncer } from '../support/private-pgbouncer.ts';
@@ -71,6 +73,28 @@ describe('of several servers', () => {
     const read_url = `${urlOf(primary.port, standby.port)}?target_session_attrs=standby`;
     const database = await open(primary.url, { read_url }, { replica: true });
     expect(await portOf(database)).toBe(standby.port);
+  });
+
+  it('a standby that stands still is told of by the lag, and one that follows again, too', async () => {
+    const read_url = `${urlOf(primary.port, standby.port)}?target_session_attrs=standby`;
+    const writes = await open(primary.url);
+    const metrics = createMetrics({ processMetrics: false });
+    const replica = new pg.Client({ connectionString: standby.url });
+    await replica.connect();
+    const watched = watchReplicaLag(
+      { primary: writes.pool, open: () => open(primary.url, { read_url }, { replica: true }), metrics },
+      20,
+    );
+    const told = async () => (await metrics.replicaLag.get()).values[0]?.value;
+    await waitUntil('it to follow', 5000, () => (watched.known() ?? 9) < 0.5);
+    expect(await told()).toBe(watched.known());
+    await replica.query('SELECT pg_wal_replay_pause()');
+    await writes.pool.query("INSERT INTO domains (name, class) VALUES ('lag.example', 'virtual')");
+    await waitUntil('it to lag', 5000, () => (watched.known() ?? 0) > 1);
+    await replica.query('SELECT pg_wal_replay_resume()');
+    await waitUntil('it to follow again', 5000, () => (watched.known() ?? 9) < 0.5);
+    await watched.close();
+    await replica.end();
   });
 
   it('none serves where each is a standby, dead or silent: exit 75, and each reason is told', async () => {

@@ -15,9 +15,12 @@ export interface Reader {
 }
 
 export interface Letter {
-  readonly id: string;
+  readonly name: string;
+  /** Of the attempt that Postfix took: one whose reply did not come may have been taken, too, and is another letter. */
+  id: string;
   readonly reader: Reader;
   readonly node: number;
+  readonly begun: number;
   /** When Postfix took it. Unix milliseconds. */
   taken: number;
 }
@@ -44,8 +47,8 @@ export interface TrafficOptions {
 /** In the body of every letter. */
 const SECRET_WORDS = 'only the owner of this mailbox reads this line';
 const AGAIN_MS = 200;
-/** Longer than Postfix waits for a table. */
-const SMTP_MS = 110_000;
+/** How long a client waits for one transaction. */
+const SMTP_MS = 20_000;
 /** Longer than any failover. */
 const PATIENCE_MS = 120_000;
 
@@ -76,8 +79,8 @@ export function startTraffic(options: TrafficOptions): Traffic {
 async function sendOn(state: Running, port: number, node: number, sender: number): Promise<void> {
   for (let number = 0; !state.stopped; number += 1) {
     const reader = state.known[(number * 7 + sender) % state.known.length] as Reader;
-    const id = `${state.name}-${node}-${sender}-${number}`;
-    const letter: Letter = { id, reader, node, taken: 0 };
+    const name = `${state.name}-${node}-${sender}-${number}`;
+    const letter: Letter = { name, id: name, reader, node, begun: Date.now(), taken: 0 };
     state.all.push(letter);
     letter.taken = await takenAt(letter, port);
     await sleep(state.pause);
@@ -87,7 +90,8 @@ async function sendOn(state: Running, port: number, node: number, sender: number
 /** Sends it again and again. @returns when Postfix took it. @throws where it refuses for good, or for too long */
 async function takenAt(letter: Letter, port: number): Promise<number> {
   const since = Date.now();
-  for (;;) {
+  for (let attempt = 0; ; attempt += 1) {
+    letter.id = `${letter.name}-${attempt}`;
     const refusal = await refusalOf(letter, port);
     if (refusal === null) return Date.now();
     // Everybody exists: what comes with 5xx is a fault.
@@ -116,6 +120,8 @@ async function refusalOf({ id, reader }: Letter, port: number): Promise<string |
 
 export interface Ledger {
   readonly letters: number;
+  /** The longest time from a letter's first attempt until Postfix took it. Milliseconds. */
+  readonly slowest: number;
   readonly sealed: number;
   /** Taken, and not there. */
   readonly lost: readonly string[];
@@ -140,6 +146,7 @@ export async function ledgerOf(letters: readonly Letter[], mailboxes: Sink, open
   }
   const ledger = {
     letters: letters.length,
+    slowest: Math.max(0, ...letters.map(({ begun, taken }) => taken - begun)),
     sealed: 0,
     lost: [] as string[],
     plaintext: [] as string[],

@@ -46,6 +46,8 @@ export interface SeenStatus {
   readonly plaintext?: PassedOf;
   readonly problems?: readonly Problem[];
   readonly census?: CensusOf | null;
+  /** How far database.read_url is behind; null: it cannot be asked. */
+  readonly replica?: { readonly lag_seconds: number | null };
   readonly spools?: readonly { readonly files: number; readonly oldest: string | null }[];
 }
 

@@ -240,7 +240,7 @@ function meaningOf(event: string): string {
 }
 
 function runsOf(status: SeenStatus): Rows {
-  const { version, uptime_seconds, config, next_hop, listeners = [], in_flight, workers } = status;
+  const { version, uptime_seconds, config, next_hop, listeners = [], in_flight, workers, replica } = status;
   return [
     [
       'sealpost',
@@ -252,6 +252,14 @@ function runsOf(status: SeenStatus): Rows {
     ...(in_flight === undefined
       ? []
       : [['In flight', `${countOf(in_flight.transactions, 'message')}, ${bytesOf(in_flight.bytes)}`]]),
+    ...(replica === undefined
+      ? []
+      : [
+          [
+            'Replica',
+            replica.lag_seconds === null ? 'cannot be asked' : `${replica.lag_seconds.toFixed(1)} s behind`,
+          ],
+        ]),
     ...listeners
       .slice(0, MOST_LISTENERS)
       .map(({ name, address, connections }) => [

@@ -214,7 +214,7 @@ function report(
   );
   console.log(
     `${name}, ${kind}: new primary after ${seconds(blow.primaryAt - blow.at)} s, mail of the nodes ${after.join(' and ')} later; ` +
-      `${ledger.letters} letters, ${ledger.sealed} sealed copies, ${ledger.lost.length} lost, ${ledger.plaintext.length} in plaintext, ` +
+      `${ledger.letters} letters, the slowest ${seconds(ledger.slowest)} s, ${ledger.sealed} sealed copies, ${ledger.lost.length} lost, ${ledger.plaintext.length} in plaintext, ` +
       `${ledger.doubled.size} doubled (seconds after the blow: ${doubled.join(', ') || 'none'}); ` +
       `${imported.counts.imported} keys imported, ${imported.counts.failed} attempts failed; ${open} connections`,
   );
@@ -243,7 +243,13 @@ async function goesThrough(stand: Stand, kind: string): Promise<void> {
   const blow = await strike(kind, name);
   await sleep(3000);
   await importing.stop();
-  await traffic.stop();
+  await traffic.stop().catch(async (error: unknown) => {
+    const logs = await Promise.all(nodes.map(({ postfix }) => postfix.log()));
+    const warnings = logs.flatMap((log) =>
+      log.split('\n').filter((line) => /warning|fatal|throttl/.test(line)),
+    );
+    throw new Error(`${String(error)}\n${warnings.slice(-30).join('\n')}`);
+  });
   for (const { postfix } of nodes) await postfix.empty(60_000);
   const ledger = await ledgerOf(traffic.letters, mailboxes);
   report(stand.name, kind, blow, ledger, importing, open);
