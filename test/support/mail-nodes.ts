@@ -57,6 +57,8 @@ export async function startNode({ config, mailboxes, migrate }: MailNodeOptions)
       // Whoever sends again and again is not slowed down.
       mainCf: {
         ...Object.fromEntries(parseMainCf(await exampleFile('lookups', 'main.cf', substitutions))),
+        // What could not be looked up stays so for as long as this process of smtpd lives (docs/scaling.md).
+        max_use: '10',
         smtpd_error_sleep_time: '0',
         smtpd_soft_error_limit: '1001',
         smtpd_hard_error_limit: '1000',

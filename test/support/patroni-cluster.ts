@@ -44,7 +44,7 @@ export interface Cluster {
   /** SIGSTOP to the same: connections stay, and nothing answers. */
   freeze(name: MemberName): void;
   thaw(name: MemberName): void;
-  /** Starts Patroni there again. */
+  /** Starts Patroni there, where it does not run. */
   start(name: MemberName): void;
   /** Waits until one server follows the other and is its synchronous standby. */
   whole(ms: number): Promise<void>;
@@ -210,6 +210,7 @@ function clusterOf(members: readonly Member[], etcd: ChildProcess, folder: strin
     },
     start(name) {
       const member = of(name);
+      if (member.patroni?.exitCode === null && member.patroni.signalCode === null) return;
       member.patroni = startProgram('/usr/bin/patroni', [member.file], member.log);
     },
     async whole(ms) {
