@@ -95,7 +95,8 @@ describe('the Containerfile', () => {
     const health = words(/CMD (\[.*\])$/.exec(only('HEALTHCHECK'))?.[1] ?? '[]');
     expect((await machine.run(inside(health))).code).not.toBe(0);
     await must(inside(`${program} init --no-input --next-hop lmtp:127.0.0.1:24 --domain example.org`));
-    await must(`{ ${inside(`${program} ${words(only('CMD'))}`)}; } >/tmp/serve.log 2>&1 </dev/null &`);
+    // A command of its own: of "cd /root && it &" a shell would stay behind that holds our pipe.
+    await must(`:; { ${inside(`${program} ${words(only('CMD'))}`)}; } >/tmp/serve.log 2>&1 </dev/null &`);
     await waitUntil(
       'the health check to say yes',
       120_000,
