@@ -29,7 +29,8 @@ await stepsAtOnce(report, [
   { name: 'build', command: process.execPath, args: ['packaging/build.mjs'] },
 ]);
 vitest(report, `unit and property tests on Node.js ${own}`, 'unit', TOGETHER);
-vitest(report, 'end-to-end tests', 'e2e', TOGETHER);
+// Not these: what one file leaves in memory is not another one's to measure.
+vitest(report, 'end-to-end tests', 'e2e');
 if (installing !== null) {
   const newer = await installing;
   if (newer === undefined)

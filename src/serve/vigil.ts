@@ -5,8 +5,10 @@ import { within } from '../pacing/within.ts';
 
 /** Something that is looked at. */
 export interface Watched {
-  /** @returns why it is not well, in a sentence; null: it is. A rejection counts as its text */
+  /** @returns why it is not well, in a sentence; null: it is. A rejection counts as its text, but for `onlyAnswers` */
   look(): Promise<string | null>;
+  /** A look that fails, or does not end, leaves what was known: another one tells of what failed. */
+  readonly onlyAnswers?: boolean;
   /** How long it may be unwell before readiness says so. Milliseconds. */
   readonly patienceMs: number;
   /** Told once when it becomes unwell, and once when it is well again. */
@@ -46,9 +48,10 @@ export function createVigil(
   const state: { timer: NodeJS.Timeout | undefined; closed: boolean } = { timer: undefined, closed: false };
 
   async function lookAt(each: Watched): Promise<void> {
-    const late = `no answer within ${limitMs / 1000} s`;
-    const because = await within(limitMs, each.look(), late).catch(rootReason);
-    if (state.closed) return;
+    const late = each.onlyAnswers === true ? undefined : `no answer within ${limitMs / 1000} s`;
+    const failed = (error: unknown) => (each.onlyAnswers === true ? undefined : rootReason(error));
+    const because = await within(limitMs, each.look(), late).catch(failed);
+    if (state.closed || because === undefined) return;
     const before = troubles.get(each);
     if (because === null) {
       if (troubles.delete(each)) each.back();

@@ -114,6 +114,7 @@ function databaseWrites({ database: { pool }, memory }: Engine, logger: Logger):
 function restored({ database: { pool } }: Engine, logger: Logger): Watched {
   return {
     patienceMs: 0,
+    onlyAnswers: true,
     async look() {
       const from = await restoredFrom(pool);
       return from === null ? null : notAccepted(from);
@@ -131,6 +132,7 @@ function restored({ database: { pool } }: Engine, logger: Logger): Watched {
 function statements({ database: { pool } }: Engine, logger: Logger): Watched {
   return {
     patienceMs: 0,
+    onlyAnswers: true,
     look: async () => ((await losesStatements(pool)) ? LOSES_STATEMENTS : null),
     lost: (because) =>
       logger.error(
@@ -144,6 +146,7 @@ function statements({ database: { pool } }: Engine, logger: Logger): Watched {
 function notifications(engine: Engine, logger: Logger): Watched {
   return {
     patienceMs: SECOND_LOOK_MS,
+    onlyAnswers: true,
     look: async () =>
       (await engine.hearsItself())
         ? null

@@ -54,18 +54,23 @@ export function openAuthority(): Authority {
         ? ['-newkey', 'ec', '-pkeyopt', `ec_paramgen_curve:${key}`]
         : ['-newkey', key];
       const keyFile = options.keyOf?.keyFile ?? file('key');
-      const extensions = options.extensions ?? [`subjectAltName=email:${name}@example.org`];
-      const sections = ['[req]', 'distinguished_name = name', '[name]', '[extensions]', ...extensions];
-      writeFileSync(file('cnf'), `${sections.join('\n')}\n`);
+      const subject = options.subject ?? `/O=Example/CN=${name}`;
       run([
         'req',
-        ...['-x509', '-new', '-config', file('cnf'), '-extensions', 'extensions'],
+        '-new',
         ...(options.keyOf === undefined ? [...algorithm, '-nodes', '-keyout', keyFile] : ['-key', keyFile]),
-        ...['-out', file('pem'), '-subj', options.subject ?? `/O=Example/CN=${name}`],
+        ...['-out', file('csr'), '-subj', subject],
+      ]);
+      const extensions = options.extensions ?? [`subjectAltName=email:${name}@example.org`];
+      writeFileSync(file('ext'), `${extensions.join('\n')}\n`);
+      run([
+        'x509',
+        '-req',
+        ...['-in', file('csr'), '-out', file('pem'), '-extfile', file('ext')],
         ...['-days', String(options.days ?? 30), `-${options.digest ?? 'sha256'}`],
         ...(options.issuer === undefined
-          ? []
-          : ['-CA', options.issuer.certificateFile, '-CAkey', options.issuer.keyFile]),
+          ? ['-signkey', keyFile]
+          : ['-CA', options.issuer.certificateFile, '-CAkey', options.issuer.keyFile, '-CAcreateserial']),
       ]);
       const pem = readFileSync(file('pem'), 'latin1');
       return { certificateFile: file('pem'), keyFile, pem, der: new X509Certificate(pem).raw };

@@ -189,6 +189,8 @@ describe('with traffic', () => {
       });
       const { body } = await page();
       expect(textOf(body)).toMatch(/Users with a key 1 Users without a key 1/);
+      // Whoever gets no answer has found neither.
+      expect(textOf(body)).not.toMatch(/pooler|restored from a backup/);
       expect(textOf(before.body)).toContain('Mail flows.');
       if (browser !== undefined) {
         const visitor = await (await browser.newContext({ bypassCSP: true })).newPage();

@@ -45,6 +45,27 @@ describe('the vigil', () => {
     vigil.close();
   });
 
+  it.each([
+    ['that fails', async () => Promise.reject(new Error('Connection terminated unexpectedly'))],
+    ['that does not end', () => new Promise<never>(() => undefined)],
+  ])('takes a look %s for a finding, but not where only answers count', async (_how, look) => {
+    const [plain, answers] = [thing(0), thing(0)];
+    const vigil = createVigil([plain.watched, { ...answers.watched, onlyAnswers: true }], EVERY);
+    await rounds(1);
+    plain.state.answer = look;
+    answers.state.answer = look;
+    await rounds(3);
+    expect([plain.told, answers.told]).toEqual([[expect.any(String)], []]);
+    // And what was found stays until there is an answer.
+    answers.state.answer = async () => 'the pooler is too old';
+    await rounds(2);
+    answers.state.answer = look;
+    await rounds(3);
+    expect(answers.told).toEqual(['the pooler is too old']);
+    expect(vigil.complaints()).toContain('the pooler is too old');
+    vigil.close();
+  });
+
   it('begins anew after each recovery', async () => {
     const { watched, state } = thing(60_000);
     state.answer = async () => 'no';
